@@ -1,0 +1,279 @@
+"""Picture folders as image sets: a folder a class, or any folder with a label file."""
+
+import csv
+import os
+import unicodedata
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from devise import storage
+from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.images import EXTENSIONS, check_image
+
+# Pictures too, by their names, in kinds that are not read: they are listed, not passed over.
+UNREAD = (".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".ico", ".dng", ".cr2",
+          ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".raw")
+PATH_COLUMNS = ("path", "file", "filename", "image")
+LABEL_COLUMNS = ("label", "class", "category")
+
+
+def from_folder(root, *, labels=None, class_level="first", check=True, progress=None):
+    """The pictures below a folder and their classes, in the order of their paths.
+
+    Paths are compared part by part, class names as text, both by code point. Links are followed,
+    no folder is entered twice. Every file with the ending of a picture is a row or in `skipped`;
+    other files are passed over, and so are `.git`, `__MACOSX` and the `._*` files of macOS.
+
+    Args:
+        root: the folder.
+        labels: None where a picture's class is the folder it lies in; pictures in `root` itself then
+            have none. Else {path: class}, or a file: CSV (columns path,label or file,label; the
+            header may be left out) or JSON ({path: class}, or a list of {"path": …, "label": …}).
+            Paths start from `root`. An empty class is none.
+        class_level: "first", the folder just below `root`, or "last", the one that holds the picture.
+        check: whether the header of every picture is read, and what is no picture skipped.
+        progress: called with (done, total) while headers are read.
+    Returns:
+        ImageSet.
+    Raises:
+        FileNotFoundError: if there is no such folder or label file.
+        ValueError: if it is no folder, holds no picture, or the label file can't be understood.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     os.mkdir(f"{folder}/cat")
+    ...     Image.new("RGB", (3, 2)).save(f"{folder}/cat/1.png")
+    ...     from_folder(folder).report()
+    '1 picture, 1 class'
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"{root} does not exist: expected a folder of pictures")
+    if not root.is_dir():
+        raise ValueError(f"{root} is a file: expected the folder that holds the pictures")
+    if class_level not in ("first", "last"):
+        raise ValueError(f"class_level is {class_level!r}: expected 'first' or 'last'")
+    files, closed = _walk(root)
+    classes, unused = _by_folder(files, class_level)
+    if labels is not None:
+        unused |= dict.fromkeys(classes, "not in the label file")
+        classes, missing = _by_label(_read_labels(labels, root), files, root)
+        unused = {path: why for path, why in unused.items() if path not in classes} | missing
+    images = _image_set(root, sorted(classes, key=_parts), classes, closed | unused, check, progress)
+    if not len(images):
+        raise ValueError(f"{root} holds no picture that can be used: looked for {' '.join(EXTENSIONS)} "
+                         f"among {len(files):,} files in it and below{_first(images.skipped)}")
+    return images
+
+
+def from_files(paths, *, check=True):
+    """Some picture files, without classes, in the order given; their root is the folder they share.
+
+    Raises:
+        ValueError: if none of them can be used.
+    """
+    files = [os.path.abspath(path) for path in paths]
+    if not files:
+        raise ValueError("no picture was named: expected one path or more")
+    root = Path(os.path.commonpath([os.path.dirname(file) for file in files]))
+    names = [Path(file).relative_to(root).as_posix() for file in files]
+    images = _image_set(root, names, dict.fromkeys(names), {}, check, None)
+    if not len(images):
+        raise ValueError(f"none of {len(files)} files can be used{_first(images.skipped)}")
+    return images
+
+
+def duplicates(images):
+    """The pictures whose files have the same content, as groups of rows.
+
+    Only files of equal size are read.
+
+    Returns:
+        list of tuples of two rows or more, each ascending, ordered by their first.
+    """
+    sizes, contents = {}, {}
+    for row in range(len(images)):
+        sizes.setdefault(images.file(row).stat().st_size, []).append(row)
+    for size, rows in sizes.items():
+        for row in rows if len(rows) > 1 else ():
+            contents.setdefault((size, storage.digest(images.file(row))), []).append(row)
+    return sorted(tuple(rows) for rows in contents.values() if len(rows) > 1)
+
+
+def _walk(root):
+    """Every file below `root` as a relative POSIX path, and the reasons for folders not entered.
+
+    Linked folders wait until all real ones are read, and none is entered twice: a loop ends.
+    """
+    files, refused, entered = [], {}, set()
+    folders = deque([""])
+    while folders:
+        folder = folders.popleft()
+        try:
+            status = os.stat(root / folder)
+            with os.scandir(root / folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            refused[folder or "."] = f"the folder can't be read: {error.strerror}"
+            continue
+        if (status.st_dev, status.st_ino) in entered:
+            refused[folder] = "a link to a folder that is read under its own name"
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.name in (".git", "__MACOSX"):
+                continue
+            if not entry.is_dir():
+                files.append(path)
+            elif entry.is_symlink():
+                folders.append(path)
+            else:
+                folders.appendleft(path)
+    return files, refused
+
+
+def _by_folder(files, class_level):
+    """The classes of the pictures among some files, and why the others of them are not used."""
+    classes, unused = {}, {}
+    for path in filter(_is_picture, files):
+        if any(part.startswith(".") for part in _parts(path)):
+            unused[path] = "hidden"
+        elif path.lower().endswith(UNREAD):
+            unused[path] = "a kind of picture that is not read: save it as jpg or png"
+        else:
+            classes[path] = _folder_class(path, class_level)
+    return classes, unused
+
+
+def _is_picture(path):
+    """Whether a file's name is that of a picture; macOS keeps its notes on `a.jpg` in `._a.jpg`."""
+    return path.lower().endswith(EXTENSIONS + UNREAD) and not _parts(path)[-1].startswith("._")
+
+
+def _folder_class(path, level):
+    folders = _parts(path)[:-1]
+    if not folders:
+        return None
+    return _composed(folders[0 if level == "first" else -1])
+
+
+def _read_labels(source, root):
+    """The entries of a mapping or a label file, as (path as spelled there, class or None)."""
+    if isinstance(source, Mapping):
+        pairs = source.items()
+    else:
+        file = next((file for file in (Path(source), root / source) if file.is_file()), None)
+        if file is None:
+            raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
+        pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
+    return [(os.fspath(path), _class_name(path, label)) for path, label in pairs]
+
+
+def _json_pairs(file):
+    document = storage.read_json(file)
+    if isinstance(document, dict):
+        return list(document.items())
+    if isinstance(document, list) and all(isinstance(entry, dict) for entry in document):
+        columns = PATH_COLUMNS, LABEL_COLUMNS
+        return [tuple(_column(entry, names, file) for names in columns) for entry in document]
+    raise ValueError(f'{file} holds neither {{path: class}} nor a list of {{"path": …, "label": …}}')
+
+
+def _column(entry, names, file):
+    for name in names:
+        if name in entry:
+            return entry[name]
+    raise ValueError(f"{file} has an entry {entry}: expected one of the keys {', '.join(names)}")
+
+
+def _csv_pairs(file):
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as text:  # Excel begins a file with a mark
+            rows = [(number, row) for number, row in enumerate(csv.reader(text), 1) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} is not UTF-8 text in columns ({error}): save it as CSV, UTF-8") from error
+    path_column, label_column, first = _csv_columns(rows[0][1] if rows else [])
+    for number, row in rows[first:]:
+        if len(row) <= max(path_column, label_column):
+            raise ValueError(f"{file} has too few columns in row {number}: expected path,label, came {row}")
+    return [(row[path_column], row[label_column]) for _, row in rows[first:]]
+
+
+def _csv_columns(row):
+    """Where path and label stand, and the first row of data: 1 behind a header, 0 without one."""
+    header = [cell.strip().lower() for cell in row]
+    paths = [header.index(name) for name in PATH_COLUMNS if name in header]
+    labels = [header.index(name) for name in LABEL_COLUMNS if name in header]
+    return (paths[0], labels[0], 1) if paths and labels else (0, 1, 0)
+
+
+def _class_name(path, label):
+    if label is None or label == "":
+        return None
+    if isinstance(label, bool) or not isinstance(label, (str, int)):
+        raise ValueError(f"the label of {path} is {label!r}: expected one class name")
+    return _composed(str(label).strip()) or None
+
+
+def _by_label(entries, files, root):
+    """The classes of the files that label entries mean, and why some entries mean none."""
+    known = {_composed(path): path for path in files} | {path: path for path in files}
+    classes, missing = {}, {}
+    for entry, label in entries:
+        path = _find(entry, known, root)
+        if path is None:
+            missing[entry] = "in the label file, but there is no such file"
+        elif classes.setdefault(path, label) != label:
+            raise ValueError(f"{path} is labelled {classes[path]!r} and {label!r}: expected one class")
+    return classes, missing
+
+
+def _find(entry, known, root):
+    """The file that a path means; label files come from systems that spell é or / another way."""
+    for spelling in (entry, entry.replace("\\", "/")):
+        path = Path(os.path.relpath(os.path.join(root, spelling), root)).as_posix()
+        if path in known or _composed(path) in known:
+            return known.get(path) or known[_composed(path)]
+    return None
+
+
+def _image_set(root, paths, classes, refused, check, progress):
+    """The set of `paths`, less those that their headers or names show can't be used."""
+    kept = []
+    for done, path in enumerate(paths, 1):
+        reason = check_image(root / path) if check else None
+        if _text(path) != path:  # it could be opened, but not named in the JSON of later steps
+            reason = "its name is not valid UTF-8: rename it"
+        if reason:
+            refused[path] = reason
+        else:
+            kept.append(path)
+        if progress:
+            progress(done, len(paths))
+    names = sorted({classes[path] for path in kept} - {None})
+    position = {None: -1} | {name: label for label, name in enumerate(names)}
+    skipped = [Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts)]
+    return ImageSet(kept, [position[classes[path]] for path in kept], names, root, skipped)
+
+
+def _first(skipped):
+    if not skipped:
+        return ""
+    return f"; {len(skipped):,} were skipped, the first {skipped[0].path}: {skipped[0].reason}"
+
+
+def _parts(path):
+    return path.split("/")
+
+
+def _composed(text):
+    """`text` with é as one character: macOS writes file names with two."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _text(path):
+    """A path without the surrogates that stand for bytes which are not UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode()

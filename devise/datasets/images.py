@@ -1,0 +1,160 @@
+"""Picture files as RGB arrays: every odd kind is read one way, or refused with a short reason."""
+
+import os
+import stat
+
+import numpy as np
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 100_000_000
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+            6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+
+# Image.open warns about large pictures before our own limit is asked; its readers do not.
+_READERS = {b"\xff\xd8\xff": JpegImageFile, b"\x89PNG\r\n\x1a\n": PngImageFile,
+            b"GIF87a": GifImageFile, b"GIF89a": GifImageFile, b"BM": BmpImageFile,
+            b"II*\0": TiffImageFile, b"MM\0*": TiffImageFile,
+            b"II+\0": TiffImageFile, b"MM\0+": TiffImageFile}
+
+
+def read_image(path, *, max_pixels=MAX_PIXELS):
+    """The first picture in a file, upright, 8 bits a channel, its transparent parts on white.
+
+    The content decides which kind it is: jpg, png, webp, gif, bmp or tiff, whatever the name says.
+    16 bits a channel keep their high byte. Grey values of unknown range (32-bit integers, floats)
+    are stretched, the least to 0 and the greatest to 255.
+
+    Args:
+        path: the file.
+        max_pixels: a picture with more pixels is refused before it is decoded.
+    Returns:
+        uint8 (h, w, 3), red, green, blue.
+    Raises:
+        ValueError: "<path>: <reason>" if the file is missing, unreadable, empty, truncated, too
+            large or not a picture.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (3, 2)).save(f"{folder}/grey.png")
+    ...     read_image(f"{folder}/grey.png").shape
+    (2, 3, 3)
+    """
+    try:
+        with _open(path) as file:
+            return _decode(_header(file, max_pixels))
+    except _Refused as refusal:
+        raise ValueError(f"{path}: {refusal}") from refusal.__cause__
+
+
+def check_image(path, *, max_pixels=MAX_PIXELS):
+    """Why a file can't be read as a picture, as far as its header tells; None if nothing is wrong.
+
+    Pixels are not decoded, so a file that is truncated behind its header passes.
+
+    >>> check_image("cat that is not there.jpg")
+    'no such file'
+    """
+    try:
+        with _open(path) as file:
+            _header(file, max_pixels)
+    except _Refused as refusal:
+        return str(refusal)
+    return None
+
+
+class _Refused(Exception):
+    """Why a file is not read as a picture; its text is the reason."""
+
+
+def _open(path):
+    """The file, opened; only regular files are, since a pipe or a device may never answer."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise _Refused("a folder, not a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise _Refused("a pipe or a device, not a regular file")
+        if status.st_size == 0:
+            raise _Refused("zero bytes")
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise _Refused("no such file") from error
+    except OSError as error:
+        raise _Refused(f"can't be opened: {error.strerror}") from error
+
+
+def _header(file, max_pixels):
+    """The picture in an open file, its header read and its pixels not."""
+    reader = _reader(file.read(16))
+    if reader is None:
+        raise _Refused("not a picture: its content is no jpg, png, webp, gif, bmp or tiff")
+    try:
+        file.seek(0)
+        image = reader(file)
+    except Image.DecompressionBombError as error:
+        raise _Refused(f"more pixels than {max_pixels:,}") from error
+    except Exception as error:  # a damaged file may raise anything in a decoder
+        raise _Refused(f"damaged or unsupported {reader.format} header") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _Refused(f"{width:,} x {height:,} pixels, more than {max_pixels:,}")
+    return image
+
+
+def _reader(prefix):
+    """Pillow's reader for a file that begins with these bytes, or None."""
+    if prefix[:4] == b"RIFF" and prefix[8:12] == b"WEBP":
+        return WebPImageFile
+    return next((reader for signature, reader in _READERS.items() if prefix.startswith(signature)), None)
+
+
+def _decode(image):
+    """The pixels of a picture whose header was read."""
+    try:
+        image.load()
+        return np.array(_rgb(_upright(image)))
+    except Exception as error:  # a damaged file may raise anything in a decoder
+        if "truncated" in str(error):
+            raise _Refused(f"truncated {image.format}") from error
+        detail = str(error) or type(error).__name__
+        raise _Refused(f"damaged or unsupported {image.format} ({detail})") from error
+
+
+def _upright(image):
+    """The picture turned as its EXIF orientation says; Pillow has already turned a TIFF."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # damaged EXIF says nothing about the pixels
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _rgb(image):
+    if image.mode.startswith("I;16"):
+        # Pillow clips these at 255; the high byte is what it takes of 16-bit colours
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(_stretched(np.asarray(image, dtype=np.float64)))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _stretched(values):
+    """Numbers of unknown range as uint8: the least is 0 and the greatest 255."""
+    finite = np.isfinite(values)
+    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
+    if not low < high:
+        return np.zeros(values.shape, np.uint8)
+    return np.rint((np.where(finite, values, low) - low) * (255 / (high - low))).astype(np.uint8)
