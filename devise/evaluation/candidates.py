@@ -1,0 +1,138 @@
+"""What a picture is compared with: a named set of label vectors that a figure states beside it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from devise.arrays import unit_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The vectors a figure ranks over, and which of them is right for each label.
+
+    Attributes:
+        name: how a figure calls the set: "seen", "unseen", "all", "words20000".
+        names: (c,) the word or label of each row.
+        vectors: float32 (c, d), unit rows.
+        label_names: (C,) the label table that pictures' labels point into.
+        answers: int64 (C,), the row that is right for each label, -1 where the label is no candidate.
+        added: labels that joined a vocabulary because none of its words stands for them; None where
+            there is no vocabulary.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    vectors: np.ndarray
+    label_names: tuple[str, ...]
+    answers: np.ndarray
+    added: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_labels(cls, name, label_names, label_vectors, chosen=None):
+        """The chosen labels of a label table, in the order of the table.
+
+        Args:
+            label_names: (C,) names without repetition.
+            label_vectors: (C, d), any length but zero.
+            chosen: names of the labels to rank over; None takes all.
+        Raises:
+            ValueError: if the table is not aligned, or a chosen name is not in it, or none is chosen.
+
+        >>> seen = Candidates.from_labels("seen", ["cat", "dog", "yak"], np.eye(3), ["yak", "cat"])
+        >>> seen.names, seen.answers
+        (('cat', 'yak'), array([ 0, -1,  1]))
+        """
+        label_names, vectors = _table(label_names, label_vectors)
+        chosen = set(label_names if chosen is None else chosen)
+        unknown = sorted(chosen - set(label_names))
+        if unknown:
+            raise ValueError(f"candidates {name!r}: {', '.join(unknown)} not among the "
+                             f"{len(label_names)} labels, choose names of the label table")
+        rows = np.array([row for row, label in enumerate(label_names) if label in chosen], np.int64)
+        if not rows.size:
+            raise ValueError(f"candidates {name!r} are empty: choose at least one label")
+        answers = np.full(len(label_names), -1, np.int64)
+        answers[rows] = np.arange(len(rows))
+        return cls(name, tuple(label_names[row] for row in rows), vectors[rows], label_names, answers)
+
+    @classmethod
+    def from_words(cls, name, words, word_vectors, label_names, label_vectors, label_words):
+        """The first words of a vocabulary, plus every label that none of them stands for.
+
+        Args:
+            words: (n,) the first n words, most frequent first.
+            word_vectors: (n, d), their vectors.
+            label_names, label_vectors: (C,) and (C, d), the label table.
+            label_words: (C,) the one word each label stands for, or None (a label of several words).
+        Raises:
+            ValueError: if lengths or dims differ, or a label's vector is not that of its word.
+
+        >>> words = Candidates.from_words("words2", ["the", "cat"], np.eye(3)[:2],
+        ...                               ["cat", "dollar bill"], np.eye(3)[1:], ["cat", None])
+        >>> words.names, words.answers, words.added
+        (('the', 'cat', 'dollar bill'), array([1, 2]), ('dollar bill',))
+        """
+        label_names, vectors = _table(label_names, label_vectors)
+        words = tuple(words)
+        word_vectors = unit_rows(word_vectors, "word vectors", dim=vectors.shape[1])
+        if len(words) != len(word_vectors):
+            raise ValueError(f"{len(words)} words but {len(word_vectors)} word vectors: expected one each")
+        if len(label_words) != len(label_names):
+            raise ValueError(f"{len(label_words)} label words but {len(label_names)} labels: "
+                             "expected one word or None for each label")
+        rows = {word: row for row, word in reversed(list(enumerate(words)))}  # the first spelling wins
+        answers = np.array([rows.get(word, -1) for word in label_words], np.int64)
+        _check_words(label_names, vectors, label_words, word_vectors, answers)
+        missing = np.flatnonzero(answers < 0)
+        answers[missing] = len(words) + np.arange(len(missing))
+        added = tuple(label_names[row] for row in missing)
+        return cls(name, words + added, np.concatenate([word_vectors, vectors[missing]]),
+                   label_names, answers, added)
+
+    def __len__(self):
+        return len(self.names)
+
+    def to_json(self):
+        """What a figure over these candidates states: their count, and the labels that were added."""
+        return {"count": len(self)} | ({} if self.added is None else {"added": list(self.added)})
+
+    @cached_property
+    def twins(self):
+        """Rows grouped by equal vectors, so that the tie rule does not hang on rounding.
+
+        Returns:
+            first: int64 (g,), the smallest row of each group.
+            group: int64 (c,), the group of each row.
+            place: int64 (c,), how many twins of a row stand before it.
+        """
+        numbers, sizes = {}, Counter()
+        group, place = np.empty((2, len(self)), np.int64)
+        for row, vector in enumerate(self.vectors):
+            number = group[row] = numbers.setdefault(vector.tobytes(), len(numbers))
+            place[row] = sizes[number]
+            sizes[number] += 1
+        return np.flatnonzero(place == 0), group, place
+
+
+def _table(label_names, label_vectors):
+    """A label table as a tuple of names and unit rows, checked to be aligned."""
+    label_names, vectors = tuple(label_names), unit_rows(label_vectors, "label vectors")
+    if len(label_names) != len(vectors):
+        raise ValueError(f"{len(label_names)} labels but {len(vectors)} label vectors: expected one each")
+    if len(set(label_names)) != len(label_names):
+        twice = sorted({label for label in label_names if label_names.count(label) > 1})
+        raise ValueError(f"labels named twice: {', '.join(twice)}; give each its own name")
+    return label_names, vectors
+
+
+def _check_words(label_names, vectors, label_words, word_vectors, answers):
+    """Refuse a label whose vector is not that of the word it is said to stand for."""
+    rows = np.flatnonzero(answers >= 0)
+    cosines = np.einsum("ij,ij->i", vectors[rows], word_vectors[answers[rows]])
+    for row in rows[cosines < 0.999]:  # below what float16 storage would cost
+        raise ValueError(f"label {label_names[row]!r} is said to stand for the word {label_words[row]!r} "
+                         "but has another vector: give None where a label is made of several words, "
+                         "and take words and labels from the same word vectors")

@@ -1,0 +1,272 @@
+"""Flat hit@k and exact tags: how often the right label is among a picture's first k candidates.
+
+A picture's candidates are ranked by cosine, exactly. Ties go to the smaller row, equal vectors by
+construction and not by rounding, so that a vector that stands there twice takes two ranks and is
+right once. A picture whose label is no candidate has no answer: it is NaN, it is counted, and no
+mean includes it.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from devise.arrays import BLOCK_BYTES, unit_rows
+from devise.metrics.ranking import hit_at_k
+from devise.metrics.summary import mean_over_queries, spread
+
+KS = (1, 2, 3, 5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of one run, fractions in [0, 1], and what they rest on.
+
+    Attributes:
+        hit_at_k: {part: {candidates: {k: mean over the part's pictures that have an answer}}}.
+        n: {part: number of pictures}.
+        candidates: {name: {"count", "added", "ks_left_out"}}, the last two where there are any.
+        without_answer: {part: {candidates: number of pictures}}, where there are any.
+    """
+
+    hit_at_k: dict
+    n: dict
+    candidates: dict
+    without_answer: dict = field(default_factory=dict)
+
+    def to_json(self):
+        """The document of the command line; JSON keys are text, so k is too."""
+        return {"hit_at_k": _nested(self.hit_at_k, float), "n": self.n,
+                "candidates": self.candidates, "without_answer": self.without_answer}
+
+
+@dataclass(frozen=True)
+class Combined:
+    """The figures of several runs: {part: {candidates: {k: Spread over the runs}}}.
+
+    `n` holds {part: (smallest, largest number of pictures)}, since a split drawn by seed varies;
+    `without_answer` the largest number of any run.
+    """
+
+    hit_at_k: dict
+    n: dict
+    candidates: dict
+    runs: int
+    without_answer: dict = field(default_factory=dict)
+
+    def to_json(self):
+        """As `Evaluation.to_json`, with a dict (mean, std, min, max, n, low, high) where a fraction stood."""
+        return {"hit_at_k": _nested(self.hit_at_k, _spread),
+                "n": {part: list(limits) for part, limits in self.n.items()},
+                "candidates": self.candidates, "runs": self.runs, "without_answer": self.without_answer}
+
+
+@dataclass(frozen=True)
+class ExactTags:
+    """How many pictures have their own label among their first k tags.
+
+    `by_class` is {label: (found, pictures)}, in the order of the label table.
+    """
+
+    found: int
+    n: int
+    k: int
+    candidates: str
+    by_class: dict
+    without_answer: int = 0
+
+    def to_json(self):
+        """The counts as a JSON document."""
+        classes = {label: {"found": found, "n": n} for label, (found, n) in self.by_class.items()}
+        return {"found": self.found, "n": self.n, "k": self.k, "candidates": self.candidates,
+                "by_class": classes, "without_answer": self.without_answer}
+
+
+def answer_ranks(embeddings, labels, candidates):
+    """The rank of the right candidate for each picture: 1 + the number of candidates ahead of it.
+
+    The (pictures × candidates) matrix is never held whole.
+
+    Args:
+        embeddings: (q, d), any length but zero.
+        labels: int (q,), rows of the candidates' label table, -1 for a picture without a label.
+    Returns:
+        float64 (q,), 1..c, NaN where there is no answer.
+    Raises:
+        ValueError: if shapes or dims differ, or a label is not in the table.
+
+    >>> from devise.evaluation.candidates import Candidates
+    >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
+    >>> answer_ranks([[2, 1], [2, 1], [0, 1]], [0, 1, -1], both)
+    array([ 1.,  2., nan])
+    """
+    queries = unit_rows(embeddings, "embeddings", dim=candidates.vectors.shape[1])
+    answers = _answers(labels, len(queries), candidates)
+    first, group, place = candidates.twins
+    vectors, columns = candidates.vectors[first], np.arange(len(first))
+    sizes = np.bincount(group).astype(np.float32)
+    ranks, answered = np.full(len(queries), np.nan), np.flatnonzero(answers >= 0)
+    block = max(1, BLOCK_BYTES // (4 * len(vectors)))
+    for rows in np.split(answered, range(block, len(answered), block)):
+        scores, mine = queries[rows] @ vectors.T, group[answers[rows]][:, None]
+        own = np.take_along_axis(scores, mine, axis=1)
+        ahead = (scores > own) | ((scores == own) & (columns < mine))
+        ranks[rows] = ahead @ sizes + place[answers[rows]] + 1
+    return ranks
+
+
+def flat_hit_at_k(embeddings, labels, candidates, ks=KS):
+    """Whether the right label is among the first k candidates, for each picture and each k.
+
+    Frome et al., DeViSE (2013), section 4, call the mean flat hit@k.
+
+    Args:
+        embeddings: (q, d), any length but zero.
+        labels: int (q,), rows of the candidates' label table, -1 for a picture without a label.
+        ks: depths; those larger than the number of candidates are left out.
+    Returns:
+        {k: float64 (q,)}, each 0.0 or 1.0, NaN where the label is no candidate.
+    Raises:
+        ValueError: if shapes or dims differ, or a label is not in the table.
+
+    >>> from devise.evaluation.candidates import Candidates
+    >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
+    >>> flat_hit_at_k([[2, 1], [2, 1]], [0, 1], both, ks=(1, 2, 20))
+    {1: array([1., 0.]), 2: array([1., 1.])}
+    """
+    ks = _depths(ks, candidates)
+    if not ks:
+        return {}
+    ranks = answer_ranks(embeddings, labels, candidates)
+    relevant = ranks[:, None] == np.arange(1, max(ks) + 1)
+    return {k: np.where(np.isnan(ranks), np.nan, hit_at_k(relevant, k)) for k in ks}
+
+
+def evaluate(parts, candidates, *, ks=KS):
+    """Flat hit@k of each part over each set of candidates that holds an answer for it.
+
+    So pictures of seen classes are measured over "seen", "all" and the words, and pictures of
+    unseen classes over "unseen", "all" and the words.
+
+    Args:
+        parts: {"train", "test", "unseen", …: (embeddings (q, d), labels (q,))}.
+        candidates: sets of candidates over one label table, each with its own name.
+    Returns:
+        Evaluation
+    Raises:
+        ValueError: if two sets of candidates share a name, or a part doesn't fit them.
+    """
+    names = [chosen.name for chosen in candidates]
+    if len(set(names)) < len(names):
+        raise ValueError(f"candidates are called {', '.join(names)}: give each set its own name")
+    figures, without = {part: {} for part in parts}, {}
+    for part, (embeddings, labels) in parts.items():
+        for chosen in candidates:
+            unanswered = int((_answers(labels, len(embeddings), chosen) < 0).sum())
+            if unanswered == len(embeddings):
+                continue
+            hits = flat_hit_at_k(embeddings, labels, chosen, ks)
+            figures[part][chosen.name] = {k: mean_over_queries(values).value for k, values in hits.items()}
+            if unanswered:
+                without.setdefault(part, {})[chosen.name] = unanswered
+    sizes = {part: len(embeddings) for part, (embeddings, _) in parts.items()}
+    return Evaluation(figures, sizes, {chosen.name: _statement(chosen, ks) for chosen in candidates}, without)
+
+
+def exact_tags(embeddings, labels, candidates, k=10):
+    """How many pictures have exactly their label among their first k candidates, per class too.
+
+    Raises:
+        ValueError: if k is not in 1..c, shapes or dims differ, or a label is not in the table.
+
+    >>> from devise.evaluation.candidates import Candidates
+    >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
+    >>> exact_tags([[2, 1], [2, 1]], [0, 1], both, k=1).by_class
+    {'cat': (1, 1), 'dog': (0, 1)}
+    """
+    if not 1 <= k <= len(candidates):
+        raise ValueError(f"k is {k}: expected 1 to {len(candidates)}, the number of candidates "
+                         f"in {candidates.name!r}")
+    labels = np.asarray(labels)
+    ranks = answer_ranks(embeddings, labels, candidates)
+    found, answered = ranks <= k, ~np.isnan(ranks)
+    by_class = {}
+    for label in np.unique(labels[answered]):
+        mine = labels == label
+        by_class[candidates.label_names[label]] = int(found[mine].sum()), int(mine.sum())
+    return ExactTags(int(found.sum()), int(answered.sum()), k, candidates.name, by_class,
+                     int((~answered).sum()))
+
+
+def combine(evaluations):
+    """Mean, standard deviation, limits and 95 % interval of each figure over several runs.
+
+    Args:
+        evaluations: one Evaluation a seed, with the same parts, candidates and depths.
+    Returns:
+        Combined
+    Raises:
+        ValueError: if there is none, or two differ in what they measured.
+    """
+    evaluations = list(evaluations)
+    if not evaluations:
+        raise ValueError("no evaluation to combine: expected one a seed")
+    first = evaluations[0]
+    for number, other in enumerate(evaluations[1:], start=2):
+        if _shape(other) != _shape(first) or other.candidates != first.candidates:
+            raise ValueError(f"evaluation {number} measured other parts, candidates or depths than the "
+                             "first: combine only runs of one protocol")
+    figures = {part: {name: {k: spread([run.hit_at_k[part][name][k] for run in evaluations]) for k in values}
+                      for name, values in sets.items()} for part, sets in first.hit_at_k.items()}
+    sizes = {part: [run.n[part] for run in evaluations] for part in first.n}
+    limits = {part: (min(counts), max(counts)) for part, counts in sizes.items()}
+    without = {}
+    for run in evaluations:
+        for part, sets in run.without_answer.items():
+            for name, count in sets.items():
+                known = without.setdefault(part, {})
+                known[name] = max(count, known.get(name, 0))
+    return Combined(figures, limits, first.candidates, len(evaluations), without)
+
+
+def _answers(labels, n, candidates):
+    """The right row for each picture, -1 where there is none."""
+    labels = np.asarray(labels)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels are {labels.dtype} {labels.shape}: expected integers ({n},), "
+                         "one for each embedding")
+    table = len(candidates.label_names)
+    if n and not -1 <= labels.min() <= labels.max() < table:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: expected -1 to {table - 1}, "
+                         f"the label table of candidates {candidates.name!r}")
+    return np.where(labels < 0, -1, candidates.answers[labels])
+
+
+def _depths(ks, candidates):
+    """The asked depths that the candidates have, in rising order."""
+    ks = sorted(set(ks))
+    if not ks or ks[0] < 1:
+        raise ValueError(f"ks are {ks}: expected depths of 1 and more")
+    return [k for k in ks if k <= len(candidates)]
+
+
+def _statement(candidates, ks):
+    """What is said about a set of candidates, and which depths it was too small for."""
+    left_out = sorted(set(ks) - set(_depths(ks, candidates)))
+    return candidates.to_json() | ({"ks_left_out": left_out} if left_out else {})
+
+
+def _nested(figures, form):
+    return {part: {name: {str(k): form(value) for k, value in values.items()}
+                   for name, values in sets.items()} for part, sets in figures.items()}
+
+
+def _spread(figure):
+    """A Spread as JSON has it; of one run, deviation and interval are null."""
+    return {name: None if math.isnan(value) else value for name, value in figure._asdict().items()}
+
+
+def _shape(evaluation):
+    """Parts, candidates and depths of an evaluation, without the figures."""
+    return {part: {name: tuple(values) for name, values in sets.items()}
+            for part, sets in evaluation.hit_at_k.items()}
