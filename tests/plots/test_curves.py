@@ -1,0 +1,135 @@
+"""Curves: what was drawn is what was given, in percent, with its labels inside the picture."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise.metrics import spread
+from devise.plots import curves, history_curve, hit_curve
+from devise.plots.curves import spaced
+
+SERIES = {"test over seen": {1: spread([0.94, 0.96]), 2: spread([0.98, 1.0]), 20: spread([1.0, 1.0])},
+          "unseen over unseen": {1: 0.7, 2: 0.8, 5: 1.0}}
+PUBLISHED = {"paper": {2: 0.65, 3: 0.70}}
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, kept for a look at what is on them."""
+    kept, save = [], curves._save
+    monkeypatch.setattr(curves, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    return kept
+
+
+def margins_are_white(path, margin=3):
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    edge = np.ones(pixels.shape[:2], bool)
+    edge[margin:-margin, margin:-margin] = False
+    return (pixels[edge] == 255).all() and (pixels < 100).any()
+
+
+def test_lines_hold_the_means_in_percent_at_the_real_ks(figures, tmp_path):
+    path = hit_curve(SERIES, tmp_path / "hit.png", title="Title", published=PUBLISHED)
+    axes, = figures[0].axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["test over seen"].get_xydata() == pytest.approx(np.array([[1, 95], [2, 99], [20, 100]]))
+    assert lines["unseen over unseen"].get_ydata() == pytest.approx([70, 80, 100])
+    assert lines["paper"].get_linestyle() == "None" and lines["paper"].get_markerfacecolor() == "white"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "5", "20"]
+    assert "%" in axes.get_ylabel() and "log" in axes.get_xlabel()
+    band, = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    deviation = 100 * np.std([0.94, 0.96], ddof=1)
+    assert heights.min() == pytest.approx(95 - deviation) and heights.max() == 100
+    assert "standard deviation" in axes.get_title(loc="left")
+    assert path == tmp_path / "hit.png" and margins_are_white(path)
+
+
+def test_every_series_is_named_beside_the_axes_and_no_names_overlap(figures, tmp_path):
+    series = {f"series number {number} with a rather long name": {1: 0.5, 2: 0.9} for number in range(15)}
+    path = hit_curve(series, tmp_path / "hit.png", title="A title of very many words " * 5)
+    axes, = figures[0].axes
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    boxes.sort(key=lambda box: box.y0)
+    assert len(boxes) == 15
+    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in zip(boxes, boxes[1:], strict=False))
+    assert all(box.x0 > axes.get_window_extent().x1 for box in boxes)
+    assert margins_are_white(path)
+
+
+def test_one_run_has_no_band(figures, tmp_path):
+    hit_curve({"a $ and a $_{": {1: spread([0.9]), 2: 0.95}}, tmp_path / "hit.png", title="$^$")
+    axes, = figures[0].axes
+    assert not axes.collections and axes.get_title(loc="left") == ""
+
+
+def test_series_differ_in_more_than_colour(figures, tmp_path):
+    hit_curve({f"{number}": {1: 0.1 * number, 2: 0.5} for number in range(9)}, tmp_path / "hit.png")
+    lines = figures[0].axes[0].lines
+    assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 9
+
+
+def test_a_history_has_a_panel_for_the_loss_and_one_for_the_score(figures, tmp_path):
+    history = {"loss": [1.0, 0.5, 0.4], "validation_loss": [1.1, None, 0.6],
+               "score": [0.0, float("nan"), 0.9], "best_epoch": 3, "seconds": 12.5}
+    path = history_curve(history, tmp_path / "history.png", title="Training")
+    losses, scores = figures[0].axes
+    assert [line.get_label() for line in losses.lines] == ["training", "validation"]
+    assert losses.lines[1].get_xydata().tolist() == [[1, 1.1], [3, 0.6]]
+    assert scores.lines[0].get_xydata().tolist() == [[1, 0], [3, 90]]
+    assert scores.lines[1].get_label() == "kept: 90.0 % after epoch 3"
+    assert scores.get_ylabel() == "validation hit@1 (%)"
+    assert losses.get_xlabel() == scores.get_xlabel() == "epoch"
+    assert margins_are_white(path)
+
+
+@pytest.mark.parametrize("history", [{"loss": [0.5]}, {"loss": [0.5, 0.4], "validation_loss": []},
+                                     {"loss": [], "score": [0.5, 0.6], "best_epoch": None}])
+def test_a_history_of_one_kind_has_one_panel(figures, tmp_path, history):
+    assert margins_are_white(history_curve(history, tmp_path / "history.png"))
+    assert len(figures[0].axes) == 1 and len(figures[0].axes[0].lines) == 1
+
+
+def test_the_history_of_a_training_is_a_history(figures, tmp_path):
+    training = pytest.importorskip("devise.training.history")
+    history = training.History((1.0, 0.5), (1.0, 0.6), (0.1, 0.2), 2, 1.5)
+    history_curve(history.to_json(), tmp_path / "history.png")
+    assert len(figures[0].axes) == 2
+
+
+def test_nothing_to_draw_is_refused_and_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="no series"):
+        hit_curve({"test": {}}, tmp_path / "hit.png")
+    with pytest.raises(ValueError, match="history holds epochs: expected a loss"):
+        history_curve({"epochs": [1, 2]}, tmp_path / "history.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_global_state_of_matplotlib_is_left_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    hit_curve(SERIES, tmp_path / "hit.png")
+    assert dict(matplotlib.rcParams) == before
+    code = ("import sys, devise.plots; assert not {'matplotlib', 'PIL'} & set(sys.modules); "
+            "devise.plots.history_curve({'loss': [1, 2]}, sys.argv[1]); "
+            "assert 'matplotlib.pyplot' not in sys.modules")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "history.png")], check=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spaced_places_keep_their_order_and_their_distance(seed):
+    draw = np.random.default_rng(seed)
+    places, sizes = draw.random(8).tolist(), (0.02 + 0.1 * draw.random(8)).tolist()
+    moved = spaced(places, sizes)
+    order = np.argsort(places)
+    assert np.argsort(moved).tolist() == order.tolist()
+    for lower, upper in zip(order, order[1:], strict=False):
+        assert moved[upper] - moved[lower] >= (sizes[lower] + sizes[upper]) / 2 - 1e-6
+    assert np.mean(moved) == pytest.approx(np.mean(places), abs=0.01)
+    assert spaced([0.1, 0.9], [0.1, 0.1]) == [0.1, 0.9]
+    within = spaced(places, sizes, -0.1, 1.1)
+    assert min(within) > -0.1 and max(within) < 1.1
