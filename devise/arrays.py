@@ -1,0 +1,108 @@
+"""Unit rows, cosines and the best k of them: the arithmetic under every other room."""
+
+import numpy as np
+
+BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
+
+
+def as_rows(values, name="vectors", dim=None):
+    """`values` as a C-contiguous float32 matrix with finite entries.
+
+    Args:
+        values: (n, d), anything NumPy can turn into numbers.
+        name: how an error calls it.
+        dim: the number of columns expected, or None for any.
+    Raises:
+        ValueError: if it is not a matrix, has another dim, or holds NaN or infinity.
+
+    >>> as_rows([[1, 2]]).dtype
+    dtype('float32')
+    """
+    rows = np.ascontiguousarray(values, dtype=np.float32)
+    if rows.ndim != 2:
+        raise ValueError(f"{name} have shape {rows.shape}: expected (n, dim), one row a vector")
+    if dim is not None and rows.shape[1] != dim:
+        raise ValueError(f"{name} have {rows.shape[1]} columns, expected {dim}")
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if bad.size:
+        raise ValueError(f"{name} hold NaN or infinity in {bad.size} rows, the first is row {bad[0]}")
+    return rows
+
+
+def unit_rows(values, name="vectors", dim=None):
+    """Each row divided by its length, x / |x|.
+
+    Args:
+        values: (n, d).
+    Returns:
+        float32 (n, d), rows of length 1.
+    Raises:
+        ValueError: if a row is zero, NaN or infinite: such a row has no direction.
+
+    >>> unit_rows([[3, 4]])
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    rows = as_rows(values, name, dim)
+    # float64 lengths: the squares of large or tiny float32 entries leave float32's range
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
+    zero = np.flatnonzero(lengths == 0)
+    if zero.size:
+        raise ValueError(f"{name} hold {zero.size} zero rows, the first is row {zero[0]}: "
+                         "a zero vector has no direction, leave it out")
+    # into float32 at once: a float64 quotient would hold the matrix twice more
+    return np.divide(rows, lengths, out=np.empty_like(rows), casting="same_kind")
+
+
+def top_k(scores, k):
+    """The k largest scores of each row, best first; ties go to the smaller column.
+
+    Args:
+        scores: (n, m).
+        k: how many, 1..m.
+    Returns:
+        columns int64 (n, k) and scores (n, k).
+    Raises:
+        ValueError: if k is not in 1..m.
+
+    >>> top_k(np.array([[0.1, 0.9, 0.5]]), 2)[0]
+    array([[1, 2]])
+    """
+    n_columns = scores.shape[1]
+    if not 1 <= k <= n_columns:
+        raise ValueError(f"k is {k}: expected 1 to {n_columns}, the number of candidates")
+    if k < n_columns:
+        # the k-th score is a threshold: every column above it and, of its ties, the smallest
+        threshold = -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
+        above, ties = scores > threshold, scores == threshold
+        room = k - above.sum(axis=1, keepdims=True)
+        keep = above | (ties & (ties.cumsum(axis=1) <= room))
+        columns = np.nonzero(keep)[1].reshape(-1, k)
+    else:
+        columns = np.broadcast_to(np.arange(n_columns), scores.shape)
+    kept = np.take_along_axis(scores, columns, axis=1)
+    order = np.argsort(-kept, axis=1, kind="stable")
+    return (np.take_along_axis(columns, order, axis=1).astype(np.int64),
+            np.take_along_axis(kept, order, axis=1))
+
+
+def nearest(queries, rows, k, *, block_bytes=BLOCK_BYTES):
+    """The k rows with the largest inner product with each query, in bounded memory.
+
+    On unit rows that is the cosine. The (queries × rows) matrix is never held whole.
+
+    Args:
+        queries: float32 (q, d).
+        rows: float32 (n, d), may be memory-mapped.
+    Returns:
+        ids int64 (q, k) and scores float32 (q, k), best first, ties to the smaller id.
+
+    >>> nearest(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), k=1)[0].ravel()
+    array([0, 1])
+    """
+    if not 1 <= k <= len(rows):
+        raise ValueError(f"k is {k}: expected 1 to {len(rows)}, the number of candidates")
+    block = max(1, block_bytes // (4 * max(1, len(rows))))
+    parts = [top_k(queries[start:start + block] @ rows.T, k) for start in range(0, len(queries), block)]
+    if not parts:
+        return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+    return np.concatenate([ids for ids, _ in parts]), np.concatenate([scores for _, scores in parts])

@@ -1,0 +1,47 @@
+"""Room on the disk: asked for before a long write, and told plainly when it runs out during one."""
+
+import contextlib
+import errno
+import shutil
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def room(folder, left, *, then):
+    """A block that writes under `folder`, or an error that says how much room it lacks.
+
+    Args:
+        left: a function that gives the bytes still to write, None where that is unknown.
+        then: the end of the error's sentence, what is kept and what to do.
+    Raises:
+        OSError: ENOSPC, before the block or out of it, when the disk can't take the bytes.
+
+    >>> with room("/tmp", lambda: 10, then="run it again"):
+    ...     pass
+    """
+    if (left() or 0) > shutil.disk_usage(folder).free:
+        raise _full(folder, left(), then)
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _full(folder, left(), then) from error
+
+
+def megabytes(size):
+    """A number of bytes for people.
+
+    >>> megabytes(862182613)
+    '862.2 MB'
+    """
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
+
+
+def _full(folder, size, then):
+    need = "an unknown amount more is" if size is None else f"{megabytes(size)} more are"
+    free = megabytes(shutil.disk_usage(folder).free)
+    error = OSError(f"the disk of {folder} is full: {need} needed, {free} free. {then}")
+    error.errno = errno.ENOSPC  # set afterwards: as an argument it would put "[Errno 28]" before the sentence
+    return error

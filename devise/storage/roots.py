@@ -1,0 +1,46 @@
+"""Where data and weights lie: in the checkout, under DEVISE_HOME, or in the user's cache."""
+
+import os
+from pathlib import Path
+
+import devise
+
+
+def checkout():
+    """The folder of the source checkout that `devise` runs from, or None when it is installed."""
+    folder = Path(devise.__file__).resolve().parent.parent
+    return folder if (folder / "setup.py").is_file() and (folder / "data").is_dir() else None
+
+
+def home():
+    """The folder under which `data/` and `pretrained/` lie.
+
+    `DEVISE_HOME` where it is set, else the checkout, else `devise` in the user's cache folder.
+    """
+    if os.environ.get("DEVISE_HOME"):
+        return Path(os.environ["DEVISE_HOME"]).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return checkout() or cache / "devise"
+
+
+def data_root():
+    """The folder of data sets and computed features."""
+    return home() / "data"
+
+
+def pretrained_root():
+    """The folder of weights and word vectors."""
+    return home() / "pretrained"
+
+
+def bundled(name):
+    """The folder of a data set that comes with the package, such as `caltech37`.
+
+    Raises:
+        FileNotFoundError: if the package does not carry it.
+    """
+    roots = [checkout() and checkout() / "data", Path(devise.__file__).resolve().parent / "bundled"]
+    for root in filter(None, roots):
+        if (root / name).is_dir():
+            return root / name
+    raise FileNotFoundError(f"the bundled set {name!r} is not in this installation: reinstall devise")

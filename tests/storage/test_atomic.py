@@ -1,0 +1,189 @@
+"""Writes that are whole or not there; what kills do to them is in test_kills."""
+
+import json
+import os
+import stat
+import threading
+import time
+
+import pytest
+
+from devise import storage
+from devise.storage import atomic
+
+
+def test_a_file_appears_at_the_end(tmp_path):
+    path = tmp_path / "deep" / "x.npy"
+    with storage.atomic_path(path) as temporary:
+        assert temporary.suffix == ".npy" and temporary.parent == path.parent
+        temporary.write_bytes(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["x.npy"]
+
+
+def test_an_error_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), storage.atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_any_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        (tmp_path / "plain").write_bytes(b"")
+        storage.write_json(tmp_path / "x.json", {})
+        with storage.Commit(tmp_path, "thing", {}) as commit:
+            commit.file("a.bin").write_bytes(b"a")
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o666 & ~mask}
+
+
+def test_threads_that_write_leave_the_umask_alone(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        def write(row):
+            for number in range(30):
+                storage.write_json(tmp_path / f"{row}.json", number)
+
+        threads = [threading.Thread(target=write, args=(row,)) for row in range(4)]
+        for thread in threads:
+            thread.start()
+        seen = set()
+        while any(thread.is_alive() for thread in threads):
+            (tmp_path / "probe").touch()
+            seen.add(stat.S_IMODE((tmp_path / "probe").stat().st_mode))
+            (tmp_path / "probe").unlink()
+        assert seen == {0o640}
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(mask)
+
+
+def test_json(tmp_path):
+    path = tmp_path / "x.json"
+    storage.write_json(path, {"né": [1, 2.5, None]})
+    assert storage.read_json(path) == json.loads(path.read_text(encoding="utf-8")) == {"né": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        storage.write_json(path, {"x": float("nan")})
+    assert storage.read_json(path) == {"né": [1, 2.5, None]}
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="x.json is not valid JSON.*make it again"):
+        storage.read_json(path)
+
+
+def test_a_commit_replaces_the_one_before(tmp_path):
+    for number in (1, 2):
+        with storage.Commit(tmp_path / "t", "thing", {"number": number}) as commit:
+            for name in ("a.bin", "b.txt"):
+                commit.file(name).write_text(f"{name} {number}")
+        document, paths = storage.open_artefact(tmp_path / "t", "thing")
+        assert document["number"] == number
+        assert {name: path.read_text() for name, path in paths.items()} == {
+            name: f"{name} {number}" for name in ("a.bin", "b.txt")}
+    assert len(os.listdir(tmp_path / "t")) == 3
+
+
+def test_an_error_in_a_commit_leaves_the_old_state(tmp_path):
+    with storage.Commit(tmp_path, "thing", {"number": 1}) as commit:
+        commit.file("a.bin").write_bytes(b"old")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(RuntimeError), storage.Commit(tmp_path, "thing", {"number": 2}) as commit:
+        commit.file("a.bin").write_bytes(b"new")
+        raise RuntimeError
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_two_kinds_share_a_folder_and_a_file(tmp_path):
+    for kind in ("one", "two"):
+        with storage.Commit(tmp_path, kind, {}) as commit:
+            commit.file("ids.npy").write_bytes(b"the same")
+    with storage.Commit(tmp_path, "one", {}) as commit:
+        commit.file("ids.npy").write_bytes(b"another")
+    assert storage.open_artefact(tmp_path, "two")[1]["ids.npy"].read_bytes() == b"the same"
+    assert storage.open_artefact(tmp_path, "one")[1]["ids.npy"].read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("name", ["ids[1].npy", "a*.bin", "plain", "x.tar.gz"])
+def test_the_sweep_takes_names_literally(tmp_path, name):
+    for content in (b"one", b"two"):
+        with storage.Commit(tmp_path, "thing", {}) as commit:
+            path = commit.file(name)
+            assert commit.file(name) == path
+            path.write_bytes(content)
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_foreign_files_are_no_obstacle_and_stay(tmp_path):
+    foreign = {"notes.json": '{"files": ["x"]}', "list.json": "[1]", "a-0.bin": "mine", ".partial-0.json": ""}
+    for name, text in foreign.items():
+        (tmp_path / name).write_text(text)
+    for number in (1, 2):
+        with storage.Commit(tmp_path, "thing", {"number": number}) as commit:
+            commit.file("a.bin").write_text(str(number))
+    assert {name: (tmp_path / name).read_text() for name in foreign} == foreign
+    assert len(os.listdir(tmp_path)) == len(foreign) + 2
+
+
+def test_a_damaged_manifest_stops_the_sweep_not_the_commit(tmp_path):
+    with storage.Commit(tmp_path, "other", {}) as commit:
+        commit.file("a.bin").write_text("other's")
+    (tmp_path / "other.json").write_text("{")
+    with storage.Commit(tmp_path, "thing", {}) as commit:
+        commit.file("a.bin").write_text("ours")
+    assert storage.open_artefact(tmp_path, "thing")[1]["a.bin"].read_text() == "ours"
+    assert sorted(path.read_text() for path in tmp_path.glob("a-*.bin")) == ["other's", "ours"]
+
+
+def test_what_killed_writers_left_goes_after_a_day(tmp_path):
+    old, young = tmp_path / ".partial-old.npy", tmp_path / ".partial-young.npy"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(old, (yesterday, yesterday))
+    with storage.Commit(tmp_path, "thing", {}) as commit:
+        commit.file("a.bin").write_bytes(b"a")
+    assert not old.exists() and young.exists()
+
+
+@pytest.mark.parametrize("key", ["kind", "format", "files"])
+def test_a_document_may_not_take_the_manifests_keys(tmp_path, key):
+    with pytest.raises(ValueError, match=f"has the key '{key}'"):
+        storage.Commit(tmp_path, "thing", {key: "x"})
+
+
+def test_what_is_no_artefact_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no thing: expected the file thing.json"):
+        storage.open_artefact(tmp_path, "thing")
+    with storage.Commit(tmp_path, "thing", {}) as commit:
+        commit.file("a.bin").write_bytes(b"a")
+    manifest = storage.read_json(tmp_path / "thing.json")
+    for change, match in [({"kind": "other"}, "not a manifest of kind 'thing'"),
+                          ({"format": 2}, "upgrade devise")]:
+        storage.write_json(tmp_path / "thing.json", {**manifest, **change})
+        with pytest.raises(ValueError, match=match):
+            storage.open_artefact(tmp_path, "thing")
+    storage.write_json(tmp_path / "thing.json", manifest)
+    next(tmp_path.glob("a-*.bin")).unlink()
+    with pytest.raises(FileNotFoundError, match="lacks .*a-.*bin: make the thing again"):
+        storage.open_artefact(tmp_path, "thing")
+
+
+def test_a_manifest_can_not_point_outside_its_folder(tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    storage.write_json(tmp_path / "t" / "thing.json",
+                       {"kind": "thing", "format": 1, "files": {"a": {"file": "../secret", "sha256": ""}}})
+    with pytest.raises(FileNotFoundError, match="lacks"):
+        storage.open_artefact(tmp_path / "t", "thing")
+
+
+def test_digest(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert atomic.digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert atomic.digest(path, algorithm="md5") == "900150983cd24fb0d6963f7d28e17f72"

@@ -1,0 +1,126 @@
+"""Unit rows and the best k, against loops in float64."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from devise import arrays
+
+
+def by_sorting(scores, k):
+    """top_k by Python's sort: best first, ties to the smaller column."""
+    return [sorted(range(len(row)), key=lambda column, row=row: (-row[column], column))[:k] for row in scores]
+
+
+@pytest.mark.parametrize("values", [[[1, 2], [3, 4]], ((1.0, 2.0),), np.arange(6.0).reshape(2, 3)[:, ::2]])
+def test_as_rows(values):
+    rows = arrays.as_rows(values)
+    assert rows.dtype == np.float32 and rows.flags.c_contiguous
+    assert rows.tolist() == [[float(entry) for entry in row] for row in values]
+
+
+@pytest.mark.parametrize("values, match", [
+    ([1, 2], r"words have shape \(2,\): expected \(n, dim\)"),
+    (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
+    ([[1, 2]], "words have 2 columns, expected 3"),
+    ([[0, 0, 0], [1, np.nan, 0], [np.inf, 0, 0]], "NaN or infinity in 2 rows, the first is row 1"),
+])
+def test_as_rows_refuses(values, match):
+    with pytest.raises(ValueError, match=match):
+        arrays.as_rows(values, name="words", dim=3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 6)),
+                  elements=st.floats(-1e3, 1e3, width=32, allow_subnormal=False)))
+def test_unit_rows_are_the_rows_over_their_lengths(values):
+    if not values.any(axis=1).all():
+        with pytest.raises(ValueError, match="zero rows"):
+            arrays.unit_rows(values)
+        return
+    expected = [[entry / math.sqrt(math.fsum(float(x) ** 2 for x in row)) for entry in map(float, row)]
+                for row in values]
+    np.testing.assert_allclose(arrays.unit_rows(values), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-25, 1e-10, 1e10, 1e25, 3e38])
+def test_unit_rows_at_the_ends_of_float32(scale):
+    assert arrays.unit_rows([[scale, 0], [scale, scale]]) == pytest.approx(
+        np.array([[1, 0], [math.sqrt(0.5)] * 2]), rel=1e-6)
+
+
+def test_unit_rows_leave_their_argument_alone():
+    values = np.array([[3, 4], [0, 2]], np.float32)
+    before = values.copy()
+    assert not np.shares_memory(arrays.unit_rows(values), values)
+    assert (values == before).all()
+
+
+def test_unit_rows_need_little_more_than_their_result():
+    values = np.ones((4000, 300), np.float32)
+    tracemalloc.start()
+    arrays.unit_rows(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * values.nbytes
+
+
+def test_unit_rows_of_nothing():
+    assert arrays.unit_rows(np.empty((0, 4))).shape == (0, 4)
+
+
+@pytest.mark.parametrize("values, match", [([[1, 0], [0, 0]], "1 zero rows, the first is row 1"),
+                                           ([[np.nan, 0]], "NaN")])
+def test_unit_rows_refuse(values, match):
+    with pytest.raises(ValueError, match=match):
+        arrays.unit_rows(values)
+
+
+@settings(max_examples=100, deadline=None)
+@given(hnp.arrays(np.float32, st.tuples(st.integers(0, 6), st.integers(1, 9)),
+                  elements=st.sampled_from([-np.inf, -1, -0.0, 0.0, 0.25, 1])), st.data())
+def test_top_k_sorts_with_ties_to_the_smaller_column(scores, data):
+    k = data.draw(st.integers(1, scores.shape[1]))
+    columns, kept = arrays.top_k(scores, k)
+    assert columns.dtype == np.int64 and columns.shape == kept.shape == (len(scores), k)
+    assert columns.tolist() == by_sorting(scores, k)
+    assert (kept == np.take_along_axis(scores, columns, axis=1)).all()
+
+
+@pytest.mark.parametrize("k", [0, -1, 4])
+def test_k_has_bounds(k):
+    with pytest.raises(ValueError, match=f"k is {k}: expected 1 to 3"):
+        arrays.top_k(np.zeros((2, 3)), k)
+    with pytest.raises(ValueError, match=f"k is {k}: expected 1 to 3"):
+        arrays.nearest(np.zeros((2, 5), np.float32), np.zeros((3, 5), np.float32), k)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 400, 2**26])
+def test_nearest_is_the_same_in_blocks_of_any_size(block_bytes):
+    random = np.random.default_rng(0)
+    # small whole numbers: their inner products are exact, so ties are ties in any order of summing
+    queries = random.integers(-3, 4, (17, 6)).astype(np.float32)
+    rows = random.integers(-3, 4, (40, 6)).astype(np.float32)
+    expected = [[sum(a * b for a, b in zip(query, row, strict=True)) for row in rows.tolist()]
+                for query in queries.tolist()]
+    ids, scores = arrays.nearest(queries, rows, 7, block_bytes=block_bytes)
+    assert ids.dtype == np.int64 and scores.dtype == np.float32
+    assert ids.tolist() == by_sorting(expected, 7)
+    assert scores.tolist() == [[expected[query][row] for row in found] for query, found in enumerate(ids)]
+
+
+def test_nearest_reads_a_memory_map(tmp_path):
+    rows = np.random.default_rng(1).standard_normal((30, 4)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    assert arrays.nearest(rows, mapped, 3)[0].tolist() == arrays.nearest(rows, rows, 3)[0].tolist()
+
+
+def test_nearest_without_queries():
+    ids, scores = arrays.nearest(np.empty((0, 4), np.float32), np.eye(4, dtype=np.float32), 2)
+    assert ids.shape == scores.shape == (0, 2) and ids.dtype == np.int64
