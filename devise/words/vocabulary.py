@@ -1,0 +1,85 @@
+"""Which of the words may be tags of a picture."""
+
+from pathlib import Path
+
+import numpy as np
+
+STOP_WORDS = Path(__file__).parent / "stop_words.txt"
+OFFENSIVE_WORDS = Path(__file__).parent / "offensive_words.txt"
+IRREGULAR = {"men": "man", "women": "woman", "children": "child", "people": "person", "feet": "foot",
+             "teeth": "tooth", "geese": "goose", "mice": "mouse", "oxen": "ox"}
+NO_PLURAL = {"arms", "glasses", "means", "news", "series", "species"}  # another thing than their singular
+SAME_THING = 0.5  # cosine from which on a word that looks like a plural is taken for one
+
+
+def tag_rows(words, first=20_000, *, stop=True, offensive=True, alphabetic=True, merge_plurals=False):
+    """The rows of the words that may be used as tags, among the most frequent ones.
+
+    Args:
+        words: WordVectors.
+        first: look at this many most frequent words.
+        stop: leave out function words (the, of, is); a path replaces our list, False keeps them.
+        offensive: leave out slurs and obscenities; a path replaces our list, False keeps them.
+        alphabetic: keep words of two or more letters only, so no numbers, signs or `u.s.`.
+        merge_plurals: leave out a plural whose singular is kept and has a vector near to it.
+    Returns:
+        int64 (m,), ascending.
+    Raises:
+        ValueError: if first is below 1.
+
+    >>> from devise.words import WordVectors
+    >>> words = WordVectors(["the", "dog", "dogs", "2"], [[1, 0], [0, 1], [0.1, 1], [1, 1]])
+    >>> [words.words[row] for row in tag_rows(words, merge_plurals=True)]
+    ['dog']
+    """
+    if first < 1:
+        raise ValueError(f"first is {first}: expected at least 1 word")
+    unwanted = _listed(stop, STOP_WORDS) | _listed(offensive, OFFENSIVE_WORDS)
+    rows = [row for row, word in enumerate(words.words[:first])
+            if word.lower() not in unwanted and (not alphabetic or (word.isalpha() and len(word) > 1))]
+    if merge_plurals:
+        kept = {words.words[row]: row for row in rows}
+        rows = [row for row in rows if not _is_plural(words, row, kept)]
+    return np.array(rows, dtype=np.int64)
+
+
+def read_list(path):
+    """The words in a text file, one a line, in lower case; `#` starts a comment."""
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    return {word for line in lines if (word := line.partition("#")[0].strip().lower())}
+
+
+def singulars(word):
+    """The spellings that the singular of an English word may have, if it is a plural.
+
+    >>> singulars("wolves")
+    ['wolve', 'wolf', 'wolfe', 'wolv']
+    """
+    if word in IRREGULAR:
+        return [IRREGULAR[word]]
+    if not word.endswith("s") or word.endswith("ss") or len(word) < 4 or word in NO_PLURAL:
+        return []
+    found = [word[:-1]]
+    if word.endswith("ies"):
+        found.append(word[:-3] + "y")
+    if word.endswith("ves"):
+        found += [word[:-3] + "f", word[:-3] + "fe"]
+    if word.endswith("es"):
+        found.append(word[:-2])
+    return found
+
+
+def _listed(choice, ours):
+    if choice is False:
+        return set()
+    return read_list(ours if choice is True else choice)
+
+
+def _is_plural(words, row, kept):
+    """Whether a singular of the word in `row` is among those kept, a dict of word to row, and alike."""
+    for singular in singulars(words.words[row]):
+        if singular in kept:
+            pair = words.matrix[[row, kept[singular]]].astype(np.float64)
+            if pair[0] @ pair[1] > SAME_THING * np.prod(np.linalg.norm(pair, axis=1)):
+                return True
+    return False

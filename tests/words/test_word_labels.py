@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pytest
+
+from devise.words import (
+    LabelTable,
+    WordVectors,
+    audit,
+    audit_table,
+    label_vectors,
+    phrase_vector,
+    read_synonyms,
+)
+
+NAMES = ["the", "car", "dollar", "bill", "grand", "piano", "grand_piano", "yin-yang", "Paris", "st.",
+         "bernard", "none", "side", "saxophone"]
+
+
+@pytest.fixture
+def words():
+    matrix = np.random.default_rng(8).normal(size=(len(NAMES), 6)).astype(np.float32)
+    matrix[NAMES.index("none")] = 0
+    return WordVectors(NAMES, matrix, name="toy")
+
+
+def mean_of(words, *parts):
+    mean = [sum(column) for column in zip(*(words.vector(part).tolist() for part in parts), strict=True)]
+    length = sum(value * value for value in mean) ** 0.5
+    return [value / length for value in mean]
+
+
+@pytest.mark.parametrize(("label", "parts"), [
+    ("car", ["car"]),
+    ("Car", ["car"]),
+    ("dollar_bill", ["dollar", "bill"]),
+    ("Dollar-Bill", ["dollar", "bill"]),
+    ("  dollar   bill ", ["dollar", "bill"]),
+    ("dollar/bill", ["dollar", "bill"]),
+    ("grand piano", ["grand_piano"]),
+    ("Grand-Piano", ["grand_piano"]),
+    ("yin_yang", ["yin-yang"]),
+    ("Paris", ["Paris"]),
+    ("St. Bernard", ["st.", "bernard"]),
+    ("bill, the car", ["bill", "the", "car"]),
+])
+def test_which_words_a_label_gets(words, label, parts):
+    table = label_vectors([label], words)
+    assert table.names == (label,) and table.parts == (tuple(parts),)
+    assert table.vectors[0].tolist() == pytest.approx(mean_of(words, *parts), abs=1e-6)
+    assert table.word(0) == (parts[0] if len(parts) == 1 else None)
+
+
+@pytest.mark.parametrize("key", ["car_side", "Car side", "car-side"])
+def test_a_synonym_takes_the_place_of_its_label(words, key):
+    table = label_vectors(["car_side", "bill"], words, synonyms={key: "car", "unused": "nothing"})
+    assert table.parts == (("car",), ("bill",)) and table.names == ("car_side", "bill")
+
+
+def test_labels_without_a_vector_are_all_named_with_near_spellings(words):
+    with pytest.raises(ValueError) as caught:
+        label_vectors(["saxaphone", "car", "dollar zzz", "none", "--", "car none"], words)
+    message = str(caught.value)
+    assert message.startswith("5 of 6 labels have no vector in toy")
+    assert "saxaphone: no vector for 'saxaphone' (near: saxophone)" in message
+    assert "dollar zzz: no vector for 'zzz'" in message
+    assert "car none: no vector for 'none'" in message
+    assert "--: it holds no word" in message
+
+
+def test_parts_that_cancel_out_give_no_zero_vector():
+    words = WordVectors(["hot", "cold"], [[1, 2], [-1, -2]])
+    with pytest.raises(ValueError, match="points anywhere"):
+        label_vectors(["hot cold"], words)
+    with pytest.raises(ValueError, match="no direction"):
+        phrase_vector("hot cold", words)
+
+
+def test_labels_that_repeat_are_refused(words):
+    with pytest.raises(ValueError, match="label names repeat: car"):
+        label_vectors(["car", "bill", "car"], words)
+
+
+def test_no_labels_give_an_empty_table(words):
+    assert label_vectors([], words).vectors.shape == (0, 6)
+
+
+def test_phrases(words):
+    expected = mean_of(words, "the", "dollar")
+    assert phrase_vector("the Dollar", words).tolist() == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(KeyError, match="saxophone"):
+        phrase_vector("the saxaphone", words)
+    for nothing in ("", "  ", "none"):
+        with pytest.raises(ValueError, match="no direction"):
+            phrase_vector(nothing, words)
+
+
+def test_synonyms_from_a_file(tmp_path):
+    path = tmp_path / "synonyms.txt"
+    path.write_text("\ufeff# of Caltech-101\ncar_side = car\n\nFaces easy=face   # people\nc#=language\n")
+    assert read_synonyms(path) == {"car_side": "car", "Faces easy": "face", "c#": "language"}
+
+
+@pytest.mark.parametrize("line", ["car_side", "= car", "car_side =", "car_side = # car"])
+def test_a_line_that_is_no_synonym_is_refused_with_its_number(tmp_path, line):
+    (tmp_path / "synonyms.txt").write_text(f"a = b\n{line}\n")
+    with pytest.raises(ValueError, match="line 2"):
+        read_synonyms(tmp_path / "synonyms.txt")
+
+
+def test_a_label_with_two_synonyms_is_refused(tmp_path):
+    (tmp_path / "synonyms.txt").write_text("a = b\na = c\n")
+    with pytest.raises(ValueError, match="line 2.*'a' has a synonym already"):
+        read_synonyms(tmp_path / "synonyms.txt")
+
+
+def test_a_table_survives_json(words):
+    table = label_vectors(["car", "dollar bill"], words)
+    again = LabelTable.from_json(json.loads(json.dumps(table.to_json())), table.vectors)
+    assert (again.names, again.parts) == (table.names, table.parts)
+    assert np.array_equal(again.vectors, table.vectors) and len(again) == 2
+
+
+def test_a_table_is_immutable_and_checked():
+    vectors = np.eye(2, dtype=np.float32)
+    table = LabelTable(["a", "b"], vectors, [["a"], ["b"]])
+    with pytest.raises(ValueError, match="read-only"):
+        table.vectors[0] = 0
+    vectors[0] = 7
+    assert table.vectors[0, 0] == 1
+    with pytest.raises(ValueError, match="1 names, 2 vectors"):
+        LabelTable(["a"], np.eye(2), [["a"]])
+    with pytest.raises(ValueError, match="not of length 1"):
+        LabelTable(["a"], [[3, 4]], [["a"]])
+
+
+def test_audit_says_what_each_label_got(words):
+    records = audit(["car", "dollar bill", "bill dollar", "none", "grand zzz"], words, k=2)
+    car, first, second, none, half = records
+    assert (car.words, car.failed, car.rank, car.warnings) == (("car",), (), 2, ())
+    assert len(car.neighbours) == 2 and "car" not in dict(car.neighbours)
+    assert first.rank == 4 and first.warnings == ("same vector as bill dollar",)
+    assert second.warnings == ("same vector as dollar bill",)
+    assert none.failed == ("none",) and none.rank is None and none.neighbours == ()
+    assert half.words == ("grand",) and half.failed == ("zzz",) and "no vector" in half.warnings
+
+
+def test_audit_warns_of_rare_words(words, monkeypatch):
+    monkeypatch.setattr("devise.words.labels.RARE", 3)
+    assert [record.warnings for record in audit(["dollar", "bill"], words)] == [(), ("rare",)]
+
+
+def test_the_table_of_an_audit_shows_warnings_first(words):
+    lines = audit_table(audit(["car", "grand zzz"], words, k=1)).splitlines()
+    assert lines[0].split() == ["label", "words", "rank", "neighbours", "warnings"]
+    assert lines[1].startswith("grand zzz") and "zzz?" in lines[1] and lines[1].endswith("no vector")
+    assert lines[2].startswith("car")
+
+
+def test_genuine_labels(packaged):
+    names = ["elephant", "Faces easy", "dollar_bill", "yin_yang", "car_side"]
+    table = label_vectors(names, packaged, synonyms={"car_side": "car"})
+    assert table.parts == (("elephant",), ("faces", "easy"), ("dollar", "bill"), ("yin-yang",), ("car",))
+    waves = phrase_vector("ocean waves", packaged)
+    assert {"ocean", "waves"} == {word for word, _ in packaged.neighbours(waves, k=2)}
