@@ -1,0 +1,48 @@
+"""What a measurement has to say about the machine it was made on, and the memory a process holds."""
+
+import os
+import platform
+import resource
+import sys
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("numpy", "gensim", "keras", "tensorflow", "tensorflow-cpu", "annoy")
+
+
+def machine():
+    """Processors, system and versions, ready for JSON; nothing that names the machine.
+
+    >>> sorted(machine())
+    ['architecture', 'cpus', 'python', 'system', 'versions']
+    """
+    return {"cpus": cpus(), "system": platform.system(), "architecture": platform.machine(),
+            "python": platform.python_version(), "versions": _versions()}
+
+
+def cpus():
+    """The number of processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def memory():
+    """What this process holds in RAM now, and the most it has held, in bytes; mapped pages count.
+
+    Where the system does not tell the first, it is the second too.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the process was before it became this program
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return tuple(int(fields[field].split()[0]) * 1024 for field in ("VmRSS", "VmHWM"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak, peak
+
+
+def _versions():
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

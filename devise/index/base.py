@@ -1,0 +1,267 @@
+"""What every index does, whatever its engine: unit rows in, ids and cosines out.
+
+An engine stores rows and proposes neighbours. All that a caller can rely on (what is refused,
+how ties go, padding, exclusion, the folder on disk) is here, once.
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.arrays import BLOCK_BYTES, nearest, unit_rows
+from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
+from devise.storage import Commit
+
+NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
+
+
+class Hits(NamedTuple):
+    """The members found for each query, best first; short rows are padded with -1 and -inf.
+
+    Attributes:
+        ids: int64 (q, k).
+        scores: float32 (q, k), cosines in [-1, 1].
+    """
+
+    ids: np.ndarray
+    scores: np.ndarray
+
+
+class Index(ABC):
+    """Vectors under ids, searched by cosine.
+
+    Ids are unique, non-negative int64. Of equal scores the smaller id comes first.
+
+    Args:
+        fingerprint: of the model that made the vectors; saved, and checked by `load`.
+    """
+
+    engine = ""
+    can_add = True
+    can_remove = True
+
+    def __init__(self, *, fingerprint=None):
+        self.fingerprint = fingerprint
+        self.dim = None
+        self.document = {}
+        self._ids = np.empty(0, np.int64)  # of the members, ascending
+
+    @property
+    def ids(self):
+        """The ids of the members, int64 (n,), ascending."""
+        return self._ids.copy()
+
+    @property
+    def parameters(self):
+        """The engine's options, as `make` takes them."""
+        return {}
+
+    def __len__(self):
+        return len(self._ids)
+
+    def __contains__(self, member):
+        return bool(np.isin(member, self._ids))
+
+    def build(self, vectors, ids=None):
+        """Store these vectors in place of all that was there.
+
+        Args:
+            vectors: (n, dim), any lengths but zero.
+            ids: int64 (n,), 0..n-1 where none are given.
+        Returns:
+            The index itself.
+        Raises:
+            ValueError: for no vectors; zero, NaN or infinite rows; ids that repeat or are negative.
+
+        >>> from devise.index import make
+        >>> make("exact").build([[3, 4], [1, 0]]).search([[1, 0]], k=1)
+        Hits(ids=array([[1]]), scores=array([[1.]], dtype=float32))
+        """
+        ids = np.arange(len(vectors)) if ids is None else ids
+        ids, rows = member_rows(vectors, ids)
+        if not len(ids):
+            raise ValueError("there are no vectors to build an index of: expected (n, dim) with n > 0")
+        self._build(rows, ids)
+        self._ids, self.dim = ids, rows.shape[1]
+        return self
+
+    def add(self, vectors, ids):
+        """Store more vectors under new ids.
+
+        Raises:
+            ValueError: as `build`, and for ids that are members already (remove those first).
+        """
+        self._require_built("add to it")
+        ids, rows = member_rows(vectors, ids, self.dim)
+        known = ids[np.isin(ids, self._ids)]
+        if known.size:
+            raise ValueError(f"ids {listed(known)} are in the index already: remove them first")
+        if len(ids):
+            self._add(rows, ids)
+            self._ids = np.insert(self._ids, np.searchsorted(self._ids, ids), ids)
+
+    def remove(self, ids):
+        """Take members out.
+
+        Raises:
+            KeyError: if an id is not a member; then nothing is removed.
+        """
+        ids = np.sort(as_ids(ids))
+        refuse_repeats(ids)
+        self._require_members(ids)
+        if len(ids):
+            self._remove(ids)
+            self._ids = np.delete(self._ids, np.searchsorted(self._ids, ids))
+
+    def vectors(self, ids):
+        """The unit rows stored under these ids, float32 (n, dim), in the order asked for.
+
+        Raises:
+            KeyError: if an id is not a member.
+        """
+        ids = as_ids(ids)
+        self._require_members(ids)
+        return self._vectors(ids)
+
+    def search(self, queries, k, *, exclude=None):
+        """The k members with the largest cosine to each query.
+
+        Args:
+            queries: (q, dim), any lengths but zero.
+            k: how many, at least 1; may exceed the number of members.
+            exclude: int64 (q,), for each query the id of a member to leave out, such as the
+                query's own, or -1 for none. The query still gets k others where there are.
+        Returns:
+            Hits of shape (q, k).
+        Raises:
+            ValueError: if the index has no members, or for queries of another dim, zero or NaN.
+        """
+        self._require_built("search it")
+        if not len(self):
+            raise ValueError("the index is empty, all its members were removed: add some before searching")
+        queries = unit_rows(queries, "queries", self.dim)
+        if (k := operator.index(k)) < 1:
+            raise ValueError(f"k is {k}: expected at least 1")
+        exclude = exclusions(exclude, len(queries))
+        depth = min(k + bool((exclude >= 0).any()), len(self))
+        ids, scores = self._settle(queries, *self._search(queries, depth))
+        dropped = ids == exclude[:, None]
+        order = np.argsort(dropped, axis=1, kind="stable")[:, :min(k, depth)]
+        ids, scores, dropped = (np.take_along_axis(part, order, axis=1) for part in (ids, scores, dropped))
+        padding = ((0, 0), (0, k - ids.shape[1]))
+        return Hits(np.pad(np.where(dropped, -1, ids), padding, constant_values=-1),
+                    np.pad(np.where(dropped, -np.inf, scores), padding, constant_values=-np.inf))
+
+    def recall(self, *, sample=1000, k=10, seed=0):
+        """The share of the true k nearest that a search finds, measured on members of the index.
+
+        Each sampled member is searched without itself. A member as near as the k-th true one
+        counts as found, whichever of several equals it is.
+
+        Args:
+            sample: how many members are searched, all of them where there are fewer.
+            k: how deep, the number of other members where that is smaller.
+        Returns:
+            float in [0, 1]; NaN if the index has fewer than two members.
+        """
+        self._require_built("measure its recall")
+        k = min(k, len(self) - 1)
+        if k < 1:
+            return float("nan")
+        chosen = np.random.default_rng(seed).choice(self._ids, min(sample, len(self)), replace=False)
+        queries = self._vectors(chosen)
+        # none is nearer to a member than it is itself, so its k-th other is the (k + 1)-th of all
+        least = nearest(queries, self._vectors(self._ids), k + 1)[1][:, -1:]
+        return float(np.mean(self.search(queries, k, exclude=chosen).scores >= least - NEAR))
+
+    def save(self, folder, *, document=None):
+        """Write the index and all that is needed to read it again; whole or not at all.
+
+        Args:
+            document: more to keep in the manifest, a dict that JSON can hold; `load` gives it back
+                as the attribute `document`.
+        """
+        self._require_built("save it")
+        document = dict(self.document if document is None else document)
+        manifest = {"engine": self.engine, "parameters": self.parameters, "metric": "cosine",
+                    "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint,
+                    "document": document}
+        with Commit(folder, "index", manifest) as commit:
+            np.save(commit.file("ids.npy"), self._ids)
+            self._save(commit)
+        self.document = document
+
+    def restore(self, document, paths):
+        """Take the state that `save` wrote; `load` calls it on an empty index."""
+        self.dim, self.document = document["dim"], document["document"]
+        self._ids = np.load(paths["ids.npy"], allow_pickle=False)
+        if len(self) != document["n"]:
+            raise ValueError(f"there are {len(self)} ids, the manifest says {document['n']}")
+        self._load(paths)
+
+    def _settle(self, queries, ids, scores):
+        """Best first. Scores that float32 can't tell apart are computed again in float64.
+
+        Engines and BLAS kernels add up in different orders, so two equal rows may score 1e-7
+        apart, and a near tie could go either way from one batch to the next.
+        """
+        ids, scores = _ranked(ids, np.where(ids >= 0, np.clip(scores, -1, 1), -np.inf))
+        near = scores[:, :-1] - NEAR < scores[:, 1:]
+        doubtful = np.zeros(ids.shape, bool)
+        doubtful[:, 1:] |= near
+        doubtful[:, :-1] |= near
+        query, column = np.nonzero(doubtful)
+        step = max(1, BLOCK_BYTES // (8 * self.dim))
+        for start in range(0, len(query), step):
+            cells = query[start:start + step], column[start:start + step]
+            scores[cells] = cosines(queries[cells[0]], self._vectors(ids[cells]))
+        return _ranked(ids, scores)
+
+    def _require_built(self, purpose):
+        if self.dim is None:
+            raise ValueError(f"the index is not built yet: call build(vectors, ids) before you {purpose}")
+
+    def _require_members(self, ids):
+        unknown = ids[~np.isin(ids, self._ids)]
+        if unknown.size:
+            raise KeyError(f"ids {listed(unknown)} are not in the index")
+
+    @abstractmethod
+    def _build(self, rows, ids):
+        """Store unit rows (n, dim) under ascending ids."""
+
+    @abstractmethod
+    def _add(self, rows, ids):
+        """Store more unit rows, under ascending ids that are no members yet."""
+
+    @abstractmethod
+    def _remove(self, ids):
+        """Forget these members, ascending."""
+
+    @abstractmethod
+    def _vectors(self, ids):
+        """A float32 copy of the unit rows of these members."""
+
+    @abstractmethod
+    def _search(self, queries, k):
+        """Ids and cosines (q, at least k) with the k best in them, padded with -1 / -inf."""
+
+    @abstractmethod
+    def _save(self, commit):
+        """Write the engine's files, the same names each time."""
+
+    @abstractmethod
+    def _load(self, paths):
+        """Read them back; `dim` and the ids are there already."""
+
+
+def cosines(left, right):
+    """The cosine of each pair of unit rows, summed in float64 and rounded to float32."""
+    return np.clip((left.astype(np.float64) * right).sum(axis=1), -1, 1).astype(np.float32)
+
+
+def _ranked(ids, scores):
+    order = np.lexsort((ids, -scores))
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)

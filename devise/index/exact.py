@@ -1,0 +1,96 @@
+"""Every row compared with every query: slow and right, the reference of the other engines."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from devise.arrays import nearest
+from devise.index.base import NEAR, Index, cosines
+
+SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on past it
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Unit rows by ascending id; a change gives another table.
+
+    Attributes:
+        ids: int64 (n,), ascending.
+        rows: float32 (n, dim), may be memory-mapped.
+    """
+
+    ids: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self):
+        return len(self.ids)
+
+    def with_rows(self, ids, rows):
+        """This table and these rows, under ids that it lacks."""
+        places = np.searchsorted(self.ids, ids)
+        return Table(np.insert(self.ids, places, ids), np.insert(self.rows, places, rows, axis=0))
+
+    def without(self, ids):
+        """This table less these of its ids."""
+        keep = ~np.isin(self.ids, ids)
+        return Table(self.ids[keep], self.rows[keep])
+
+    def vectors(self, ids):
+        """The rows under these ids, in this order."""
+        return np.array(self.rows[np.searchsorted(self.ids, ids)])
+
+    def search(self, queries, k):
+        """Ids and cosines (q, at least k) of the nearest, the k best of them among those given."""
+        width = min(k + SPARE, len(self))
+        if not width:
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        columns, scores = nearest(queries, self.rows, width)
+        if k < width:
+            for query in np.flatnonzero(scores[:, k - 1] - scores[:, -1] < NEAR):
+                lowest = scores[query, k - 1] - 2 * NEAR
+                columns[query], scores[query] = self._first_of_tie(queries[query], lowest, width)
+        return self.ids[columns], scores
+
+    def _first_of_tie(self, query, lowest, width):
+        """The first `width` columns where a tie goes on past the spare ones: by float64, then by id."""
+        tied = np.flatnonzero(self.rows @ query >= lowest)
+        scores = cosines(self.rows[tied], query)
+        best = np.lexsort((tied, -scores))[:width]
+        return tied[best], scores[best]
+
+
+class Exact(Index):
+    """The index that compares every row. Its recall is 1 by definition, its search takes O(n).
+
+    >>> index = Exact().build([[1, 0], [0, 1], [1, 1]], ids=[10, 20, 30])
+    >>> index.search([[2, 0]], k=2, exclude=np.array([10])).ids
+    array([[30, 20]])
+    """
+
+    engine = "exact"
+
+    def recall(self, *, sample=1000, k=10, seed=0):
+        """1.0: this is what the others are measured against."""
+        self._require_built("measure its recall")
+        return 1.0
+
+    def _build(self, rows, ids):
+        self._table = Table(ids, rows)
+
+    def _add(self, rows, ids):
+        self._table = self._table.with_rows(ids, rows)
+
+    def _remove(self, ids):
+        self._table = self._table.without(ids)
+
+    def _vectors(self, ids):
+        return self._table.vectors(ids)
+
+    def _search(self, queries, k):
+        return self._table.search(queries, k)
+
+    def _save(self, commit):
+        np.save(commit.file("rows.npy"), self._table.rows)
+
+    def _load(self, paths):
+        self._build(np.load(paths["rows.npy"], mmap_mode="r", allow_pickle=False), self._ids)

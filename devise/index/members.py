@@ -1,0 +1,86 @@
+"""What may become a member of an index: ids that are whole and unique, rows that have a direction."""
+
+import numpy as np
+
+from devise.arrays import unit_rows
+
+
+def member_rows(vectors, ids, dim=None):
+    """Checked ids in ascending order, and their unit rows.
+
+    Args:
+        vectors: (n, dim).
+        ids: (n,), unique, not negative.
+        dim: the number of columns expected, or None for any.
+    Returns:
+        int64 (n,) and float32 (n, dim), neither shared with the caller.
+    Raises:
+        ValueError: for other shapes, repeated ids, and rows that are zero, NaN or infinite.
+
+    >>> member_rows([[0, 2], [5, 0]], [7, 3])
+    (array([3, 7]), array([[1., 0.],
+           [0., 1.]], dtype=float32))
+    """
+    ids = as_ids(ids)
+    rows = np.asarray(vectors, dtype=np.float32)
+    if rows.ndim != 2 or not rows.shape[1] or (dim is not None and rows.shape[1] != dim):
+        raise ValueError(f"vectors have shape {rows.shape}: expected (n, {dim or 'dim'}), one row a member")
+    if len(rows) != len(ids):
+        raise ValueError(f"there are {len(rows)} vectors and {len(ids)} ids: expected one id a vector")
+    bad = ids[~(np.isfinite(rows).all(axis=1) & rows.any(axis=1))]
+    if bad.size:
+        raise ValueError(f"the vectors of ids {listed(bad)} are zero, NaN or infinite: they have no "
+                         "direction, leave them out")
+    order = np.argsort(ids, kind="stable")
+    ids, rows = ids[order], unit_rows(rows)
+    refuse_repeats(ids)
+    return ids, rows if (order[:-1] < order[1:]).all() else rows[order]
+
+
+def as_ids(ids):
+    """`ids` as int64 (n,), a copy; anything but whole numbers from 0 is refused.
+
+    >>> as_ids([2, 0])
+    array([2, 0])
+    """
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
+        raise ValueError(f"ids have shape {ids.shape} and dtype {ids.dtype}: expected whole numbers (n,)")
+    wrong = ids[(ids < 0) | (ids > np.iinfo(np.int64).max)]
+    if wrong.size:
+        raise ValueError(f"ids {listed(wrong)} are out of range: expected 0 to 2**63 - 1")
+    return ids.astype(np.int64)
+
+
+def refuse_repeats(ids):
+    """Raise ValueError if an id comes twice among these ascending ones."""
+    repeated = np.unique(ids[1:][ids[1:] == ids[:-1]])
+    if repeated.size:
+        raise ValueError(f"ids {listed(repeated)} come more than once: expected each id once")
+
+
+def exclusions(exclude, n_queries):
+    """`exclude` as int64 (q,), -1 where a query leaves nobody out.
+
+    >>> exclusions(None, 2)
+    array([-1, -1])
+    """
+    if exclude is None:
+        return np.full(n_queries, -1)
+    exclude = np.asarray(exclude)
+    if exclude.shape != (n_queries,) or (exclude.size and not np.issubdtype(exclude.dtype, np.integer)):
+        raise ValueError(f"exclude has shape {exclude.shape} and dtype {exclude.dtype}: expected one id a "
+                         f"query, int64 ({n_queries},), -1 for none")
+    if (exclude < -1).any():
+        raise ValueError(f"exclude holds {exclude.min()}: expected ids, or -1 for none")
+    return exclude.astype(np.int64)
+
+
+def listed(ids, most=10):
+    """Ids for a message, not more than `most` of them.
+
+    >>> listed([4, 8, 15], most=2)
+    '4, 8, … (3 in all)'
+    """
+    shown = ", ".join(str(member) for member in ids[:most])
+    return shown if len(ids) <= most else f"{shown}, … ({len(ids)} in all)"

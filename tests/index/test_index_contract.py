@@ -1,0 +1,403 @@
+"""What holds for every engine, against a brute-force model. An engine whose package is absent is skipped."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import devise
+from devise.errors import MissingDependency
+from devise.index import engines, load, make
+
+THOROUGH = {"annoy": {"search_k": 10**6}}  # options with which a small index finds all that there is
+
+
+@pytest.fixture(params=engines())
+def new(request):
+    """A maker of empty indexes of one engine."""
+    def build(**options):
+        return make(request.param, **THOROUGH.get(request.param, {}), **options)
+
+    try:
+        build()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    return build
+
+
+def vectors(n, dim=8, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+def unit(rows):
+    rows = np.asarray(rows, np.float32).astype(np.float64)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def brute_force(members, query, k, without=-1):
+    """The ids and scores of a dict of vectors, one pair at a time."""
+    query = unit([query])[0].astype(np.float64)
+    scored = []
+    for member, vector in members.items():
+        if member != without:
+            cosine = np.float32(np.clip((unit([vector])[0] * query).sum(), -1, 1))
+            scored.append((-cosine, member))
+    best = sorted(scored)[:k]
+    short = k - len(best)
+    return [member for _, member in best] + [-1] * short, [-score for score, _ in best] + [-np.inf] * short
+
+
+def assert_like_brute_force(index, members, queries, k, exclude=None):
+    hits = index.search(queries, k, exclude=exclude)
+    assert hits.ids.dtype == np.int64 and hits.scores.dtype == np.float32
+    for row, query in enumerate(queries):
+        ids, scores = brute_force(members, query, k, -1 if exclude is None else exclude[row])
+        assert hits.ids[row].tolist() == ids
+        np.testing.assert_allclose(hits.scores[row], scores, atol=1e-6)
+
+
+def test_best_first(new):
+    rows, ids = vectors(200), np.random.default_rng(1).permutation(10**12 + np.arange(200))
+    index = new().build(rows, ids)
+    assert_like_brute_force(index, dict(zip(ids.tolist(), rows, strict=True)), vectors(30, seed=2), k=12)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 300])
+def test_any_dim(new, dim):
+    rows = vectors(60, dim)
+    assert_like_brute_force(new().build(rows), dict(enumerate(rows)), vectors(5, dim, seed=2), k=7)
+
+
+def test_default_ids_are_row_numbers(new):
+    index = new().build(vectors(4))
+    assert index.ids.tolist() == [0, 1, 2, 3] and len(index) == 4
+
+
+def test_short_rows_are_padded(new):
+    index = new().build(np.eye(3), ids=[5, 6, 7])
+    hits = index.search([[0, 1, 0]], k=5, exclude=[7])
+    assert hits.ids.tolist() == [[6, 5, -1, -1, -1]]
+    assert hits.scores.tolist() == [[1, 0, -np.inf, -np.inf, -np.inf]]
+
+
+def test_equal_rows_come_in_the_order_of_their_ids(new):
+    rows = vectors(1003, dim=300)
+    same = np.sort(np.random.default_rng(3).choice(1003, 30, replace=False))
+    rows[same] = rows[same[0]]
+    ids = np.random.default_rng(4).permutation(1003)
+    queries = rows[same[0]] + 0.05 * vectors(64, dim=300, seed=5)
+    hits = new().build(rows, ids).search(queries, k=7)  # the tie goes on past the seventh
+    assert (hits.ids == np.sort(ids[same])[:7]).all()
+    assert (hits.scores == hits.scores[:, :1]).all()
+
+
+def test_scores_stay_within_one(new):
+    rows = vectors(100, dim=77)
+    hits = new().build(rows).search(np.vstack([rows, -rows]), k=100)
+    assert hits.scores.max() == 1 and hits.scores.min() == -1
+
+
+def test_length_does_not_matter(new):
+    rows = vectors(50)
+    plain = new().build(rows).search(rows, k=5)
+    scaled = new().build(rows * 2.0**np.arange(-25, 25)[:, None]).search(rows * 1e-20, k=5)
+    assert np.array_equal(plain.ids, scaled.ids)
+
+
+def test_a_query_alone_and_in_a_batch(new):
+    rows, queries = vectors(300), vectors(40, seed=1)
+    index = new().build(rows)
+    together = index.search(queries, k=9)
+    for row in range(40):
+        assert np.array_equal(index.search(queries[row:row + 1], k=9).ids[0], together.ids[row])
+
+
+def test_exclusion_is_by_id_and_still_gives_k(new):
+    rows = vectors(40)
+    rows[20:] = rows[:20]  # a twin at rank one, so that leaving out the first rank would be wrong
+    index = new().build(rows, np.arange(40) + 100)
+    members = dict(enumerate(rows, start=100))
+    exclude = np.where(np.arange(40) % 3, np.arange(40) + 100, -1)
+    assert_like_brute_force(index, members, rows, 6, exclude)
+    assert (index.search(rows, 39, exclude=np.arange(40) + 100).ids >= 0).all()
+    assert (index.search(rows, 40, exclude=np.arange(40) + 100).ids[:, -1] == -1).all()
+    assert_like_brute_force(index, members, rows[:2], 6, np.array([7, 8]))  # no members
+
+
+@pytest.mark.parametrize("exclude", [[1], [[1, 2]], [0.0, 1.0], [-2, 0], 3])
+def test_exclusion_is_one_id_a_query(new, exclude):
+    with pytest.raises(ValueError, match="exclude"):
+        new().build(np.eye(3)).search(np.eye(3)[:2], 1, exclude=exclude)
+
+
+@pytest.mark.parametrize("value", [0, np.nan, np.inf])
+def test_rows_without_a_direction_are_refused_by_id(new, value):
+    rows = vectors(4)
+    rows[2] = value
+    with pytest.raises(ValueError, match="ids 12 are zero, NaN or infinite"):
+        new().build(rows, [10, 11, 12, 13])
+    index = new().build(vectors(4))
+    with pytest.raises(ValueError, match="ids 12 are"):
+        index.add(rows, [10, 11, 12, 13])
+    with pytest.raises(ValueError, match="row 2"):
+        index.search(rows, 1)
+    assert len(index) == 4
+
+
+@pytest.mark.parametrize("ids, message", [
+    ([1, 2, 2], "ids 2 come more than once"), ([1, -5, 2], "ids -5 are out of range"),
+    ([1, 2], "one id a vector"), ([1.0, 2.0, 3.0], "whole numbers"), ([[1], [2], [3]], "whole numbers"),
+    ([True, False, True], "whole numbers"), (np.array([1, 2, 2**63], np.uint64), "out of range")])
+def test_ids_are_whole_unique_and_not_negative(new, ids, message):
+    with pytest.raises(ValueError, match=message):
+        new().build(np.eye(3), ids)
+
+
+@pytest.mark.parametrize("rows", [np.ones((2, 9)), np.ones(8), np.ones((2, 2, 4))])
+def test_other_dims_are_refused(new, rows):
+    index = new().build(vectors(4))
+    with pytest.raises(ValueError, match="expected"):
+        index.search(rows, 1)
+    with pytest.raises(ValueError, match="expected"):
+        index.add(rows, np.arange(len(rows)) + 50)
+    assert len(index) == 4
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_k_is_at_least_one(new, k):
+    with pytest.raises(ValueError, match="expected at least 1"):
+        new().build(np.eye(3)).search(np.eye(3), k)
+
+
+def test_no_queries(new):
+    assert new().build(np.eye(3)).search(np.empty((0, 3)), 2).ids.shape == (0, 2)
+
+
+def test_before_the_build(new, tmp_path):
+    index = new()
+    for use in (lambda: index.search(np.eye(3), 1), lambda: index.add(np.eye(3), [1, 2, 3]),
+                lambda: index.save(tmp_path / "index"), index.recall):
+        with pytest.raises(ValueError, match=r"not built yet: call build\(vectors, ids\) before"):
+            use()
+    assert len(index) == 0 and 3 not in index and not (tmp_path / "index").exists()
+    with pytest.raises(ValueError, match="no vectors"):
+        index.build(np.empty((0, 3)))
+
+
+def test_emptied_and_filled_again(new, tmp_path):
+    index = new().build(np.eye(3))
+    index.remove([0, 1, 2])
+    index.save(tmp_path)
+    for either in (index, load(tmp_path)):
+        assert len(either) == 0
+        with pytest.raises(ValueError, match="the index is empty"):
+            either.search(np.eye(3), 1)
+        either.add([[0, 5, 5]], [9])
+        assert either.search(np.eye(3), 2).ids.tolist() == [[9, -1]] * 3
+
+
+def test_building_again_replaces_all(new):
+    index = new().build(np.eye(3)).build(np.eye(2), [8, 9])
+    assert index.ids.tolist() == [8, 9] and index.dim == 2
+    assert index.search(np.eye(2), 3).ids.tolist() == [[8, 9, -1], [9, 8, -1]]
+
+
+def test_members(new):
+    index = new().build(np.eye(3), [30, 10, 20])
+    assert 10 in index and 11 not in index
+    np.testing.assert_array_equal(index.vectors([20, 30, 20]), np.eye(3)[[2, 0, 2]])
+    assert index.vectors([]).shape == (0, 3)
+    with pytest.raises(KeyError, match="ids 4, 5 are not in the index"):
+        index.vectors([4, 10, 5])
+
+
+def test_the_callers_arrays_are_not_held(new):
+    rows, ids = vectors(20), np.arange(20)
+    index = new().build(rows, ids)
+    before = index.search(rows, 3)
+    queries = rows.copy()
+    rows[:], ids[:] = 1, 7
+    index.vectors([3])[:] = 0
+    index.ids[:] = 0
+    after = index.search(queries, 3)
+    assert np.array_equal(before.ids, after.ids)
+
+
+def test_refused_changes_change_nothing(new):
+    rows = vectors(10)
+    index = new().build(rows)
+    with pytest.raises(ValueError, match="ids 3 are in the index already"):
+        index.add(vectors(2, seed=1), [50, 3])
+    with pytest.raises(KeyError, match="ids 77, 78 are not in the index"):
+        index.remove([1, 78, 77])
+    with pytest.raises(ValueError, match="more than once"):
+        index.remove([1, 1])
+    assert_like_brute_force(index, dict(enumerate(rows)), rows, k=10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("threshold", [4, 1000])
+def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, monkeypatch):
+    """Small whole numbers make many equal rows and many ties; a low threshold makes annoy grow anew."""
+    monkeypatch.setattr("devise.index.annoy.CHANGED_ROWS", threshold)
+    random = np.random.default_rng(seed)
+
+    def draw(n):
+        rows = random.integers(-1, 2, (n, 4)).astype(float)
+        rows[~rows.any(axis=1)] = 1
+        return rows
+
+    rows = draw(20)
+    index, members = new().build(rows), dict(enumerate(rows))
+    for step in range(60):
+        action = random.choice(["add", "remove", "replace", "reload", "search"])
+        n = int(random.integers(1, 6))
+        if action == "add":
+            fresh = random.integers(10**6, 10**15, n).tolist()
+            rows = draw(n)
+            index.add(rows, fresh)
+            members.update(zip(fresh, rows, strict=True))
+        elif action in ("remove", "replace") and len(members) > n:
+            gone = random.choice(list(members), n, replace=False)
+            index.remove(gone)
+            for member in gone.tolist():
+                del members[member]
+            if action == "replace":
+                rows = draw(n)
+                index.add(rows, gone)
+                members.update(zip(gone.tolist(), rows, strict=True))
+        elif action == "reload":
+            index.save(tmp_path / "index", document={"step": step})
+            index = load(tmp_path / "index")
+            assert index.document == {"step": step}
+        assert index.ids.tolist() == sorted(members)
+        exclude = random.choice([-1, *members], 4)
+        assert_like_brute_force(index, members, draw(4), int(random.integers(1, 30)), exclude)
+    for member, row in members.items():
+        np.testing.assert_allclose(index.vectors([member]), unit([row]), atol=1e-7)
+
+
+def test_two_builds_answer_alike_to_the_last_bit(new):
+    rows, queries = vectors(500), vectors(50, seed=1)
+    first, second = (new().build(rows).search(queries, 10) for _ in range(2))
+    assert first.ids.tobytes() == second.ids.tobytes() and first.scores.tobytes() == second.scores.tobytes()
+
+
+def test_recall_of_a_thorough_index(new):
+    index = new().build(vectors(300))
+    assert index.recall(sample=50, k=5) == 1
+    assert index.recall(k=1000) == 1  # deeper than there are members
+
+
+READ = """
+import json, sys, numpy
+from devise.index import load
+index = load(sys.argv[1], fingerprint="vgg16-ab12")
+hits = index.search(numpy.load(sys.argv[2]), 9, exclude=numpy.arange(20))
+print(json.dumps([hits.ids.tolist(), hits.scores.tolist(), len(index), index.dim, index.engine,
+                  index.parameters, index.fingerprint, index.document]))
+"""
+
+
+def test_a_new_process_reads_what_was_saved(new, tmp_path):
+    index = new(fingerprint="vgg16-ab12").build(vectors(200))
+    index.add(vectors(5, seed=1), np.arange(5) + 1000)
+    index.remove([3, 1001])
+    index.save(tmp_path / "index", document={"note": "Übung"})
+    np.save(tmp_path / "queries.npy", vectors(20, seed=2))
+    output = subprocess.run([sys.executable, "-c", READ, tmp_path / "index", tmp_path / "queries.npy"],
+                            cwd=Path(devise.__file__).parents[1], capture_output=True, check=True, text=True)
+    hits = index.search(vectors(20, seed=2), 9, exclude=np.arange(20))
+    assert json.loads(output.stdout) == [
+        hits.ids.tolist(), hits.scores.tolist(), 203, 8, index.engine, index.parameters, "vgg16-ab12",
+        {"note": "Übung"}]
+
+
+def test_the_manifest_says_what_it_is(new, tmp_path):
+    new(fingerprint="vgg16-ab12").build(vectors(20)).save(tmp_path)
+    manifest = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
+    engine = new().engine
+    assert manifest["engine"] == engine and manifest["parameters"] == new().parameters
+    assert (manifest["metric"], manifest["dim"], manifest["n"]) == ("cosine", 8, 20)
+    assert manifest["fingerprint"] == "vgg16-ab12"
+
+
+def test_saving_again_leaves_one_generation(new, tmp_path):
+    index = new().build(vectors(20))
+    index.save(tmp_path, document={"a": 1})
+    before = {path.name for path in tmp_path.iterdir()}
+    opened = load(tmp_path)
+    index.remove([0])
+    index.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(before)
+    assert 0 in opened and opened.search(vectors(20), 1).ids.ravel().tolist() == list(range(20))
+    assert 0 not in load(tmp_path) and load(tmp_path).document == {"a": 1}
+    load(tmp_path).save(tmp_path)
+    assert load(tmp_path).ids.tolist() == list(range(1, 20))
+
+
+def test_another_models_index_is_refused_by_name(new, tmp_path):
+    new(fingerprint="vgg16-ab12").build(vectors(20)).save(tmp_path / "known")
+    with pytest.raises(ValueError, match="built for model 'vgg16-ab12', not for 'lite0-cd34'"):
+        load(tmp_path / "known", fingerprint="lite0-cd34")
+    new().build(vectors(20)).save(tmp_path / "unknown")
+    with pytest.raises(ValueError, match="built for model None"):
+        load(tmp_path / "unknown", fingerprint="lite0-cd34")
+    assert load(tmp_path / "unknown").fingerprint is None
+
+
+def data_files(folder):
+    return sorted(path for path in folder.iterdir() if path.name != "index.json" and path.stat().st_size)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_cut_file_is_refused(new, tmp_path, check):
+    new().build(vectors(50)).save(tmp_path)
+    for path in data_files(tmp_path):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:len(whole) // 2 + 1])
+        with pytest.raises(ValueError, match="damaged"):
+            load(tmp_path, check=check)
+        path.write_bytes(whole)
+    assert len(load(tmp_path)) == 50
+
+
+def test_a_changed_byte_is_refused(new, tmp_path):
+    new().build(vectors(50)).save(tmp_path)
+    for path in data_files(tmp_path):
+        whole = bytearray(path.read_bytes())
+        whole[-1] ^= 1
+        path.write_bytes(whole)
+        with pytest.raises(ValueError, match=f"{path.name} is damaged"):
+            load(tmp_path)
+        whole[-1] ^= 1
+        path.write_bytes(whole)
+
+
+def test_a_missing_file_is_named(new, tmp_path):
+    new().build(vectors(50)).save(tmp_path)
+    for path in data_files(tmp_path):
+        whole = path.read_bytes()
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=path.name):
+            load(tmp_path)
+        path.write_bytes(whole)
+
+
+def test_a_damaged_manifest_is_refused(new, tmp_path):
+    new().build(vectors(50)).save(tmp_path)
+    manifest = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
+    for key in ("engine", "dim", "n", "fingerprint"):
+        (tmp_path / "index.json").write_text(json.dumps({**manifest, key: None} if key == "engine" else {
+            name: value for name, value in manifest.items() if name != key}))
+        with pytest.raises(ValueError, match="lacks|no index engine"):
+            load(tmp_path)
+    (tmp_path / "index.json").write_text(json.dumps({**manifest, "n": 49}))
+    with pytest.raises(ValueError, match="damaged"):
+        load(tmp_path)
+    (tmp_path / "index.json").write_text("{")
+    with pytest.raises(ValueError, match="damaged"):
+        load(tmp_path)
