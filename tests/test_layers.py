@@ -1,0 +1,82 @@
+"""The house's one structural rule: an import goes only to an earlier layer, or inside its own room."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "devise"
+
+LAYERS = [
+    {"errors"},
+    {"arrays", "storage"},
+    {"datasets", "words", "backbones", "losses", "index", "metrics"},
+    {"features", "training", "zeroshot"},
+    {"evaluation"},
+    {"model"},
+    {"search", "plots", "distributed"},
+    {"recipes", "web", "bench"},
+    {"cli"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+NO_FRAMEWORK = {"metrics", "index", "zeroshot", "evaluation", "arrays", "storage", "datasets"}
+FRAMEWORKS = {"keras", "tensorflow"}
+# an engine is imported in the one file that is named after it, or that says why here
+ENGINES = {"annoy": "index/annoy.py", "gensim": "words/readers.py", "pyarrow": "words/readers.py"}
+NETWORK = {"urllib.request", "http.client", "requests", "socket"}
+
+
+def files():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Every module that a file imports, at the top or inside a function, and through `require`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the full name"
+            yield from ([f"devise.{alias.name}" for alias in node.names] if node.module == "devise" else [node.module])
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require":
+            yield node.args[0].value if isinstance(node.args[0], ast.Constant) else "?"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_to_earlier_layers_only(path):
+    here = room(path)
+    if here == "__init__":
+        return  # the front door names rooms lazily
+    assert here in LEVEL, f"the room {here!r} has no layer yet: add it to LAYERS"
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "devise" or len(parts) == 1 or parts[1] == here or parts[1] == "__version__":
+            continue
+        assert LEVEL[parts[1]] < LEVEL[here], f"{path}: {here} (layer {LEVEL[here]}) imports {name}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_frameworks_and_engines_stay_in_their_files(path):
+    names = list(imports(path))
+    tops = {name.split(".")[0] for name in names}
+    if room(path) in NO_FRAMEWORK:
+        assert not tops & FRAMEWORKS, f"{path} imports {tops & FRAMEWORKS}"
+    where = path.relative_to(PACKAGE).as_posix()
+    for engine, home in ENGINES.items():
+        assert engine not in tops or where == home or where.startswith("bench/"), f"{engine} belongs in {home}, not in {where}"
+    if where != "storage/fetch.py":
+        assert not set(names) & NETWORK, f"{where} reaches the network: only storage/fetch.py may"
+    assert "pickle" not in tops or where == "backbones/torch_weights.py", f"{where} imports pickle"
+
+
+def test_importing_devise_loads_no_framework():
+    code = ("import sys, devise; "
+            "print(*sorted({'keras', 'tensorflow', 'gensim', 'matplotlib', 'annoy'} & set(sys.modules)))")
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == []
