@@ -1,0 +1,202 @@
+"""Pictures → features: decoded in threads, computed in batches, written as it goes, never twice."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from devise import storage
+from devise.datasets import Skipped, read_image
+from devise.features.table import FeatureTable, describe, open_table, unchanged, write
+
+BATCH = 32
+PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
+
+
+def default_folder(images, backbone):
+    """The folder of the table that is made when none is named: one a backbone and picture folder."""
+    place = str(Path(images.root or ".").resolve())
+    name = f"{Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}" / name
+
+
+def compute(images, backbone, *, logits=False, progress=None):
+    """Features of a few pictures, kept in memory.
+
+    Args:
+        images: ImageSet.
+        logits: take the scores of the network's own classes in place of its features.
+    Returns:
+        FeatureTable with float32 (n, dim) of the readable pictures.
+    Raises:
+        ValueError: if none can be read, or the network has no classes.
+    """
+    rows, vectors, failed = [], [], []
+    network = backbone.logits if logits else backbone.features
+    for done, row, value in _forward(images, range(len(images)), backbone, network):
+        if isinstance(value, str):
+            failed.append(Skipped(images.paths[row], value))
+        else:
+            rows.append(row)
+            vectors.append(value)
+        if progress:
+            progress(done, len(images))
+    kept = _readable(images, rows, failed)
+    return FeatureTable(np.stack(vectors), kept, describe(backbone), computed=len(rows))
+
+
+def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
+    """The feature table of a set of pictures, computed or brought up to date.
+
+    Memory stays bounded whatever the number of pictures. New pictures are computed, pictures that
+    are gone are pruned, unchanged ones are copied; when nothing changed nothing is written.
+
+    Args:
+        images: ImageSet of n pictures.
+        backbone: the network, see `devise.backbones.load`.
+        folder: where the table lies; by default under the data root, by backbone and folder.
+        dtype: float32 or float16.
+        progress: callable (done, total), in pictures.
+    Returns:
+        FeatureTable, its rows in the order of `images`.
+    Raises:
+        ValueError: if the folder holds another backbone's features, or no picture can be read.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
+    folder = Path(folder) if folder else default_folder(images, backbone)
+    old = open_table(folder) if (folder / "features.json").is_file() else None
+    if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
+        theirs = old[0]["backbone"]
+        raise ValueError(f"{folder} holds features of {theirs['name']} ({theirs['fingerprint'][:12]}), not of "
+                         f"{backbone.name} ({backbone.fingerprint[:12]}): name another folder, or remove this one")
+    keys, stats, failed = _content_keys(images, old[1] if old else [])
+    partial = folder / f"partial-{backbone.fingerprint[:12]}"
+    # half precision can't be turned back into single: such vectors are computed again
+    reusable = None if old and old[0]["dtype"] == "float16" and dtype == "float32" else old
+    known = _known(partial, reusable)
+    wanted = {}  # content key → its first row
+    for row, key in enumerate(keys):
+        if key and key not in known:
+            wanted.setdefault(key, row)
+    done_before = len(images) - len(wanted)
+    unread = {}
+    with contextlib.closing(_Parts(partial, backbone.dim)) as parts:
+        for done, row, value in _forward(images, list(wanted.values()), backbone, backbone.features):
+            if isinstance(value, str):
+                unread[keys[row]] = value
+            else:
+                parts.append(keys[row], value)
+            if progress:
+                progress(done_before + done, len(images))
+    known = _known(partial, reusable)
+    failed += [Skipped(images.paths[row], unread[key]) for row, key in enumerate(keys) if key in unread]
+    rows = [row for row, key in enumerate(keys) if key in known]
+    kept = _readable(images, rows, failed)
+    records = [{"path": images.paths[row], "label": int(images.labels[row]), "sha256": keys[row],
+                "size": stats[row][0], "mtime_ns": stats[row][1]} for row in rows]
+    document = {"backbone": describe(backbone), "dim": backbone.dim, "dtype": dtype, "n": len(rows),
+                "root": str(images.root) if images.root else None, "label_names": list(images.label_names),
+                "skipped": [list(item) for item in kept.skipped]}
+    if not unchanged(old, document, records):
+        write(folder, document, records, [known[record["sha256"]] for record in records])
+    shutil.rmtree(partial, ignore_errors=True)
+    matrix = open_table(folder)[2]
+    return FeatureTable(matrix, kept, document["backbone"], folder, computed=len(wanted) - len(unread))
+
+
+def _content_keys(images, records):
+    """The sha256 of each picture's bytes, trusting a record whose path, size and time are unchanged."""
+    trusted = {(record["path"], record["size"], record["mtime_ns"]): record["sha256"] for record in records}
+    keys, stats, failed = [], [], []
+    for row, path in enumerate(images.paths):
+        try:
+            status = os.stat(images.file(row))
+            stat = (status.st_size, status.st_mtime_ns)
+            key = trusted.get((path, *stat)) or storage.digest(images.file(row))
+        except OSError as error:
+            stat, key = (0, 0), None
+            failed.append(Skipped(path, error.strerror or str(error)))
+        keys.append(key)
+        stats.append(stat)
+    return keys, stats, failed
+
+
+def _forward(images, rows, backbone, network):
+    """Yields (pictures done, row, feature vector or the reason why there is none).
+
+    Pictures are decoded in threads while the network works on the batch before.
+    """
+    def prepared(row):
+        file = images.file(row)
+        try:
+            return backbone.prepare(read_image(file))
+        except (ValueError, OSError) as error:
+            return str(error).removeprefix(f"{file}: ")
+
+    batches = [rows[start:start + BATCH] for start in range(0, len(rows), BATCH)]
+    done = 0
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        ahead = [pool.submit(prepared, row) for row in batches[0]] if batches else []
+        for number, batch in enumerate(batches):
+            decoded = [future.result() for future in ahead]
+            following = batches[number + 1] if number + 1 < len(batches) else []
+            ahead = [pool.submit(prepared, row) for row in following]
+            pictures = [picture for picture in decoded if not isinstance(picture, str)]
+            features = iter(network(np.stack(pictures)) if pictures else ())
+            for row, picture in zip(batch, decoded, strict=True):
+                done += 1
+                yield done, row, picture if isinstance(picture, str) else next(features)
+
+
+def _readable(images, rows, failed):
+    """The pictures that have features, with the others added to what was skipped."""
+    if not rows:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in (*failed, *images.skipped)[:3])
+        raise ValueError(f"none of {len(images)} pictures could be read ({reasons or 'no pictures were given'})")
+    return replace(images.subset(np.array(rows, np.int64)), skipped=(*images.skipped, *failed))
+
+
+class _Parts:
+    """Finished rows on their way to the table, written every few seconds."""
+
+    def __init__(self, folder, dim):
+        self.folder, self.dim = folder, dim
+        self.keys, self.rows, self.since = [], [], time.monotonic()
+
+    def append(self, key, row):
+        self.keys.append(key)
+        self.rows.append(row)
+        if len(self.keys) >= PART_ROWS or time.monotonic() - self.since > PART_SECONDS:
+            self.close()
+
+    def close(self):
+        """Write what is at hand; the list of keys comes last and makes the part count."""
+        if self.keys:
+            path = self.folder / f"{uuid.uuid4().hex[:12]}.npy"
+            with storage.atomic_path(path) as temporary:
+                np.save(temporary, np.stack(self.rows), allow_pickle=False)
+            storage.write_json(path.with_suffix(".json"), self.keys)
+        self.keys, self.rows, self.since = [], [], time.monotonic()
+
+
+def _known(partial, old):
+    """{content key: (matrix, row)} of every vector at hand, in the table and in parts."""
+    known = {}
+    for names in sorted(partial.glob("*.json")):
+        with contextlib.suppress(OSError, ValueError):  # a damaged part is computed again
+            keys = json.loads(names.read_text(encoding="utf-8"))
+            matrix = np.load(names.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+            if len(keys) == len(matrix):
+                known |= {key: (matrix, row) for row, key in enumerate(keys)}
+    if old:
+        known |= {record["sha256"]: (old[2], row) for row, record in enumerate(old[1])}
+    return known

@@ -1,0 +1,124 @@
+"""The table on disk: a matrix, and the path, label and content digest of each of its rows."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from devise import storage
+from devise.datasets import ImageSet, Skipped
+
+COPY_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Features and the pictures they are of, row by row.
+
+    Attributes:
+        matrix: float32 or float16 (n, dim), memory-mapped where it lies on disk.
+        images: ImageSet of the n readable pictures; `images.skipped` lists the others.
+        backbone: what `describe` gave: name, layer, dim, weights, trained, fingerprint.
+        folder: where it lies, or None for a table in memory.
+        computed: how many pictures went through the network in the call that gave this table.
+    """
+
+    matrix: np.ndarray
+    images: ImageSet
+    backbone: dict
+    folder: Path | None = None
+    computed: int = 0
+
+    def __len__(self):
+        return len(self.matrix)
+
+    @property
+    def source(self):
+        """What `load` opens again: the folder, or the name of a set that comes with the package."""
+        if self.folder and self.folder == _bundled(self.folder.name):
+            return self.folder.name
+        return str(self.folder.resolve()) if self.folder else None
+
+    def subset(self, rows):
+        """The table of some rows, in memory, in the order given."""
+        rows = np.asarray(rows, np.int64)
+        return FeatureTable(np.asarray(self.matrix[rows]), self.images.subset(rows), self.backbone)
+
+
+def describe(backbone):
+    """What an artefact records of the backbone that it was made with."""
+    return {"name": backbone.name, "layer": backbone.layer, "dim": backbone.dim, "weights": backbone.weights,
+            "trained": backbone.trained, "fingerprint": backbone.fingerprint}
+
+
+def load(source):
+    """The feature table in a folder that `extract` wrote; the matrix is memory-mapped.
+
+    Args:
+        source: the folder, or the name of a set that comes with the package: `caltech37`.
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = _bundled(str(source)) or folder
+    document, records, matrix = open_table(folder)
+    root = document["root"] or _downloaded(document.get("catalog"))
+    images = ImageSet(paths=tuple(record["path"] for record in records),
+                      labels=np.array([record["label"] for record in records], np.int64),
+                      label_names=tuple(document["label_names"]),
+                      root=Path(root) if root else None,
+                      skipped=tuple(Skipped(*item) for item in document["skipped"]))
+    return FeatureTable(matrix, images, document["backbone"], folder)
+
+
+def _bundled(name):
+    """The folder of a set that comes with the package, or None."""
+    try:
+        return storage.bundled(name)
+    except FileNotFoundError:
+        return None
+
+
+def _downloaded(name):
+    """The folder of a catalogued set's pictures where it is on this disk: features may travel without them."""
+    return storage.data_root() / name if name and (storage.data_root() / name).is_dir() else None
+
+
+def open_table(folder):
+    """(document, records, memory-mapped matrix) of a table, checked against one another."""
+    document, paths = storage.open_artefact(folder, "features")
+    records = storage.read_json(paths["rows.json"])
+    try:
+        matrix = np.load(paths["features.npy"], mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{paths['features.npy']} is damaged ({error}): remove {folder} and extract again") from error
+    expected = (document["n"], document["dim"])
+    if matrix.shape != expected or len(records) != document["n"]:
+        raise ValueError(f"{folder} has features of shape {matrix.shape} and {len(records)} rows, expected "
+                         f"{expected}: remove it and extract again")
+    return document, records, matrix
+
+
+def unchanged(old, document, records):
+    """Whether what `open_table` gave says the same as a new document and its records."""
+    same = ("backbone", "dtype", "label_names", "root", "skipped")
+    return bool(old) and old[1] == records and all(old[0][name] == document[name] for name in same)
+
+
+def write(folder, document, records, sources):
+    """Assemble the matrix block by block and publish it with its rows."""
+    with storage.Commit(folder, "features", document) as commit:
+        path = commit.file("features.npy")
+        matrix = np.lib.format.open_memmap(path, "w+", np.dtype(document["dtype"]), (document["n"], document["dim"]))
+        for start in range(0, len(sources), COPY_ROWS):
+            block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])
+            with np.errstate(over="ignore"):  # an overflow is refused by name below
+                matrix[start:start + len(block)] = block
+            if not np.isfinite(matrix[start:start + len(block)]).all():
+                raise ValueError(f"features leave the range of {document['dtype']}: extract with dtype='float32'")
+        matrix.flush()
+        del matrix
+        commit.file("rows.json").write_text(json.dumps(records), encoding="utf-8")

@@ -1,0 +1,174 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from devise import features
+from devise.datasets import from_folder, read_image
+from devise.features import extraction
+
+
+def by_hand(images, backbone):
+    """One picture at a time, without batches, threads or files."""
+    return np.stack([backbone.features(backbone.prepare(read_image(images.file(row)))[None])[0]
+                     for row in range(len(images))])
+
+
+def test_rows_are_the_pictures_features_in_order(picture_folder, backbone, tmp_path):
+    images = from_folder(picture_folder)
+    table = features.extract(images, backbone, tmp_path / "table")
+    np.testing.assert_allclose(table.matrix, by_hand(images, backbone), rtol=1e-5)
+    assert table.images.paths == images.paths
+    assert table.computed == len(images) == 40
+
+
+def test_a_second_run_computes_nothing_and_writes_nothing(picture_folder, backbone, tmp_path):
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    features.extract(images, backbone, folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    backbone.calls = 0
+    assert features.extract(images, backbone, folder).computed == 0
+    assert backbone.calls == 0
+    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_new_pictures_are_computed_and_gone_ones_pruned(picture_folder, backbone, tmp_path):
+    folder = tmp_path / "table"
+    features.extract(from_folder(picture_folder), backbone, folder)
+    (picture_folder / "cat/3.png").unlink()
+    shutil.copy(picture_folder / "dog/0.png", picture_folder / "dog/copy.png")  # known content, new name
+    new = read_image(picture_folder / "car/1.png")[::-1]
+    from PIL import Image
+    Image.fromarray(new).save(picture_folder / "car/new.png")
+    images = from_folder(picture_folder)
+    backbone.calls = 0
+    table = features.extract(images, backbone, folder)
+    assert table.computed == backbone.calls == 1
+    assert "cat/3.png" not in table.images.paths and len(table) == 41
+    np.testing.assert_allclose(table.matrix, by_hand(images, backbone), rtol=1e-5)
+    np.testing.assert_allclose(features.load(folder).matrix, table.matrix)
+
+
+def test_a_changed_picture_under_the_same_name_is_computed_again(picture_folder, backbone, tmp_path):
+    folder = tmp_path / "table"
+    features.extract(from_folder(picture_folder), backbone, folder)
+    shutil.copy(picture_folder / "dog/0.png", picture_folder / "cat/0.png")
+    images = from_folder(picture_folder)
+    np.testing.assert_allclose(features.extract(images, backbone, folder).matrix, by_hand(images, backbone), rtol=1e-5)
+
+
+def test_an_interrupted_run_resumes(picture_folder, backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extraction, "PART_ROWS", 4)
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+
+    def stop(done, total):
+        if done == 22:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(images, backbone, folder, progress=stop)
+    assert not (folder / "features.json").exists()
+    table = features.extract(images, backbone, folder)
+    assert table.computed == 40 - 22
+    np.testing.assert_allclose(table.matrix, by_hand(images, backbone), rtol=1e-5)
+    assert not list(folder.glob("partial*"))
+
+
+def test_a_damaged_part_is_computed_again(picture_folder, backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "PART_ROWS", 8)
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+
+    def stop(done, total):
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(images, backbone, folder, progress=stop)
+    part = next(folder.glob("partial*/*.npy"))
+    lost = len(np.load(part))
+    part.write_bytes(part.read_bytes()[:100])
+    assert features.extract(images, backbone, folder).computed == 40 - 20 + lost
+
+
+def test_unreadable_pictures_are_listed_with_their_reason(picture_folder, backbone, tmp_path):
+    whole = (picture_folder / "cat/0.png").read_bytes()
+    (picture_folder / "cat/truncated.png").write_bytes(whole[:-200])
+    images = from_folder(picture_folder)
+    table = features.extract(images, backbone, tmp_path / "table")
+    assert len(table) == 40
+    assert [item.path for item in table.images.skipped] == ["cat/truncated.png"]
+    assert "truncated" in table.images.skipped[0].reason
+    assert features.load(tmp_path / "table").images.skipped == table.images.skipped
+
+
+def test_no_readable_picture_is_an_error(tmp_path, backbone, picture_folder):
+    for path in picture_folder.rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ValueError, match="none of"):
+        features.extract(from_folder(picture_folder), backbone, tmp_path / "table")
+
+
+def test_another_backbone_is_refused_by_name(picture_folder, make_backbone, tmp_path):
+    images = from_folder(picture_folder)
+    features.extract(images, make_backbone(0), tmp_path / "table")
+    with pytest.raises(ValueError, match="holds features of thumbnail .* name another folder"):
+        features.extract(images, make_backbone(1), tmp_path / "table")
+
+
+def test_half_precision_and_back(picture_folder, backbone, tmp_path):
+    images = from_folder(picture_folder)
+    half = features.extract(images, backbone, tmp_path / "table", dtype="float16")
+    assert half.matrix.dtype == np.float16
+    single = features.extract(images, backbone, tmp_path / "table")
+    assert single.computed == 40  # a half can't be turned back into a single
+    np.testing.assert_allclose(single.matrix, by_hand(images, backbone), rtol=1e-5)
+
+
+def test_values_out_of_half_precision_are_refused(picture_folder, backbone, tmp_path):
+    backbone.matrix *= 1e6
+    with pytest.raises(ValueError, match="float16.*float32"):
+        features.extract(from_folder(picture_folder), backbone, tmp_path / "table", dtype="float16")
+    assert not (tmp_path / "table/features.json").exists()
+
+
+def test_compute_keeps_in_memory_what_extract_writes(picture_folder, backbone, tmp_path):
+    images = from_folder(picture_folder)
+    np.testing.assert_array_equal(features.compute(images, backbone).matrix,
+                                  features.extract(images, backbone, tmp_path / "table").matrix)
+
+
+def test_logits_come_from_the_classifier(picture_folder, backbone):
+    images = from_folder(picture_folder).subset([0, 11, 22])
+    table = features.compute(images, backbone, logits=True)
+    assert table.matrix.shape == (3, 3)
+    for row in range(3):
+        prepared = backbone.prepare(read_image(images.file(row)))
+        np.testing.assert_allclose(table.matrix[row], prepared.reshape(-1, 3).mean(axis=0), rtol=1e-5)
+
+
+def test_progress_counts_every_picture_once(picture_folder, backbone, tmp_path):
+    seen = []
+    features.extract(from_folder(picture_folder), backbone, tmp_path / "table",
+                     progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 40) for done in range(1, 41)]
+
+
+def test_a_damaged_table_says_so(picture_folder, backbone, tmp_path):
+    folder = tmp_path / "table"
+    features.extract(from_folder(picture_folder), backbone, folder)
+    matrix = next(folder.glob("features-*.npy"))
+    matrix.write_bytes(matrix.read_bytes()[:500])
+    with pytest.raises(ValueError, match="extract again"):
+        features.load(folder)
+    with pytest.raises(FileNotFoundError, match="holds no features"):
+        features.load(tmp_path)
+
+
+def test_default_folder_is_one_a_backbone_and_place(make_backbone, tmp_path, monkeypatch, picture_folder):
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+    images = from_folder(picture_folder)
+    first, other = (features.default_folder(images, make_backbone(seed)) for seed in (0, 1))
+    assert first != other
+    assert first.is_relative_to(tmp_path / "home/data/features")
+    assert features.extract(images, make_backbone(0)).folder == first
