@@ -33,8 +33,8 @@ def run(*, backbone="efficientnet_lite0", images=None, n=96, progress=None):
         networks = {runtime: _load(backbone, runtime) for runtime in RUNTIMES}
         batch = np.stack([networks["keras"].prepare(read_image(images.file(row))) for row in range(len(images))])
         seconds, answers = {}, {}
-        steps = [(runtime, round) for round in range(4) for runtime in networks]
-        for step, (runtime, round) in enumerate(steps, start=1):
+        steps = list(networks) * 4
+        for step, runtime in enumerate(steps, start=1):
             started = time.perf_counter()
             answers[runtime] = networks[runtime].features(batch)
             seconds.setdefault(runtime, []).append(time.perf_counter() - started)

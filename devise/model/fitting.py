@@ -1,0 +1,35 @@
+"""A head fitted on the seen classes, every choice made on a validation part of their pictures."""
+
+from functools import partial
+
+import numpy as np
+
+
+def train_head(head, matrix, labels, vectors, parts, *, seed, progress, **training):
+    """(fitted head, History or None): every choice on the validation part of the seen pictures."""
+    from devise.training import HeadConfig, MlpHead
+
+    head = head or MlpHead(HeadConfig(dim=vectors.shape[1]))
+    x, y = rows_of(matrix, parts.train), labels[parts.train]
+    held = (rows_of(matrix, parts.validation), labels[parts.validation]) if len(parts.validation) else None
+    if head.kind == "ridge":
+        if training:
+            raise TypeError(f"the ridge head has a closed form: {', '.join(training)} mean nothing to it")
+        return head.fit(x, y, vectors, validation=held), None
+    from devise.losses import Cosine
+    from devise.training import train
+
+    seen = np.unique(np.concatenate([labels[parts.train], labels[parts.validation]]))
+    validate = held and partial(_hit_at_1, labels=held[1], seen=seen, vectors=vectors)
+    return head, train(head, x, y, Cosine(vectors), validation=held, validate=validate, seed=seed,
+                       progress=progress, **training)
+
+
+def _hit_at_1(embeddings, *, labels, seen, vectors):
+    """The share of pictures whose nearest seen label is their own."""
+    return float((seen[(embeddings @ vectors[seen].T).argmax(axis=1)] == labels).mean())
+
+
+def rows_of(matrix, rows):
+    """Some rows of a table as float32 in memory."""
+    return np.asarray(matrix[rows], np.float32)

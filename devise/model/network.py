@@ -1,0 +1,40 @@
+"""Backbone and head joined: the network of the paper, from pixels to the space of the words."""
+
+
+def whole_model(backbone, head):
+    """One Keras model: picture in, unit embedding out. It shares its weights with its two parts.
+
+    Args:
+        backbone: a Backbone, which stays frozen.
+        head: an MlpHead with weights.
+    Returns:
+        keras.Model from float32 (n, h, w, 3), 0 to 255, to float32 (n, dim).
+    Raises:
+        ValueError: if the head is no network, or takes features of another dim.
+    """
+    import keras
+
+    if not hasattr(head, "keras_layers"):
+        raise ValueError(f"the {head.kind} head is a closed form, not a network: train an mlp head")
+    if head.input_dim != backbone.dim:
+        raise ValueError(f"the head takes {head.input_dim} features, {backbone.name} {backbone.layer} "
+                         f"gives {backbone.dim}")
+    frozen = backbone.keras_model()
+    outputs = frozen.output
+    for layer in head.keras_layers():
+        outputs = layer(outputs)
+    return keras.Model(frozen.inputs, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")
+
+
+def parameter_counts(model):
+    """How many parameters a Keras model has: {"total", "trainable", "non_trainable"}."""
+    trainable = sum(_size(weight) for weight in model.trainable_weights)
+    frozen = sum(_size(weight) for weight in model.non_trainable_weights)
+    return {"total": trainable + frozen, "trainable": trainable, "non_trainable": frozen}
+
+
+def _size(weight):
+    size = 1
+    for length in weight.shape:
+        size *= length
+    return size

@@ -1,0 +1,61 @@
+"""A model's folder: its manifest, the head's weights and the label vectors."""
+
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from devise import __version__, storage
+from devise.datasets import PARTS, Split
+from devise.words import LabelTable
+
+
+def save(model, folder):
+    """Write a fitted model to a folder, whole or not at all."""
+    document = {"versions": _versions(), "backbone": model.backbone_record, "words": model.words_record,
+                "head": model.head.config, "labels": model.labels.to_json(), "synonyms": model.synonyms,
+                "split": model.split.to_json(model.paths), "seed": model.seed, "data": model.data_record,
+                "history": model.history and model.history.to_json()}
+    with storage.Commit(folder, "model", document) as commit:
+        model.head.save(commit.file("head.npz"))
+        np.save(commit.file("labels.npy"), model.labels.vectors)
+
+
+def load(kind, folder, *, words=None):
+    """A model of the class `kind` from a folder that `save` wrote; see `Devise.load`."""
+    from devise.training import History
+
+    document, files = storage.open_artefact(folder, "model")
+    model = kind.__new__(kind)
+    model.words_record, model.backbone_record = document["words"], document["backbone"]
+    model._words = words and fitting(words, model.words_record)
+    model._backbone = model._table = None
+    model.synonyms, model.seed, model.data_record = document["synonyms"], document["seed"], document["data"]
+    model.paths = tuple(path for part in PARTS for path in document["split"][part])
+    model.split = Split.from_json(document["split"], model.paths)
+    model.history = document["history"] and History.from_json(document["history"])
+    model.labels = LabelTable.from_json(document["labels"], _array(files["labels.npy"]))
+    model._head, model._head_file = None, files["head.npz"]
+    return model
+
+
+def _versions():
+    """What the model was made with."""
+    found = {package: version(package) for package in ("keras", "numpy")}
+    return {"devise": __version__, "python": platform.python_version(), **found}
+
+
+def _array(path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}): train again") from error
+
+
+def fitting(words, record):
+    """The words, if they are those that a model was trained on."""
+    if words.fingerprint != record["fingerprint"]:
+        raise ValueError(f"the model was trained on {record['name']} ({record['n']:,} words, {record['dim']}-d, "
+                         f"{record['fingerprint'][:12]}), these are {words.name} ({len(words):,} words, {words.dim}-d, "
+                         f"{words.fingerprint[:12]}): bring the words of the training, or train again")
+    return words

@@ -1,0 +1,158 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from devise import features
+from devise.datasets import from_folder
+from devise.model import Devise
+from devise.training import HeadConfig, MlpHead, RidgeHead
+from devise.words import WordVectors
+
+
+def small_head():
+    return MlpHead(HeadConfig(dim=12, sizes=(32,)))
+
+
+@pytest.fixture
+def table(picture_folder, backbone, tmp_path):
+    return features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+
+
+@pytest.fixture
+def model(table, backbone, vocabulary):
+    return Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), unseen=["horse"], epochs=80,
+                                                     learning_rate=0.05, batch_size=4)
+
+
+def test_fitted_on_colours_it_names_test_pictures(model):
+    assert model.evaluate().hit_at_k["test"]["seen"][1] == 1.0
+
+
+def test_unseen_classes_are_in_no_training_row(model, table):
+    labels = table.images.labels
+    trained = {table.images.label_names[label] for label in labels[model.split.train]}
+    assert trained == {"cat", "dog", "car"} == set(model.split.seen)
+    assert model.split.unseen == ("horse",)
+    assert len(model.parts()["unseen"][1]) == 10
+
+
+def test_embeddings_are_the_heads_unit_rows(model, table, picture_folder):
+    from_paths = model.embed_images([picture_folder / "cat/0.png", picture_folder / "dog/3.png"])
+    names = list(table.images.paths)
+    rows = [names.index("cat/0.png"), names.index("dog/3.png")]
+    outputs = model.head.outputs(table.matrix[rows])
+    np.testing.assert_allclose(from_paths, outputs / np.linalg.norm(outputs, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_words_and_phrases_are_embedded_as_means(model, vocabulary):
+    word, phrase = model.embed_words(["ocean", "dollar bill"])
+    mean = (vocabulary.vector("dollar") + vocabulary.vector("bill")) / 2
+    np.testing.assert_allclose(word, vocabulary.vector("ocean") / np.linalg.norm(vocabulary.vector("ocean")), atol=1e-6)
+    np.testing.assert_allclose(phrase, mean / np.linalg.norm(mean), atol=1e-6)
+    with pytest.raises(KeyError, match="oceam"):
+        model.embed_words(["oceam"])
+
+
+def test_tags_rank_the_given_candidates_by_cosine(model, picture_folder):
+    [tags] = model.tag(picture_folder / "dog/2.png", k=3, candidates=["cat", "dog", "horse", "ocean"])
+    embedding = model.embed_images(picture_folder / "dog/2.png")[0]
+    cosines = {name: float(embedding @ model.embed_words([name])[0]) for name in ("cat", "dog", "horse", "ocean")}
+    assert [tag.name for tag in tags] == sorted(cosines, key=cosines.get, reverse=True)[:3]
+    assert tags[0].name == "dog" and tags[0].score == pytest.approx(cosines["dog"], abs=1e-5)
+
+
+def test_candidates_say_who_may_be_named(model):
+    assert model.candidates("seen").names == ("car", "cat", "dog")
+    assert model.candidates("unseen").names == ("horse",)
+    assert set(model.candidates("all").names) == {"car", "cat", "dog", "horse"}
+    words = model.candidates("words", first=3)
+    assert words.names[:3] == ("the", "cat", "dog") and set(words.added) == {"horse", "car"}
+    assert "the" not in model.candidates("words", filtered=True).names
+    with pytest.raises(ValueError, match="expected 'seen', 'unseen'"):
+        model.candidates("everything")
+
+
+def test_the_ridge_head_serves_too(table, backbone, vocabulary):
+    model = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=1)
+    assert model.history is None
+    assert model.evaluate().hit_at_k["test"]["seen"][1] == 1.0
+
+
+def test_a_saved_model_is_the_same_in_a_new_process(model, vocabulary, tmp_path, table):
+    model.save(tmp_path / "model")
+    vocabulary.save(tmp_path / "words")
+    expected = model.embed_features(table.matrix[:3])
+    code = ("import sys, json, numpy as np; from devise.model import Devise; from devise.words import WordVectors;"
+            "m = Devise.load(sys.argv[1], words=WordVectors.load(sys.argv[2]));"
+            "print(json.dumps([m.embed_features(m.table.matrix[:3]).tolist(), m.evaluate().to_json()]))")
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "model", tmp_path / "words"],
+                         capture_output=True, text=True, check=True)
+    embeddings, evaluation = json.loads(run.stdout.splitlines()[-1])
+    np.testing.assert_allclose(embeddings, expected, atol=1e-6)
+    assert evaluation == json.loads(json.dumps(model.evaluate().to_json()))
+
+
+def test_a_saved_model_keeps_its_split_by_path(model, tmp_path, vocabulary, table):
+    model.save(tmp_path / "model")
+    again = Devise.load(tmp_path / "model", words=vocabulary)
+    paths = np.array(table.images.paths)
+    named = {part: {again.paths[row] for row in getattr(again.split, part)}
+             for part in ("train", "test", "unseen_rows")}
+    for part, there in named.items():
+        assert there == set(paths[getattr(model.split, part)])
+
+
+def test_other_words_are_refused_by_name(model, tmp_path):
+    model.save(tmp_path / "model")
+    others = WordVectors(["cat", "dog"], np.eye(2, 12, dtype=np.float32), name="others")
+    with pytest.raises(ValueError, match="trained on small .* these are others"):
+        Devise.load(tmp_path / "model", words=others)
+
+
+def test_another_backbone_is_refused_by_name(model, tmp_path, vocabulary, make_backbone, monkeypatch, picture_folder):
+    from devise import backbones
+
+    model.save(tmp_path / "model")
+    again = Devise.load(tmp_path / "model", words=vocabulary)
+    monkeypatch.setattr(backbones, "load", lambda name, **options: make_backbone(1))
+    with pytest.raises(ValueError, match="trained on thumbnail .* train again"):
+        again.embed_images(picture_folder / "cat/0.png")
+
+
+def test_features_of_another_backbone_are_refused(model, picture_folder, make_backbone):
+    other = features.compute(from_folder(picture_folder), make_backbone(1))
+    with pytest.raises(ValueError, match="extract them with its backbone"):
+        model.evaluate(other)
+
+
+def test_a_label_without_a_vector_stops_before_any_forward_pass(picture_folder, backbone, vocabulary):
+    (picture_folder / "cat").rename(picture_folder / "kitten")
+    with pytest.raises(ValueError, match="kitten"):
+        Devise(vocabulary, backbone=backbone).fit(from_folder(picture_folder))
+    assert backbone.calls == 0
+
+
+def test_a_synonym_helps(picture_folder, backbone, vocabulary, tmp_path):
+    (picture_folder / "cat").rename(picture_folder / "kitten")
+    table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+    model = Devise(vocabulary, backbone=backbone, synonyms={"kitten": "cat"}).fit(table, head=RidgeHead())
+    assert model.labels.parts[model.labels.names.index("kitten")] == ("cat",)
+
+
+def test_unlabelled_pictures_can_not_train(picture_folder, backbone, vocabulary):
+    with pytest.raises(ValueError, match="no labels"):
+        Devise(vocabulary, backbone=backbone).fit(from_folder(picture_folder / "cat"))
+
+
+def test_before_fit_there_is_nothing_to_save(vocabulary, backbone, tmp_path):
+    with pytest.raises(ValueError, match="call fit first"):
+        Devise(vocabulary, backbone=backbone).save(tmp_path / "model")
+
+
+def test_an_unreadable_picture_is_named(model, tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(ValueError, match="empty.jpg"):
+        model.embed_images(tmp_path / "empty.jpg")

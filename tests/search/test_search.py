@@ -1,0 +1,150 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from devise import features
+from devise.arrays import unit_rows
+from devise.datasets import from_folder
+from devise.model import Devise
+from devise.search import Search
+from devise.training import RidgeHead
+
+
+@pytest.fixture
+def table(picture_folder, backbone, tmp_path):
+    return features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+
+
+@pytest.fixture
+def model(table, backbone, vocabulary):
+    return Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=["horse"])
+
+
+@pytest.fixture
+def search(model, table):
+    return Search.build(model, table, engine="exact")
+
+
+def cosines(search, vector, space):
+    """All cosines of a vector with the indexed pictures, computed from the features anew."""
+    matrix = search.model.table.matrix
+    rows = matrix if space == "raw" else search.model.embed_features(matrix)
+    return unit_rows(rows) @ unit_rows(vector[None])[0]
+
+
+def test_a_word_finds_pictures_by_cosine_in_the_shared_space(search):
+    expected = cosines(search, search.model.embed_words(["cat"])[0], "shared")
+    found = search.by_text("cat", k=5)
+    assert found.space == "shared"
+    assert [match.row for match in found.matches] == list(np.argsort(-expected, kind="stable")[:5])
+    assert {match.label for match in found.matches} == {"cat"}
+    np.testing.assert_allclose([match.score for match in found.matches], np.sort(expected)[::-1][:5], atol=1e-5)
+
+
+def test_a_phrase_is_the_mean_of_its_words(search):
+    expected = cosines(search, search.model.embed_words(["red cat"])[0], "shared")
+    assert search.by_text("red cat", k=1).matches[0].row == expected.argmax()
+
+
+@pytest.mark.parametrize("space", ["raw", "shared"])
+def test_an_indexed_picture_is_left_out_of_its_own_answer(search, space, table):
+    row = 7
+    expected = cosines(search, unit_rows(table.matrix[row:row + 1])[0] if space == "raw" else
+                       search.model.embed_features(table.matrix[row:row + 1])[0], space)
+    expected[row] = -2
+    found = search.by_picture(table.images.paths[row], k=4, space=space)
+    assert [match.row for match in found.matches] == list(np.argsort(-expected, kind="stable")[:4])
+
+
+def test_the_file_of_an_indexed_picture_is_that_picture(search, picture_folder):
+    assert (search.by_picture(picture_folder / "cat/1.png", k=3).matches == search.by_picture("cat/1.png", k=3).matches)
+
+
+def test_a_copy_elsewhere_finds_the_original_first(search, picture_folder, tmp_path):
+    shutil.copy(picture_folder / "dog/4.png", tmp_path / "stray.png")
+    [best] = search.by_picture(tmp_path / "stray.png", k=1).matches
+    assert best.path == "dog/4.png" and best.score == pytest.approx(1, abs=1e-5)
+
+
+def test_similarity_is_the_cosine(search, table):
+    a, b = unit_rows(table.matrix[[3, 15]])
+    names = table.images.paths
+    assert search.similarity(names[3], names[15]) == pytest.approx(float(a @ b), abs=1e-6)
+    assert search.similarity(names[3], names[3], space="shared") == pytest.approx(1, abs=1e-6)
+
+
+def test_words_near_a_word(search, vocabulary):
+    assert search.by_word("cat", k=1)[0][0] == "cats"
+
+
+def test_tags_are_the_models_tags(search, picture_folder, model):
+    mine = search.tags("car/0.png", k=4, candidates="all")
+    [theirs] = model.tag(picture_folder / "car/0.png", k=4, candidates="all")
+    assert [tag.name for tag in mine] == [tag.name for tag in theirs]
+    np.testing.assert_allclose([tag.score for tag in mine], [tag.score for tag in theirs], atol=1e-5)
+
+
+def test_k_above_the_size_gives_all(search):
+    assert len(search.by_text("cat", k=1000).matches) == 40
+    with pytest.raises(ValueError, match="at least 1"):
+        search.by_text("cat", k=0)
+    with pytest.raises(ValueError, match="'raw' or 'shared'"):
+        search.by_picture("cat/0.png", space="cooked")
+
+
+def test_saved_and_opened_in_a_new_process_it_answers_the_same(search, tmp_path, vocabulary, monkeypatch):
+    search.save(tmp_path / "index")
+    vocabulary.save(tmp_path / "words")
+    code = ("import sys; from devise.search import Search; from devise.words import WordVectors;"
+            "s = Search.load(sys.argv[1]); s.model._words = WordVectors.load(sys.argv[2]);"
+            "found = [*s.by_text('dog', k=6).matches, *s.by_picture('cat/0.png', k=4).matches];"
+            "print(*[match.row for match in found])")
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "index", tmp_path / "words"],
+                         capture_output=True, text=True, check=True)
+    expected = [*search.by_text("dog", k=6).matches, *search.by_picture("cat/0.png", k=4).matches]
+    assert run.stdout.split() == [str(match.row) for match in expected]
+
+
+def test_saving_again_leaves_one_build(search, tmp_path):
+    search.save(tmp_path / "index")
+    search.save(tmp_path / "index")
+    assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 1
+    assert len(Search.load(tmp_path / "index")) == 40
+
+
+def test_a_save_that_dies_leaves_the_old_index(search, tmp_path, monkeypatch):
+    search.save(tmp_path / "index")
+
+    def die(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search.model, "save", die)
+    with pytest.raises(KeyboardInterrupt):
+        search.save(tmp_path / "index")
+    assert len(Search.load(tmp_path / "index")) == 40
+
+
+def test_pictures_without_any_feature_are_listed(model, table):
+    matrix = np.array(table.matrix)
+    matrix[5] = 0
+    broken = features.FeatureTable(matrix, table.images, table.backbone)
+    search = Search.build(model, broken, engine="exact")
+    assert len(search) == 39
+    assert search.images.skipped[-1] == (table.images.paths[5], "its features are all zero")
+
+
+def test_features_of_another_backbone_are_refused(model, picture_folder, make_backbone):
+    with pytest.raises(ValueError, match="extract them with its backbone"):
+        Search.build(model, features.compute(from_folder(picture_folder), make_backbone(1)), engine="exact")
+
+
+def test_annoy_answers_as_exact_does_on_a_small_set(model, table, search):
+    pytest.importorskip("annoy", reason="annoy is not installed")
+    annoy = Search.build(model, table)
+    assert annoy.indexes["raw"].engine == "annoy"
+    for word in ("cat", "dog", "car"):
+        found, expected = (engine.by_text(word, k=3).matches for engine in (annoy, search))
+        assert {match.row for match in found} == {match.row for match in expected}
