@@ -8,13 +8,12 @@ import numpy as np
 from PIL import Image
 
 from devise import backbones, features
-from devise.backbones.base import RUNTIMES
 from devise.datasets import from_folder, read_image
 
 SIZE = (300, 400)  # of the pictures that are drawn where none are given
 
 
-def run(*, backbone="efficientnet_lite0", images=None, n=96, progress=None):
+def run(*, backbone="efficientnet_lite0", images=None, n=96, runtimes=("function",), progress=None):
     """Time the forward pass alone, and the whole of extraction with decoding.
 
     Runtimes take turns, three rounds each, after one round that compiles; the median counts.
@@ -23,6 +22,7 @@ def run(*, backbone="efficientnet_lite0", images=None, n=96, progress=None):
         backbone: a name; without trained weights at hand it is timed with random ones.
         images: ImageSet; None draws n pictures of noise, 400 × 300, as JPEG files.
         n: how many pictures.
+        runtimes: beside "keras"; "xla" is another, which on a CPU takes ten times as long.
     Returns:
         {"bench": "extract", "rows": [{"what", "pictures", "pictures_per_second", "max_relative_error"}],
          "ratios": {name: times Keras' predict}}.
@@ -30,7 +30,7 @@ def run(*, backbone="efficientnet_lite0", images=None, n=96, progress=None):
     with tempfile.TemporaryDirectory() as folder:
         images = images or _drawn(Path(folder), n)
         images = images.subset(np.arange(min(n, len(images))))
-        networks = {runtime: _load(backbone, runtime) for runtime in RUNTIMES}
+        networks = {runtime: _load(backbone, runtime) for runtime in ("keras", *runtimes)}
         batch = np.stack([networks["keras"].prepare(read_image(images.file(row))) for row in range(len(images))])
         seconds, answers = {}, {}
         steps = list(networks) * 4

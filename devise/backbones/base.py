@@ -1,0 +1,249 @@
+"""A frozen network that turns pictures into feature vectors, and what it does to a picture first."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from functools import cached_property
+
+import numpy as np
+
+BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
+RUNTIME = "function"
+RUNTIMES = ("function", "xla", "keras")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """From any picture to what a network was trained on: crop and resize, then scale·x + offset.
+
+    Attributes:
+        size: (height, width) of the network's input, in pixels.
+        scale, offset: three numbers each, one a channel, in the network's channel order.
+        bgr: whether the network wants blue first.
+        resampling: a filter of Pillow, in lower case. It is widened to the reduction (antialiased).
+        crop: the side of the centre crop as a fraction of the shorter side; 0.875 is the
+            "256, then 224" of the field, in proportion.
+    """
+
+    size: tuple[int, int]
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    bgr: bool = False
+    resampling: str = "bilinear"
+    crop: float = 0.875
+
+    def prepare(self, image):
+        """The centre of a picture at the network's size, uint8 (height, width, 3).
+
+        >>> Preprocessing((224, 224)).prepare(np.zeros((300, 400, 3), np.uint8)).shape
+        (224, 224, 3)
+        """
+        from PIL import Image
+
+        height, width = image.shape[:2]
+        rows, columns = self.size
+        # cropping before resizing saves the work on what is cut away
+        side = self.crop * min(height / rows, width / columns)
+        top, left = (height - side * rows) / 2, (width - side * columns) / 2
+        box = (left, top, left + side * columns, top + side * rows)
+        resampling = Image.Resampling[self.resampling.upper()]
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        return np.asarray(picture.resize((columns, rows), resampling, box=box))
+
+    def inputs(self):
+        """A Keras input for float32 pictures in 0..255, and the scaled tensor made from it."""
+        import keras
+
+        pictures = scaled = keras.Input((*self.size, 3), dtype="float32", name="pictures")
+        if self.bgr:
+            scaled = keras.ops.flip(scaled, axis=-1)
+        if set(self.scale) != {1.0} or set(self.offset) != {0.0}:
+            scaled = keras.layers.Rescaling(list(self.scale), list(self.offset), name="scaled")(scaled)
+        return pictures, scaled
+
+
+class Backbone:
+    """A frozen network, cut at a layer: pictures uint8 (n, h, w, 3) to features float32 (n, dim).
+
+    Pictures go through in batches of one fixed size, the last one padded, so a row depends neither
+    on its neighbours nor on n, and one compiled graph serves every call.
+
+    Args:
+        name: its name in the registry.
+        network: a Keras model from `preprocessing.inputs()` to class logits, or to features.
+        layer: where it is cut: the name of a layer, or "pooled", the last global pooling.
+            A layer that keeps positions is averaged over them.
+        weights: which weights they are, as `load` takes them.
+        trained: False for random weights.
+        preprocessing: a `Preprocessing`.
+        class_names: the classes of the network's logits; empty where it has no classifier.
+        runtime: "function" (a compiled graph), "xla" or "keras" (`predict_on_batch`).
+        batch: pictures a forward pass.
+    Raises:
+        ValueError: if the network has no such layer, or there is no such runtime.
+    """
+
+    def __init__(self, name, network, *, layer, weights, trained, preprocessing, class_names=(),
+                 runtime=RUNTIME, batch=BATCH):
+        if runtime not in RUNTIMES:
+            raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
+        network.trainable = False
+        self._network, self._model = network, _cut(network, layer)
+        self._preprocessing = preprocessing
+        self.name, self.layer, self.weights, self.trained = name, layer, weights, trained
+        self.class_names = tuple(class_names)
+        self.size = preprocessing.size
+        self.dim = self._model.output_shape[-1]
+        self.runtime, self.batch = runtime, batch
+
+    def __repr__(self):
+        return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
+
+    def prepare(self, image):
+        """The part of a picture that the network sees, at its size: 0.875 of the shorter side.
+
+        Args:
+            image: uint8 (h0, w0, 3).
+        Returns:
+            uint8 (h, w, 3).
+        Raises:
+            ValueError: if it is not such an array, or has no pixels.
+        """
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"the picture is {image.dtype} {image.shape}: expected uint8 (height, width, 3)")
+        return self._preprocessing.prepare(image)
+
+    def features(self, pictures):
+        """The feature vector of each picture.
+
+        Args:
+            pictures: uint8 (n, h, w, 3) at the backbone's size; not written to.
+        Returns:
+            float32 (n, dim).
+        Raises:
+            ValueError: if it is another type or size.
+        """
+        return self._run(self._forward, pictures, self.dim)
+
+    def logits(self, pictures):
+        """The network's own class scores before softmax, float32 (n, classes), as in `class_names`.
+
+        Raises:
+            ValueError: if the network has no classifier, or as `features` does.
+        """
+        if not self.class_names:
+            raise ValueError(f"{self.name} has no classifier: take a backbone with ImageNet classes, "
+                             "such as efficientnet_lite0, or tag with a trained model")
+        return self._run(self._classify, pictures, len(self.class_names))
+
+    def keras_model(self):
+        """The network up to the layer: float32 (n, h, w, 3) in 0..255 in, features out; frozen.
+
+        Preprocessing is inside and has no weights. It shares its weights with this backbone.
+        """
+        return self._model
+
+    @cached_property
+    def fingerprint(self):
+        """A SHA-256 over name, layer, preprocessing and every weight up to the layer, in order."""
+        document = {"name": self.name, "layer": self.layer,
+                    "preprocessing": dataclasses.asdict(self._preprocessing)}
+        checksum = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+        for weight in self._model.weights:
+            values = np.ascontiguousarray(weight)
+            checksum.update(f"{values.dtype.str}{values.shape}".encode())
+            checksum.update(values)
+        return checksum.hexdigest()
+
+    @cached_property
+    def _forward(self):
+        return _compile(self._model, self.runtime, self.batch)
+
+    @cached_property
+    def _classify(self):
+        return _compile(self._network, self.runtime, self.batch)
+
+    def _run(self, forward, pictures, dim):
+        pictures = np.asarray(pictures)
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3):
+            raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}: {self.name} expects uint8 "
+                             f"(n, {self.size[0]}, {self.size[1]}, 3); use prepare(image) for each")
+        rows = np.empty((len(pictures), dim), np.float32)
+        for start in range(0, len(pictures), self.batch):
+            block = pictures[start:start + self.batch]
+            n = len(block)
+            if n < self.batch:
+                block = np.concatenate([block, np.zeros((self.batch - n, *block.shape[1:]), np.uint8)])
+            rows[start:start + n] = forward(block)[:n]
+        return rows
+
+
+def seed_of(weights, seed):
+    """The seed that a `weights` argument asks for, or None if it asks for trained weights.
+
+    >>> seed_of("random", 3), seed_of("random:7", 3), seed_of("imagenet", 3)
+    (3, 7, None)
+    """
+    if weights is None or weights == "random":
+        return seed
+    kind, _, number = str(weights).partition(":")
+    if kind != "random":
+        return None
+    if not number.isdecimal():
+        raise ValueError(f"weights are {weights!r}: expected a seed after 'random:', as in 'random:7'")
+    return int(number)
+
+
+def randomise(network, seed):
+    """Overwrite a network's matrices and kernels by He's normal initialisation, from a seed.
+
+    The standard deviation is sqrt(2 / fan_in), which keeps the scale of activations through ReLU
+    layers (He et al. 2015, section 2.2). Biases and normalisations keep Keras' constants. The same
+    seed gives the same weights in every process.
+    """
+    random = np.random.default_rng(seed)
+    for weight in network.weights:
+        if len(weight.shape) < 2:
+            continue
+        # a depthwise kernel is (h, w, channels, 1): each output sees one channel
+        seen = weight.shape[:-1] if weight.shape[-1] > 1 else weight.shape[:-2]
+        values = random.standard_normal(weight.shape, dtype=np.float32)
+        values *= np.sqrt(2 / np.prod(seen), dtype=np.float32)
+        weight.assign(values)
+
+
+def _cut(network, layer):
+    """The model from the network's input to one layer, its positions averaged."""
+    import keras
+
+    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    if layer == "pooled":
+        found = [candidate for candidate in network.layers if isinstance(candidate, pooling)]
+    else:
+        found = [candidate for candidate in network.layers if candidate.name == layer]
+    if not found:
+        names = [candidate.name for candidate in network.layers]
+        near = difflib.get_close_matches(str(layer), names, n=3) or names[-3:]
+        raise ValueError(f"{network.name} has no layer {layer!r}: try {', '.join(near)}")
+    output = found[-1].output
+    if len(output.shape) == 4:
+        output = keras.layers.GlobalAveragePooling2D(name="mean_over_positions")(output)
+    if len(output.shape) != 2:
+        raise ValueError(f"layer {layer!r} gives shape {output.shape}: expected (n, dim) or (n, h, w, dim)")
+    return keras.Model(network.inputs, output, name=f"{network.name}_{layer}", trainable=False)
+
+
+def _compile(model, runtime, batch):
+    """A function from uint8 pictures (batch, h, w, 3) to a float32 array."""
+    if runtime == "keras":
+        return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
+                 jit_compile=runtime == "xla")
+    def forward(pictures):
+        return model(tf.cast(pictures, tf.float32), training=False)
+
+    return lambda pictures: forward(pictures).numpy()

@@ -1,0 +1,68 @@
+"""Backbones by name."""
+
+import difflib
+
+from devise.backbones import efficientnet_lite, keras_applications
+from devise.backbones.base import BATCH, RUNTIME
+from devise.errors import MissingDependency
+
+DEFAULT = "vgg16"
+BUILDERS = {DEFAULT: keras_applications.build,
+            **dict.fromkeys(efficientnet_lite.VARIANTS, efficientnet_lite.build),
+            **dict.fromkeys(keras_applications.NETWORKS, keras_applications.build)}
+
+
+def names():
+    """The backbones that `load` knows, the default first.
+
+    >>> names()[:2]
+    ('vgg16', 'efficientnet_lite0')
+    """
+    return tuple(BUILDERS)
+
+
+def load(name=DEFAULT, *, weights="imagenet", layer=None, seed=0, runtime=RUNTIME, batch=BATCH):
+    """A backbone, ready to compute features.
+
+    Args:
+        name: one of `names()`.
+        weights: "imagenet", the path of a weights file, or random ones: None, "random" or "random:SEED".
+            `Backbone.weights` is one of these too, and gives the same backbone again.
+        layer: where the network is cut, the name of a layer; None is the one before the classes.
+        seed: of random weights.
+        runtime, batch: as in `Backbone`; neither changes the fingerprint.
+    Returns:
+        Backbone.
+    Raises:
+        ValueError: if there is no such backbone, layer or runtime, or the file is of another network.
+        FileNotFoundError: if the weights can't be had; the message says how to bring them.
+        MissingDependency: if the package that carries the weights is not installed.
+
+    >>> load("resnet5")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: there is no backbone 'resnet5': did you mean resnet50...
+    """
+    if name not in BUILDERS:
+        near = difflib.get_close_matches(str(name), BUILDERS, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else f"expected one of {', '.join(BUILDERS)}"
+        raise ValueError(f"there is no backbone {name!r}: {hint}")
+    return BUILDERS[name](name, weights=weights, layer=layer, seed=seed, runtime=runtime, batch=batch)
+
+
+def choose():
+    """The backbone that needs no download: VGG16 if its weights are here, else EfficientNet-Lite0.
+
+    Returns:
+        (name, why), the second a clause to print.
+    Raises:
+        MissingDependency: if neither can be had; the message says how to bring either.
+    """
+    path = keras_applications.local_weights()
+    if path:
+        return "vgg16", f"its ImageNet weights are in {path.parent}"
+    try:
+        efficientnet_lite.package_file("efficientnet_lite0")
+    except MissingDependency as error:
+        raise MissingDependency(f"{error}. Or fetch VGG16's weights: devise fetch vgg16") from error
+    return "efficientnet_lite0", ("its ImageNet weights come with a package; VGG16's are not on this machine "
+                                  "(`devise fetch vgg16` brings them, 553 MB)")

@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+from devise import backbones
+from devise.backbones import keras_applications
+
+
+@pytest.fixture(scope="module")
+def small():
+    return backbones.load("mobilenet_v3_small", weights="random", batch=2)
+
+
+def pictures(n, backbone):
+    return np.random.default_rng(6).integers(0, 256, (n, *backbone.size, 3), np.uint8)
+
+
+def test_the_table_holds_every_network_of_keras_once():
+    constructors = [network.constructor for network in keras_applications.NETWORKS.values()]
+    offered = {name for name in dir(applications) if callable(getattr(applications, name))}
+    assert sorted(constructors) == sorted(offered)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "resnet50_v2"])
+def test_size_and_layer_of_the_table_are_those_of_keras(name):
+    network = keras_applications.NETWORKS[name]
+    theirs = getattr(applications, network.constructor)(weights=None)
+    backbone = backbones.load(name, weights=None)
+    assert theirs.input_shape == (None, *backbone.size, 3)
+    # the classifier is one matrix, or a 1x1 convolution, on the features
+    shapes = [weight.shape for weight in theirs.weights]
+    classifier, = (shape for shape in shapes if len(shape) > 1 and shape[-1] == 1000)
+    assert classifier[-2] == backbone.dim
+
+
+def test_another_layer_is_averaged_over_its_positions(small):
+    early = backbones.load("mobilenet_v3_small", weights="random", layer="expanded_conv_project", batch=2)
+    whole = keras.Model(small._network.input, small._network.get_layer("expanded_conv_project").output)
+    positions = whole.predict_on_batch(pictures(2, small).astype(np.float32))
+    assert positions.ndim == 4
+    averages = positions.mean(axis=(1, 2))
+    np.testing.assert_allclose(early.features(pictures(2, small)), averages, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("file", ["model.weights.h5", "model.h5"])
+def test_weights_come_from_a_file(small, tmp_path, file):
+    path = tmp_path / file
+    # a plain network of Keras, without our preprocessing in front
+    plain = applications.MobileNetV3Small(weights=None, input_shape=(224, 224, 3))
+    plain.set_weights(small._network.get_weights())
+    plain.save_weights(path) if file == "model.weights.h5" else plain.save(path)
+    loaded = backbones.load("mobilenet_v3_small", weights=path, seed=9)
+    assert loaded.trained and loaded.weights == str(path)
+    assert loaded.fingerprint == small.fingerprint
+
+
+def test_a_file_that_is_missing_damaged_or_of_another_network_is_refused(small, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no weights file .*nowhere.h5"):
+        backbones.load("mobilenet_v3_small", weights=tmp_path / "nowhere.h5")
+    (tmp_path / "damaged.h5").write_bytes(b"not HDF5")
+    other = tmp_path / "other.weights.h5"
+    small._network.save_weights(other)
+    for name, path in (("mobilenet_v3_small", tmp_path / "damaged.h5"), ("mobilenet", other)):
+        with pytest.raises(ValueError, match=f"doesn't hold weights of {name}"):
+            backbones.load(name, weights=path)
+    with pytest.raises(ValueError, match="efficientnet_b0 takes no weights file"):
+        backbones.load("efficientnet_b0", weights=other)
+
+
+def test_imagenet_weights_of_vgg16_are_read_from_pretrained(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    assert keras_applications.local_weights() is None
+    path = tmp_path / "pretrained" / keras_applications.VGG16_FILE
+    path.parent.mkdir()
+    path.touch()
+    asked = []
+    monkeypatch.setattr(keras_applications, "_loaded", lambda name, path: asked.append((name, path)))
+    keras_applications._with_weights("vgg16", "imagenet", 0)
+    assert asked == [("vgg16", path)]
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("vgg16", ["devise fetch vgg16", keras_applications.VGG16_URL, "64373286793e3c8b2b4e3219cbf3544b",
+               "--from FILE", "pretrained/", "efficientnet_lite0"]),
+    ("resnet50", ["no route to host", "weights='random'", ".keras/models", "efficientnet_lite0"])])
+def test_weights_that_can_not_be_had_are_explained(tmp_path, monkeypatch, name, words):
+    def offline(name, weights):
+        raise Exception("no route to host")  # what Keras raises has no type of its own
+
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(keras_applications, "_construct", offline)
+    with pytest.raises(FileNotFoundError) as refusal:
+        backbones.load(name)
+    assert [word for word in words if word not in str(refusal.value)] == []
+
+
+def test_preprocessing_has_no_weights_and_is_part_of_the_model(small):
+    bare = applications.MobileNetV2(weights=None)
+    ours = backbones.load("mobilenet_v2", weights=None)
+    assert ours._network.count_params() == bare.count_params()
