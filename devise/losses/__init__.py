@@ -1,0 +1,15 @@
+"""Losses: `loss(labels, embeddings)`, a scalar that training makes small."""
+
+import importlib
+
+from devise.losses.base import Loss
+
+_LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment"}  # these import keras
+
+__all__ = ["Cosine", "Loss", "cosine_loss"]
+
+
+def __getattr__(name):
+    if name not in _LEAVES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LEAVES[name]}"), name)

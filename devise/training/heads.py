@@ -1,0 +1,154 @@
+"""What every head is: features in, embeddings out, in blocks, and one file on disk."""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+from devise import arrays
+from devise.storage import atomic_path
+from devise.training.rows import blocks
+
+
+class Head(ABC):
+    """The trained part: features of `input_dim` columns in, embeddings of `dim` columns out.
+
+    A head knows its own kind and sizes and nothing of pictures or words. `load_head` reads back
+    whatever kind `save` wrote.
+    """
+
+    kind = None
+    input_dim = None  # None until the head has weights
+    dim = None
+
+    @property
+    @abstractmethod
+    def config(self):
+        """The head without its weights, ready for JSON: kind, input_dim, dim and its options."""
+
+    @abstractmethod
+    def _forward(self, rows):
+        """Embeddings float32 (n, dim) of float32 rows, of any length."""
+
+    @abstractmethod
+    def _weights(self):
+        """{name: array}, all that `save` must keep."""
+
+    @classmethod
+    @abstractmethod
+    def _restore(cls, config, weights):
+        """The head of a config and weights that `save` wrote."""
+
+    def outputs(self, features):
+        """Embeddings as the head puts them out, of any length: what a loss is given.
+
+        Args:
+            features: (n, input_dim), may be memory-mapped.
+        Returns:
+            float32 (n, dim).
+        """
+        return self._in_blocks(features, self._forward, self.dim)
+
+    def embed(self, features):
+        """Embeddings of length 1, block by block.
+
+        Args:
+            features: (n, input_dim), may be memory-mapped.
+        Returns:
+            float32 (n, dim), unit rows.
+        Raises:
+            ValueError: if features have other columns, hold NaN or infinity, or get a zero
+                embedding, which has no direction and so no cosine with anything.
+        """
+        return self._in_blocks(features, lambda rows: _unit(self._forward(rows)), self.dim)
+
+    def save(self, path):
+        """Config and weights to one `.npz`, atomically; no pickle.
+
+        Raises:
+            ValueError: if the head has no weights yet.
+        """
+        self._require_weights()
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, config=np.array(json.dumps(self.config)), **self._weights())
+
+    @classmethod
+    def load(cls, path):
+        """The head that `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no head, a head of another kind, or its weights don't fit its config.
+        """
+        config, weights = _read(path)
+        if config.get("kind") != cls.kind:
+            raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
+                             "use load_head, which reads every kind")
+        try:
+            return cls._restore(config, weights)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} holds weights that don't fit its config: {error}") from error
+
+    def _require_weights(self):
+        if self.input_dim is None:
+            raise ValueError(f"this {self.kind} head has no weights yet: train it or load it first")
+
+    def _in_blocks(self, features, function, columns):
+        self._require_weights()
+        out = np.empty((len(features), columns), np.float32)
+        for start, rows in blocks(features, dim=self.input_dim):
+            out[start:start + len(rows)] = function(rows)
+        return out
+
+
+def load_head(path):
+    """The head in a file, of whatever kind.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no head, or its weights don't fit its config.
+    """
+    from devise.training.mlp import MlpHead
+    from devise.training.ridge import RidgeHead
+
+    kinds = {head.kind: head for head in (MlpHead, RidgeHead)}
+    kind = _read(path)[0].get("kind")
+    if kind not in kinds:
+        raise ValueError(f"{path} holds a head of kind {kind!r}: expected one of {', '.join(kinds)}")
+    return kinds[kind].load(path)
+
+
+def check_weights(weights, shapes):
+    """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity.
+
+    >>> check_weights({"kernel": np.ones((2, 3))}, {"kernel": (2, 3)})
+    """
+    if set(weights) != set(shapes):
+        raise ValueError(f"it has {', '.join(sorted(weights))}; expected {', '.join(sorted(shapes))}")
+    for name, shape in shapes.items():
+        if weights[name].shape != tuple(shape):
+            raise ValueError(f"{name} has shape {weights[name].shape}, expected {tuple(shape)}")
+        if not np.isfinite(weights[name]).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+
+
+def _unit(rows):
+    return arrays.unit_rows(rows, "embeddings")
+
+
+def _read(path):
+    """Config and weights of a file that `save` wrote."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected a head's weights, as save() writes them")
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            weights = {name: saved[name] for name in saved.files}
+        config = json.loads(str(weights.pop("config")))
+        if not isinstance(config, dict):
+            raise ValueError("its config is not an object")
+    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
+        raise ValueError(f"{path} can't be read as a head ({error}): it is damaged or something else, "
+                         "train the head again") from error
+    return config, weights

@@ -1,0 +1,161 @@
+"""The trained head of DeViSE: dense layers with batch normalisation and dropout."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from devise import arrays
+from devise.training.heads import Head, check_weights
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """The layers of an `MlpHead`.
+
+    Attributes:
+        dim: columns of the embeddings, those of the label vectors.
+        sizes: units of each hidden layer; () for a linear head.
+        activation: any activation that Keras knows by name.
+        dropout: fraction of hidden units dropped in training, 0 <= dropout < 1.
+        batch_norm: whether each dense layer is followed by batch normalisation.
+    Raises:
+        ValueError: if one of them is out of range.
+
+    >>> HeadConfig(dim=300).sizes
+    (2000,)
+    """
+
+    dim: int
+    sizes: tuple[int, ...] = (2000,)
+    activation: str = "relu"
+    dropout: float = 0.5
+    batch_norm: bool = True
+
+    kind = "mlp"
+
+    def __post_init__(self):
+        object.__setattr__(self, "sizes", tuple(self.sizes))
+        for size in (self.dim, *self.sizes):
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"dim is {self.dim!r} and sizes are {self.sizes}: "
+                                 "expected whole numbers from 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}: expected 0 <= dropout < 1")
+
+
+class MlpHead(Head):
+    """[Dense → BatchNorm → activation → Dropout] for each hidden size, then Dense → BatchNorm.
+
+    With 4096 features, one hidden layer of 2000 and 300 dimensions it has 8,798,900 trainable
+    parameters and 4,600 that are not (the running means and variances).
+
+    Args:
+        config: a HeadConfig.
+
+    >>> MlpHead(HeadConfig(dim=2, sizes=(4,))).build(3).embed(np.ones((5, 3))).shape
+    (5, 2)
+    """
+
+    kind = "mlp"
+
+    def __init__(self, config):
+        self._layout = config
+        self._model = None
+
+    @property
+    def dim(self):
+        return self._layout.dim
+
+    @property
+    def input_dim(self):
+        return None if self._model is None else self._model.input_shape[1]
+
+    @property
+    def config(self):
+        layout = asdict(self._layout)
+        return {"kind": self.kind, "input_dim": self.input_dim, **layout, "sizes": list(layout["sizes"])}
+
+    def build(self, input_dim, seed=0):
+        """Make the layers with fresh weights; Glorot uniform kernels and zero biases.
+
+        Args:
+            input_dim: columns of the features.
+            seed: of the initial weights and of the dropout.
+        Returns:
+            the head itself.
+        """
+        import keras
+
+        features = keras.Input((int(input_dim),), name="features")
+        self._model = keras.Sequential([features, *_layers(self._layout, seed)], name="head")
+        return self
+
+    def keras_model(self):
+        """The head as a `keras.Sequential`, features in, embeddings of any length out."""
+        self._require_weights()
+        return self._model
+
+    def keras_layers(self):
+        """The head's layers in order, to be put behind a backbone; they share its weights."""
+        return list(self.keras_model().layers)
+
+    def hidden(self, features):
+        """The activations of the last hidden layer, of length 1.
+
+        Args:
+            features: (n, input_dim), may be memory-mapped.
+        Returns:
+            float32 (n, sizes[-1]), unit rows.
+        Raises:
+            ValueError: if the head has no hidden layer, or all units of a row are zero.
+        """
+        import keras
+
+        if not self._layout.sizes:
+            raise ValueError("this head has no hidden layer: its sizes are ()")
+        model, last = self.keras_model(), f"hidden_{len(self._layout.sizes)}_activation"
+        inner = keras.Model(model.inputs[0], model.get_layer(last).output)
+
+        def forward(rows):
+            return arrays.unit_rows(inner(rows, training=False), "hidden activations")
+
+        return self._in_blocks(features, forward, self._layout.sizes[-1])
+
+    def _forward(self, rows):
+        return np.asarray(self._model(rows, training=False))
+
+    def _weights(self):
+        return {name: np.asarray(weight) for name, weight in self._variables().items()}
+
+    def _variables(self):
+        return {f"{layer.name}/{weight.name}": weight
+                for layer in self._model.layers for weight in layer.weights}
+
+    @classmethod
+    def _restore(cls, config, weights):
+        options = {name: value for name, value in config.items() if name not in ("kind", "input_dim")}
+        head = cls(HeadConfig(**options)).build(config["input_dim"])
+        variables = head._variables()
+        check_weights(weights, {name: variable.shape for name, variable in variables.items()})
+        for name, variable in variables.items():
+            variable.assign(weights[name])
+        return head
+
+
+def _layers(layout, seed):
+    """The layers of a layout, each random one with a seed of its own."""
+    from keras import initializers, layers
+
+    seeds = iter(np.random.default_rng(seed).integers(2**31, size=2 * len(layout.sizes) + 1).tolist())
+
+    def dense(units, name):
+        kernel = initializers.GlorotUniform(seed=next(seeds))
+        norm = [layers.BatchNormalization(name=f"{name}_norm")] if layout.batch_norm else []
+        return [layers.Dense(units, kernel_initializer=kernel, name=name), *norm]
+
+    stack = []
+    for number, size in enumerate(layout.sizes, start=1):
+        stack += [*dense(size, f"hidden_{number}"),
+                  layers.Activation(layout.activation, name=f"hidden_{number}_activation"),
+                  layers.Dropout(layout.dropout, seed=next(seeds), name=f"hidden_{number}_dropout")]
+    return stack + dense(layout.dim, "embedding")

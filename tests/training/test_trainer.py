@@ -1,0 +1,277 @@
+import keras
+import numpy as np
+import pytest
+
+from devise.losses import Cosine, Loss
+from devise.training import HeadConfig, MlpHead, train
+
+
+def weights(head):
+    return [weight.numpy() for weight in head.keras_model().weights]
+
+
+def assert_same(first, second, **tolerance):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one, other, **tolerance)
+
+
+def trained(config, data, *, head_seed=0, **options):
+    head = MlpHead(config).build(24, seed=head_seed)
+    return head, train(head, data.features, data.labels, Cosine(data.vectors), **options)
+
+
+REFERENCES = {
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "adam": lambda rate: keras.optimizers.Adam(rate),
+    "adagrad": lambda rate: keras.optimizers.Adagrad(rate),
+}
+
+
+# without batch_norm for adam: a bias before it has no gradient but rounding, which adam makes steps of
+@pytest.mark.parametrize(("optimiser", "batch_norm"), [("sgd", True), ("adam", False), ("adagrad", True)])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_equals_keras_fit_over_the_same_batches(train_set, optimiser, batch_norm, dropout):
+    config, rate = HeadConfig(dim=5, sizes=(16,), dropout=dropout, batch_norm=batch_norm), 0.02
+    head, history = trained(config, train_set, optimiser=optimiser, learning_rate=rate, epochs=4,
+                            batch_size=32, seed=7)
+
+    loss, order, losses = Cosine(train_set.vectors), np.random.default_rng(7), []
+    model = MlpHead(config).build(24, seed=0).keras_model()
+    model.compile(optimizer=REFERENCES[optimiser](rate), loss=loss)
+    for _ in range(4):
+        rows = order.permutation(96)
+        result = model.fit(train_set.features[rows], train_set.labels[rows].astype(np.int32),
+                           batch_size=32, shuffle=False, verbose=0)
+        losses += result.history["loss"]
+    assert_same(weights(head), [weight.numpy() for weight in model.weights], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(history.loss, losses, rtol=1e-4)
+
+
+def test_learns_to_name_held_out_rows(train_set, validation_set, small):
+    head, history = trained(small, train_set, learning_rate=0.05, epochs=30, batch_size=16)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    assert validation_set.hit_at_1(head.embed(validation_set.features)) > 0.9
+
+
+def test_a_seed_decides_everything(train_set, small):
+    first, history = trained(small, train_set, epochs=3, seed=5)
+    again, repeated = trained(small, train_set, epochs=3, seed=5)
+    other, _ = trained(small, train_set, epochs=3, seed=6)
+    assert_same(weights(first), weights(again), rtol=0, atol=0)
+    assert history.loss == repeated.loss
+    assert not np.array_equal(weights(first)[0], weights(other)[0])
+
+
+def test_global_seeds_are_neither_read_nor_set(train_set, small):
+    keras.utils.set_random_seed(1)
+    first, _ = trained(small, train_set, epochs=2)
+    state = np.random.get_state()[1].copy()
+    keras.utils.set_random_seed(2)
+    again, _ = trained(small, train_set, epochs=2)
+    assert_same(weights(first), weights(again), rtol=0, atol=0)
+    np.random.seed(1)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("resident_bytes", [1, 24 * 4 * 40])
+def test_streamed_from_a_file_gives_the_same_weights(train_set, small, tmp_path, resident_bytes):
+    expected, history = trained(small, train_set, epochs=3, batch_size=20)
+    np.save(tmp_path / "features.npy", train_set.features)
+    head = MlpHead(small).build(24)
+    streamed = train(head, np.load(tmp_path / "features.npy", mmap_mode="r"), train_set.labels,
+                     Cosine(train_set.vectors), epochs=3, batch_size=20, resident_bytes=resident_bytes)
+    assert_same(weights(head), weights(expected), rtol=0, atol=0)
+    np.testing.assert_allclose(streamed.loss, history.loss, rtol=1e-6)
+
+
+def test_half_precision_features_train_as_their_float32_values(train_set, small):
+    half = train_set.features.astype(np.float16)
+    heads = [MlpHead(small).build(24) for _ in range(2)]
+    for head, features in zip(heads, (half, half.astype(np.float32)), strict=True):
+        train(head, features, train_set.labels, Cosine(train_set.vectors), epochs=2)
+    assert_same(weights(heads[0]), weights(heads[1]), rtol=0, atol=0)
+
+
+def test_a_head_without_weights_is_built_with_the_seed(train_set, small):
+    head = MlpHead(small)
+    train(head, train_set.features, train_set.labels, Cosine(train_set.vectors), epochs=1, seed=3)
+    expected, _ = trained(small, train_set, head_seed=3, epochs=1, seed=3)
+    assert_same(weights(head), weights(expected), rtol=0, atol=0)
+
+
+def test_history_holds_what_each_epoch_gave(train_set, validation_set, small):
+    seen = []
+    validation = (validation_set.features, validation_set.labels)
+    _, history = trained(small, train_set, epochs=4, validation=validation,
+                         validate=validation_set.hit_at_1, progress=lambda *at: seen.append(at))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert history.epochs == len(history.validation_loss) == len(history.score) == 4
+    assert history.batch_size == 8 and history.seconds > 0
+
+
+def test_without_validate_the_last_weights_stay(train_set, validation_set, small):
+    validation = (validation_set.features, validation_set.labels)
+    head, history = trained(small, train_set, epochs=3, validation=validation)
+    plain, _ = trained(small, train_set, epochs=3)
+    assert_same(weights(head), weights(plain), rtol=0, atol=0)
+    assert history.best_epoch is None and history.score == ()
+    loss = Cosine(train_set.vectors)(validation_set.labels, head.embed(validation_set.features))
+    assert history.validation_loss[-1] == pytest.approx(float(loss), abs=1e-5)
+
+
+def test_the_best_weights_are_restored(train_set, validation_set, small):
+    scores = iter([0.1, 0.7, 0.3, 0.2, 0.1])
+    validation = (validation_set.features, validation_set.labels)
+    head, history = trained(small, train_set, epochs=5, validation=validation,
+                            validate=lambda rows: next(scores))
+    two_epochs, _ = trained(small, train_set, epochs=2)
+    assert history.best_epoch == 2 and history.epochs == 5
+    assert_same(weights(head), weights(two_epochs), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_of_equal_scores_the_least_validation_loss_is_best(train_set, validation_set, small, shift):
+    validation = (validation_set.features, (validation_set.labels + shift) % 6)
+    _, history = trained(small, train_set, epochs=6, learning_rate=0.05, validation=validation,
+                         validate=lambda rows: 1.0)
+    assert history.best_epoch == 1 + int(np.argmin(history.validation_loss))
+    assert (history.best_epoch < 6) == bool(shift)  # with wrong labels the loss grows as it learns
+
+
+def test_patience_stops_after_so_many_epochs_without_a_better_one(train_set, validation_set, small):
+    scores = iter([0.1, 0.7, 0.3, 0.2, 0.1, 0.9])
+    validation = (validation_set.features, validation_set.labels)
+    _, history = trained(small, train_set, epochs=6, validation=validation, patience=3,
+                         validate=lambda rows: next(scores))
+    assert (history.epochs, history.best_epoch) == (5, 2)
+
+
+def test_validate_is_given_unit_rows(train_set, validation_set, small):
+    given = []
+    validation = (validation_set.features, validation_set.labels)
+    head, _ = trained(small, train_set, epochs=1, validation=validation,
+                      validate=lambda rows: given.append(rows) or 1)
+    np.testing.assert_allclose((given[0] ** 2).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(given[0], head.embed(validation_set.features), atol=1e-6)
+
+
+class Classifier(Loss):
+    """Softmax over weights of its own, looked up by label as well, so that gradients come sparse."""
+
+    name, n_labels, dim = "classifier", 6, 5
+
+    def __init__(self):
+        self.weights = keras.Variable(np.random.default_rng(0).standard_normal((6, 5)), dtype="float32")
+        self.trainable_variables = (self.weights,)
+
+    def __call__(self, labels, embeddings):
+        own = keras.ops.sum(embeddings * keras.ops.take(self.weights, labels, axis=0), axis=-1)
+        scores = keras.ops.matmul(embeddings, keras.ops.transpose(self.weights))
+        return keras.ops.mean(keras.ops.logsumexp(scores, axis=-1) - own)
+
+    def get_config(self):
+        return {}
+
+
+def test_a_loss_may_learn_too(train_set, small):
+    loss = Classifier()
+    before = loss.weights.numpy()
+    head = MlpHead(small).build(24)
+    history = train(head, train_set.features, train_set.labels, loss, epochs=20, learning_rate=0.05)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    assert not np.allclose(loss.weights.numpy(), before)
+    scores = head.outputs(train_set.features) @ loss.weights.numpy().T
+    assert (scores.argmax(axis=1) == train_set.labels).mean() > 0.9
+
+
+def test_what_a_loss_learned_is_restored_with_the_best_weights(train_set, validation_set, small):
+    learned, scores = [], iter([0.5, 0.9, 0.1])
+    loss = Classifier()
+
+    def validate(rows):
+        learned.append(loss.weights.numpy())
+        return next(scores)
+
+    train(MlpHead(small), train_set.features, train_set.labels, loss, epochs=3, validate=validate,
+          validation=(validation_set.features, validation_set.labels))
+    np.testing.assert_array_equal(loss.weights.numpy(), learned[1])
+    assert not np.array_equal(learned[1], learned[2])
+
+
+def test_a_function_serves_as_a_loss(train_set, small):
+    own = Cosine(train_set.vectors)
+    head = MlpHead(small).build(24)
+    train(head, train_set.features, train_set.labels, lambda labels, rows: own(labels, rows), epochs=2)
+    expected, _ = trained(small, train_set, epochs=2)
+    assert_same(weights(head), weights(expected), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 9, 33])
+def test_few_rows_train(train_set, small, n):
+    head = MlpHead(small)
+    history = train(head, train_set.features[:n], train_set.labels[:n], Cosine(train_set.vectors), epochs=2)
+    assert np.isfinite(history.loss).all()
+    assert np.isfinite(head.embed(train_set.features)).all()
+
+
+def test_a_loss_that_is_no_longer_finite_stops_and_leaves_the_head_as_it_was(train_set, small):
+    head = MlpHead(small).build(24)
+    before = weights(head)
+    with pytest.raises(ValueError, match="in epoch 1: lower learning_rate, now 1e[+]38"):
+        train(head, train_set.features, train_set.labels, Cosine(train_set.vectors), learning_rate=1e38)
+    assert_same(weights(head), before, rtol=0, atol=0)
+
+
+def test_weights_ruined_by_the_last_step_are_noticed(train_set, small):
+    head = MlpHead(small).build(24)
+    before = weights(head)
+    with pytest.raises(ValueError, match="in epoch 1"):  # one step: its loss was finite, its update is not
+        train(head, train_set.features, train_set.labels, lambda labels, rows: 1e38 * keras.ops.mean(rows),
+              learning_rate=1e38, epochs=1, batch_size=96)
+    assert_same(weights(head), before, rtol=0, atol=0)
+
+
+def nan_at_row_3(features):
+    features = features.copy()
+    features[3, 0] = np.nan
+    return features
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda data: {"features": nan_at_row_3(data.features)}, "features hold NaN or infinity .* row 3"),
+    (lambda data: {"labels": data.labels + 1}, r"labels hold 6 in row 5, expected in 0\.\.5"),
+    (lambda data: {"labels": data.labels - 1}, "labels hold -1 in row 0"),
+    (lambda data: {"labels": data.labels[:-1]}, r"labels have shape \(95,\) but there are 96 feature rows"),
+    (lambda data: {"labels": np.zeros(96, int)}, "two or more"),
+    (lambda data: {"features": data.features[:1], "labels": data.labels[:1]}, "two or more"),
+    (lambda data: {"features": data.features[:0], "labels": data.labels[:0]}, "two or more"),
+    (lambda data: {"loss": Cosine(np.eye(6, 4) + 1)}, "embeddings have 5 columns but the loss expects 4"),
+    (lambda data: {"optimiser": "rmsprop"}, "optimiser is 'rmsprop'"),
+    (lambda data: {"learning_rate": 0.0}, "learning_rate is 0.0"),
+    (lambda data: {"learning_rate": np.nan}, "learning_rate is nan"),
+    (lambda data: {"epochs": 0}, "epochs is 0"),
+    (lambda data: {"batch_size": 1}, "batch_size is 1, which gives batches of one row out of 96"),
+    (lambda data: {"features": data.features[:5], "labels": data.labels[:5], "batch_size": 2},
+     "batches of one row"),
+    (lambda data: {"validate": lambda rows: 1.0}, "validate has no rows"),
+    (lambda data: {"patience": 3}, "patience needs a score"),
+    (lambda data: {"validation": (nan_at_row_3(data.features), data.labels)}, "validation features hold NaN"),
+    (lambda data: {"validation": (data.features[:, :3], data.labels)},
+     "validation features have 3 columns, expected 24"),
+    (lambda data: {"validation": (data.features, data.labels + 1)}, "validation labels hold 6"),
+    (lambda data: {"validation": (data.features[:0], data.labels[:0])}, "validation has no rows"),
+])
+def test_what_does_not_fit_is_refused_before_anything_starts(train_set, small, change, message):
+    head = MlpHead(small)
+    call = {"features": train_set.features, "labels": train_set.labels, "loss": Cosine(train_set.vectors),
+            **change(train_set)}
+    arguments = [call.pop(name) for name in ("features", "labels", "loss")]
+    with pytest.raises(ValueError, match=message):
+        train(head, *arguments, **call)
+    assert head.input_dim is None
+
+
+def test_a_score_that_is_no_number_is_refused(train_set, validation_set, small):
+    with pytest.raises(ValueError, match="validate returned nan after epoch 1"):
+        trained(small, train_set, validation=(validation_set.features, validation_set.labels),
+                validate=lambda rows: float("nan"))
