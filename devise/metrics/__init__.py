@@ -1,5 +1,7 @@
 """Retrieval metrics in three steps: who is right, one value a query, one figure for all of them."""
 
+from devise.metrics.generalised import Curve, Generalised, generalised, per_class_top1, seen_unseen_curve
+from devise.metrics.hierarchical import correct_sets, hierarchical_precision, near_label
 from devise.metrics.ranking import (
     average_precision,
     first_hit,
@@ -24,7 +26,8 @@ from devise.metrics.summary import (
     spread,
 )
 
-__all__ = ["Comparison", "Mean", "Spread", "any_of", "average_precision", "bootstrap_interval",
-           "count_any_of", "count_same_label", "first_hit", "harmonic_mean", "hit_at_k", "labels_of",
-           "map_at_r", "mean_over_classes", "mean_over_queries", "ndcg_at_k", "paired_bootstrap",
-           "precision_at_k", "r_precision", "recall_at_k", "reciprocal_rank", "same_label", "spread"]
+__all__ = ["Comparison", "Curve", "Generalised", "Mean", "Spread", "any_of", "average_precision",
+           "bootstrap_interval", "correct_sets", "count_any_of", "count_same_label", "first_hit", "generalised",
+           "harmonic_mean", "hierarchical_precision", "hit_at_k", "labels_of", "map_at_r", "mean_over_classes",
+           "mean_over_queries", "ndcg_at_k", "near_label", "paired_bootstrap", "per_class_top1", "precision_at_k",
+           "r_precision", "recall_at_k", "reciprocal_rank", "same_label", "seen_unseen_curve", "spread"]

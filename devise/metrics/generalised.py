@@ -1,0 +1,171 @@
+"""Accuracy where seen and unseen classes are candidates together, at one calibration or at all of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.metrics.relevance import NO_LABEL
+from devise.metrics.summary import harmonic_mean, mean_over_classes
+
+
+class Generalised(NamedTuple):
+    """Per-class mean top-1 over all candidates.
+
+    Attributes:
+        unseen: u, of the pictures of unseen classes.
+        seen: s, of the pictures of seen classes.
+        harmonic: H, their harmonic mean.
+    """
+
+    unseen: float
+    seen: float
+    harmonic: float
+
+
+class Curve(NamedTuple):
+    """Seen against unseen accuracy for every calibration.
+
+    Attributes:
+        gammas: float64 (m,), ascending from -inf; point i holds for gammas[i] <= γ < gammas[i + 1].
+        seen: float64 (m,), per-class mean top-1 of the pictures of seen classes, falling to 0.
+        unseen: float64 (m,), that of the pictures of unseen classes, rising from 0.
+        area: AUSUC, the area under the line through the points (unseen, seen).
+    """
+
+    gammas: np.ndarray
+    seen: np.ndarray
+    unseen: np.ndarray
+    area: float
+
+
+def per_class_top1(scores, labels):
+    """The mean over classes of the share of their pictures whose best score is their class's.
+
+    Ties go to the smaller class.
+
+    Args:
+        scores: float (n, C), higher is better.
+        labels: int (n,), columns of `scores`; -1, no label, is left out.
+    Returns:
+        Mean over the classes that have pictures.
+    Raises:
+        ValueError: if scores hold NaN or a label is no column.
+
+    >>> per_class_top1([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 0, 1]).value
+    0.25
+    """
+    scores, labels = _scores(scores, labels)
+    return mean_over_classes(scores.argmax(axis=1) == labels, labels)
+
+
+def generalised(scores, labels, seen, *, gamma=0.0):
+    """u, s and H of generalised zero-shot learning: every class is a candidate for every picture.
+
+    A picture goes to its best seen class where that beats its best unseen class by more than γ,
+    else to the unseen one. Per-class means and H as in Xian et al. 2018, Zero-Shot Learning: The
+    Good, the Bad and the Ugly, section 4; γ is the calibrated stacking of Chao et al. 2016, An
+    Empirical Study and Analysis of Generalized Zero-Shot Learning, section 3: argmax of
+    score − γ · [the class is seen].
+
+    Args:
+        scores: float (n, C), higher is better.
+        labels: int (n,), columns of `scores`; -1, no label, is left out.
+        seen: bool (C,), which classes were trained on.
+        gamma: what seen classes give away; 0 leaves the scores as they are.
+    Returns:
+        Generalised.
+    Raises:
+        ValueError: if there are no pictures, or no classes, of one kind; if scores hold NaN.
+
+    >>> generalised([[0.9, 0.5], [0.6, 0.5]], [0, 1], [True, False], gamma=0.2)
+    Generalised(unseen=1.0, seen=1.0, harmonic=1.0)
+    """
+    split = _Split(scores, labels, seen)
+    as_seen = split.margins > gamma
+    right = np.where(as_seen, split.right_if_seen, split.right_if_unseen)
+    unseen, of_seen = (mean_over_classes(right[rows], split.labels[rows]).value
+                       for rows in (~split.is_seen, split.is_seen))
+    return Generalised(unseen, of_seen, harmonic_mean(unseen, of_seen))
+
+
+def seen_unseen_curve(scores, labels, seen):
+    """Seen against unseen accuracy for every γ of calibrated stacking, and the area under the curve.
+
+    Exact, without a grid: a picture turns from seen to unseen at one γ, its best seen less its best
+    unseen score, so the accuracies change at these margins alone. The area is AUSUC of Chao et al.
+    2016, section 3, by trapezoids between the points; pictures with the same margin turn together.
+
+    Args:
+        scores: float (n, C), higher is better.
+        labels: int (n,), columns of `scores`; -1, no label, is left out.
+        seen: bool (C,), which classes were trained on.
+    Returns:
+        Curve.
+    Raises:
+        ValueError: if there are no pictures, or no classes, of one kind; if scores hold NaN.
+
+    >>> seen_unseen_curve([[0.9, 0.5], [0.75, 0.5]], [0, 1], [True, False])
+    Curve(gammas=array([-inf, 0.25, 0.4 ]), seen=array([1., 1., 0.]), unseen=array([0., 1., 1.]), area=1.0)
+    """
+    split = _Split(scores, labels, seen)
+    margins, turn = np.unique(split.margins, return_inverse=True)
+    shares = _class_shares(split.labels, split.is_seen)
+    lost = np.bincount(turn, shares * (split.is_seen & split.right_if_seen), len(margins))
+    won = np.bincount(turn, shares * (~split.is_seen & split.right_if_unseen), len(margins))
+    of_seen = np.append(lost[::-1].cumsum()[::-1], 0.0)  # summed from the end, so that it ends at 0
+    unseen = np.append(0.0, won.cumsum())
+    area = float(np.trapezoid(of_seen, unseen))
+    return Curve(np.append(-np.inf, margins), of_seen, unseen, area)
+
+
+class _Split:
+    """The labelled pictures, each with its best seen class against its best unseen one."""
+
+    def __init__(self, scores, labels, seen):
+        scores, labels = _scores(scores, labels)
+        seen = np.asarray(seen)
+        if seen.shape != scores.shape[1:] or seen.dtype != bool:
+            raise ValueError(f"seen has shape {seen.shape} and dtype {seen.dtype}: expected bool "
+                             f"({scores.shape[1]},), one a class")
+        if seen.all() or not seen.any():
+            raise ValueError(f"{seen.sum()} of {seen.size} classes are seen: expected some seen and some "
+                             "unseen ones")
+        self.labels = labels
+        self.is_seen = seen[labels]
+        if self.is_seen.all() or not self.is_seen.any():
+            raise ValueError(f"{self.is_seen.sum()} of {labels.size} labelled pictures are of seen classes: "
+                             "expected pictures of seen and of unseen ones")
+        best_seen, self.right_if_seen = _best(scores, labels, np.flatnonzero(seen))
+        best_unseen, self.right_if_unseen = _best(scores, labels, np.flatnonzero(~seen))
+        self.margins = best_seen - best_unseen
+
+
+def _best(scores, labels, columns):
+    """Each picture's best score among some classes, and whether that class is its own."""
+    part = scores[:, columns]
+    best = part.argmax(axis=1)
+    return part[np.arange(len(part)), best], columns[best] == labels
+
+
+def _class_shares(labels, is_seen):
+    """What each picture adds to its group's per-class mean, (n,)."""
+    _, which, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    n_classes = np.where(is_seen, np.unique(labels[is_seen]).size, np.unique(labels[~is_seen]).size)
+    return 1 / (sizes[which] * n_classes)
+
+
+def _scores(scores, labels):
+    """Scores as float64 and labels as int64, of the labelled pictures."""
+    scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
+    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+        raise ValueError(f"scores have shape {scores.shape} and labels {labels.shape}: expected (n, classes) "
+                         "and (n,)")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores hold NaN or infinity: expected a finite score for every class")
+    if labels.size and not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels have dtype {labels.dtype}: expected whole numbers, columns of the scores")
+    if labels.size and not (NO_LABEL <= labels.min() and labels.max() < scores.shape[1]):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: scores have classes 0 to "
+                         f"{scores.shape[1] - 1}, and -1 is none")
+    known = labels != NO_LABEL
+    return scores[known], labels[known].astype(np.int64)
