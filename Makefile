@@ -16,10 +16,17 @@ endif
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.demo
-	$(DEVISE) recipe hybrid --words glove-6b-50d --backbone efficientnet_lite0 -o $(RESULTS)
-	$(DEVISE) tag $(RESULTS)/model $(PICTURES) --save $(RESULTS)/photograph-tags.png
+	$(DEVISE) recipe hybrid -o $(RESULTS)
 	$(DEVISE) index $(RESULTS)/model $(PICTURES) -o $(RESULTS)/index
-	$(DEVISE) search $(RESULTS)/index --text cat --save $(RESULTS)/photographs-cat.png
+	$(DEVISE) search $(RESULTS)/index --text cup --text moon --text animal -k 5 --save $(RESULTS)/photographs.png
+	$(DEVISE) tag $(RESULTS)/model $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
+	$(DEVISE) tag --rule softmax --backbone efficientnet_lite0 $(PICTURES) -k 3 --save $(RESULTS)/photograph-classes.png
+	@printf '%s\n' '' \
+	  'The table is in $(RESULTS)/report.md, the pictures are beside it, the model is in $(RESULTS)/model.' \
+	  'Three things to try next:' \
+	  '  $(DEVISE) search $(RESULTS)/index --text coffee' \
+	  '  PICTURES=~/pictures make demo' \
+	  '  $(DEVISE) train ~/pictures --unseen elephant,lobster -o model'
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest

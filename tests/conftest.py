@@ -18,7 +18,8 @@ class ThumbnailBackbone(SimpleNamespace):
     def __init__(self, seed=0):
         self.matrix = np.random.default_rng(seed).normal(size=(48, 24)).astype(np.float32)
         super().__init__(name="thumbnail", layer="top", dim=24, size=(8, 8), weights=f"drawn:{seed}", trained=True,
-                         fingerprint=hashlib.sha256(bytes([seed])).hexdigest(), class_names=("red", "green", "blue"), calls=0)
+                         fingerprint=hashlib.sha256(bytes([seed])).hexdigest(),
+                         class_names=("red", "green", "blue"), calls=0)
 
     def prepare(self, image):
         return np.asarray(Image.fromarray(image).resize((8, 8), Image.Resampling.BOX))

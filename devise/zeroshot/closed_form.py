@@ -40,8 +40,8 @@ class ESZSL(LinearProjection):
 
     W = (XᵀX + γI)⁻¹ Xᵀ Y S (SᵀS + λI)⁻¹, with pictures X (n, d), class vectors S (classes, a) and Y
     (n, classes), 1 at the picture's class and 0 elsewhere (Romera-Paredes and Torr 2015, An
-    Embarrassingly Simple Approach to Zero-Shot Learning, section 3; 0 as in their code, where the
-    paper writes -1: on held-out classes of Caltech-101 that gave half the hit@1).
+    Embarrassingly Simple Approach to Zero-Shot Learning, section 3; 0 as in their code: the -1
+    of the paper gave half the hit@1 on held-out classes of Caltech-101).
     γ = gamma · |X|² / d, λ = lam · |S|² / a.
 
     Args:

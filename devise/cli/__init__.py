@@ -1,0 +1,181 @@
+"""The command `devise`: reads the arguments, prints the answer; all else is done by other rooms.
+
+The answer goes to stdout, as text or, with --json, as one JSON document; progress and notes go to
+stderr. The exit code is 0 where all was done, 1 where something could not be done, 2 for a wrong
+usage, 130 after Ctrl-C.
+"""
+
+import argparse
+import difflib
+import importlib
+import json
+import os
+import sys
+import textwrap
+from typing import NamedTuple
+
+from devise import __version__
+from devise.cli.text import pairs
+
+COMMANDS = {  # in the order of the pipeline
+    "fetch": "download a known data set, weights or word vectors",
+    "extract": "pictures → features, through a frozen backbone",
+    "summary": "the parameters of the whole network",
+    "train": "pictures or features → a trained model",
+    "evaluate": "flat hit@k of a model, over stated candidates",
+    "index": "pictures → an index to search",
+    "search": "pictures by a word, a phrase or a picture; words by a word",
+    "tag": "name pictures, by classes never seen in training too",
+    "words": "open, inspect and audit word vectors",
+    "similarity": "the cosine of two pictures",
+    "recipe": "a published table beside ours, with one command",
+    "bench": "measure speed, as ratios",
+}
+EXAMPLE = """\
+  devise train ~/pictures --unseen elephant,lobster -o model
+  devise index model ~/pictures -o index
+  devise search index --text ocean --save sheet.png
+  devise tag model cat.jpg"""
+EXPECTED = (ValueError, KeyError, OSError, ImportError)  # what the rooms raise for bad input
+
+
+class Answer(NamedTuple):
+    """What a command has to say: a document for programs, a text for people, and whether a part failed."""
+
+    document: dict
+    text: str
+    failed: bool = False
+
+
+class WrongUsage(ValueError):
+    """Arguments that don't go together, found after they were read."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are two lines, without the usage of forty options."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=_form, **options)
+
+    def error(self, message):
+        message = message.removeprefix("argument NAME: ")  # argparse's, before what `unknown` says
+        self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+
+
+def top_parser():
+    """The parser of `devise` itself, without a command."""
+    listed = textwrap.indent(pairs(COMMANDS), "  ")
+    top = Parser(prog="devise", usage="devise COMMAND … (devise COMMAND --help says more)",
+                 description="Pictures and words in one space.\n\n"
+                 f"commands, in the order of the pipeline:\n{listed}",
+                 epilog=f"from pictures to answers:\n{EXAMPLE}\nwithout pictures: devise recipe hybrid")
+    top.add_argument("--version", action="version", version=f"devise {__version__}")
+    return top
+
+
+def command_parser(name):
+    """The parser of one command; what it reads has `run` and `framework` of the command's module."""
+    module = importlib.import_module(f"devise.cli.{name}")
+    command = Parser(prog=f"devise {name}", description=module.__doc__, epilog=f"example:\n{module.EXAMPLE}")
+    module.arguments(command)
+    command.add_argument("--json", action="store_true", help="print a JSON document on stdout, see above")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(command=name, run=module.run, framework=module.FRAMEWORK)
+    return command
+
+
+def parse(argv):
+    """The arguments of one command; SystemExit after a help, a version or an error."""
+    if argv and argv[0] in COMMANDS:
+        # intermixed, so that `tag model -k 3 cat.jpg` is read as `tag model cat.jpg -k 3`
+        return command_parser(argv[0]).parse_intermixed_args(argv[1:])
+    top = top_parser()
+    if argv and not argv[0].startswith("-"):
+        top.error(unknown("command", argv[0], COMMANDS))
+    top.parse_args(argv)
+    return top.error(f"expected a command: {', '.join(COMMANDS)}")
+
+
+def main(argv=None):
+    """Run one command; returns the exit code: 0 done, 1 could not, 2 wrong usage, 130 stopped."""
+    argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal shall not end a run at a "→"
+    try:
+        try:
+            args = parse(argv)
+        except SystemExit as stop:
+            sys.stdout.flush()
+            return stop.code
+        return _run(args)
+    except KeyboardInterrupt:
+        print("\ndevise: stopped; nothing is left half-made, and the same command goes on with the downloads "
+              "and features that were finished", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(args):
+    """The exit code of a command whose arguments have been read."""
+    try:
+        if args.framework:
+            quiet_framework()
+        answer = args.run(args)
+        print(as_json(answer.document) if args.json else answer.text, flush=True)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if args.debug:
+            raise
+        print(f"devise {args.command}: {message(error)}", file=sys.stderr)
+        return 2 if isinstance(error, WrongUsage) else 1
+    return 1 if answer.failed else 0
+
+
+def as_json(document):
+    """The text of a document; NaN is refused, since JSON has none."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def message(error):
+    """An error in its own words; of one that no room raises on purpose, its type too."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])  # str(error) would put it in quotes
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, EXPECTED):
+        return str(error) or type(error).__name__
+    return f"unexpected {type(error).__name__}: {error}\n--debug shows where"
+
+
+def unknown(what, name, known):
+    """What to say of a name that is none of the known ones.
+
+    >>> unknown("recipe", "hybird", ["hybrid"])
+    "there is no recipe 'hybird': did you mean hybrid?"
+    """
+    near = difflib.get_close_matches(name, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(known)}"
+    return f"there is no {what} {name!r}: {hint}"
+
+
+def quiet_framework():
+    """Import TensorFlow without its greetings: it writes them to file descriptor 2 at any log level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+def _form(prog):
+    """Descriptions and examples as they are written, in lines of 100 signs at most."""
+    width = min(100, int(os.environ.get("COLUMNS") or 100))
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=width)

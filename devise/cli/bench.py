@@ -1,0 +1,69 @@
+"""Speed as ratios, each measured in one run on this machine.
+
+--json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
+numbers by name), "machine": {"cpus", "system", "architecture", "python", "versions"}} and what the
+benchmark states of its data.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+
+from devise.cli import Answer, WrongUsage, options
+from devise.cli.text import plain, progress_bar, table
+
+EXAMPLE = """\
+  devise bench train
+  devise bench extract --backbone vgg16 -n 32
+  devise bench words --path glove.6B.300d.txt
+  devise bench search -n 100000 --dim 300"""
+NAMES = ("extract", "train", "words", "search")
+FRAMEWORK = True
+
+
+def arguments(command):
+    command.add_argument("name", type=options.one_of("benchmark", NAMES), metavar="NAME",
+                         help=", ".join(NAMES))
+    command.add_argument("-n", type=options.count, metavar="N",
+                         help="how many pictures, rows, words or vectors")
+    command.add_argument("--dim", type=options.count, metavar="N",
+                         help="train, words, search: of the vectors")
+    command.add_argument("--path", type=Path, metavar="FILE",
+                         help="words: a file of vectors (default: one that is made for the purpose)")
+    command.add_argument("--images", metavar="PICTURES",
+                         help="extract: your own pictures (default: drawn ones)")
+    command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
+
+
+def run(args):
+    from devise.bench.machine import machine
+
+    bench = importlib.import_module(f"devise.bench.{args.name}")
+    asked = _asked(args, inspect.signature(bench.run).parameters)
+    with progress_bar(args.name, unit="steps") as progress:
+        document = {"machine": machine(), **bench.run(progress=progress, **asked)}
+    columns = list(dict.fromkeys(name for row in document["rows"] for name in row))
+    rows = [[plain(row.get(name)) for name in columns] for row in document["rows"]]
+    ratios = [[name, f"{plain(value)} ×"] for name, value in _flat(document["ratios"])]
+    heads = [name.replace("_", " ") for name in columns]
+    return Answer(document, "\n\n".join([table(rows, heads), table(ratios, ["ratio", ""])]))
+
+
+def _asked(args, known):
+    """The options that were given, as the benchmark calls them; those it hasn't are refused."""
+    names = ("n", "dim", "path", "images", "backbone")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if "n" in asked and "sizes" in known:
+        asked["sizes"] = (asked.pop("n"),)
+    if strange := [name for name in asked if name not in known]:
+        raise WrongUsage(f"the benchmark {args.name} has no {', '.join(map(options.flag, strange))}")
+    if "images" in asked:
+        asked["images"] = options.images(asked["images"])
+    return asked
+
+
+def _flat(ratios, prefix=""):
+    """(name, number) pairs of ratios that may be nested: {"annoy": {"10000": {"build_s": …}}}."""
+    for name, value in ratios.items():
+        name = f"{prefix}{name.replace('_', ' ')}"
+        yield from _flat(value, f"{name}, ") if isinstance(value, dict) else [(name, float(value))]

@@ -1,0 +1,110 @@
+"""Pictures by a word, a phrase or a picture; words by a word.
+
+--json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
+"file"}]}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best first; "file" is the
+picture on this disk and "sheet" the drawing of --save, or null. With --word it prints {"query",
+"words": [{"word", "score"}]}. Of several queries each that fails is listed, the others are answered,
+and the exit code is 1.
+"""
+
+from pathlib import Path
+
+from devise.cli import Answer, options, quiet_framework
+from devise.cli.text import say
+
+EXAMPLE = """\
+  devise search index --text ocean --save sheet.png
+  devise search index --text "dollar bill" --text lobster -k 5
+  devise search index --picture cat.jpg
+  devise search index --word ocean"""
+FRAMEWORK = False
+
+
+def arguments(command):
+    command.add_argument("index", type=Path, metavar="INDEX", help="a folder that `devise index` wrote")
+    query = command.add_mutually_exclusive_group(required=True)
+    query.add_argument("--text", action="append", metavar="TEXT",
+                       help="a word or phrase; may be given several times")
+    query.add_argument("--picture", action="append", metavar="PICTURE",
+                       help="an indexed picture or any other file; may be given several times")
+    query.add_argument("--word", metavar="WORD", help="the words nearest to a word or phrase")
+    command.add_argument("-k", type=options.count, default=10, metavar="N", help="how many (default: 10)")
+    command.add_argument("--space", choices=("raw", "shared"), default="raw",
+                         help="of --picture: raw features or the space of the words (default: raw)")
+    command.add_argument("--save", type=Path, metavar="PNG", help="draw what was found")
+
+
+def run(args):
+    from devise.search import Search
+
+    if args.word:
+        options.refuse(args, ["save"], "--word finds words, not pictures")
+    if args.picture:
+        quiet_framework()  # for words it is not needed, and it takes seconds
+    search = Search.load(args.index)
+    if args.word:
+        found = search.by_word(args.word, args.k)
+        words = [{"word": word, "score": float(score)} for word, score in found]
+        return Answer({"query": args.word, "words": words},
+                      "\n".join(f"{score:6.3f}  {word}" for word, score in found))
+    results, failed = _ask(search, args)
+    document = {"index": str(args.index), "results": [
+        {"query": result.query, "space": result.space,
+         "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches]}
+        for result in results], "failed": failed, "sheet": args.save and str(args.save)}
+    text = "\n\n".join(_lines(result) for result in results)
+    if args.save:
+        text += f"\n\nthe sheet is {save_sheet(search, results, args.save)}"
+    return Answer(document, text, failed=bool(failed))
+
+
+def _ask(search, args):
+    """(results, what failed); an error only where nothing was answered."""
+    results, failed = [], []
+    for query in args.text or args.picture:
+        try:
+            results.append(search.by_text(query, args.k) if args.text else
+                           search.by_picture(query, args.k, space=args.space))
+        except (KeyError, ValueError) as error:
+            if len(args.text or args.picture) == 1:
+                raise
+            failed.append({"query": query, "reason": str(error.args[0])})
+            say(f"{query}: {error.args[0]}")
+    if not results:
+        raise ValueError(f"none of {len(failed)} queries could be answered")
+    return results, failed
+
+
+def save_sheet(search, results, path):
+    """Draw each query and what it found."""
+    from devise import plots
+
+    rows = [plots.Row(_query(search, result), tuple(_card(search, match) for match in result.matches))
+            for result in results]
+    return plots.sheet(rows, path)
+
+
+def _query(search, result):
+    """The words of a text query; the picture of a picture query."""
+    from devise import plots
+
+    row = search.row(result.query)
+    if row is None and not Path(result.query).is_file():
+        return result.query
+    return plots.Card(result.query if row is None else search.images.file(row), label="query")
+
+
+def _card(search, match):
+    from devise import plots
+
+    return plots.Card(_file(search, match), label=match.label or "", score=match.score, name=match.path)
+
+
+def _file(search, match):
+    return str(search.images.file(match.row)) if search.images.root else None
+
+
+def _lines(result):
+    lines = [f"{match.score:6.3f}  {match.path}" + (f"  ({match.label})" if match.label else "")
+             for match in result.matches]
+    return "\n".join([f"{result.query} (cosine, {result.space} space)", *lines])

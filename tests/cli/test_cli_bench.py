@@ -1,0 +1,38 @@
+import importlib
+import inspect
+
+import pytest
+
+from devise.cli import bench
+from devise.datasets import ImageSet
+
+
+@pytest.mark.parametrize("name", bench.NAMES)
+def test_every_benchmark_takes_what_the_command_passes(name):
+    taken = inspect.signature(importlib.import_module(f"devise.bench.{name}").run).parameters
+    assert {"progress"} <= set(taken) and {"n", "sizes"} & set(taken)
+
+
+def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, picture_folder):
+    from devise.bench import extract, search
+
+    asked = {}
+
+    def fake(**options):
+        asked.update(options)
+        rows = [{"what": "ours", "per_second": 1234.5}, {"what": "theirs", "seconds": 2}]
+        ratios = {"speed": 12.345, "annoy": {"1000": {"build_s": 0.5}}}
+        return {"bench": "fake", "rows": rows, "ratios": ratios}
+
+    monkeypatch.setattr(extract, "run", lambda *, backbone=None, images=None, n=1, progress=None:
+                        fake(backbone=backbone, images=images, n=n))
+    ran = devise("bench", "extract", "--images", picture_folder, "--backbone", "vgg16", "-n", 3)
+    assert ran.code == 0 and (asked["backbone"], asked["n"]) == ("vgg16", 3)
+    assert isinstance(asked["images"], ImageSet) and len(asked["images"]) == 40
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["what", "per", "second", "seconds"], ["ours", "1,234", "–"], ["theirs", "–", "2"], [],
+        ["ratio"], ["speed", "12.3", "×"], ["annoy,", "1000,", "build", "s", "0.5", "×"]]
+
+    monkeypatch.setattr(search, "run", lambda *, sizes=(), dim=0, progress=None: fake(sizes=sizes, dim=dim))
+    assert devise("bench", "search", "-n", "500", "--dim", "8").code == 0
+    assert (asked["sizes"], asked["dim"]) == ((500,), 8)

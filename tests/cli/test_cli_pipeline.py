@@ -1,0 +1,259 @@
+"""A person's path from pictures to answers, and each of its commands against the room behind it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise import features
+from devise.arrays import unit_rows
+from devise.model import Devise
+from devise.search import Search
+
+
+def test_from_pictures_to_a_sheet_and_tags(devise, stub, broken, words_file, tmp_path):
+    model, index, sheet = tmp_path / "model", tmp_path / "index", tmp_path / "sheet.png"
+
+    trained = devise("train", broken, "--unseen", "horse", "--words", words_file, "--sizes", "16",
+                     "--epochs", "5", "-o", model, "--json")
+    assert trained.code == 0
+    assert "cat/notes.png: not a picture" in trained.err and "backbone thumbnail: nothing else" in trained.err
+    document = json.loads(trained.out)
+    assert [item["path"] for item in document["skipped"]] == ["cat/notes.png"]
+    assert (document["seen"], document["unseen"]) == (["car", "cat", "dog"], ["horse"])
+    assert len(document["history"]["loss"]) == 5 and Image.open(model / "history.png").size
+
+    indexed = devise("index", model, broken, "-o", index, "--json")
+    assert indexed.code == 0 and "cat/notes.png: not a picture" in indexed.err
+    document = json.loads(indexed.out)
+    assert document["n"] == 40 and document["skipped"][0]["path"] == "cat/notes.png"
+    assert set(document["recall_at_10"]) == {"raw", "shared"}
+
+    found = devise("search", index, "--text", "ocean", "--save", sheet)
+    assert found.code == 0 and str(sheet) in found.out
+    assert Image.open(sheet).width > Image.open(sheet).height
+
+    tagged = devise("tag", model, broken / "cat" / "notes.png", broken / "cat" / "1.png", "-k", "2")
+    assert tagged.code == 1, "a picture that was asked for has no tags"
+    assert "notes.png: not a picture" in tagged.err
+    assert tagged.out.startswith("1.png  ") and tagged.out.count(",") == 1
+
+
+def test_nothing_is_written_but_to_the_home_and_what_is_named(devise, model, picture_folder, tmp_path):
+    devise("tag", model, picture_folder / "cat" / "0.png")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "home", "model", "pictures", "words.txt"}
+
+
+def test_extract_computes_once_and_lists_what_it_skips(answer, stub, broken, tmp_path):
+    first = answer("extract", broken, "-o", tmp_path / "table", "--dtype", "float16")
+    again = answer("extract", broken, "-o", tmp_path / "table", "--dtype", "float16")
+    assert (first["n"], first["computed"], again["computed"]) == (40, 40, 0)
+    assert first["skipped"] == again["skipped"] and first["skipped"][0]["path"] == "cat/notes.png"
+    assert features.load(tmp_path / "table").matrix.dtype == np.float16 and first["dtype"] == "float16"
+
+
+def test_random_weights_are_asked_for_by_name(devise, stub, picture_folder, tmp_path):
+    devise("extract", picture_folder, "--backbone", "vgg16", "--weights", "random", "--layer", "fc1",
+           "-o", tmp_path / "t")
+    assert stub == [("vgg16", {"weights": None, "layer": "fc1"})]
+
+
+def test_figures_of_untrained_backbones_say_so(devise, answer, stub, picture_folder, words_file, tmp_path):
+    from devise import backbones
+
+    backbones.load().trained = False
+    ran = devise("train", picture_folder, "--words", words_file, "--head", "ridge", "-o", tmp_path / "model")
+    assert ran.code == 0 and ran.out.startswith("RANDOM WEIGHTS")
+    assert answer("evaluate", tmp_path / "model")["backbone"]["trained"] is False
+
+
+def test_train_takes_a_folder_of_features_without_another_forward_pass(answer, devise, stub, picture_folder,
+                                                                       words_file, tmp_path):
+    answer("extract", picture_folder, "-o", tmp_path / "table")
+    del stub[:]
+    ran = ("train", tmp_path / "table", "--words", words_file, "--head", "ridge", "--unseen", "1",
+           "-o", tmp_path / "model")
+    document = answer(*ran)
+    assert stub == [] and len(document["unseen"]) == 1 and document["history"] is None
+    assert devise(*ran, "--backbone", "vgg16").code == 2
+    assert devise(*ran, "--labels", "labels.csv").code == 2
+
+
+def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    rows = []
+    for name in ("cat", "dog"):
+        for number in range(10):
+            shutil.copy(picture_folder / name / f"{number}.png", flat / f"{name} {number}.png")
+            rows.append(f"{name} {number}.png,{name}\n")
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(rows))
+    document = answer("train", flat, "--labels", tmp_path / "labels.csv", "--words", words_file,
+                      "--head", "ridge", "-o", tmp_path / "model")
+    assert document["seen"] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (["--unseen", "hores"], "there is no class 'hores' to leave unseen: near it are horse"),
+    (["--test", "1.5"], "test is 1.5"),
+    (["--synonyms", "SYNONYMS"], "no vector for 'oceam' (near: ocean)"),
+    (["--words", "nowhere"], "no word vectors at nowhere"),
+])
+def test_what_would_fail_after_a_long_extraction_fails_before_it(change, said, devise, stub, picture_folder,
+                                                                 words_file, tmp_path):
+    (tmp_path / "synonyms.txt").write_text("cat = oceam\n")
+    change = [str(tmp_path / "synonyms.txt") if word == "SYNONYMS" else word for word in change]
+    ran = devise("train", picture_folder, "--words", words_file, "-o", tmp_path / "model", *change)
+    assert ran.code == 1 and said in ran.err
+    assert stub == [], "the backbone was loaded already"
+
+
+def test_pictures_without_labels_can_not_train(devise, stub, picture_folder, words_file, tmp_path):
+    ran = devise("train", picture_folder / "cat", "--words", words_file, "-o", tmp_path / "model")
+    assert ran.code == 1 and "have no labels: expected a folder a class" in ran.err
+
+
+def test_evaluate_prints_fractions_over_stated_candidates(answer, devise, model):
+    document = answer("evaluate", model, "--first", 4)
+    hits = document["hit_at_k"]
+    assert set(hits) == {"train", "test", "unseen"}
+    assert set(hits["test"]) == {"seen", "all", "words4"}
+    assert set(hits["unseen"]) == {"unseen", "all", "words4"}
+    assert set(hits["test"]["seen"]) == {"1", "2", "3"}
+    assert all(0 <= value <= 1 for sets in hits.values() for row in sets.values() for value in row.values())
+    assert document["n"] == {"train": 3 * (10 - 2 - 1), "test": 3 * 2, "unseen": 10}
+    assert document["candidates"]["words4"] == {"count": 5, "added": ["car"], "ks_left_out": [10, 20]}
+    assert document == json.loads(json.dumps(
+        {"model": str(model), "backbone": Devise.load(model).backbone_record,
+         **Devise.load(model).evaluate(first=4).to_json()}))
+
+    shown = devise("evaluate", model, "--first", "4").out
+    named = "test (6 pictures) over seen (3)"
+    row = next(line for line in shown.splitlines() if line.startswith(named))
+    percents = [f"{100 * hits['test']['seen'][k]:.1f} %" for k in "123"]
+    assert row.removeprefix(named).split() == " ".join([*percents, "–"]).split()
+    assert "words4 holds these labels too, which its words lack: car" in shown
+
+
+def test_search_by_text_finds_what_the_engine_finds(answer, index):
+    found = answer("search", index, "--text", "cat", "--text", "dollar bill", "-k", 4)
+    search = Search.load(index)
+    for result, text in zip(found["results"], ("cat", "dollar bill"), strict=True):
+        expected = search.by_text(text, 4)
+        assert (result["query"], result["space"]) == (text, "shared")
+        assert [match["row"] for match in result["matches"]] == [match.row for match in expected.matches]
+        assert [match["score"] for match in result["matches"]] == [match.score for match in expected.matches]
+        assert all(Image.open(match["file"]).size == (32, 24) for match in result["matches"])
+
+
+def test_search_by_picture_and_by_word(answer, index, picture_folder, tmp_path):
+    shutil.copy(picture_folder / "dog" / "4.png", tmp_path / "stray.png")
+    [result] = answer("search", index, "--picture", tmp_path / "stray.png", "-k", 1)["results"]
+    assert result["matches"][0]["path"] == "dog/4.png"
+    assert result["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
+    [result] = answer("search", index, "--picture", "dog/4.png", "--space", "shared", "-k", 3)["results"]
+    assert "dog/4.png" not in [match["path"] for match in result["matches"]]
+    assert answer("search", index, "--word", "cat", "-k", 1)["words"][0]["word"] == "cats"
+
+
+def test_a_word_nobody_knows_gives_near_spellings(devise, index):
+    ran = devise("search", index, "--text", "oceam")
+    assert ran.code == 1 and ran.out == "" and "near spellings are ocean" in ran.err
+
+
+def test_of_several_queries_those_that_can_be_answered_are(devise, index, tmp_path):
+    ran = devise("search", index, "--text", "oceam", "--text", "cat", "-k", 2, "--json")
+    document = json.loads(ran.out)
+    assert ran.code == 1 and "oceam" in ran.err
+    assert [result["query"] for result in document["results"]] == ["cat"]
+    assert document["failed"][0]["query"] == "oceam" and "ocean" in document["failed"][0]["reason"]
+    (tmp_path / "empty.png").touch()
+    ran = devise("search", index, "--picture", tmp_path / "empty.png", "--picture", "cat/1.png", "-k", 2)
+    assert ran.code == 1 and "zero bytes" in ran.err and ran.out.startswith("cat/1.png")
+    assert devise("search", index, "--text", "oceam", "--text", "caat").code == 1
+
+
+def test_tags_come_from_the_candidates_that_are_given(answer, devise, model, picture_folder):
+    candidates, picture = ["cat", "dog", "dollar bill"], picture_folder / "dog" / "2.png"
+    document = answer("tag", model, picture, "--candidates", "cat, dog,dollar bill", "-k", 2)
+    [expected] = Devise.load(model).tag(picture, k=2, candidates=candidates)
+    assert document["candidates"] == candidates
+    assert document["pictures"] == [{"path": "2.png", "tags": [tag._asdict() for tag in expected]}]
+    assert document["pictures"][0]["tags"][0]["name"] == "dog"
+    ran = devise("tag", model, picture, "--candidates", "caat,dog")
+    assert ran.code == 1 and "near spellings are cat" in ran.err
+
+
+def test_tags_leave_out_stop_words_unless_all_are_asked_for(answer, model, picture_folder):
+    def names(*options):
+        found = answer("tag", model, picture_folder / "cat" / "0.png", "-k", 20, *options)
+        return {tag["name"] for tag in found["pictures"][0]["tags"]}
+
+    assert "the" not in names() and "the" in names("--any-word")
+    assert "cats" in names() and "cats" not in names("--merge-plurals")
+    assert names("--candidates", "unseen") == {"horse"}
+
+
+def test_softmax_tags_are_the_classes_of_the_backbone(answer, stub, picture_folder, tmp_path):
+    document = answer("tag", "--rule", "softmax", "--backbone", "thumbnail", picture_folder / "cat" / "0.png",
+                      picture_folder / "dog" / "0.png", "-k", 5, "--save", tmp_path / "tags.png")
+    for picture, best in zip(document["pictures"], ("red", "green"), strict=True):
+        assert picture["tags"][0]["name"] == best and len(picture["tags"]) == 3
+        assert sum(tag["score"] for tag in picture["tags"]) == pytest.approx(1, abs=1e-5)
+    assert document["sheet"] == str(tmp_path / "tags.png") and Image.open(tmp_path / "tags.png").size
+
+
+def test_similarity_is_the_cosine_in_both_spaces(answer, devise, model, picture_folder, tmp_path):
+    pair = [picture_folder / "cat" / "0.png", picture_folder / "car" / "3.png"]
+    loaded = Devise.load(model)
+    raw = unit_rows(loaded.features_of(pair).matrix)
+    shared = loaded.embed_images(pair)
+    found = answer("similarity", *pair, "--model", model)["similarity"]
+    assert found == pytest.approx({"raw": raw[0] @ raw[1], "shared": shared[0] @ shared[1]}, abs=1e-6)
+    assert answer("similarity", pair[0], pair[0])["similarity"]["raw"] == pytest.approx(1, abs=1e-6)
+    (tmp_path / "empty.png").touch()
+    ran = devise("similarity", pair[0], tmp_path / "empty.png")
+    assert ran.code == 1 and "empty.png can't be read (zero bytes)" in ran.err
+
+
+def test_index_refuses_before_it_extracts(devise, model, picture_folder, stub, tmp_path):
+    del stub[:]
+    ran = devise("index", model, picture_folder, "--engine", "exakt", "-o", tmp_path / "i")
+    assert ran.code == 1 and "did you mean exact" in ran.err and stub == []
+
+
+def test_without_annoy_the_index_is_exact_and_says_why(devise, model, picture_folder, tmp_path, monkeypatch):
+    from devise.cli import index
+
+    monkeypatch.setattr(index, "find_spec", lambda name: None)
+    ran = devise("index", model, picture_folder, "-o", tmp_path / "i")
+    assert ran.code == 0 and "engine exact: annoy is not installed (pip install 'devise[annoy]'" in ran.err
+    assert Search.load(tmp_path / "i").indexes["raw"].engine == "exact"
+
+
+def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, tmp_path):
+    ran = devise("recipe", "hybrid", "--images", picture_folder, "--words", words_file,
+                 "--backbone", "thumbnail", "--unseen", "horse", "--sizes", "16", "--epochs", "2",
+                 "--seeds", "2", "-o", tmp_path / "results")
+    assert ran.code == 0, ran.err
+    assert stub == [("thumbnail", {"weights": "imagenet", "layer": None})]
+    lines = ran.out.splitlines()
+    head = next(row for row, line in enumerate(lines) if line.startswith("candidates, k ="))
+    assert lines[head].split()[3:6] == ["1", "2", "3"]
+    body = lines[head:head + 5]
+    assert any(line.startswith("seen") and "±" in line for line in body) and "96.3" in "".join(body)
+    report = json.loads((tmp_path / "results" / "report.json").read_text())
+    again = devise("tag", tmp_path / "results" / "model", picture_folder / "cat" / "0.png")
+    assert report["facts"]["unseen classes"] == ["horse"] and again.code == 0
+
+
+def test_a_table_of_figures_is_aligned():
+    from devise.cli.text import table
+
+    lines = table([["seen", "97.4 %", "a"], ["words20000", "100.0 %", "bcd"]], ["over", "@1", "note"])
+    assert lines.splitlines() == ["over             @1  note",
+                                  "seen         97.4 %  a",
+                                  "words20000  100.0 %  bcd"]

@@ -1,0 +1,12 @@
+def test_the_whole_network_has_the_parameters_of_the_reference(answer):
+    document = answer("summary", "--backbone", "vgg16", "--dim", "300")
+    assert document["total"] == 143_064_044
+    assert (document["trainable"], document["non_trainable"]) == (8_798_900, 134_265_144)
+    assert (document["backbone"], document["layer"], document["feature_dim"]) == ("vgg16", "fc2", 4096)
+
+
+def test_another_head_has_others(devise):
+    ran = devise("summary", "--backbone", "efficientnet_lite0", "--dim", "50", "--sizes", "")
+    kernel, bias, scale, shift = 1280 * 50, 50, 50, 50  # one Dense layer and its BatchNorm
+    rows = {line.split()[0]: line.split()[1] for line in ran.out.splitlines()[1:]}
+    assert ran.code == 0 and rows["trainable"] == f"{kernel + bias + scale + shift:,}"
