@@ -135,6 +135,10 @@ def _file(images, row):
     return images.file(row) if images.root else None
 
 
+def _head_name(config):
+    return "a ridge head" if config["kind"] == "ridge" else "a small trained head"
+
+
 def _head(config):
     if config["kind"] == "ridge":
         return f"ridge, {config['input_dim']} → {config['dim']}, penalty {config['penalty']:.3g}"
@@ -165,13 +169,14 @@ def _report(model, runs, exact, table, pictures, *, seconds):
     if exact[0]:
         counts = [found.found for found in exact]
         tables.append(exact_table(exact[0]))
+        spread = f", mean of {len(counts)} seeds ({min(counts)} to {max(counts)})" if len(counts) > 1 else ""
         notes.append(f"Exact label among the first 10 tags ({exact[0].candidates}): {sum(counts) / len(counts):.1f} of "
-                     f"{exact[0].n} unseen pictures, mean of {len(counts)} seeds ({min(counts)} to {max(counts)}); "
-                     f"the table shows seed 0. {PUBLISHED_EXACT} One draw of 5 classes proves little.")
+                     f"{exact[0].n} unseen pictures{spread}; the table shows seed 0. {PUBLISHED_EXACT} One draw of "
+                     f"{len(model.split.unseen)} classes proves little.")
     if table.images.skipped:
         notes.append(table.images.report())
     examples = [example for _, example in _examples(model, table)]
-    return Report("Flat hit@k of the 2000–dim hybrid", facts, mine["trained"], tuple(tables), tuple(examples),
+    return Report(f"Flat hit@k: a frozen network and {_head_name(model.head.config)}", facts, mine["trained"], tuple(tables), tuple(examples),
                   tuple(pictures), tuple(notes))
 
 

@@ -155,7 +155,9 @@ def test_search_by_picture_and_by_word(answer, index, picture_folder, tmp_path):
     assert result["matches"][0]["path"] == "dog/4.png"
     assert result["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
     [result] = answer("search", index, "--picture", "dog/4.png", "--space", "shared", "-k", 3)["results"]
-    assert "dog/4.png" not in [match["path"] for match in result["matches"]]
+    expected = Search.load(index).by_picture("dog/4.png", 3, space="shared")
+    assert result["space"] == "shared" and "dog/4.png" not in [match["path"] for match in result["matches"]]
+    assert [match["row"] for match in result["matches"]] == [match.row for match in expected.matches]
     assert answer("search", index, "--word", "cat", "-k", 1)["words"][0]["word"] == "cats"
 
 

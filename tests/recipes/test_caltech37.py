@@ -1,6 +1,5 @@
 """The set that comes with the package, and the recipe that made it."""
 
-import json
 import re
 
 import numpy as np
@@ -81,8 +80,14 @@ def test_no_place_of_another_disk_is_in_it(bundled):
     for name, text in texts.items():
         assert not re.search(r'"(/|~|[A-Za-z]:|\\\\|file:)', text), f"{name} holds an absolute path"
     assert storage.read_json(FOLDER / "features.json")["root"] is None
-    rows = json.loads(texts[storage.read_json(FOLDER / "features.json")["files"]["rows.json"]["file"]])
-    assert {(record["size"], record["mtime_ns"]) for record in rows} == {(0, 0)}
+    assert stamps(FOLDER) == {(0, 0)}
+
+
+def stamps(folder):
+    """The sizes and times of the pictures that a set's rows tell of."""
+    manifest = storage.read_json(folder / "features.json")
+    rows = storage.read_json(folder / manifest["files"]["rows.json"]["file"])
+    return {(record["size"], record["mtime_ns"]) for record in rows}
 
 
 def draw_classes(root, names, n):
@@ -112,6 +117,7 @@ def test_the_recipe_draws_the_same_pictures_each_time(small, tmp_path, backbone)
     assert "wrench" not in table.images.label_names
     for name, most in ((caltech37.SEEN[0], 3), (caltech37.UNSEEN[0], 2)):
         assert table.images.counts()[name] == most
+    assert stamps(tmp_path / "first") == {(0, 0)}
     assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "first").glob("*.json"))
     expected = features.compute(table.images.__class__(table.images.paths, table.images.labels,
                                                        table.images.label_names, root), backbone)
