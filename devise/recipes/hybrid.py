@@ -176,8 +176,8 @@ def _report(model, runs, exact, table, pictures, *, seconds):
     if table.images.skipped:
         notes.append(table.images.report())
     examples = [example for _, example in _examples(model, table)]
-    return Report(f"Flat hit@k: a frozen network and {_head_name(model.head.config)}", facts, mine["trained"], tuple(tables), tuple(examples),
-                  tuple(pictures), tuple(notes))
+    title = f"Flat hit@k: a frozen network and {_head_name(model.head.config)}"
+    return Report(title, facts, mine["trained"], tuple(tables), tuple(examples), tuple(pictures), tuple(notes))
 
 
 def _peak_memory_mb():
