@@ -172,7 +172,8 @@ class Devise:
             which = tuple(dict.fromkeys(which))
             return Candidates.from_labels("given", which, self.embed_words(which))
         if which == "words":
-            rows = np.arange(min(first, len(self.words)))
+            first = min(first, len(self.words))
+            rows = np.arange(first)
             if filtered:
                 rows = tag_rows(self.words, first, merge_plurals=merge_plurals)
             return Candidates.from_words(f"words{first}", [self.words.words[row] for row in rows],

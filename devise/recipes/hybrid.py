@@ -11,20 +11,15 @@ from pathlib import Path
 
 from devise import features, plots, storage
 from devise.datasets import Split
-from devise.evaluation import Example, Published, Report, combine, exact_table, exact_tags, hit_table
+from devise.evaluation import Example, Report, combine, exact_table, exact_tags, hit_table
 from devise.model import Devise
+from devise.recipes.published import published
 from devise.search import Search
 from devise.words import open_words
 
 BUNDLED = "caltech37"
 QUERIES = ("elephant", "helicopter", "animal", "music", "ocean")
-REFERENCE = "the reference project (VGG16 fc2, 32 classes)"
-PUBLISHED = {
-    "train": (Published("2000–300 hybrid, train", {2: 0.963, 3: 0.963}, REFERENCE, "its hit@k table"),),
-    "test": (Published("2000–300 hybrid, test", {2: 0.609, 3: 0.625}, REFERENCE, "its hit@k table"),
-             Published("“in paper”, as the reference quotes it", {2: 0.65, 3: 0.70}, REFERENCE,
-                       "its hit@k table (DeViSE, Table 1 has 65.2 at k = 2 and none at k = 3)")),
-}
+PUBLISHED = {part: published("hybrid", data=part) for part in ("train", "test")}
 PUBLISHED_EXACT = ("The reference reports the exact label among the tags of 16 of 50 unseen pictures, on one draw "
                    "of 5 classes.")
 
@@ -171,8 +166,8 @@ def _report(model, runs, exact, table, pictures, *, seconds):
         tables.append(exact_table(exact[0]))
         spread = f", mean of {len(counts)} seeds ({min(counts)} to {max(counts)})" if len(counts) > 1 else ""
         notes.append(f"Exact label among the first 10 tags ({exact[0].candidates}): {sum(counts) / len(counts):.1f} of "
-                     f"{exact[0].n} unseen pictures{spread}; the table shows seed 0. {PUBLISHED_EXACT} One draw of "
-                     f"{len(model.split.unseen)} classes proves little.")
+                     f"{exact[0].n} unseen pictures{spread}; the table shows seed 0. {PUBLISHED_EXACT} One draw "
+                     "of unseen classes proves little.")
     if table.images.skipped:
         notes.append(table.images.report())
     examples = [example for _, example in _examples(model, table)]
