@@ -88,7 +88,7 @@ def test_what_it_promises_is_in_the_folder(ran, page):
 def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
     folder, report = ran
     model, split = Devise.load(folder / "model"), storage.read_json(folder / "model" / "model.json")["split"]
-    sets = {"seen": SEEN, "unseen": UNSEEN, "all": list(CLASSES), "words20000": list(vocabulary.words)}
+    sets = {"seen": SEEN, "unseen": UNSEEN, "all": list(CLASSES), "words11": list(vocabulary.words)}
     for part, shown in tables(report).items():
         rows, labels = rows_of(table, split["unseen_rows" if part == "unseen" else part])
         embeddings = model.head.outputs(table.matrix[rows])
@@ -123,7 +123,7 @@ def test_candidates_seeds_and_what_was_used_are_stated(ran, page):
     shown, facts = tables(ran[1]), ran[1]["facts"]
     assert "6 test pictures; 2 seeds, mean ± standard deviation" in shown["test"]["caption"]
     assert shown["test"]["caption"] in page
-    for statement in ("seen = 3 labels", "all = 4 labels", "words20000 = 11: 11 words"):
+    for statement in ("seen = 3 labels", "all = 4 labels", "words11 = 11: 11 words"):
         assert statement in shown["test"]["caption"]
     assert "unseen = 1 labels" in shown["unseen"]["caption"]
     assert facts["seeds"].startswith("0, 1")
