@@ -32,7 +32,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["devise", "devise.*"]), "devise.bundled"],
     package_dir={"devise.bundled": "data"},
-    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json"], "devise.bundled": ["caltech37/*"]},
+    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json", "*.npz"], "devise.bundled": ["caltech37/*"]},
     install_requires=[
         f"{TENSORFLOW}>=2.20",
         "keras>=3.10",

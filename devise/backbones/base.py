@@ -1,12 +1,15 @@
 """A frozen network that turns pictures into feature vectors, and what it does to a picture first."""
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from functools import cached_property
 
 import numpy as np
+
+from devise.backbones import graphs
+
+from devise.arrays import as_rows
 
 BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
 RUNTIME = "function"
@@ -80,22 +83,24 @@ class Backbone:
         class_names: the classes of the network's logits; empty where it has no classifier.
         runtime: "function" (a compiled graph), "xla" or "keras" (`predict_on_batch`).
         batch: pictures a forward pass.
+        changes: {path: array}, the weights of the network that are not those `weights` says, set by
+            fine-tuning; kept for saving.
     Raises:
         ValueError: if the network has no such layer, or there is no such runtime.
     """
 
     def __init__(self, name, network, *, layer, weights, trained, preprocessing, class_names=(),
-                 runtime=RUNTIME, batch=BATCH):
+                 runtime=RUNTIME, batch=BATCH, changes=None):
         if runtime not in RUNTIMES:
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
         network.trainable = False
-        self._network, self._model = network, _cut(network, layer)
+        self._network, self._model = network, graphs.cut(network, layer)
         self._preprocessing = preprocessing
         self.name, self.layer, self.weights, self.trained = name, layer, weights, trained
         self.class_names = tuple(class_names)
         self.size = preprocessing.size
         self.dim = self._model.output_shape[-1]
-        self.runtime, self.batch = runtime, batch
+        self.runtime, self.batch, self.changes = runtime, batch, dict(changes or {})
 
     def __repr__(self):
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
@@ -133,10 +138,20 @@ class Backbone:
         Raises:
             ValueError: if the network has no classifier, or as `features` does.
         """
-        if not self.class_names:
-            raise ValueError(f"{self.name} has no classifier: take a backbone with ImageNet classes, "
-                             "such as efficientnet_lite0, or tag with a trained model")
+        self._check_classes()
         return self._run(self._classify, pictures, len(self.class_names))
+
+    def classify(self, features):
+        """The network's own class scores of pictures whose `features` are at hand, without the pictures.
+
+        Args:
+            features: (n, dim), as `features` gives them.
+        Returns:
+            float32 (n, classes), what `logits` gives for the same pictures.
+        Raises:
+            ValueError: if the network has no classifier, or it does not start at the layer of the cut.
+        """
+        return np.asarray(self._classifier(as_rows(features, "features", self.dim)))
 
     def keras_model(self):
         """The network up to the layer: float32 (n, h, w, 3) in 0..255 in, features out; frozen.
@@ -144,6 +159,26 @@ class Backbone:
         Preprocessing is inside and has no weights. It shares its weights with this backbone.
         """
         return self._model
+
+    def with_weights(self, changes):
+        """This backbone with some of its weights replaced: another one, on a network of its own.
+
+        It has no classifier, as that of the network was trained on what the old weights give.
+
+        Args:
+            changes: {path: array}, such as {"head_conv/kernel": …}; the paths of
+                `keras_model().weights`.
+        Returns:
+            Backbone; its `changes` are these, over those that this one has already.
+        Raises:
+            ValueError: if there is no such weight up to the layer, it has another shape, or it
+                holds NaN or infinity.
+        """
+        model = graphs.replaced(self._model, changes)
+        weights = self.weights if self.changes else f"{self.weights}, fine-tuned"
+        return Backbone(self.name, model, layer=self.layer, weights=weights, trained=self.trained,
+                        preprocessing=self._preprocessing, runtime=self.runtime, batch=self.batch,
+                        changes={**self.changes, **changes})
 
     @cached_property
     def fingerprint(self):
@@ -159,11 +194,28 @@ class Backbone:
 
     @cached_property
     def _forward(self):
-        return _compile(self._model, self.runtime, self.batch)
+        return graphs.compiled(self._model, self.runtime, self.batch)
 
     @cached_property
     def _classify(self):
-        return _compile(self._network, self.runtime, self.batch)
+        return graphs.compiled(self._network, self.runtime, self.batch)
+
+    @cached_property
+    def _classifier(self):
+        """What the network does behind the cut."""
+        import keras
+
+        self._check_classes()
+        try:
+            return keras.Model(self._model.output, self._network.output)
+        except ValueError as error:
+            raise ValueError(f"{self.name} does not classify from the features of {self.layer}: "
+                             "load the backbone with its default layer, or use logits(pictures)") from error
+
+    def _check_classes(self):
+        if not self.class_names:
+            raise ValueError(f"{self.name} has no classifier: take a backbone with ImageNet classes, "
+                             "such as efficientnet_lite0, or tag with a trained model")
 
     def _run(self, forward, pictures, dim):
         pictures = np.asarray(pictures)
@@ -212,38 +264,3 @@ def randomise(network, seed):
         values = random.standard_normal(weight.shape, dtype=np.float32)
         values *= np.sqrt(2 / np.prod(seen), dtype=np.float32)
         weight.assign(values)
-
-
-def _cut(network, layer):
-    """The model from the network's input to one layer, its positions averaged."""
-    import keras
-
-    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-    if layer == "pooled":
-        found = [candidate for candidate in network.layers if isinstance(candidate, pooling)]
-    else:
-        found = [candidate for candidate in network.layers if candidate.name == layer]
-    if not found:
-        names = [candidate.name for candidate in network.layers]
-        near = difflib.get_close_matches(str(layer), names, n=3) or names[-3:]
-        raise ValueError(f"{network.name} has no layer {layer!r}: try {', '.join(near)}")
-    output = found[-1].output
-    if len(output.shape) == 4:
-        output = keras.layers.GlobalAveragePooling2D(name="mean_over_positions")(output)
-    if len(output.shape) != 2:
-        raise ValueError(f"layer {layer!r} gives shape {output.shape}: expected (n, dim) or (n, h, w, dim)")
-    return keras.Model(network.inputs, output, name=f"{network.name}_{layer}", trainable=False)
-
-
-def _compile(model, runtime, batch):
-    """A function from uint8 pictures (batch, h, w, 3) to a float32 array."""
-    if runtime == "keras":
-        return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
-                 jit_compile=runtime == "xla")
-    def forward(pictures):
-        return model(tf.cast(pictures, tf.float32), training=False)
-
-    return lambda pictures: forward(pictures).numpy()

@@ -11,12 +11,15 @@ from pathlib import Path
 from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import percent, progress_bar, say, say_skipped
 
-EXAMPLE = "  devise index model ~/pictures -o index"
+EXAMPLE = "  devise index model ~/pictures -o index\n  devise index conse ~/pictures -o index"
+UNTRAINED = "conse"
 FRAMEWORK = True
 
 
 def arguments(command):
-    command.add_argument("model", type=Path, metavar="MODEL", help="a folder that `devise train` wrote")
+    command.add_argument("model", metavar="MODEL",
+                         help=f"a folder that `devise train` wrote, or '{UNTRAINED}': no training, the backbone's own "
+                         "ImageNet classes are mixed in the space of the words")
     options.add_pictures(command, nargs="+")
     command.add_argument("-o", "--output", type=options.folder, required=True, metavar="INDEX",
                          help="the folder to write")
@@ -26,11 +29,12 @@ def arguments(command):
                          help="annoy: more trees find more and take more room (default: 50)")
     command.add_argument("--search-k", type=options.count, metavar="N",
                          help="annoy: look at more candidates, find more, take longer")
+    command.add_argument("--words", metavar="WORDS", help=f"of '{UNTRAINED}' (default: glove-6b-50d)")
+    command.add_argument("--backbone", metavar="NAME", help=f"of '{UNTRAINED}' (default: efficientnet_lite0)")
 
 
 def run(args):
     from devise import index
-    from devise.model import Devise
     from devise.search import Search
 
     engine = choose() if args.engine == "auto" else args.engine
@@ -40,7 +44,7 @@ def run(args):
         raise WrongUsage(f"--trees and --search-k belong to annoy, the engine is {engine}: leave them out")
     index.make(engine, **knobs)  # fails before the long part
     found = options.images(args.pictures)
-    model = Devise.load(args.model)
+    model = _model(args)
     with progress_bar("extract") as progress:
         search = Search.build(model, found, engine=engine, progress=progress, **knobs)
     say_skipped(search.images)
@@ -51,6 +55,16 @@ def run(args):
     measured = ", ".join(f"{space} {percent(value)}" for space, value in recall.items())
     text = f"{len(search):,} pictures in {args.output} ({engine}; measured recall@10: {measured})"
     return Answer(document, text)
+
+
+def _model(args):
+    """The trained model in a folder, or one that needs no training."""
+    from devise.model import Devise
+
+    if args.model == UNTRAINED and not Path(UNTRAINED).is_dir():
+        return Devise.untrained(args.words or "glove-6b-50d", backbone=args.backbone or "efficientnet_lite0")
+    options.refuse(args, ("words", "backbone"), "the model has its own")
+    return Devise.load(args.model)
 
 
 def choose():

@@ -3,8 +3,9 @@
 --json prints {"rule", "backbone": {"name", …, "trained"}, "candidates" (what could be named; null for
 the softmax rule), "root" (the folder that paths start from), "pictures": [{"path", "tags": [{"name",
 "score"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or null)}. Scores are
-cosines, of the softmax rule probabilities, best first. Pictures that can't be read are listed, the
-others are tagged, and the exit code is 1.
+cosines, of the softmax rule probabilities, of the lift rule logarithms of how many times likelier than
+for any picture, best first. Pictures that can't be read are listed, the others are tagged, and the exit
+code is 1.
 """
 
 from pathlib import Path
@@ -15,18 +16,23 @@ from devise.cli.text import progress_bar, say_skipped
 EXAMPLE = """\
   devise tag model cat.jpg
   devise tag model cat.jpg dog.jpg --candidates cat,dog,"dollar bill" -k 2 --save tags.png
-  devise tag --rule softmax --backbone efficientnet_lite0 cat.jpg"""
+  devise tag --rule softmax --backbone efficientnet_lite0 cat.jpg
+  devise tag --rule lift cat.jpg --candidates cat,dog,lion,violin"""
+RULES = {"nearest": "cosine of picture and word", "softmax": "probability",
+         "conse": "cosine of picture and word", "lift": "log of how many times likelier than usual"}
+UNTRAINED = ("conse", "lift")  # the logits of ImageNet's classes and words are all they need
 SETS = ("words", "seen", "unseen", "all")
 FRAMEWORK = True
 
 
 def arguments(command):
     command.add_argument("model", metavar="MODEL",
-                         help="a folder that `devise train` wrote; none for --rule softmax")
+                         help="a folder that `devise train` wrote; only --rule nearest takes one")
     options.add_pictures(command, nargs="*")
-    command.add_argument("--rule", choices=("nearest", "softmax"), default="nearest",
+    command.add_argument("--rule", choices=tuple(RULES), default="nearest",
                          help="nearest: words near the picture in the model's space; softmax: the classes "
-                         "that the backbone was itself trained on (default: nearest)")
+                         "that the backbone was itself trained on; conse, lift: words near those classes, "
+                         "without any model of yours (default: nearest)")
     command.add_argument("-k", type=options.count, default=10, metavar="N",
                          help="how many tags (default: 10)")
     command.add_argument("--candidates", metavar="C",
@@ -38,11 +44,13 @@ def arguments(command):
     command.add_argument("--merge-plurals", action="store_true",
                          help="no plural where its singular can be had")
     command.add_argument("--save", type=Path, metavar="PNG", help="draw the pictures with their tags")
+    command.add_argument("--words", metavar="WORDS",
+                         help="of conse and lift: the word vectors (default: glove-6b-50d)")
     options.add_backbone(command)
 
 
 def run(args):
-    table, tags = _softmax(args) if args.rule == "softmax" else _nearest(args)
+    table, tags = {"nearest": _nearest, "softmax": _softmax}.get(args.rule, _untrained)(args)
     say_skipped(table.images)
     images, named = table.images, list(zip(table.images.paths, tags, strict=True))
     pictures = [{"path": path, "tags": [tag._asdict() for tag in found]} for path, found in named]
@@ -62,6 +70,7 @@ def _nearest(args):
     from devise.model import Devise
 
     options.refuse(args, ("backbone", "weights", "layer"), "the model has its own backbone")
+    options.refuse(args, ("words",), "the model has its own words")
     if not args.pictures:
         raise WrongUsage("expected the model's folder and then pictures: devise tag MODEL PICTURE…")
     model = Devise.load(args.model)
@@ -73,16 +82,50 @@ def _nearest(args):
 
 def _softmax(args):
     """(FeatureTable, tags) by the classes of the backbone's own classifier."""
-    from devise.model import Tag
     from devise.zeroshot import Softmax
 
-    options.refuse(args, ("candidates", "any_word", "merge_plurals"),
+    options.refuse(args, ("candidates", "words", "any_word", "merge_plurals"),
                    "the softmax rule knows the backbone's own classes only")
     backbone = options.backbone(args)
     table = _table([args.model, *args.pictures], backbone, logits=True)
-    hits, names = Softmax().tag(table.matrix, min(args.k, table.matrix.shape[1])), backbone.class_names
-    return table, [[Tag(names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
-                   for ids, scores in zip(*hits, strict=True)]
+    return table, _tags(Softmax(), table.matrix, args.k, backbone.class_names)
+
+
+def _untrained(args):
+    """(FeatureTable, tags) by words near the backbone's own ImageNet classes."""
+    import numpy as np
+
+    from devise.backbones import imagenet
+    from devise.model import imagenet_rule
+    from devise.words import open_words, phrase_vector, tag_rows
+
+    wanted = _candidates(args)
+    if wanted in SETS[1:]:
+        raise WrongUsage(f"--candidates {wanted} needs a model: name the candidates, a,b,c")
+    args.words = args.words or "glove-6b-50d"
+    words = open_words(options.words(args))
+    if wanted == "words":
+        rows = np.arange(min(args.first, len(words)))
+        if not args.any_word:
+            rows = tag_rows(words, args.first, merge_plurals=args.merge_plurals)
+        names, vectors = [words.words[row] for row in rows], words.matrix[rows]
+    else:
+        names, vectors = wanted, np.stack([phrase_vector(name, words) for name in wanted])
+    rule = imagenet_rule(args.rule, names, vectors, words)
+    backbone = options.backbone(args)
+    if backbone.class_names != imagenet.class_names():
+        raise ValueError(f"the {args.rule} rule reads ImageNet's 1,000 classes, which {backbone.name} has "
+                         "not: take --backbone efficientnet_lite0")
+    table = _table([args.model, *args.pictures], backbone, logits=True)
+    return table, _tags(rule, table.matrix, args.k, names)
+
+
+def _tags(rule, logits, k, names):
+    """The best k names of each row of logits, as Tags."""
+    from devise.model import Tag
+
+    return [[Tag(names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
+            for ids, scores in zip(*rule.tag(logits, min(k, len(names))), strict=True)]
 
 
 def _table(pictures, backbone, **given):
@@ -98,7 +141,10 @@ def _candidates(args):
         return args.candidates
     if args.candidates is None:
         return "words"
-    return list(options.names(args.candidates))
+    names = list(dict.fromkeys(options.names(args.candidates)))
+    if not names:
+        raise WrongUsage("--candidates holds no name: give some between commas, cat,dog")
+    return names
 
 
 def _sheet(table, tags, args):
@@ -107,5 +153,4 @@ def _sheet(table, tags, args):
     images = table.images
     rows = [plots.Tagged(plots.Card(images.file(row), label=images.label_of(row) or ""), tuple(found))
             for row, found in enumerate(tags)]
-    score = "probability" if args.rule == "softmax" else "cosine of picture and word"
-    return plots.tag_sheet(rows, args.save, score=score)
+    return plots.tag_sheet(rows, args.save, score=RULES[args.rule])

@@ -4,5 +4,5 @@ from devise.model.facade import FIRST_WORDS, Devise, Tag
 from devise.model.network import parameter_counts, whole_model
 from devise.model.prototypes import imagenet_rule, imagenet_vectors, strict_mask
 
-__all__ = ["FIRST_WORDS", "Devise", "Tag", "imagenet_rule", "imagenet_vectors", "parameter_counts", "strict_mask",
-           "whole_model"]
+__all__ = ["FIRST_WORDS", "Devise", "Tag", "imagenet_rule", "imagenet_vectors", "parameter_counts",
+           "strict_mask", "whole_model"]

@@ -11,7 +11,7 @@ from devise.evaluation import Candidates, evaluate
 from devise.model import saving
 from devise.model.fitting import rows_of, train_head
 from devise.model.network import whole_model
-from devise.words import NAMES, label_vectors, open_words, phrase_vector, tag_rows
+from devise.words import NAMES, LabelTable, label_vectors, open_words, phrase_vector, tag_rows
 from devise.zeroshot import NearestLabel
 
 FIRST_WORDS = 20_000
@@ -48,15 +48,31 @@ class Devise:
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
         self.synonyms, self.seed = dict(synonyms or {}), seed
         self._head = self.labels = self.split = self.history = self.paths = self.data_record = None
-        self._table = self._head_file = None
+        self._table = self._head_file = self._head_kind = None
+
+    @classmethod
+    def untrained(cls, words, *, backbone="efficientnet_lite0", **options):
+        """A model that needs no pictures: a backbone with ImageNet's classes, mixed in the space of the words.
+
+        It embeds, tags and is indexed as a trained one (ConSE, Norouzi et al. 2014), and has no labels.
+
+        Raises:
+            ValueError: if the backbone has no classifier on its features.
+        """
+        from devise.model.untrained import ConseHead
+
+        model = cls(words, backbone=backbone, **options)
+        model._head = ConseHead.of(model.backbone, model.words)
+        nothing = np.empty((0, model.words.dim), np.float32)
+        model.labels, model.paths, model.data_record = LabelTable((), nothing, ()), (), None
+        model.split = Split((), (), *4 * [np.empty(0, np.int64)], seed=model.seed)
+        return model
 
     @property
     def head(self):
         """The trained head, or None before `fit`; of a loaded model it is read on first use."""
         if self._head is None and self._head_file:
-            from devise.training import load_head
-
-            self._head = load_head(self._head_file)
+            self._head = saving.load_head(self._head_file, self._head_kind)
             if self._head.dim != self.labels.vectors.shape[1]:
                 raise ValueError(f"{self._head_file} is a head of dim {self._head.dim}, the label vectors have "
                                  f"{self.labels.vectors.shape[1]}: train again")

@@ -55,7 +55,8 @@ def imagenet_vectors(words, hierarchy):
     """
     vectors = np.zeros((len(imagenet.classes()), words.dim), np.float32)
     for row, (identity, _name) in enumerate(imagenet.classes()):
-        vectors[row] = _unit_mean([_phrase(lemma, words) for lemma in _lemmas(hierarchy[identity])], words.dim)
+        phrases = [_phrase(lemma, words) for lemma in _lemmas(hierarchy[identity])]
+        vectors[row] = _unit_mean(phrases, words.dim)
     return vectors
 
 
@@ -83,8 +84,9 @@ def strict_mask(label, *, synsets=None, wide=False):
         if not synsets:
             raise KeyError(f"{label!r} is no noun among the {len(shipped_nouns().senses):,} words in the "
                            "package: name its synsets, or install WordNet")
+    synsets = {synsets} if isinstance(synsets, str) else set(synsets)
     # what the hierarchy lacks has no class below it
-    mask = hierarchy.masked([synset for synset in synsets if synset in hierarchy], classes)
+    mask = hierarchy.masked(synsets & hierarchy.nodes.keys(), classes)
     if wide:
         lookalikes = entry.lookalikes if entry else ()
         named = [identity in lookalikes or _is_named(label, (name, *_lemmas(hierarchy[identity])))

@@ -35,8 +35,19 @@ def load(kind, folder, *, words=None):
     model.split = Split.from_json(document["split"], model.paths)
     model.history = document["history"] and History.from_json(document["history"])
     model.labels = LabelTable.from_json(document["labels"], _array(files["labels.npy"]))
-    model._head, model._head_file = None, files["head.npz"]
+    model._head, model._head_file, model._head_kind = None, files["head.npz"], document["head"]["kind"]
     return model
+
+
+def load_head(path, kind):
+    """The head in a model's file, of whatever kind."""
+    if kind == "conse":
+        from devise.model.untrained import ConseHead
+
+        return ConseHead.load(path)
+    from devise import training
+
+    return training.load_head(path)
 
 
 def _versions():

@@ -1,18 +1,17 @@
-"""Class names as vectors: labels of several words, synonyms, and an audit of who got what."""
+"""Class names as vectors: labels of several words, synonyms, senses and plurals."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from devise.arrays import as_rows
+from devise.words.phrases import POOLINGS, SEPARATORS, phrase_vector, resolve
+from devise.words.senses import split_sense, towards
 
-RARE = 50_000  # a word behind this rank has seen too little text for its vector to be trusted
-SAME = 0.98  # labels whose vectors have a larger cosine can't be told apart
-SEPARATORS = re.compile(r"[\s_/–—-]+")
-PUNCTUATION = ".,;:!?'\"()[]"
+__all__ = ["LabelTable", "fold", "label_vectors", "meanings", "phrase_vector", "read_synonyms",
+           "resolve_labels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +21,8 @@ class LabelTable:
     Attributes:
         names: str (C,), as the data set has them.
         vectors: float32 (C, dim), rows of length 1.
-        parts: for each label, the words whose mean its vector is.
+        parts: for each label, the words that it is called by.
+        extras: for each label, the other words that its vector was moved towards: a plural, a sense.
 
     >>> table = LabelTable(("car_side", "teddy bear"), np.eye(2), (("car",), ("teddy", "bear")))
     >>> table.word(0), table.word(1)
@@ -32,6 +32,7 @@ class LabelTable:
     names: tuple
     vectors: np.ndarray
     parts: tuple
+    extras: tuple = ()
 
     def __post_init__(self):
         vectors = as_rows(self.vectors, "label vectors").copy()
@@ -39,9 +40,13 @@ class LabelTable:
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "parts", tuple(map(tuple, self.parts)))
+        object.__setattr__(self, "extras", tuple(map(tuple, self.extras or [()] * len(self.names))))
         if not len(self.names) == len(vectors) == len(self.parts):
             raise ValueError(f"a label table has {len(self.names)} names, {len(vectors)} vectors and "
                              f"{len(self.parts)} lists of parts: expected as many of each")
+        if len(self.extras) != len(self.names):
+            raise ValueError(f"a label table has {len(self.names)} names and {len(self.extras)} lists of "
+                             "extras: expected as many of each, or none")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("label vectors are not of length 1: pass them through arrays.unit_rows")
 
@@ -49,32 +54,21 @@ class LabelTable:
         return len(self.names)
 
     def word(self, i):
-        """The single word that label i stands for, or None where it is a mean of several."""
+        """The single word that label i stands for, or None where it has several."""
         return self.parts[i][0] if len(self.parts[i]) == 1 else None
 
     def to_json(self):
-        """Names and parts for a JSON document; the vectors are kept beside it as an array."""
-        return {"names": list(self.names), "parts": [list(parts) for parts in self.parts]}
+        """Names, parts and extras for a JSON document; the vectors are kept beside it as an array."""
+        return {"names": list(self.names), "parts": [list(parts) for parts in self.parts],
+                "extras": [list(extras) for extras in self.extras]}
 
     @classmethod
     def from_json(cls, document, vectors):
-        """The table that `to_json` and its vectors (C, dim) came from."""
-        return cls(document["names"], vectors, document["parts"])
+        """The table that `to_json` and its vectors (C, dim) came from; older ones have no extras."""
+        return cls(document["names"], vectors, document["parts"], document.get("extras", ()))
 
 
-class Audited(NamedTuple):
-    """What one label got: the words used, those without a vector, the words nearest to its vector,
-    the frequency rank of its rarest word (1 is the most frequent; None without vector), warnings."""
-
-    label: str
-    words: tuple
-    failed: tuple
-    neighbours: tuple
-    rank: int | None
-    warnings: tuple
-
-
-def label_vectors(names, words, *, synonyms=None):
+def label_vectors(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False):
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
@@ -84,11 +78,17 @@ def label_vectors(names, words, *, synonyms=None):
     Args:
         names: str (C,), all different.
         words: WordVectors.
-        synonyms: {label: word or phrase to use in its place}; case and separators don't matter.
+        synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
+            "crane (bird)", "crane [n02012849]"}; case and separators of the label don't matter.
+        pooling: of several words the "mean", or by "frequency" a weighted one (`frequency_weight`).
+        senses: {label: context word(s), or synset of WordNet 3.0} that the label's vector is moved
+            towards (`senses.towards`); it goes before a sense among the synonyms.
+        plurals: take the direction halfway between singular and plural where both have vectors.
     Returns:
         LabelTable of C rows.
     Raises:
         ValueError: if names repeat, or some have no vector; the message lists them all.
+        KeyError: if a sense is a synset that WordNet does not have.
 
     >>> from devise.words import WordVectors
     >>> words = WordVectors(["dollar", "bill", "car"], [[1, 0], [0, 1], [3, 4]])
@@ -98,38 +98,56 @@ def label_vectors(names, words, *, synonyms=None):
     """
     names = list(names)
     _refuse_repeats(names)
-    synonyms = _folded(synonyms)
-    found = [_resolve(synonyms.get(_fold(name), name), words) for name in names]
-    lines = [_failure(name, failed, words) for name, (_, failed, vector) in zip(names, found, strict=True)
-             if vector is None]
+    found = resolve_labels(names, words, synonyms=synonyms, pooling=pooling, senses=senses, plurals=plurals)
+    lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
+             if phrase.vector is None]
     if lines:
         raise ValueError(f"{len(lines)} of {len(names)} labels have no vector in {words.name}: name another "
                          "word for each in a file of synonyms (label = word)\n" + "\n".join(lines))
     if not names:
         return LabelTable((), np.empty((0, words.dim), np.float32), ())
-    return LabelTable(names, np.stack([vector for *_, vector in found]), [parts for parts, *_ in found])
+    return LabelTable(names, np.stack([phrase.vector for phrase in found]),
+                      [phrase.words for phrase in found], [phrase.extras for phrase in found])
 
 
-def phrase_vector(text, words):
-    """The unit vector of a word or a phrase such as "ocean waves", float32 (dim,).
+def resolve_labels(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False):
+    """What each label is made of, as `label_vectors` takes its arguments, without an error for those
+    that have no vector.
 
-    Raises:
-        KeyError: if one of its words has no vector.
-        ValueError: if there is no word in it.
+    Returns:
+        list of Phrase.
     """
-    _, failed, vector = _resolve(text, words)
-    if failed:
-        words.row(failed[0])  # raises, with near spellings
-    if vector is None:
-        raise ValueError(f"{text!r} has no direction in {words.name}: expected one word or several")
-    return vector
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling is {pooling!r}: expected one of {', '.join(POOLINGS)}")
+    meant = meanings(names, synonyms, senses)
+    found = []
+    for text, sense in meant:
+        phrase = resolve(text, words, pooling=pooling, plurals=plurals)
+        found.append(phrase if sense is None else towards(phrase, sense, words))
+    return found
+
+
+def meanings(names, synonyms=None, senses=None):
+    """For each label the phrase to look up, and its sense or None.
+
+    >>> meanings(["Crane", "car_side"], {"car side": "car"}, {"crane": "bird"})
+    [('Crane', 'bird'), ('car', None)]
+    """
+    synonyms, senses = _folded(synonyms), _folded(senses)
+    meant = []
+    for name in names:
+        text, sense = split_sense(synonyms[fold(name)]) if fold(name) in synonyms else (name, None)
+        meant.append((text, senses.get(fold(name), sense)))
+    return meant
 
 
 def read_synonyms(path):
     """The synonyms in a text file of lines `car_side = car`; `#` starts a comment.
 
+    A sense may follow in brackets: `crane = crane (bird)`, `crane = crane [n02012849]`.
+
     Returns:
-        {label: word or phrase}.
+        {label: word or phrase, with its sense}.
     Raises:
         ValueError: with the line number, if a line is of another form or a label comes twice.
     """
@@ -143,70 +161,17 @@ def read_synonyms(path):
             raise ValueError(f"{path}, line {number}: {line!r} is not of the form 'label = word or phrase'")
         if label in synonyms:
             raise ValueError(f"{path}, line {number}: the label {label!r} has a synonym already")
+        try:
+            split_sense(phrase)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
         synonyms[label] = phrase
     return synonyms
 
 
-def audit(names, words, *, synonyms=None, k=3):
-    """What each label gets, without an error for those that get nothing.
-
-    Args:
-        names, words, synonyms: as `label_vectors` takes them.
-        k: how many neighbours to list, among the RARE most frequent words.
-    Returns:
-        list of Audited, in the order of `names`. The warnings are "no vector", "rare",
-        "same vector as LABEL".
-    """
-    names, synonyms = list(names), _folded(synonyms)
-    found = [_resolve(synonyms.get(_fold(name), name), words) for name in names]
-    twins = _twins(names, [vector for *_, vector in found])
-    return [_audited(name, parts, failed, vector, twins[name], words, k)
-            for name, (parts, failed, vector) in zip(names, found, strict=True)]
-
-
-def audit_table(records):
-    """The records of an audit as aligned lines of text, the labels with warnings first.
-
-    >>> print(audit_table([Audited("car side", ("car",), (), (("cars", 0.9), ("truck", 0.8)), 570, ())]))
-    label     words  rank  neighbours   warnings
-    car side  car     570  cars, truck
-    """
-    rows = [("label", "words", "rank", "neighbours", "warnings")]
-    for record in sorted(records, key=lambda record: not record.warnings):
-        used = [*record.words, *(f"{word}?" for word in record.failed)]
-        rows.append((record.label, " + ".join(used), f"{record.rank:,}" if record.rank else "-",
-                     ", ".join(word for word, _ in record.neighbours), "; ".join(record.warnings)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) if column == 2 else cell.ljust(width)
-                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _resolve(text, words):
-    """The words used for a text, those that failed, and the unit vector or None."""
-    pieces = [piece for piece in SEPARATORS.split(text.strip()) if piece]
-    whole = [form for form in (text.strip(), "_".join(pieces), "-".join(pieces)) if _usable(form, words)]
-    if whole:
-        pieces = whole[:1]
-    used, failed = [], []
-    for piece in pieces:
-        bare = piece.strip(PUNCTUATION)
-        form = next((form for form in (piece, bare) if _usable(form, words)), None)
-        if form is None:
-            failed.append(bare or piece)
-        else:
-            used.append(words.words[words.row(form)])
-    mean = sum((words.vector(word).astype(np.float64) for word in used), np.zeros(words.dim))
-    length = np.linalg.norm(mean)
-    vector = None if failed or length == 0 else (mean / length).astype(np.float32)
-    return tuple(used), tuple(failed), vector
-
-
-def _usable(form, words):
-    return form in words and words.vector(form).any()
+def fold(label):
+    """A label in lower case with one space between its parts, so that spellings of it are equal."""
+    return " ".join(SEPARATORS.split(label.strip().casefold()))
 
 
 def _failure(name, failed, words):
@@ -219,12 +184,8 @@ def _failure(name, failed, words):
     return f"  {name}: " + "; ".join(lines)
 
 
-def _fold(label):
-    return " ".join(SEPARATORS.split(label.strip().casefold()))
-
-
-def _folded(synonyms):
-    return {_fold(label): phrase for label, phrase in (synonyms or {}).items()}
+def _folded(table):
+    return {fold(label): text for label, text in (table or {}).items()}
 
 
 def _refuse_repeats(names):
@@ -232,30 +193,3 @@ def _refuse_repeats(names):
     repeats = sorted({name for name in names if name in seen or seen.add(name)})
     if repeats:
         raise ValueError(f"label names repeat: {', '.join(repeats)}: expected each once")
-
-
-def _twins(names, vectors):
-    """For each label the others whose vectors are all but equal to its own."""
-    known = [row for row, vector in enumerate(vectors) if vector is not None]
-    twins = {name: [] for name in names}
-    if known:
-        unit = np.stack([vectors[row] for row in known])
-        for one, other in np.argwhere(np.triu(unit @ unit.T > SAME, k=1)):
-            first, second = names[known[one]], names[known[other]]
-            twins[first].append(second)
-            twins[second].append(first)
-    return twins
-
-
-def _audited(name, parts, failed, vector, twins, words, k):
-    rank = max((words.row(word) + 1 for word in parts), default=None)
-    warnings = [f"same vector as {other}" for other in twins]
-    neighbours = []
-    if vector is None:
-        warnings.append("no vector")
-    else:
-        near = words.neighbours(vector, k + len(parts), first=RARE)
-        neighbours = [pair for pair in near if pair[0] not in parts][:k]
-    if rank is not None and rank > RARE:
-        warnings.append("rare")
-    return Audited(name, parts, failed, tuple(neighbours), rank, tuple(warnings))

@@ -6,7 +6,7 @@ A projection takes pictures into the space of the label vectors and knows no can
 a comparison with candidates behind it, and that is a rule. Rules compare in blocks: the matrix of
 pictures × candidates is never held whole, unless `scores` is asked for it.
 
-- Nothing to learn: `ConSE` from a classifier's logits.
+- Nothing to learn: `ConSE` and `Lift` from a classifier's logits.
 - Learned by `fit(x, labels, class_vectors)` from seen classes: `Ridge` and `SAE`, compared by
   cosine; `ESZSL`, `ALE` and `SJE`, compared by inner product.
 - Comparisons alone: `NearestLabel` and `InnerProduct` take embeddings, or x and any head's `embed`;
@@ -28,15 +28,16 @@ array([0, 1, 2])
 from devise.zeroshot.abstention import Abstain, CoverageCurve, choose_threshold, coverage_curve
 from devise.zeroshot.base import Adjusted, Rule
 from devise.zeroshot.bilinear import ALE, SJE, Bilinear
-from devise.zeroshot.calibration import SeenUnseenCurve, Stacking, choose_gamma, seen_unseen_curve
+from devise.zeroshot.calibration import Stacking, choose_gamma
 from devise.zeroshot.closed_form import ESZSL, SAE, Ridge
 from devise.zeroshot.conse import ConSE
 from devise.zeroshot.holdout import Choice, Fold, choose_options, class_folds
 from devise.zeroshot.hubness import CSLS, InvertedSoftmax
+from devise.zeroshot.lift import Lift, kernel
 from devise.zeroshot.nearest import InnerProduct, NearestLabel, Softmax
 from devise.zeroshot.projection import LinearProjection, Projection
 
 __all__ = ["ALE", "Abstain", "Adjusted", "Bilinear", "CSLS", "Choice", "ConSE", "CoverageCurve", "ESZSL",
-           "Fold", "InnerProduct", "InvertedSoftmax", "LinearProjection", "NearestLabel", "Projection",
-           "Ridge", "Rule", "SAE", "SJE", "SeenUnseenCurve", "Softmax", "Stacking", "choose_gamma",
-           "choose_options", "choose_threshold", "class_folds", "coverage_curve", "seen_unseen_curve"]
+           "Fold", "InnerProduct", "InvertedSoftmax", "Lift", "LinearProjection", "NearestLabel",
+           "Projection", "Ridge", "Rule", "SAE", "SJE", "Softmax", "Stacking", "choose_gamma",
+           "choose_options", "choose_threshold", "class_folds", "coverage_curve", "kernel"]

@@ -167,3 +167,20 @@ def test_importing_the_room_loads_no_framework():
     code = "import sys, devise.backbones as b; b.names(); print({'keras', 'tensorflow'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("layer", ["pooled", "mean"])
+def test_classes_of_features_are_those_of_the_pictures(layer):
+    backbone = small_backbone(layer=layer)
+    np.testing.assert_allclose(backbone.classify(backbone.features(pictures(11))), backbone.logits(pictures(11)),
+                               atol=1e-4, rtol=1e-5)
+    assert backbone.classify(np.zeros((0, 5))).shape == (0, 3)
+
+
+def test_features_that_the_classifier_does_not_start_from_are_refused():
+    with pytest.raises(ValueError, match="small does not classify from the features of first"):
+        small_backbone(layer="first").classify(np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="small has no classifier"):
+        small_backbone(class_names=()).classify(np.zeros((2, 5)))
+    with pytest.raises(ValueError, match="features have 4 columns, expected 5"):
+        small_backbone().classify(np.zeros((2, 4)))

@@ -6,8 +6,6 @@ import pytest
 from devise.words import (
     LabelTable,
     WordVectors,
-    audit,
-    audit_table,
     label_vectors,
     phrase_vector,
     read_synonyms,
@@ -121,6 +119,39 @@ def test_a_table_survives_json(words):
     assert np.array_equal(again.vectors, table.vectors) and len(again) == 2
 
 
+def test_a_table_written_without_extras_is_read(words):
+    old = {"names": ["car"], "parts": [["car"]]}
+    table = LabelTable.from_json(old, label_vectors(["car"], words).vectors)
+    assert (table.parts, table.extras, table.word(0)) == ((("car",),), ((),), "car")
+
+
+def test_frequent_words_count_less_in_a_phrase(words):
+    harmonic = np.log(len(NAMES)) + 0.5772156649
+    weights = [0.001 / (0.001 + 1 / (rank * harmonic)) for rank in (1, 4)]  # of "the" and "bill"
+    expected = weights[0] * words.vector("the") + weights[1] * words.vector("bill")
+    table = label_vectors(["the bill"], words, pooling="frequency")
+    assert table.vectors[0] == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+    assert label_vectors(["the bill"], words).vectors[0] != pytest.approx(table.vectors[0], abs=1e-2)
+    with pytest.raises(ValueError, match="pooling is 'max': expected one of mean, frequency"):
+        label_vectors(["car"], words, pooling="max")
+
+
+def test_plurals_are_averaged_where_both_are_known():
+    words = WordVectors(["dog", "dogs", "bus", "buses", "old", "mouse", "mice", "len", "lens"],
+                        [[4, 0], [1, 1], [0, 1], [-1, 0], [0, 3], [1, 1], [1, 0], [0, 1], [1, 0]])
+    names = ["dog", "dogs", "bus", "old dog", "mouse", "lens", "dog old"]
+    table = label_vectors(names, words, plurals=True)
+    halfway = np.add([1, 0], np.array([1, 1]) / 2 ** 0.5)
+    halfway /= np.linalg.norm(halfway)
+    assert table.vectors[0] == pytest.approx(halfway, abs=1e-6)
+    assert table.vectors[1] == pytest.approx(halfway, abs=1e-6)
+    assert table.vectors[2].tolist() == [0, 1]  # "buses" points elsewhere
+    old_dog = 4 * halfway + [0, 3]
+    assert table.vectors[3] == pytest.approx(old_dog / np.linalg.norm(old_dog), abs=1e-6)
+    assert table.extras == (("dogs",), ("dog",), (), ("dogs",), ("mice",), (), ())
+    assert table.parts == tuple(tuple(name.split()) for name in names) and table.word(0) == "dog"
+
+
 def test_a_table_is_immutable_and_checked():
     vectors = np.eye(2, dtype=np.float32)
     table = LabelTable(["a", "b"], vectors, [["a"], ["b"]])
@@ -132,29 +163,8 @@ def test_a_table_is_immutable_and_checked():
         LabelTable(["a"], np.eye(2), [["a"]])
     with pytest.raises(ValueError, match="not of length 1"):
         LabelTable(["a"], [[3, 4]], [["a"]])
-
-
-def test_audit_says_what_each_label_got(words):
-    records = audit(["car", "dollar bill", "bill dollar", "none", "grand zzz"], words, k=2)
-    car, first, second, none, half = records
-    assert (car.words, car.failed, car.rank, car.warnings) == (("car",), (), 2, ())
-    assert len(car.neighbours) == 2 and "car" not in dict(car.neighbours)
-    assert first.rank == 4 and first.warnings == ("same vector as bill dollar",)
-    assert second.warnings == ("same vector as dollar bill",)
-    assert none.failed == ("none",) and none.rank is None and none.neighbours == ()
-    assert half.words == ("grand",) and half.failed == ("zzz",) and "no vector" in half.warnings
-
-
-def test_audit_warns_of_rare_words(words, monkeypatch):
-    monkeypatch.setattr("devise.words.labels.RARE", 3)
-    assert [record.warnings for record in audit(["dollar", "bill"], words)] == [(), ("rare",)]
-
-
-def test_the_table_of_an_audit_shows_warnings_first(words):
-    lines = audit_table(audit(["car", "grand zzz"], words, k=1)).splitlines()
-    assert lines[0].split() == ["label", "words", "rank", "neighbours", "warnings"]
-    assert lines[1].startswith("grand zzz") and "zzz?" in lines[1] and lines[1].endswith("no vector")
-    assert lines[2].startswith("car")
+    with pytest.raises(ValueError, match="1 names and 2 lists of extras"):
+        LabelTable(["a"], [[1, 0]], [["a"]], [["b"], ["c"]])
 
 
 def test_genuine_labels(packaged):

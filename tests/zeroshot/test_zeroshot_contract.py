@@ -44,6 +44,12 @@ def conse(**options):
                 LOGITS, "logits")
 
 
+def lift(**options):
+    def make(candidates, seed):
+        return zeroshot.Lift(zeroshot.kernel(VECTORS[:CLASSES], candidates), **options)
+    return Case(make, LOGITS, "logits")
+
+
 def seen(candidates):
     """Whether each candidate points where one of the first four of VECTORS does."""
     ratios, known = (rows[:, -1] / rows[:, -2] for rows in (candidates, VECTORS[:4]))
@@ -69,6 +75,8 @@ RULES = {
     "conse 1": conse(top=1),
     "conse 3, masked": conse(top=3, mask=MASK),
     "conse all": conse(top=1000, temperature=2.0),
+    "lift": lift(),
+    "lift, masked": lift(temperature=0.5, gamma=0.8, mask=MASK),
     "ridge": fitted(zeroshot.Ridge),
     "head": Case(lambda candidates, seed: zeroshot.NearestLabel(
         candidates, zeroshot.Ridge().fit(FEATURES, LABELS, VECTORS).embed), FEATURES),

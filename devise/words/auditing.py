@@ -1,0 +1,230 @@
+"""What each label got: the words, how far they can be trusted, and what its vector lies near."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.arrays import nearest, unit_rows
+from devise.words.branches import ambiguous_nouns
+from devise.words.labels import meanings, resolve_labels
+from devise.words.vocabulary import singulars
+
+RARE = 50_000  # a word behind this rank has seen too little text for its vector to be trusted
+SAME = 0.98  # labels whose vectors have a larger cosine can't be told apart
+THEMES = 30  # so many neighbours are split in two
+APART = 0.6  # halves whose centres have a smaller cosine are two themes
+FEWEST = 3  # neighbours in the smaller half; one or two strays are no theme
+HUB_WORDS, HUB_DEPTH, HUB_SCORE = 5_000, 10, 3.0  # of the most frequent words, the first neighbours; z
+
+
+class Audited(NamedTuple):
+    """What one label got.
+
+    Attributes:
+        label: its name.
+        words: those used.
+        failed: those without a vector.
+        neighbours: (word, cosine) nearest to its vector.
+        rank: of its rarest word by frequency (1 is the most frequent); None without a vector.
+        warnings: see `audit`.
+        extras: words that its vector was moved towards: a plural, a sense.
+        occurrences: of how many frequent words it is among the first 10 neighbours; None without
+            a vector or with too few words.
+    """
+
+    label: str
+    words: tuple
+    failed: tuple
+    neighbours: tuple
+    rank: int | None
+    warnings: tuple
+    extras: tuple = ()
+    occurrences: int | None = None
+
+
+def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False, k=3):
+    """What each label gets, without an error for those that get nothing.
+
+    The warnings are
+
+    - "no vector";
+    - "rare": a word of it is behind the RARE most frequent;
+    - "same vector as LABEL": the cosine of the two is above SAME;
+    - "polysemous (artifact, animal)": its only word has noun senses in several branches of WordNet
+      (`ambiguous_nouns`), and no sense is given;
+    - "polysemous (salmon, trout | guitar, vocals)": the neighbours of its vector fall into two
+      themes (`themes`);
+    - "hub (98 of 5,000 words)": its vector is among the first 10 neighbours of many of the most
+      frequent words, three standard deviations above their own mean (the k-occurrence N_10 of
+      Radovanović, Nanopoulos and Ivanović 2010).
+
+    In GloVe 6B 50-d, of words listed by hand, "polysemous" catches 48 of 69 with several meanings
+    and 4 of 64 with one plain meaning; its branches and thresholds were chosen on these. Of further
+    ones it catches 37 of 59 and 11 of 79 (12 before rare words were passed over). Nearly all of that is the rule of branches: themes alone
+    catch 9 of the 128 and 6 of the 143, and 23 of 85 means of two plain words whose cosine is below
+    0.2; they are for words that WordNet does not have.
+
+    Args:
+        names, words, synonyms, pooling, senses, plurals: as `label_vectors` takes them.
+        k: how many neighbours to list, among the RARE most frequent words.
+    Returns:
+        list of Audited, in the order of `names`.
+    Raises:
+        ValueError: if a sense or the pooling is malformed.
+    """
+    names = list(names)
+    meant = meanings(names, synonyms, senses)
+    found = resolve_labels(names, words, synonyms=synonyms, pooling=pooling, senses=senses, plurals=plurals)
+    twins = _twins(names, [phrase.vector for phrase in found])
+    counts, limit, n_words = occurrences(found, words)
+    records = []
+    for name, (_, sense), phrase, count in zip(names, meant, found, counts, strict=True):
+        warnings = [f"same vector as {other}" for other in twins[name]]
+        warnings += _vector_warnings(phrase, words)
+        if sense is None:
+            warnings += _branch_warnings(phrase)
+        if count is not None and count > limit:
+            warnings.append(f"hub ({count:,} of {n_words:,} words)")
+        rank = max((words.row(word) + 1 for word in phrase.words), default=None)
+        records.append(Audited(name, phrase.words, phrase.failed, _neighbours(phrase, words, k), rank,
+                               tuple(warnings), phrase.extras, count))
+    return records
+
+
+def coverage(records):
+    """How many labels of an audit have a vector, and how many of these a warning.
+
+    >>> car = Audited("car", ("car",), (), (), 570, ())
+    >>> coverage([car, car._replace(label="x", warnings=("no vector",))])
+    {'labels': 2, 'found': 1, 'warned': 0}
+    """
+    found = [record for record in records if "no vector" not in record.warnings]
+    return {"labels": len(records), "found": len(found), "warned": sum(bool(r.warnings) for r in found)}
+
+
+def audit_table(records):
+    """The records of an audit as aligned lines of text, the labels with warnings first.
+
+    >>> print(audit_table([Audited("car side", ("car",), (), (("cars", 0.9), ("truck", 0.8)), 570, ())]))
+    label     words  rank  neighbours   warnings
+    car side  car     570  cars, truck
+    """
+    rows = [("label", "words", "rank", "neighbours", "warnings")]
+    for record in sorted(records, key=lambda record: not record.warnings):
+        used = " + ".join([*record.words, *(f"{word}?" for word in record.failed)])
+        if record.extras:
+            used += f" ({', '.join(record.extras)})"
+        rows.append((record.label, used, f"{record.rank:,}" if record.rank else "-",
+                     ", ".join(word for word, _ in record.neighbours), "; ".join(record.warnings)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) if column == 2 else cell.ljust(width)
+                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def themes(vector, words, *, own=()):
+    """Two far-apart halves of the neighbours of a vector, as of a mean of unrelated senses.
+
+    The THEMES nearest of the RARE most frequent words, without those spelt like its own, are
+    split by two-means, started from the two that are farthest apart.
+
+    Args:
+        vector: (dim,).
+        own: words that the vector is made of.
+    Returns:
+        two tuples of words, the larger first and each nearest first, if the cosine of their centres is
+        below APART and the smaller has at least FEWEST; else None, as where there are fewer words.
+    """
+    near = words.neighbours(vector, THEMES + 20 + len(own), first=RARE)
+    near = [word for word, cosine in near if cosine > 0 and not any(word.startswith(form) for form in own)]
+    if len(near) < THEMES:
+        return None
+    near = near[:THEMES]
+    unit = words.unit([words.row(word) for word in near]).astype(np.float64)
+    first = _two_means(unit)
+    centres = unit[first].mean(axis=0), unit[~first].mean(axis=0)
+    cosine = centres[0] @ centres[1] / np.prod([np.linalg.norm(centre) for centre in centres])
+    halves = sorted((tuple(np.array(near)[half].tolist()) for half in (first, ~first)), key=len, reverse=True)
+    return tuple(halves) if cosine < APART and len(halves[1]) >= FEWEST else None
+
+
+def occurrences(phrases, words):
+    """Of how many of the most frequent words each vector is among the first HUB_DEPTH neighbours.
+
+    Args:
+        phrases: list of Phrase; its own words are no queries.
+    Returns:
+        counts, None where there is no vector; the count above which it is a hub; the number of
+        words. With few words the limit is infinite.
+    """
+    matrix = words.matrix[:HUB_WORDS]
+    rows = np.flatnonzero(matrix.any(axis=1))
+    if len(rows) <= 10 * HUB_DEPTH or not phrases:
+        return [None] * len(phrases), np.inf, len(rows)
+    unit = unit_rows(matrix[rows])
+    ids, scores = nearest(unit, unit, HUB_DEPTH + 1)  # a word is its own first neighbour
+    own_counts = np.bincount(ids[:, 1:].ravel(), minlength=len(unit))
+    limit = own_counts.mean() + HUB_SCORE * own_counts.std()
+    counts = []
+    for phrase in phrases:
+        if phrase.vector is None:
+            counts.append(None)
+            continue
+        among = unit @ phrase.vector >= scores[:, HUB_DEPTH] - 1e-6  # a label that is a word ties with itself
+        among[np.isin(rows, [words.row(word) for word in phrase.words])] = False
+        counts.append(int(among.sum()))
+    return counts, limit, len(rows)
+
+
+def _two_means(unit):
+    """Which of two halves each unit row (n, dim) is in, bool (n,), both taken."""
+    cosines = unit @ unit.T
+    one, other = np.unravel_index(cosines.argmin(), cosines.shape)
+    first = cosines[one] >= cosines[other]
+    for _ in range(20):
+        centres = np.stack([unit[first].mean(axis=0), unit[~first].mean(axis=0)])
+        nearer = np.subtract(*(unit @ unit_rows(centres).T).T) >= 0
+        if nearer.all() or not nearer.any() or (nearer == first).all():
+            break
+        first = nearer
+    return first
+
+
+def _twins(names, vectors):
+    """For each label the others whose vectors are all but equal to its own."""
+    known = [row for row, vector in enumerate(vectors) if vector is not None]
+    twins = {name: [] for name in names}
+    if known:
+        unit = np.stack([vectors[row] for row in known])
+        for one, other in np.argwhere(np.triu(unit @ unit.T > SAME, k=1)):
+            first, second = names[known[one]], names[known[other]]
+            twins[first].append(second)
+            twins[second].append(first)
+    return twins
+
+
+def _neighbours(phrase, words, k):
+    if phrase.vector is None:
+        return ()
+    near = words.neighbours(phrase.vector, k + len(phrase.words), first=RARE)
+    return tuple([pair for pair in near if pair[0] not in phrase.words][:k])
+
+
+def _vector_warnings(phrase, words):
+    warnings = ["no vector"] if phrase.vector is None else []
+    if any(words.row(word) + 1 > RARE for word in phrase.words):
+        return [*warnings, "rare"]  # a rare word's neighbours are too random to hold themes
+    if phrase.vector is not None and (halves := themes(phrase.vector, words, own=phrase.words)):
+        warnings.append("polysemous ({} | {})".format(*(", ".join(half[:2]) for half in halves)))
+    return warnings
+
+
+def _branch_warnings(phrase):
+    if len(phrase.words) != 1 or phrase.vector is None:
+        return []
+    word = phrase.words[0].lower()
+    kinds = [ambiguous_nouns()[form] for form in (word, *singulars(word)) if form in ambiguous_nouns()]
+    return [f"polysemous ({', '.join(kinds[0])})"] if kinds else []
