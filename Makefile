@@ -17,14 +17,13 @@ endif
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
-	$(DEVISE) index $(RESULTS)/model $(PICTURES) -o $(RESULTS)/index
-	$(DEVISE) search $(RESULTS)/index --text cup --text moon --text animal -k 5 --save $(RESULTS)/photographs.png
-	$(DEVISE) tag $(RESULTS)/model $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
-	$(DEVISE) tag --rule softmax --backbone efficientnet_lite0 $(PICTURES) -k 3 --save $(RESULTS)/photograph-classes.png
+	$(DEVISE) index conse $(PICTURES) -o $(RESULTS)/index
+	$(DEVISE) search $(RESULTS)/index --text cat --text coffee --text motorbike -k 4 --save $(RESULTS)/photographs.png
+	$(DEVISE) tag --rule conse $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
 	@printf '%s\n' '' \
 	  'The table is in $(RESULTS)/report.md, the pictures are beside it, the model is in $(RESULTS)/model.' \
 	  'Three things to try next:' \
-	  '  $(DEVISE) search $(RESULTS)/index --text coffee' \
+	  '  $(DEVISE) search $(RESULTS)/index --text space' \
 	  '  PICTURES=~/pictures make demo' \
 	  '  $(DEVISE) train ~/pictures --unseen elephant,lobster -o model'
 
