@@ -60,9 +60,9 @@ def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=F
 
     In GloVe 6B 50-d, of words listed by hand, "polysemous" catches 48 of 69 with several meanings
     and 4 of 64 with one plain meaning; its branches and thresholds were chosen on these. Of further
-    ones it catches 37 of 59 and 11 of 79 (12 before rare words were passed over). Nearly all of that is the rule of branches: themes alone
-    catch 9 of the 128 and 6 of the 143, and 23 of 85 means of two plain words whose cosine is below
-    0.2; they are for words that WordNet does not have.
+    ones it catches 37 of 59 and 11 of 79 (12 before rare words were passed over). Nearly all of
+    that is the rule of branches: themes alone catch 9 of the 128 and 6 of the 143, and 23 of 85
+    means of two plain words whose cosine is below 0.2; they are for words that WordNet lacks.
 
     Args:
         names, words, synonyms, pooling, senses, plurals: as `label_vectors` takes them.
