@@ -7,44 +7,96 @@
 "notes"}.
 """
 
+import argparse
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
-from devise.cli import Answer, options
+from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import NOTHING, pairs, progress_bar, say_skipped, table
 from devise.cli.train import BUNDLED, feature_table
+from devise.recipes import RECIPES
 
 EXAMPLE = """\
   devise recipe hybrid
   devise recipe hybrid --head ridge --seeds 3 --json
-  devise recipe hybrid --backbone vgg16 --words glove-6b-300d --images ~/pictures --unseen elephant,lobster"""
-NAMES = ("hybrid",)
+  devise recipe hybrid --backbone vgg16 --words glove-6b-300d --images ~/pictures --unseen elephant,lobster
+  devise recipe zeroshot --draws 20 --beside clip=embeddings.npz
+  devise recipe devise2013 --images ~/imagenet --backbone vgg16
+  devise recipe conse2014 --seeds 10
+  devise recipe xian2018 --root ~/xlsa17/data"""
+# what a recipe may have no use for, and then refuses
+OPTIONAL = ("images", "labels", "class_level", "unseen", "root", "seeds", "draws", "beside", "synonyms", "weights",
+            "layer", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
 FRAMEWORK = True
 
 
 def arguments(command):
-    command.add_argument("name", type=options.one_of("recipe", NAMES), metavar="NAME",
-                         help="hybrid: a frozen network and a 2000–dim head onto word vectors")
+    command.add_argument("name", type=options.one_of("recipe", RECIPES), metavar="NAME",
+                         help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()))
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR", help="default: results/NAME")
     command.add_argument("--images", metavar="PICTURES",
                          help="a folder a class, or features from `devise extract` "
-                         "(default: the bundled caltech37)")
+                         "(default: the bundled caltech37); of devise2013 and conse2014: folders named by WordNet's "
+                         "ids, n02084071/*.jpg, as ImageNet has them")
+    command.add_argument("--root", type=Path, metavar="DIR",
+                         help="of xian2018: the folder with SUN, CUB, AWA1, AWA2, APY, those that are there, each "
+                         "with res101.mat and att_splits.mat")
     options.add_labels(command)
     command.add_argument("--unseen", type=options.classes, metavar="A,B",
                          help="of --images: classes to keep out of the training, or how many to draw "
                          "(default: 5)")
-    command.add_argument("--seeds", type=options.count, default=5, metavar="N",
-                         help="how many runs (default: 5)")
+    command.add_argument("--seeds", type=options.count, metavar="N",
+                         help="how many trainings (default: 5, of xian2018 1)")
+    command.add_argument("--draws", type=options.count, metavar="N",
+                         help="of zeroshot: how many random draws of unseen classes, beside the set's own "
+                         "(default: 20)")
+    command.add_argument("--beside", type=beside, action="append", metavar="NAME=FILE",
+                         help="of zeroshot: a row for another system, from an .npz with the arrays pictures, "
+                         "paths, words and names")
     options.add_backbone(command, default="efficientnet_lite0")
     options.add_words(command)
     options.add_training(command)
 
 
+def beside(value):
+    """An argument such as clip=embeddings.npz."""
+    name, _, file = value.partition("=")
+    if not name or not file:
+        raise argparse.ArgumentTypeError(f"{value!r} is not of the form NAME=FILE, such as clip=embeddings.npz")
+    return name, Path(file).expanduser()
+
+
 def run(args):
+    output = args.output or Path("results") / args.name
+    report = _hybrid(args, output) if args.name == "hybrid" else _bundled(args, output)
+    text = f"{report_text(report)}\n\nreport.md and what goes with it are in {output}"
+    return Answer({"recipe": args.name, "output": str(output), **report.to_json()}, text)
+
+
+def _bundled(args, output):
+    """The report of a recipe that brings its data along."""
+    recipe = RECIPES[args.name]
+    network = ("weights", "layer") if "images" in recipe.options and args.images else ()
+    options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
+                   f"the recipe {args.name} has no use for it")
+    if "root" in recipe.options and args.root is None:
+        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with the published sets")
+    given = {name: getattr(args, name) for name in recipe.options if getattr(args, name) is not None}
+    if "images" in given:
+        given |= {"images": options.images(args.images), "backbone": options.backbone(args)}
+        say_skipped(given["images"])
+    with progress_bar(args.name, unit="steps") as progress:
+        return import_module(recipe.module).run(output, progress=progress, **given)
+
+
+def _hybrid(args, output):
     from devise.recipes import hybrid
 
-    output, training = args.output or Path("results") / args.name, options.training(args)
+    options.refuse(args, ["draws", "beside", "root"], "they go with other recipes")
+    training = options.training(args)
     unseen = UNSEEN if args.unseen is None else args.unseen
     if not args.images:
         options.refuse(args, ["unseen"], "the bundled set has its own; it goes with --images")
@@ -53,11 +105,9 @@ def run(args):
     data, backbone, unseen = feature_table(args, args.images or BUNDLED, words, synonyms, unseen)
     say_skipped(data.images)
     with progress_bar(args.name, unit="runs") as progress:
-        report = hybrid.run(output, data=data if args.images else None, backbone=backbone, words=words,
-                            synonyms=synonyms, unseen=unseen, seeds=args.seeds,
-                            head=lambda dim: options.head(args, dim), progress=progress, **training)
-    text = f"{report_text(report)}\n\nreport.md, its pictures and the model are in {output}"
-    return Answer({"recipe": args.name, "output": str(output), **report.to_json()}, text)
+        return hybrid.run(output, data=data if args.images else None, backbone=backbone, words=words,
+                          synonyms=synonyms, unseen=unseen, seeds=args.seeds or SEEDS,
+                          head=lambda dim: options.head(args, dim), progress=progress, **training)
 
 
 def report_text(report):
@@ -72,19 +122,29 @@ def report_text(report):
 
 def _table(shown):
     """A table with its caption above, and beneath it who published the figures of others."""
-    named, sources = dict(shown.rows), []
-    for note, row in enumerate(shown.published, start=1):
-        named[f"{row.name} [{note}]"] = row.values
-        sources.append(f"[{note}] {row.source}, {row.table}; candidates: {row.candidates}")
-    rows = [[name, *(_cell(row.get(column)) for column in shown.columns)] for name, row in named.items()]
+    from devise.evaluation.report import RECALLED
+
+    shown = shown.readable() if hasattr(shown, "readable") else shown  # means with their intervals
+    rows = [[name, *(_cell(row.get(column)) for column in shown.columns)] for name, row in shown.rows.items()]
+    sources = []
+    for row in shown.published:
+        source = f"{row.source}, {row.table}; candidates: {row.candidates}"
+        sources += [source] if source not in sources else []
+        cells = [_cell(row.values.get(column)) for column in shown.columns]
+        rows.append([f"{row.name} [{sources.index(source) + 1}]",
+                     *(cell if row.certain or cell == NOTHING else f"{cell} †" for cell in cells)])
+    sources = [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
+    sources += [RECALLED] if any(not row.certain for row in shown.published) else []
     heads = [shown.head, *map(str, shown.columns)]
     return "\n".join([textwrap.fill(shown.caption, 100), table(rows, heads), *sources])
 
 
 def _cell(value):
-    """A Spread in percent with its deviation, a fraction in percent, a count as it is."""
+    """A Spread in percent with its deviation, a fraction in percent, a count or text as it is."""
     if value is None:
         return NOTHING
+    if isinstance(value, str):
+        return value
     if isinstance(value, int):
         return f"{value:,}"
     mean, deviation = (value.mean, value.std) if hasattr(value, "mean") else (value, None)

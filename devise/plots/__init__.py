@@ -1,7 +1,8 @@
 """Pictures of results: sheets of hits and tags, curves of hit@k and of a training."""
 
 _HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
-         "hit_curve": "curves", "history_curve": "curves"}
+         "hit_curve": "curves", "history_curve": "curves",
+         "interval_plot": "intervals"}
 
 __all__ = list(_HOME)
 
