@@ -4,9 +4,11 @@ import importlib
 
 from devise.losses.base import Loss
 
-_LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment"}  # these import keras
+_LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment",  # these import keras
+           "HingeRank": "ranking", "hinge_costs": "ranking",
+           "InfoNCE": "classification", "Softmax": "classification", "cross_entropy": "classification"}
 
-__all__ = ["Cosine", "Loss", "cosine_loss"]
+__all__ = ["Cosine", "HingeRank", "InfoNCE", "Loss", "Softmax", "cosine_loss", "cross_entropy", "hinge_costs"]
 
 
 def __getattr__(name):

@@ -1,0 +1,48 @@
+"""Scores of embeddings for every label: what the losses that compare labels start from."""
+
+from keras import ops
+
+SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
+
+
+def label_scores(embeddings, label_vectors, *, normalise):
+    """Inner products of embeddings with every label's vector.
+
+    Args:
+        embeddings: float (n, d).
+        label_vectors: float (C, d), unit rows.
+        normalise: take the embeddings at length 1, so that the scores are cosines.
+    Returns:
+        a tensor (n, C).
+
+    >>> label_scores([[3.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]], normalise=False).numpy().tolist()
+    [[3.0, 4.0]]
+    """
+    embeddings = ops.convert_to_tensor(embeddings)
+    if normalise:
+        squares = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
+        embeddings = embeddings * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
+    table = ops.cast(label_vectors, embeddings.dtype)
+    return ops.matmul(embeddings, ops.transpose(table))
+
+
+def own_scores(labels, scores):
+    """Where each row's own label stands, and its score.
+
+    A graph can't refuse a label that is no column: its score is NaN, and so is its loss. Looked up
+    by position, -1 would pass for the last label.
+
+    Args:
+        labels: int (n,), columns of `scores`; Keras' compile hands them over as floats.
+        scores: float (n, C).
+    Returns:
+        a mask bool (n, C) and scores (n, 1).
+
+    >>> own_scores([1, 5], [[0.5, 0.25], [0.5, 0.25]])[1].numpy().tolist()
+    [[0.25], [nan]]
+    """
+    scores = ops.convert_to_tensor(scores)
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
+    own = ops.equal(labels, ops.arange(scores.shape[1], dtype="int32"))
+    found = ops.sum(ops.where(own, scores, 0), axis=1, keepdims=True)
+    return own, ops.where(ops.any(own, axis=1, keepdims=True), found, float("nan"))
