@@ -7,9 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from devise.backbones import graphs
-
 from devise.arrays import as_rows
+from devise.backbones import graphs
 
 BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
 RUNTIME = "function"

@@ -97,6 +97,8 @@ def add_training(command):
                          help="mlp: Dense layers trained with a cosine loss; ridge: closed form "
                          "(default: mlp)")
     add_shape(command)
+    command.add_argument("--loss", choices=("cosine", "hinge", "infonce"),
+                         help="of the mlp: cosine, DeViSE's hinge rank, or InfoNCE over the labels (default: cosine)")
     command.add_argument("--epochs", type=count, metavar="N", help="default: 60")
     command.add_argument("--batch-size", type=count, metavar="N",
                          help="default: 32, or less where that would make fewer than 20 batches")
@@ -168,7 +170,7 @@ def head(args, dim):
 
 def training(args):
     """The options of training that were given."""
-    settable = ("epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+    settable = ("loss", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
     given = {name: getattr(args, name) for name in settable if getattr(args, name) is not None}
     if args.head == "ridge" and given:
         raise WrongUsage(f"the ridge head has a closed form: leave out {', '.join(map(flag, given))}")

@@ -9,6 +9,7 @@ from devise import features
 from devise.datasets import ImageSet, Split, from_files, split
 from devise.evaluation import Candidates, evaluate
 from devise.model import saving
+from devise.model.finetuning import finetune, with_saved_changes
 from devise.model.fitting import rows_of, train_head
 from devise.model.network import whole_model
 from devise.words import NAMES, LabelTable, label_vectors, open_words, phrase_vector, tag_rows
@@ -48,7 +49,7 @@ class Devise:
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
         self.synonyms, self.seed = dict(synonyms or {}), seed
         self._head = self.labels = self.split = self.history = self.paths = self.data_record = None
-        self._table = self._head_file = self._head_kind = None
+        self._table = self._head_file = self._head_kind = self._changes_file = None
 
     @classmethod
     def untrained(cls, words, *, backbone="efficientnet_lite0", **options):
@@ -96,12 +97,15 @@ class Devise:
             from devise import backbones
 
             record = self.backbone_record
-            loaded = backbones.load(record["name"], layer=record["layer"], weights=record["weights"])
+            base = record.get("base", record)  # of a fine-tuned network, what it was before
+            loaded = backbones.load(base["name"], layer=base["layer"], weights=base["weights"])
+            if "base" in record:
+                loaded = with_saved_changes(loaded, self._changes_file, record["fingerprint"])
             if record["fingerprint"] not in (None, loaded.fingerprint):
                 raise ValueError(f"this model was trained on {record['name']} {record['layer']} with fingerprint "
                                  f"{record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "
                                  "bring the weights of the training, or train again")
-            self._backbone, self.backbone_record = loaded, features.describe(loaded)
+            self._backbone, self.backbone_record = loaded, record | features.describe(loaded)
         return self._backbone
 
     def fit(self, data, *, head=None, unseen=(), test=0.2, validation=0.1, parts=None, folder=None,
@@ -115,7 +119,8 @@ class Devise:
             test: share of each seen class kept for testing; validation: share of the rest.
             parts: a Split to use in place of a drawn one.
             folder: where the features of an ImageSet are cached.
-            training: options of `devise.training.train`: epochs, batch_size, learning_rate …
+            training: `loss` ('cosine', 'hinge', 'infonce'), and options of `devise.training.train`:
+                epochs, batch_size, learning_rate …
         Returns:
             self.
         Raises:
@@ -135,6 +140,10 @@ class Devise:
                                              progress=progress, **training)
         self.labels, self.split, self.paths, self._table = labels, parts, table.images.paths, table
         return self
+
+    def finetune(self, images=None, **options):
+        """A copy of this model with the top of its network trained too; see `devise.model.finetuning.finetune`."""
+        return finetune(self, images, **options)
 
     def features_of(self, pictures, *, progress=None):
         """The feature table, in memory, of an ImageSet, of paths, or of one path."""

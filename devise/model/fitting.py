@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 
-def train_head(head, matrix, labels, vectors, parts, *, seed, progress, **training):
+def train_head(head, matrix, labels, vectors, parts, *, seed, progress, loss="cosine", **training):
     """(fitted head, History or None): every choice on the validation part of the seen pictures."""
     from devise.training import HeadConfig, MlpHead
 
@@ -13,16 +13,29 @@ def train_head(head, matrix, labels, vectors, parts, *, seed, progress, **traini
     x, y = rows_of(matrix, parts.train), labels[parts.train]
     held = (rows_of(matrix, parts.validation), labels[parts.validation]) if len(parts.validation) else None
     if head.kind == "ridge":
-        if training:
-            raise TypeError(f"the ridge head has a closed form: {', '.join(training)} mean nothing to it")
+        if training or loss != "cosine":
+            raise TypeError(f"the ridge head has a closed form: {', '.join(training) or 'loss'} mean nothing to it")
         return head.fit(x, y, vectors, validation=held), None
-    from devise.losses import Cosine
     from devise.training import train
 
+    # only seen labels are there to be pulled to or pushed from: the unseen ones must not be known
     seen = np.unique(np.concatenate([labels[parts.train], labels[parts.validation]]))
     validate = held and partial(_hit_at_1, labels=held[1], seen=seen, vectors=vectors)
-    return head, train(head, x, y, Cosine(vectors), validation=held, validate=validate, seed=seed,
-                       progress=progress, **training)
+    held = held and (held[0], np.searchsorted(seen, held[1]))
+    return head, train(head, x, np.searchsorted(seen, y), _loss(loss, vectors[seen]), validation=held,
+                       validate=validate, seed=seed, progress=progress, **training)
+
+
+def _loss(name, vectors):
+    """The loss of a name onto these label vectors; a Loss is taken as it is."""
+    from devise import losses
+
+    known = {"cosine": losses.Cosine, "hinge": losses.HingeRank, "infonce": losses.InfoNCE}
+    if not isinstance(name, str):
+        return name
+    if name not in known:
+        raise ValueError(f"there is no loss {name!r}: expected {', '.join(known)}, or a Loss")
+    return known[name](vectors)
 
 
 def _hit_at_1(embeddings, *, labels, seen, vectors):

@@ -7,6 +7,7 @@ import numpy as np
 
 from devise import __version__, storage
 from devise.datasets import PARTS, Split
+from devise.model.finetuning import save_changes
 from devise.words import LabelTable
 
 
@@ -19,6 +20,8 @@ def save(model, folder):
     with storage.Commit(folder, "model", document) as commit:
         model.head.save(commit.file("head.npz"))
         np.save(commit.file("labels.npy"), model.labels.vectors)
+        if "base" in model.backbone_record:
+            save_changes(model.backbone, commit.file("backbone.npz"))
 
 
 def load(kind, folder, *, words=None):
@@ -30,6 +33,7 @@ def load(kind, folder, *, words=None):
     model.words_record, model.backbone_record = document["words"], document["backbone"]
     model._words = words and fitting(words, model.words_record)
     model._backbone = model._table = None
+    model._changes_file = files.get("backbone.npz")
     model.synonyms, model.seed, model.data_record = document["synonyms"], document["seed"], document["data"]
     model.paths = tuple(path for part in PARTS for path in document["split"][part])
     model.split = Split.from_json(document["split"], model.paths)

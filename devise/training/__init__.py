@@ -1,16 +1,19 @@
-"""Heads, and their training on cached features."""
+"""Heads, their training on cached features, and along with the network on pictures."""
+
+import importlib
 
 from devise.training.heads import Head, load_head
 from devise.training.history import History
 from devise.training.mlp import HeadConfig, MlpHead
 from devise.training.ridge import RidgeHead
 
-__all__ = ["Head", "HeadConfig", "History", "MlpHead", "RidgeHead", "load_head", "train"]
+_LEAVES = {"train": "trainer", "Finetuned": "finetuning", "finetune": "finetuning"}  # with tensorflow
+
+__all__ = ["Finetuned", "Head", "HeadConfig", "History", "MlpHead", "RidgeHead", "finetune", "load_head",
+           "train"]
 
 
 def __getattr__(name):
-    if name != "train":
+    if name not in _LEAVES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from devise.training.trainer import train  # imports tensorflow
-
-    return train
+    return getattr(importlib.import_module(f"{__name__}.{_LEAVES[name]}"), name)

@@ -156,3 +156,17 @@ def test_an_unreadable_picture_is_named(model, tmp_path):
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(ValueError, match="empty.jpg"):
         model.embed_images(tmp_path / "empty.jpg")
+
+
+@pytest.mark.parametrize("loss", ["hinge", "infonce"])
+def test_other_losses_name_test_pictures_too(table, backbone, vocabulary, loss):
+    model = Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), unseen=["horse"], loss=loss, epochs=80,
+                                                      learning_rate=0.05, batch_size=4)
+    assert model.evaluate().hit_at_k["test"]["seen"][1] >= 0.8
+
+
+def test_an_unknown_loss_and_one_for_ridge_are_refused(table, backbone, vocabulary):
+    with pytest.raises(ValueError, match="expected cosine, hinge, infonce"):
+        Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), loss="cosin")
+    with pytest.raises(TypeError, match="closed form"):
+        Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), loss="hinge")

@@ -15,6 +15,7 @@ from devise.words import WordVectors, imagenet_hierarchy
 # four of ImageNet's classes, what they are kinds of, and a stranger: their words are the hierarchy's
 SEEN = {"n02110341": (220, 40, 40), "n02099601": (230, 120, 20), "n02123045": (40, 60, 220), "n02504458": (60, 160, 60)}
 HYPERNYMS = {identity: imagenet_hierarchy()[identity].hypernyms[0] for identity in SEEN}
+CANINE = "n02083346"  # two edges above the dalmatian, and no nearer to the others
 FAR = "n02512053"  # fish
 
 
@@ -45,7 +46,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folders(tmp_path, home):
-    synsets = (*SEEN, *dict.fromkeys(HYPERNYMS.values()), FAR)
+    synsets = (*SEEN, *dict.fromkeys(HYPERNYMS.values()), CANINE, FAR)
     return from_folder(draw_folders(tmp_path / "imagenet", synsets)), words_for(synsets), synsets
 
 
@@ -65,7 +66,8 @@ def test_wordnet_folders_are_seen_or_unseen_by_imagenets_classes(folders, backbo
     assert list(rows) == ["2-hop", "2-hop +1K", "3-hop", "3-hop +1K", "21K", "21K +1K"]
     near = {source.synsets[row] for row in rows["2-hop"]}
     assert near == set(HYPERNYMS.values())  # one edge up, by the hierarchy itself
-    assert {source.synsets[row] for row in rows["21K"]} == near | {FAR}
+    assert {source.synsets[row] for row in rows["3-hop"]} == near | {CANINE}
+    assert {source.synsets[row] for row in rows["21K"]} == near | {CANINE, FAR}
     assert len(rows["2-hop +1K"]) == len(near) + len(SEEN)
 
 

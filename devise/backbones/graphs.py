@@ -1,0 +1,63 @@
+"""Keras graphs: cut at a layer, copied with other weights, compiled for batches of one size."""
+
+import difflib
+
+import numpy as np
+
+
+def cut(network, layer):
+    """The model from the network's input to one layer, its positions averaged."""
+    import keras
+
+    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    if layer == "pooled":
+        found = [candidate for candidate in network.layers if isinstance(candidate, pooling)]
+    else:
+        found = [candidate for candidate in network.layers if candidate.name == layer]
+    if not found:
+        names = [candidate.name for candidate in network.layers]
+        near = difflib.get_close_matches(str(layer), names, n=3) or names[-3:]
+        raise ValueError(f"{network.name} has no layer {layer!r}: try {', '.join(near)}")
+    output = found[-1].output
+    if len(output.shape) == 4:
+        output = keras.layers.GlobalAveragePooling2D(name="mean_over_positions")(output)
+    if len(output.shape) != 2:
+        raise ValueError(f"layer {layer!r} gives shape {output.shape}: expected (n, dim) or (n, h, w, dim)")
+    return keras.Model(network.inputs, output, name=f"{network.name}_{layer}", trainable=False)
+
+
+def replaced(model, changes):
+    """A copy of a model with some of its weights replaced.
+
+    Args:
+        changes: {path: array}, paths as `model.weights` have them.
+    Raises:
+        ValueError: if there is no such weight, it has another shape, or it holds NaN or infinity.
+    """
+    import keras
+
+    copy = keras.models.clone_model(model)
+    weights = {weight.path: weight for weight in model.weights}
+    for path, values in changes.items():
+        if path not in weights:
+            raise ValueError(f"{model.name} has no weight {path!r}: the changes are of another network")
+        shape = tuple(weights[path].shape)
+        if np.shape(values) != shape or not np.isfinite(values).all():
+            raise ValueError(f"the new {path} has shape {np.shape(values)}: expected {shape}, all finite")
+    for weight in copy.weights:
+        weight.assign(changes.get(weight.path, weights[weight.path]))
+    return copy
+
+
+def compiled(model, runtime, batch):
+    """A function from uint8 pictures (batch, h, w, 3) to a float32 array."""
+    if runtime == "keras":
+        return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
+                 jit_compile=runtime == "xla")
+    def forward(pictures):
+        return model(tf.cast(pictures, tf.float32), training=False)
+
+    return lambda pictures: forward(pictures).numpy()

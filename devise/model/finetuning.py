@@ -1,0 +1,106 @@
+"""A model whose network is trained along with its head: a backbone, and features, of its own."""
+
+import copy
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from devise import features, storage
+from devise.datasets import Split, read_image
+from devise.model.fitting import _hit_at_1
+
+
+def finetune(model, images=None, *, loss=None, folder=None, progress=None, **training):
+    """A copy of a fitted model with the top of its network trained too, on the pictures.
+
+    The paper's second phase (Frome et al. 2013, section 3.3). Only pictures of the training part
+    train; the weights kept are those with the best hit@1 among the seen labels on the validation
+    part, the start included. The pictures then go through the new network once.
+
+    Args:
+        model: a fitted Devise with an mlp head; it stays as it is.
+        images: ImageSet of the pictures it was fitted on; by default they are read where they lay.
+        loss: a `devise.losses.Loss`; Cosine onto the label vectors by default.
+        folder: where the new features are cached.
+        progress: called as progress(done, total) in pictures, through training and then extraction.
+        training: options of `devise.training.finetune`: layers, learning_rate, epochs …
+    Returns:
+        a new Devise; its history is that of this training.
+    Raises:
+        ValueError: if a picture of the training is not among the images or can't be read, the head
+            is not of the mlp kind, or an option doesn't fit.
+        FileNotFoundError: if the pictures are not on this disk.
+    """
+    from devise import training as room
+    from devise.losses import Cosine
+
+    base = model._fitted().backbone
+    images = model.table.images if images is None else images
+    if images.label_names != model.labels.names:
+        raise ValueError("the pictures have other classes than the model: give those of the training")
+    parts, vectors = Split.from_json(model.split.to_json(model.paths), images.paths), model.labels.vectors
+    shown, held = ((_Prepared(images, rows, base), images.labels[rows])
+                   for rows in (parts.train, parts.validation))
+    validation = validate = None
+    if len(parts.validation):
+        seen = np.unique(np.concatenate([shown[1], held[1]]))
+        validation, validate = held, partial(_hit_at_1, labels=held[1], seen=seen, vectors=vectors)
+    tuned = room.finetune(base.keras_model(), model.head, *shown, loss or Cosine(vectors),
+                          validation=validation, validate=validate, seed=model.seed, progress=progress,
+                          **training)
+    own = base.with_weights(tuned.weights)
+    table = features.extract(images, own, folder, progress=progress)
+    return _with(model, own, tuned, table)
+
+
+def save_changes(backbone, path):
+    """Write the weights that fine-tuning gave a backbone to one `.npz`."""
+    with storage.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **backbone.changes)
+
+
+def with_saved_changes(base, path, fingerprint):
+    """The fine-tuned backbone of a model: its base with the weights that `save_changes` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, or the backbone is not the one of the fingerprint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected the fine-tuned weights of {base.name}")
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            own = base.with_weights({name: saved[name] for name in saved.files})
+    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
+        raise ValueError(f"{path} can't be read as fine-tuned weights of {base.name} ({error}): "
+                         "fine-tune again") from error
+    if own.fingerprint != fingerprint:
+        raise ValueError(f"{path} makes {base.name} {own.fingerprint[:12]}, the model was trained on "
+                         f"{fingerprint[:12]}: bring the weights of the training, or fine-tune again")
+    return own
+
+
+class _Prepared:
+    """The pictures of some rows, decoded when they are asked for."""
+
+    def __init__(self, images, rows, backbone):
+        self._images, self._rows, self._backbone = images, rows, backbone
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, position):
+        return self._backbone.prepare(read_image(self._images.file(self._rows[position])))
+
+
+def _with(model, backbone, tuned, table):
+    """A model like another, with the backbone, head and features that fine-tuning gave."""
+    record, new = model.backbone_record, copy.copy(model)
+    new._backbone = backbone
+    new.backbone_record = {**features.describe(backbone), "base": record.get("base", record)}
+    new._head, new._head_file, new.history = tuned.head, None, tuned.history
+    new.split = Split.from_json(model.split.to_json(model.paths), table.images.paths)
+    new.paths, new._table, new.data_record = table.images.paths, table, table.source
+    return new

@@ -1,0 +1,179 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise import features
+from devise.backbones import Backbone, Preprocessing
+from devise.backbones.base import randomise
+from devise.datasets import from_folder
+from devise.losses import HingeRank
+from devise.model import Devise, finetuning
+from devise.model.finetuning import finetune, save_changes, with_saved_changes
+from devise.training import HeadConfig, MlpHead, RidgeHead
+
+SIZE = (12, 16)
+CONVOLUTIONS = ["first/kernel", "second/kernel"]
+
+
+def small_backbone(seed=0):
+    """Two normalised convolutions."""
+    preprocessing = Preprocessing(SIZE, scale=(1 / 128,) * 3, offset=(-1.0,) * 3)
+    pictures, x = preprocessing.inputs()
+    for name in ("first", "second"):
+        x = keras.layers.Conv2D(8, 3, use_bias=False, name=name)(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    network = keras.Model(pictures, keras.layers.GlobalAveragePooling2D(name="mean")(x), name="small")
+    randomise(network, seed)
+    return Backbone("small", network, layer="pooled", weights=f"random:{seed}", trained=False,
+                    preprocessing=preprocessing)
+
+
+@pytest.fixture
+def images(picture_folder):
+    return from_folder(picture_folder)
+
+
+@pytest.fixture
+def model(images, vocabulary, tmp_path):
+    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
+    return Devise(vocabulary, backbone=small_backbone()).fit(
+        images, head=head, unseen=["horse"], folder=tmp_path / "features", epochs=3)
+
+
+def tuned(model, images, tmp_path, **options):
+    options = {"layers": 1, "epochs": 1, "learning_rate": 0.02, "folder": tmp_path / "tuned", **options}
+    return finetune(model, images, **options)
+
+
+def test_it_has_a_backbone_and_features_of_its_own(model, images, tmp_path):
+    new = tuned(model, images, tmp_path)
+    assert isinstance(new, Devise) and new is not model
+    assert list(new.backbone.changes) == CONVOLUTIONS[-1:]
+    assert new.backbone_record["fingerprint"] == new.backbone.fingerprint != model.backbone.fingerprint
+    assert new.backbone_record["base"] == model.backbone_record
+    pictures = [new.backbone.prepare(np.asarray(Image.open(images.file(row)))) for row in range(len(images))]
+    np.testing.assert_allclose(new.table.matrix, new.backbone.features(np.stack(pictures)), atol=1e-5)
+
+
+def test_the_model_it_came_from_stays_as_it_was(model, images, tmp_path):
+    paths = [images.file(0), images.file(25)]
+    before, fingerprint = model.embed_images(paths), model.backbone.fingerprint
+    new = tuned(model, images, tmp_path)
+    assert model.backbone_record["fingerprint"] == fingerprint == small_backbone().fingerprint
+    np.testing.assert_array_equal(model.embed_images(paths), before)
+    assert np.abs(new.embed_images(paths) - before).max() > 1e-3
+
+
+def test_embeddings_of_files_and_of_its_table_agree(model, images, tmp_path):
+    new = tuned(model, images, tmp_path, layers=2)
+    from_files = new.embed_images([images.file(row) for row in (3, 17)])
+    np.testing.assert_allclose(from_files, new.embed_features(new.table.matrix[[3, 17]]), atol=1e-5)
+
+
+def test_it_is_judged_on_the_same_pictures(model, images, tmp_path):
+    new = tuned(model, images, tmp_path)
+    for part in ("train", "validation", "test", "unseen_rows"):
+        old_paths = [model.paths[row] for row in getattr(model.split, part)]
+        assert [new.paths[row] for row in getattr(new.split, part)] == old_paths
+    evaluation = new.evaluate()
+    labels = new.table.images.labels[new.split.test]
+    seen = [new.labels.names.index(name) for name in new.split.seen]
+    cosines = new.embed_features(np.asarray(new.table.matrix[new.split.test])) @ new.labels.vectors[seen].T
+    expected = (np.array(seen)[cosines.argmax(axis=1)] == labels).mean()
+    assert evaluation.hit_at_k["test"]["seen"][1] == pytest.approx(expected)
+
+
+def test_only_training_and_validation_pictures_are_looked_at(model, images, tmp_path, monkeypatch):
+    read = set()
+    original = finetuning.read_image
+    monkeypatch.setattr(finetuning, "read_image", lambda path: read.add(path) or original(path))
+    tuned(model, images, tmp_path)
+    allowed = {images.file(model.paths.index(model.paths[row]))
+               for row in (*model.split.train, *model.split.validation)}
+    assert read == allowed
+
+
+def test_no_epoch_makes_it_worse_on_the_validation_pictures(model, images, tmp_path):
+    new = tuned(model, images, tmp_path, epochs=2, learning_rate=5.0, optimiser="sgd")
+    assert new.history.best_epoch == 0  # such steps ruin it, so the start is kept
+    np.testing.assert_array_equal(new.embed_images(images.file(0)), model.embed_images(images.file(0)))
+
+
+def test_it_learns(model, images, tmp_path):
+    new = tuned(model, images, tmp_path, layers=2, epochs=4)
+    assert new.history.epochs == 4 and new.history.loss[-1] < 0.8 * new.history.loss[0]
+    assert model.history.epochs == 3
+
+
+def test_another_loss_serves_too(model, images, tmp_path):
+    hinge = HingeRank(model.labels.vectors, normalise=True)
+    history = tuned(model, images, tmp_path, loss=lambda labels, rows: 5 + hinge(labels, rows)).history
+    assert history.loss[0] > 5 and history.validation_loss[0] > 5
+
+
+def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, tmp_path):
+    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
+    model = Devise(vocabulary, backbone=small_backbone()).fit(
+        images, head=head, validation=0.0, folder=tmp_path / "features", epochs=1)
+    history = tuned(model, images, tmp_path).history
+    assert (history.best_epoch, history.score, history.validation_loss) == (None, (), ())
+
+
+def test_fine_tuned_twice_it_still_knows_its_base(model, images, tmp_path):
+    once = tuned(model, images, tmp_path)
+    twice = tuned(once, images, tmp_path, layers=2, folder=tmp_path / "again")
+    assert twice.backbone_record["base"] == model.backbone_record
+    assert sorted(twice.backbone.changes) == CONVOLUTIONS
+
+
+def test_the_pictures_of_its_features_serve_by_default(model, tmp_path):
+    assert tuned(model, None, tmp_path).paths == model.paths
+
+
+def test_its_weights_survive_a_file(model, images, tmp_path):
+    own = tuned(model, images, tmp_path).backbone
+    save_changes(own, tmp_path / "backbone.npz")
+    again = with_saved_changes(small_backbone(), tmp_path / "backbone.npz", own.fingerprint)
+    assert again.fingerprint == own.fingerprint and again.weights == own.weights
+    pictures = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
+    np.testing.assert_array_equal(again.features(pictures), own.features(pictures))
+
+
+def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path):
+    own, path = tuned(model, images, tmp_path).backbone, tmp_path / "backbone.npz"
+    with pytest.raises(FileNotFoundError, match="expected the fine-tuned weights of small"):
+        with_saved_changes(small_backbone(), path, own.fingerprint)
+    save_changes(own, path)
+    with pytest.raises(ValueError, match="bring the weights of the training, or fine-tune again"):
+        with_saved_changes(small_backbone(seed=1), path, own.fingerprint)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="can't be read as fine-tuned weights of small"):
+        with_saved_changes(small_backbone(), path, own.fingerprint)
+
+
+def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
+    with pytest.raises(ValueError, match="not among the 8 here"):
+        tuned(model, images.subset(np.arange(8)), tmp_path)
+    with pytest.raises(ValueError, match="layers is 3: expected 1 to 2"):
+        tuned(model, images, tmp_path, layers=3)
+    table = features.compute(images, small_backbone())
+    ridge = Devise(vocabulary, backbone=small_backbone()).fit(table, head=RidgeHead())
+    with pytest.raises(ValueError, match="the ridge head is a closed form"):
+        tuned(ridge, images, tmp_path)
+    with pytest.raises(ValueError, match="call fit first"):
+        tuned(Devise(vocabulary, backbone=small_backbone()), images, tmp_path)
+
+
+def test_a_saved_fine_tuned_model_brings_its_network_along(model, images, tmp_path, vocabulary, monkeypatch):
+    from devise import backbones
+
+    new = model.finetune(images, layers=1, epochs=1, learning_rate=0.02, folder=tmp_path / "tuned")
+    new.save(tmp_path / "model")
+    monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
+    again = Devise.load(tmp_path / "model", words=vocabulary)
+    paths = [images.file(0), images.file(25)]
+    np.testing.assert_allclose(again.embed_images(paths), new.embed_images(paths), atol=1e-5)
+    again.save(tmp_path / "second")  # what was loaded can be saved again
+    assert Devise.load(tmp_path / "second", words=vocabulary).backbone.fingerprint == new.backbone.fingerprint
