@@ -8,10 +8,10 @@ import numpy as np
 
 from devise import features, storage
 from devise.datasets import Split, read_image
-from devise.model.fitting import _hit_at_1
+from devise.model.fitting import hit_at_1, loss_of
 
 
-def finetune(model, images=None, *, loss=None, folder=None, progress=None, **training):
+def finetune(model, images=None, *, loss="cosine", folder=None, progress=None, **training):
     """A copy of a fitted model with the top of its network trained too, on the pictures.
 
     The paper's second phase (Frome et al. 2013, section 3.3). Only pictures of the training part
@@ -21,8 +21,8 @@ def finetune(model, images=None, *, loss=None, folder=None, progress=None, **tra
     Args:
         model: a fitted Devise with an mlp head; it stays as it is.
         images: ImageSet of the pictures it was fitted on; by default they are read where they lay.
-        loss: a `devise.losses.Loss`; Cosine onto the label vectors by default.
-        folder: where the new features are cached.
+        loss: 'cosine', 'hinge', 'infonce', or a `devise.losses.Loss` on the seen labels, in their order.
+        folder: where the new features are cached, a new folder; by default one of the network's own.
         progress: called as progress(done, total) in pictures, through training and then extraction.
         training: options of `devise.training.finetune`: layers, learning_rate, epochs …
     Returns:
@@ -33,22 +33,26 @@ def finetune(model, images=None, *, loss=None, folder=None, progress=None, **tra
         FileNotFoundError: if the pictures are not on this disk.
     """
     from devise import training as room
-    from devise.losses import Cosine
 
     base = model._fitted().backbone
     images = model.table.images if images is None else images
     if images.label_names != model.labels.names:
         raise ValueError("the pictures have other classes than the model: give those of the training")
-    parts, vectors = Split.from_json(model.split.to_json(model.paths), images.paths), model.labels.vectors
-    shown, held = ((_Prepared(images, rows, base), images.labels[rows])
+    if folder and (Path(folder) / "features.json").is_file():
+        raise ValueError(f"{folder} holds features already, and those of the new network are others: "
+                         "name a new folder")
+    parts = Split.from_json(model.split.to_json(model.paths), images.paths)
+    # as in fit, only seen labels are there to be pulled to or pushed from
+    seen = np.unique(images.labels[np.concatenate([parts.train, parts.validation])])
+    vectors = model.labels.vectors[seen]
+    shown, held = ((_Prepared(images, rows, base), np.searchsorted(seen, images.labels[rows]))
                    for rows in (parts.train, parts.validation))
     validation = validate = None
     if len(parts.validation):
-        seen = np.unique(np.concatenate([shown[1], held[1]]))
-        validation, validate = held, partial(_hit_at_1, labels=held[1], seen=seen, vectors=vectors)
-    tuned = room.finetune(base.keras_model(), model.head, *shown, loss or Cosine(vectors),
-                          validation=validation, validate=validate, seed=model.seed, progress=progress,
-                          **training)
+        validation = held
+        validate = partial(hit_at_1, labels=held[1], seen=np.arange(len(seen)), vectors=vectors)
+    tuned = room.finetune(base.keras_model(), model.head, *shown, loss_of(loss, vectors), validation=validation,
+                          validate=validate, seed=model.seed, progress=progress, **training)
     own = base.with_weights(tuned.weights)
     table = features.extract(images, own, folder, progress=progress)
     return _with(model, own, tuned, table)

@@ -20,13 +20,13 @@ def train_head(head, matrix, labels, vectors, parts, *, seed, progress, loss="co
 
     # only seen labels are there to be pulled to or pushed from: the unseen ones must not be known
     seen = np.unique(np.concatenate([labels[parts.train], labels[parts.validation]]))
-    validate = held and partial(_hit_at_1, labels=held[1], seen=seen, vectors=vectors)
+    validate = held and partial(hit_at_1, labels=held[1], seen=seen, vectors=vectors)
     held = held and (held[0], np.searchsorted(seen, held[1]))
-    return head, train(head, x, np.searchsorted(seen, y), _loss(loss, vectors[seen]), validation=held,
+    return head, train(head, x, np.searchsorted(seen, y), loss_of(loss, vectors[seen]), validation=held,
                        validate=validate, seed=seed, progress=progress, **training)
 
 
-def _loss(name, vectors):
+def loss_of(name, vectors):
     """The loss of a name onto these label vectors; a Loss is taken as it is."""
     from devise import losses
 
@@ -38,7 +38,7 @@ def _loss(name, vectors):
     return known[name](vectors)
 
 
-def _hit_at_1(embeddings, *, labels, seen, vectors):
+def hit_at_1(embeddings, *, labels, seen, vectors):
     """The share of pictures whose nearest seen label is their own."""
     return float((seen[(embeddings @ vectors[seen].T).argmax(axis=1)] == labels).mean())
 

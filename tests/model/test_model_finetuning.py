@@ -7,7 +7,7 @@ from devise import features
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import from_folder
-from devise.losses import HingeRank
+from devise.losses import Cosine
 from devise.model import Devise, finetuning
 from devise.model.finetuning import finetune, save_changes, with_saved_changes
 from devise.training import HeadConfig, MlpHead, RidgeHead
@@ -107,10 +107,27 @@ def test_it_learns(model, images, tmp_path):
     assert model.history.epochs == 3
 
 
-def test_another_loss_serves_too(model, images, tmp_path):
-    hinge = HingeRank(model.labels.vectors, normalise=True)
-    history = tuned(model, images, tmp_path, loss=lambda labels, rows: 5 + hinge(labels, rows)).history
-    assert history.loss[0] > 5 and history.validation_loss[0] > 5
+@pytest.mark.parametrize("loss", ["hinge", "infonce"])
+def test_a_loss_may_be_named(model, images, tmp_path, loss):
+    history = tuned(model, images, tmp_path, loss=loss).history
+    plain = tuned(model, images, tmp_path, folder=tmp_path / "plain").history
+    assert np.isfinite(history.loss).all() and history.loss != plain.loss
+
+
+def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_path):
+    """The first of four classes is unseen, so the rows of the loss's table are the other three."""
+    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
+    model = Devise(vocabulary, backbone=small_backbone()).fit(
+        images, head=head, unseen=["car"], folder=tmp_path / "features", epochs=3)
+    cosine, given = Cosine(model.labels.vectors[1:]), []
+
+    def loss(labels, rows):
+        given.append(labels)
+        return cosine(labels, rows)
+
+    new = tuned(model, images, tmp_path, loss=loss, folder=tmp_path / "own")
+    assert given[0].tolist() == [label - 1 for label in images.labels[model.split.validation]]
+    assert new.history.loss == tuned(model, images, tmp_path).history.loss
 
 
 def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, tmp_path):
@@ -156,6 +173,8 @@ def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path):
 def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
     with pytest.raises(ValueError, match="not among the 8 here"):
         tuned(model, images.subset(np.arange(8)), tmp_path)
+    with pytest.raises(ValueError, match="features holds features already"):
+        tuned(model, images, tmp_path, folder=tmp_path / "features")
     with pytest.raises(ValueError, match="layers is 3: expected 1 to 2"):
         tuned(model, images, tmp_path, layers=3)
     table = features.compute(images, small_backbone())
