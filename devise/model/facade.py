@@ -272,7 +272,7 @@ class Devise:
         if mine["fingerprint"] is None and mine["name"] != table.backbone["name"]:
             raise ValueError(f"the features are of {table.backbone['name']}, the model was asked for {mine['name']}: "
                              f"say backbone={table.backbone['name']!r}")
-        self.backbone_record = dict(table.backbone)
+        self.backbone_record = {**mine, **table.backbone}
         self.data_record = table.source
 
     def _fitted(self):

@@ -51,8 +51,9 @@ def finetune(model, images=None, *, loss="cosine", folder=None, progress=None, *
     if len(parts.validation):
         validation = held
         validate = partial(hit_at_1, labels=held[1], seen=np.arange(len(seen)), vectors=vectors)
-    tuned = room.finetune(base.keras_model(), model.head, *shown, loss_of(loss, vectors), validation=validation,
-                          validate=validate, seed=model.seed, progress=progress, **training)
+    tuned = room.finetune(base.keras_model(), model.head, *shown, loss_of(loss, vectors),
+                          validation=validation, validate=validate, seed=model.seed, progress=progress,
+                          **training)
     own = base.with_weights(tuned.weights)
     table = features.extract(images, own, folder, progress=progress)
     return _with(model, own, tuned, table)
