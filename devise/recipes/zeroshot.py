@@ -15,13 +15,13 @@ from devise.evaluation import Report, Table
 from devise.evaluation.draws import Draw, draw_classes
 from devise.evaluation.intervals import IntervalTable
 from devise.metrics import paired_bootstrap, spread
+from devise.model import FIRST_WORDS
 from devise.recipes.contenders import HEAD, LIFTS, PENALTIES, TRAINED, TRAINING, contenders, lift_table, others, trained
 from devise.recipes.hybrid import bundled_table
 from devise.recipes.measuring import DEPTHS, EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
 from devise.recipes.world import World
 from devise.words import open_words
 
-FIRST_WORDS = 20_000
 CONTROLS = ("random vectors", "softmax, seen classes", "chance")
 HIERARCHICAL = ("Ridge", "Lift", "softmax, seen classes", "random vectors")
 PAIRED = {"open": "exact tags, open", "strict": "exact tags, strict", "unseen": "hit@1 over the unseen labels"}
