@@ -14,10 +14,10 @@ from devise import backbones
 from devise.backbones import imagenet
 from devise.evaluation import Report
 from devise.model.prototypes import imagenet_vectors, strict_mask
-from devise.recipes import scoring
 from devise.recipes.devise2013 import caption, classifier, draw, facts, notes, trained, unseen_figures
 from devise.recipes.published import beside, published
-from devise.recipes.sources import open_source
+from devise.recipes.trial import scoring
+from devise.recipes.trial.sources import open_source
 from devise.words import imagenet_hierarchy, open_words
 from devise.zeroshot import ConSE
 

@@ -12,10 +12,10 @@ import numpy as np
 from devise import plots
 from devise.arrays import unit_rows
 from devise.evaluation import Report
-from devise.recipes import scoring
 from devise.recipes.published import beside, published
-from devise.recipes.rules import hinge_rank, softmax
-from devise.recipes.sources import open_source
+from devise.recipes.trial import scoring
+from devise.recipes.trial.rules import hinge_rank, softmax
+from devise.recipes.trial.sources import open_source
 from devise.words import open_words
 from devise.zeroshot import NearestLabel, Softmax
 

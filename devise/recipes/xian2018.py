@@ -14,9 +14,9 @@ from devise import plots
 from devise.datasets.xlsa import present, read_set
 from devise.evaluation import Report, Table
 from devise.metrics import generalised, hit_at_k, per_class_top1, seen_unseen_curve, spread
-from devise.recipes import scoring
 from devise.recipes.published import count_of, published
-from devise.recipes.rules import HingeRank, softmax
+from devise.recipes.trial import scoring
+from devise.recipes.trial.rules import HingeRank, softmax
 from devise.zeroshot import ALE, ESZSL, SAE, SJE, ConSE, Ridge
 
 COLUMNS = ("top-1", "u", "s", "H", "AUSUC")

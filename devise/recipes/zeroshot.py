@@ -16,10 +16,20 @@ from devise.evaluation.draws import Draw, draw_classes
 from devise.evaluation.intervals import IntervalTable
 from devise.metrics import paired_bootstrap, spread
 from devise.model import FIRST_WORDS
-from devise.recipes.contenders import HEAD, LIFTS, PENALTIES, TRAINED, TRAINING, contenders, lift_table, others, trained
 from devise.recipes.hybrid import bundled_table
-from devise.recipes.measuring import DEPTHS, EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
-from devise.recipes.world import World
+from devise.recipes.trial.contenders import (
+    HEAD,
+    LIFTS,
+    PENALTIES,
+    TRAINED,
+    TRAINING,
+    contenders,
+    lift_table,
+    others,
+    trained,
+)
+from devise.recipes.trial.measuring import DEPTHS, EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
+from devise.recipes.trial.world import World
 from devise.words import open_words
 
 CONTROLS = ("random vectors", "softmax, seen classes", "chance")
@@ -54,7 +64,7 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
         words: name or path of word vectors.
         draws: how many random draws of `unseen` classes.
         seeds: how many trainings of the rules that have a seed, on the first draw.
-        beside: (name, file) pairs of other systems, as `devise.recipes.world.other_system` reads them.
+        beside: (name, file) pairs of other systems, as `devise.recipes.trial.world.other_system` reads them.
         first: how many words are candidates; the labels join them.
         training, head: options and hidden layers of the trained head.
         progress: called as progress(done, total).

@@ -7,7 +7,8 @@ from PIL import Image
 from devise import backbones, storage
 from devise.backbones import imagenet
 from devise.datasets import from_folder
-from devise.recipes import conse2014, sources
+from devise.recipes import conse2014
+from devise.recipes.trial import sources
 from devise.words import WordVectors, imagenet_hierarchy, label_synsets
 
 SEEN = ("n02110341", "n02123045", "n02504458")

@@ -8,8 +8,9 @@ from PIL import Image
 
 from devise import storage
 from devise.datasets import from_folder
-from devise.recipes import devise2013, rules, scoring, sources
-from devise.recipes.rules import HingeRank, hinge_rank, softmax
+from devise.recipes import devise2013
+from devise.recipes.trial import rules, scoring, sources
+from devise.recipes.trial.rules import HingeRank, hinge_rank, softmax
 from devise.words import WordVectors, imagenet_hierarchy
 
 # four of ImageNet's classes, what they are kinds of, and a stranger: their words are the hierarchy's

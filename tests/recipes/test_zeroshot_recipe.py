@@ -9,9 +9,10 @@ from devise.backbones import imagenet
 from devise.datasets import ImageSet
 from devise.evaluation.draws import draw_classes
 from devise.features import FeatureTable
-from devise.recipes import contenders, zeroshot
-from devise.recipes.measuring import measure
-from devise.recipes.world import World, other_system
+from devise.recipes import zeroshot
+from devise.recipes.trial import contenders
+from devise.recipes.trial.measuring import measure
+from devise.recipes.trial.world import World, other_system
 from devise.words import WordVectors, label_vectors
 
 LABELS = ("camera", "crab", "elephant", "ferry", "lamp", "okapi", "panda", "pizza")

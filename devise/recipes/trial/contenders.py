@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
-from devise.recipes.world import other_system
+from devise.recipes.trial.world import other_system
 from devise.zeroshot import (
     ALE,
     CSLS,

@@ -12,8 +12,8 @@ from devise.metrics import (
     mean_over_classes,
     seen_unseen_curve,
 )
-from devise.recipes.contenders import K
-from devise.recipes.world import READINGS
+from devise.recipes.trial.contenders import K
+from devise.recipes.trial.world import READINGS
 from devise.words import imagenet_hierarchy, label_synsets
 
 LABEL_COLUMNS = ("test, seen", "per class", "unseen", "unseen, strict", "u", "s", "H", "AUSUC")
