@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of the pipeline
     "extract": "pictures → features, through a frozen backbone",
     "summary": "the parameters of the whole network",
     "train": "pictures or features → a trained model",
+    "finetune": "a trained model → one whose network is trained too",
     "evaluate": "flat hit@k of a model, over stated candidates",
     "index": "pictures → an index to search",
     "search": "pictures by a word, a phrase or a picture; words by a word",
