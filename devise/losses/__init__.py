@@ -6,9 +6,11 @@ from devise.losses.base import Loss
 
 _LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment",  # these import keras
            "HingeRank": "ranking", "hinge_costs": "ranking",
-           "InfoNCE": "classification", "Softmax": "classification", "cross_entropy": "classification"}
+           "InfoNCE": "classification", "Softmax": "classification", "cross_entropy": "classification",
+           "CrossBatchMemory": "memory", "PairLoss": "pairs"}
 
-__all__ = ["Cosine", "HingeRank", "InfoNCE", "Loss", "Softmax", "cosine_loss", "cross_entropy", "hinge_costs"]
+__all__ = ["Cosine", "CrossBatchMemory", "HingeRank", "InfoNCE", "Loss", "PairLoss", "Softmax", "cosine_loss",
+           "cross_entropy", "hinge_costs"]
 
 
 def __getattr__(name):

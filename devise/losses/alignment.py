@@ -18,15 +18,17 @@ def cosine_loss(labels, embeddings, label_vectors):
         embeddings: float (n, d).
         label_vectors: float (C, d).
     Returns:
-        a scalar tensor.
+        a scalar tensor, NaN where a label is no row.
 
     >>> float(cosine_loss([0, 1], [[2.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]))
     0.5
     """
     embeddings = ops.convert_to_tensor(embeddings)
     rows = ops.cast(labels, "int32")  # Keras' compile hands labels over as floats
-    targets = ops.cast(ops.take(label_vectors, rows, axis=0), embeddings.dtype)
-    return ops.mean(1 - ops.sum(_unit(embeddings) * _unit(targets), axis=-1))
+    known = ops.logical_and(rows >= 0, rows < len(label_vectors))  # take would count -1 from the end
+    targets = ops.cast(ops.take(label_vectors, ops.where(known, rows, 0), axis=0), embeddings.dtype)
+    cosines = ops.sum(_unit(embeddings) * _unit(targets), axis=-1)
+    return ops.mean(ops.where(known, 1 - cosines, float("nan")))
 
 
 class Cosine(Loss):

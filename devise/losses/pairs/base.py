@@ -1,0 +1,113 @@
+"""What the losses over pairs share: unit rows, who is like whom, and batches that have nothing to compare."""
+
+from abc import abstractmethod
+
+import keras
+from keras import ops
+
+from devise.losses.base import Loss
+from devise.losses.mining import Miner
+
+SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
+SMALLEST = 1e-12  # squared distances below this count as this: the root of 0 has no slope
+
+
+class PairLoss(Loss):
+    """A loss of who lies near whom within a batch; rows are compared at length 1.
+
+    A batch in which no row has a positive (another row of its class), or none a negative, has
+    nothing to compare: it costs 0 with a gradient of 0, and `empty_batches` counts it.
+
+    Args:
+        miner: a `devise.losses.mining.Miner` that chooses triplets, for the losses that take one.
+
+    Attributes:
+        empty_batches: keras.Variable, how many batches had nothing to compare.
+    """
+
+    def __init__(self, miner=None):
+        if miner is not None and not isinstance(miner, Miner):
+            raise ValueError(f"miner is {miner!r}: expected one that devise.losses.mining.make gives")
+        self.miner = miner
+        self.empty_batches = keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
+
+    def __call__(self, labels, embeddings):
+        labels, rows = aligned(labels, embeddings)
+        itself = ops.cast(ops.eye(ops.shape(rows)[0]), "bool")
+        return self._between(rows, labels, rows, labels, ops.logical_not(itself), count=True)
+
+    def against(self, labels, rows, other_labels, others, known):
+        """The loss of a batch compared with other rows, such as those of a memory.
+
+        Args:
+            labels: int (n,).
+            rows: float (n, d), unit rows.
+            other_labels: int (m,).
+            others: float (m, d), unit rows.
+            known: bool (m,), false for rows that stand for nothing.
+        Returns:
+            a scalar tensor, 0 where nothing can be compared.
+        """
+        n = ops.shape(rows)[0]
+        known = ops.broadcast_to(ops.expand_dims(known, 0), (n, ops.shape(others)[0]))
+        return self._between(rows, labels, others, other_labels, known, count=False)
+
+    def _between(self, rows, labels, others, other_labels, compared, *, count):
+        same = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(other_labels, 0))
+        positive = ops.logical_and(same, compared)
+        negative = ops.logical_and(ops.logical_not(same), compared)
+        something = ops.logical_and(ops.any(positive), ops.any(negative))
+        if count:
+            self.empty_batches.assign_add(ops.cast(ops.logical_not(something), "int32"))
+        value = self._value(ops.matmul(rows, ops.transpose(others)), positive, negative, rows.shape[1])
+        return ops.where(something, value, 0.0)
+
+    @abstractmethod
+    def _value(self, cosines, positive, negative, dim):
+        """The loss, finite whatever the masks hold; cosines float (n, m), masks bool (n, m)."""
+
+
+def aligned(labels, embeddings):
+    """Labels int32 (n,) and unit rows (n, d).
+
+    Raises:
+        ValueError: if there is not one label a row, as far as the shapes tell.
+
+    >>> aligned([1], [[3.0, 4.0]])[1].numpy()
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    embeddings = ops.cast(embeddings, "float32")
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))  # Keras' compile hands labels over as floats
+    if None not in (labels.shape[0], embeddings.shape[0]) and labels.shape[0] != embeddings.shape[0]:
+        raise ValueError(f"there are {labels.shape[0]} labels and {embeddings.shape[0]} embeddings: "
+                         "expected one label a row")
+    squares = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
+    return labels, embeddings * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
+
+
+def distances(cosines):
+    """Euclidean distances of unit rows, √(2 - 2 cosine), with a finite slope at 0."""
+    return ops.sqrt(ops.maximum(2 - 2 * cosines, SMALLEST))
+
+
+def mean_cost(costs, counted):
+    """The mean of the costs above 0 among those that count; 0 where there is none.
+
+    What is satisfied does not dilute what is not, as in the sampling study of Wu et al. 2017.
+    """
+    costs = ops.where(counted, costs, 0.0)
+    return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(costs > 0, costs.dtype)), 1.0)
+
+
+def no_miner(loss, miner):
+    """Refuse a miner where a loss weighs all pairs of a batch itself."""
+    if miner is not None:
+        raise ValueError(f"the {loss.name} loss weighs all pairs of the batch itself: leave the miner "
+                         f"{miner.name!r} out, or take contrastive, triplet or margin")
+
+
+def above(**values):
+    """Refuse numbers that are not above 0."""
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} is {value}: expected a number above 0")
