@@ -1,74 +1,67 @@
-"""The batches of an epoch: every row once, in a new order, in memory or streamed from the disk."""
+"""The batches of an epoch with their features, in memory or streamed from the disk."""
 
 import numpy as np
 import tensorflow as tf
 
-
-def usual_size(n):
-    """The batch size for n rows: 32, but at least 20 batches an epoch down to batches of 8.
-
-    Few steps leave a small set undertrained: of 96 rows, batches of 8 gave hit@1 0.91 on held-out
-    pictures, of 32 0.88 (60 epochs, learning rate 0.01, 32 classes).
-
-    >>> usual_size(96), usual_size(400), usual_size(1233)
-    (8, 20, 32)
-    """
-    return min(32, max(8, n // 20))
-
-
-def edges(n, batch_size):
-    """Where batches begin and end: as few as hold at most `batch_size` rows, as even as can be.
-
-    Even batches lose no row and leave no short last batch, whose statistics batch normalisation
-    would have to trust.
-
-    Returns:
-        int32 (number of batches + 1,), from 0 to n.
-
-    >>> edges(10, 4)
-    array([ 0,  3,  6, 10], dtype=int32)
-    """
-    count = -(-n // batch_size)
-    return (np.arange(count + 1) * n // count).astype(np.int32)
+from devise.training.bank import FeatureBank
 
 
 class Batches:
     """Features and labels, handed out an epoch at a time.
 
-    Features that take at most `resident_bytes` become one tensor that stays on the device. Of
-    larger ones, runs of whole batches are read from where they lie, `resident_bytes` at a time.
+    Features that take at most `resident_bytes`, all levels of a bank together, become one tensor
+    that stays on the device. Of larger ones, runs of whole batches are read from where they lie,
+    `resident_bytes` at a time.
 
     Args:
-        features: (n, d), may be memory-mapped.
+        features: (n, d), may be memory-mapped, or a FeatureBank of such.
         labels: int (n,).
+        draw: an EveryRow or a ClassRows of these rows.
     """
 
-    def __init__(self, features, labels, *, batch_size, resident_bytes):
-        self._features, self._labels = features, labels.astype(np.int32)
-        self._edges = edges(len(labels), batch_size)
+    def __init__(self, features, labels, draw, *, resident_bytes):
+        self._bank = features if isinstance(features, FeatureBank) else None
+        self._levels = self._bank.levels if self._bank else (features,)
+        self._labels, self._draw = np.tile(labels.astype(np.int32), len(self._levels)), draw
         row_bytes = 4 * features.shape[1]
         self._resident = None
-        if row_bytes * len(labels) <= resident_bytes:
-            self._resident = _tensors(features, self._labels)
-        self._run = max(1, resident_bytes // (row_bytes * batch_size))
+        if row_bytes * len(self._labels) <= resident_bytes:
+            kept = [_rows(level) for level in self._levels]
+            self._resident = (kept[0] if len(kept) == 1 else tf.concat(kept, axis=0)), tf.constant(self._labels)
+        self._run = max(1, resident_bytes // (row_bytes * draw.most))
 
-    def epoch(self, rng):
+    def epoch(self, rng, number=1):
         """Runs of batches, in the order that `rng` draws.
 
+        Args:
+            number: of the epoch, from 1; a bank opens its levels by it.
         Returns:
             an iterator over (features (m, d), labels (m,), order (r,), edges (b + 1,)): batch i of
             a run is the rows order[edges[i]:edges[i + 1]] of its features and labels.
         """
-        order = rng.permutation(len(self._labels)).astype(np.int32)
+        order, ends = self._draw.draw(rng)
+        if self._bank:  # a generator of its own: the order is that of plain features
+            levels = self._bank.draw(len(order), number, rng.spawn(1)[0])
+            order = order + levels.astype(np.int32) * np.int32(len(self._levels[0]))
         if self._resident:
-            yield *self._resident, tf.constant(order), tf.constant(self._edges)
+            yield *self._resident, tf.constant(order), tf.constant(ends)
             return
-        for first in range(0, len(self._edges) - 1, self._run):
-            part = self._edges[first:first + self._run + 1]
+        for first in range(0, len(ends) - 1, self._run):
+            part = ends[first:first + self._run + 1]
             rows = order[part[0]:part[-1]]
-            yield (*_tensors(self._features[rows], self._labels[rows]),
+            yield (_rows(self._read(rows)), tf.constant(self._labels[rows]),
                    tf.range(len(rows)), tf.constant(part - part[0]))
 
+    def _read(self, rows):
+        """Rows of the levels, as if those lay beneath one another."""
+        if not self._bank:
+            return self._levels[0][rows]
+        level, own = np.divmod(rows, len(self._levels[0]))
+        out = np.empty((len(rows), self._levels[0].shape[1]), np.float32)
+        for number in np.unique(level):
+            out[level == number] = self._levels[number][own[level == number]]
+        return out
 
-def _tensors(features, labels):
-    return tf.constant(np.asarray(features, np.float32)), tf.constant(labels)
+
+def _rows(features):
+    return tf.constant(np.asarray(features, np.float32))

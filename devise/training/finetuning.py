@@ -5,22 +5,22 @@ runs as it does when features are extracted, its batch normalisation by the runn
 """
 
 import itertools
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from devise import arrays
-from devise.training import optimisers
-from devise.training.batches import edges
+from devise.training import draws, optimisers
+from devise.training.course import run_epochs
 from devise.training.heads import Head
 from devise.training.history import History
+from devise.training.judging import Judge, touched, validation_batches
+from devise.training.options import check_gradient, check_options
 from devise.training.rows import check_classes, check_labels
-from devise.training.trainer import _check_options, _Kept
 
 LAYERS = 10  # of EfficientNet-Lite0: the last three blocks and the convolution behind them
+BATCH_SIZE = 8
 THREADS = 2  # decode one batch while the network works on another
 
 
@@ -38,19 +38,21 @@ class Finetuned(NamedTuple):
     history: History
 
 
-def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser="adagrad",
-             learning_rate=0.001, epochs=3, batch_size=8, validation=None, validate=None, seed=0,
-             progress=None):
+def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser="adagrad", learning_rate=0.001,
+             epochs=3, batch_size=None, classes=None, per_class=4, augment=None, validation=None, validate=None,
+             seed=0, before_epoch=None, after_epoch=None, progress=None):
     """Train the top of a network and a trained head together, on copies of both.
 
     The paper's second phase: once the head is trained on fixed features, the loss also reaches the
     visual network, with Adagrad to keep the steps of its layers in proportion (Frome et al. 2013,
-    section 3.3). Neither `network` nor `head` is changed; what the loss itself learns is.
+    section 3.3). With a loss over pairs and batches of classes it is the training of a siamese
+    network: one set of weights sees both pictures of a pair. Neither `network` nor `head` is
+    changed; what the loss itself learns is.
 
     Args:
         network: keras.Model from pictures float32 (n, h, w, 3) in 0..255 to features (n, dim), such
             as `Backbone.keras_model()`.
-        head: a trained MlpHead on these features.
+        head: a trained MlpHead or ProjectionHead on these features.
         pictures: n pictures uint8 (h, w, 3) by position: an array, or anything with len and
             pictures[row], which is called in threads ahead of use.
         labels: int (n,).
@@ -58,53 +60,54 @@ def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser=
         layers: how many layers of the network train, the last ones that have weights; batch
             normalisation is neither among them nor counted.
         optimiser: "sgd", "adam" or "adagrad".
-        batch_size: most pictures in a batch; each epoch has every picture in one batch.
-        validation: (pictures, labels); the loss on them is taken after each epoch.
+        batch_size: most pictures in a batch, 8 by default; each epoch has every picture in one batch.
+        classes, per_class: as in `train`, in place of batch_size.
+        augment: a function of a picture and a `numpy.random.Generator` to a picture of the same
+            shape, uint8. It is called in the threads, so it must not write what it shares with
+            itself; it is given a copy, and a generator that seed, epoch and place decide.
+        validation: (pictures, labels), not augmented; the loss on them is taken after each epoch.
         validate: as in `train`; the weights kept are those with the best score, the start included.
-        seed: of the order of the pictures.
+        seed: of the order of the pictures and of their augmentation.
+        before_epoch, after_epoch: as in `train`.
         progress: called as progress(done, total) after each batch, in pictures of all epochs.
     Returns:
-        Finetuned.
+        Finetuned. Batches without a pair for the loss are warned of as in `train`.
     Raises:
         ValueError: before anything starts, if the parts don't fit. Later, if the loss or a weight
             stops being finite, or a picture can't be had.
     """
     labels, validation = _check_data(network, head, pictures, labels, loss, validation)
-    _check_options(len(labels), optimiser, learning_rate, epochs, batch_size, validation, validate,
-                   patience=None)
-    started = time.perf_counter()
+    check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
+                  validate=validate)
+    if batch_size is None and classes is None:
+        batch_size = BATCH_SIZE
+    draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
+    held = validation and validation_batches(validation[1], classes, per_class, seed)
     network, head = _thawed(network), type(head)._restore(head.config, head._weights())
     opened, model = _top_variables(network, layers), head.keras_model()
     own = list(getattr(loss, "trainable_variables", ()))
-    given, kept = _Kept(own), _Kept([*opened, *model.weights, *own])
+    variables, state = [*opened, *model.weights, *own], touched(loss, head.dim)
     step = _compile(network, model, loss, [*opened, *model.trainable_variables, *own],
                     optimiser=optimiser, learning_rate=learning_rate)
-    judge = validation and _judge(network, head, loss, validation, validate, batch_size)
-    losses, validation_losses, scores, rng = [], [], [], np.random.default_rng(seed)
-    try:
-        if validate is not None:
-            kept.offer(0, *judge())
-        for epoch in range(1, epochs + 1):
-            total = 0.0
-            for done, value in _steps(step, pictures, labels, batch_size, rng):
-                total += value
-                if progress is not None:
-                    progress((epoch - 1) * len(labels) + done, epochs * len(labels))
-            _check_finite(total, kept.variables, epoch, learning_rate)
-            losses.append(total / len(labels))
-            if judge:
-                score, value = judge()
-                validation_losses.append(value)
-            if validate is not None:
-                scores.append(score)
-                kept.offer(epoch, score, value)
-    except Exception:
-        given.restore()  # the copies are dropped, but the loss is the caller's
-        raise
-    if validate is not None:
-        kept.restore()
-    history = History(tuple(losses), tuple(validation_losses), tuple(scores), best_epoch=kept.epoch,
-                      batch_size=batch_size, seconds=time.perf_counter() - started)
+    judge = validation and Judge(_outputs(network, head, validation[0], draw.most), validation[1], loss, state,
+                                 validate, held)
+    rng = np.random.default_rng(seed)
+
+    def one_epoch(epoch):
+        order, ends = draw.draw(rng)
+        shown = _Shown(pictures, order, augment, (seed, epoch))
+        batches, total = [np.arange(*part) for part in itertools.pairwise(ends)], 0.0
+        for places, batch in zip(batches, stream(shown, batches), strict=True):
+            total += len(places) * float(step(batch, labels[order[places]].astype(np.int32)))
+            if progress is not None:  # an epoch of classes may show some more or fewer than n
+                done = (places[-1] + 1) * len(labels) // len(order)
+                progress((epoch - 1) * len(labels) + int(done), epochs * len(labels))
+        finite = all(np.isfinite(variable.numpy()).all() for variable in variables)
+        return total if finite else np.nan, len(order), len(batches)
+
+    history = run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
+                         variables=variables, judge=judge, decides=validate is not None, start_counts=True,
+                         learning_rate=learning_rate, before_epoch=before_epoch, after_epoch=after_epoch)
     return Finetuned({variable.path: variable.numpy() for variable in opened}, head, history)
 
 
@@ -128,12 +131,21 @@ def stream(pictures, batches):
                 yield np.stack([picture.result() for picture in decoded])
 
 
-def _steps(step, pictures, labels, batch_size, rng):
-    """One epoch, in the order that `rng` draws: yields (pictures done, loss of a batch × its rows)."""
-    ends = edges(len(labels), batch_size)
-    batches = np.split(rng.permutation(len(labels)), ends[1:-1])
-    for end, rows, batch in zip(ends[1:], batches, stream(pictures, batches), strict=True):
-        yield int(end), len(rows) * float(step(batch, labels[rows].astype(np.int32)))
+class _Shown:
+    """The pictures of an epoch by their place in it, each as `augment` makes it there."""
+
+    def __init__(self, pictures, order, augment, seed):
+        self._pictures, self._order, self._augment, self._seed = pictures, order, augment, seed
+
+    def __getitem__(self, place):
+        picture = self._pictures[int(self._order[place])]
+        if self._augment is None:
+            return picture
+        changed = np.asarray(self._augment(np.array(picture), np.random.default_rng([*self._seed, place])))
+        if (changed.dtype, changed.shape) != (np.uint8, np.shape(picture)):
+            raise ValueError(f"augment returned {changed.dtype} {changed.shape} of a picture uint8 "
+                             f"{np.shape(picture)}: expected the same")
+        return changed
 
 
 def _thawed(network):
@@ -181,24 +193,15 @@ def _compile(network, head, loss, learned, *, optimiser, learning_rate):
     return step
 
 
-def _judge(network, head, loss, validation, validate, batch_size):
-    """A function that gives the score, or None, and the loss of the validation pictures as they are now."""
-    pictures, labels = validation
-    batches = [np.arange(*ends) for ends in itertools.pairwise(edges(len(labels), batch_size))]
+def _outputs(network, head, pictures, batch_size):
+    """A function to the head's outputs of some pictures, from the weights as they are when it is called."""
+    batches = [np.arange(*ends) for ends in itertools.pairwise(draws.edges(len(pictures), batch_size))]
 
     @tf.function(input_signature=[_signature(network)])
     def forward(batch):
         return network(tf.cast(batch, tf.float32), training=False)
 
-    def judge():
-        features = np.concatenate([forward(batch) for batch in stream(pictures, batches)])
-        outputs = head.outputs(features)
-        value = float(loss(labels, outputs))
-        if validate is None:
-            return None, value
-        return float(validate(arrays.unit_rows(outputs, "validation embeddings"))), value
-
-    return judge
+    return lambda: head.outputs(np.concatenate([forward(batch) for batch in stream(pictures, batches)]))
 
 
 def _signature(network):
@@ -207,8 +210,7 @@ def _signature(network):
 
 def _check_data(network, head, pictures, labels, loss, validation):
     """Labels as int64 and the validation pair or None, once network, head, loss and pictures fit."""
-    if not hasattr(head, "keras_model"):
-        raise ValueError(f"the {head.kind} head is a closed form: train an mlp head, which has a gradient")
+    check_gradient(head)
     columns = network.output_shape[-1]
     if head.input_dim != columns:
         raise ValueError(f"the head takes {head.input_dim} features but {network.name} gives {columns}: "
@@ -234,9 +236,3 @@ def _check_picture(picture, network):
     if picture.dtype != np.uint8 or picture.shape != network.input_shape[1:]:
         raise ValueError(f"the first picture is {picture.dtype} {picture.shape}: expected uint8 "
                          f"{network.input_shape[1:]}, prepared for {network.name}")
-
-
-def _check_finite(total, variables, epoch, learning_rate):
-    if not (np.isfinite(total) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
-        raise ValueError(f"the loss or a weight is no longer a finite number in epoch {epoch}: "
-                         f"lower learning_rate, now {learning_rate:g}")

@@ -21,6 +21,7 @@ class Head(ABC):
     kind = None
     input_dim = None  # None until the head has weights
     dim = None
+    start_counts = False  # whether the weights before training are an answer of their own
 
     @property
     @abstractmethod
@@ -81,7 +82,7 @@ class Head(ABC):
             FileNotFoundError: if there is no such file.
             ValueError: if it is no head, a head of another kind, or its weights don't fit its config.
         """
-        config, weights = _read(path)
+        config, weights = read(path)
         if config.get("kind") != cls.kind:
             raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
                              "use load_head, which reads every kind")
@@ -102,23 +103,6 @@ class Head(ABC):
         return out
 
 
-def load_head(path):
-    """The head in a file, of whatever kind.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no head, or its weights don't fit its config.
-    """
-    from devise.training.mlp import MlpHead
-    from devise.training.ridge import RidgeHead
-
-    kinds = {head.kind: head for head in (MlpHead, RidgeHead)}
-    kind = _read(path)[0].get("kind")
-    if kind not in kinds:
-        raise ValueError(f"{path} holds a head of kind {kind!r}: expected one of {', '.join(kinds)}")
-    return kinds[kind].load(path)
-
-
 def check_weights(weights, shapes):
     """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity.
 
@@ -137,7 +121,7 @@ def _unit(rows):
     return arrays.unit_rows(rows, "embeddings")
 
 
-def _read(path):
+def read(path):
     """Config and weights of a file that `save` wrote."""
     path = Path(path)
     if not path.is_file():

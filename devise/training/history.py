@@ -1,6 +1,6 @@
 """What a training run measured, epoch by epoch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,17 +10,27 @@ class History:
     Attributes:
         loss: mean training loss of each epoch, taken while it trained (dropout on).
         validation_loss: loss on the validation rows after each epoch; () without them.
-        score: what `validate` returned after each epoch; () without it.
-        best_epoch: the epoch whose weights were kept, from 1; None where those of the last were.
+        score: what decided on the best epoch, as `validate` returned it after each; () without it.
+        scores: {name: one value an epoch}, all that `validate` returned by name; {} where it
+            returned a number.
+        start_score: the score before the first epoch, where the start was among the candidates.
+        best_epoch: the epoch whose weights were kept, from 1; 0 where those of the start were, None
+            where those of the last were.
         batch_size: most rows in a batch, as used.
+        empty_batches: batches in which a loss over pairs found none.
+        left_out: labels of the classes that had one row and took no part in batches of classes.
         seconds: wall-clock time of the run, validation included.
     """
 
     loss: tuple[float, ...]
     validation_loss: tuple[float, ...] = ()
     score: tuple[float, ...] = ()
+    scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    start_score: float | None = None
     best_epoch: int | None = None
     batch_size: int | None = None
+    empty_batches: int = 0
+    left_out: tuple[int, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -38,8 +48,7 @@ class History:
         >>> History(loss=(0.5,)).to_json()["loss"]
         [0.5]
         """
-        fields = asdict(self).items()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
+        return _each(asdict(self), tuple, list)
 
     @classmethod
     def from_json(cls, document):
@@ -48,5 +57,11 @@ class History:
         >>> History.from_json({"loss": [0.5]}).loss
         (0.5,)
         """
-        fields = document.items()
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields})
+        return cls(**_each(document, list, tuple))
+
+
+def _each(value, old, new):
+    """The same with every sequence of one kind made another."""
+    if isinstance(value, dict):
+        return {name: _each(part, old, new) for name, part in value.items()}
+    return new(value) if isinstance(value, old) else value

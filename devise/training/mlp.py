@@ -90,6 +90,10 @@ class MlpHead(Head):
         self._model = keras.Sequential([features, *_layers(self._layout, seed)], name="head")
         return self
 
+    def begin(self, features, labels, seed):
+        """Fresh weights for these features; `train` calls it where the head has none."""
+        return self.build(np.shape(features)[1], seed)
+
     def keras_model(self):
         """The head as a `keras.Sequential`, features in, embeddings of any length out."""
         self._require_weights()

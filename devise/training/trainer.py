@@ -5,23 +5,23 @@ device, and the optimiser is one fused kernel a variable. XLA is left out: on a 
 matrix products slower than the library's are.
 """
 
-import time
-
 import numpy as np
 import tensorflow as tf
 
-from devise import arrays
-from devise.training import optimisers
-from devise.training.batches import Batches, edges, usual_size
-from devise.training.history import History
+from devise.training import draws, optimisers
+from devise.training.bank import FeatureBank
+from devise.training.batches import Batches
+from devise.training.course import run_epochs
+from devise.training.judging import Judge, touched, validation_batches
+from devise.training.options import check_gradient, check_options
 from devise.training.rows import blocks, check_classes, check_labels
 
 RESIDENT_BYTES = 2 * 2**30  # features up to this size are held in memory, larger ones are streamed
 
 
 def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, momentum=0.9, nesterov=True,
-          epochs=60, batch_size=None, validation=None, validate=None, patience=None, seed=0,
-          progress=None, resident_bytes=RESIDENT_BYTES):
+          epochs=60, batch_size=None, classes=None, per_class=4, validation=None, validate=None, patience=None,
+          seed=0, before_epoch=None, after_epoch=None, progress=None, resident_bytes=RESIDENT_BYTES):
     """Fit a head's weights, in place.
 
     The result is that of Keras' `fit` over the same batches, and the same on every run with the
@@ -30,26 +30,37 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
     Caltech-101), while 128 and 0.01 gave less of both.
 
     Args:
-        head: an MlpHead; one without weights is built first.
-        features: (n, d), may be memory-mapped.
+        head: an MlpHead or a ProjectionHead; one without weights gets its start first.
+        features: (n, d), may be memory-mapped; or a FeatureBank, of which each row takes one of
+            the levels that are open in the epoch.
         labels: int (n,).
         loss: a `losses.Loss`, or a function of (labels, embeddings).
         optimiser: "sgd", "adam" or "adagrad"; momentum and nesterov are for "sgd".
         batch_size: most rows in a batch, each epoch has every row in one batch; None takes 32, or
             less where that would make fewer than 20 batches.
-        validation: (features, labels); the loss on them is taken after each epoch.
+        classes: in place of batch_size, batches of so many classes with `per_class` rows of each,
+            for losses over pairs. A class with fewer rows gives those it has, one of a single row
+            is left out, with a warning; an epoch has as many batches as hold the rows once.
+        validation: (features, labels); the loss on them is taken after each epoch, of batches of
+            classes where the training has such.
         validate: a function from the embeddings of the validation rows, unit rows (m, dim), to a
-            score where higher is better, such as hit@1. With it the head keeps the weights of the
-            epoch with the best score, of equals the one with the least validation loss.
+            score where higher is better, such as hit@1, or to {name: score} whose first decides.
+            With it the head keeps the weights of the epoch with the best score, of equals the one
+            with the least validation loss; a ProjectionHead's start is one more candidate.
         patience: stop after so many epochs without a better one; needs `validate`.
-        seed: of the order of the rows, and of the weights where the head has none.
+        seed: of the order of the rows, of the levels, and of the weights where the head has none.
+        before_epoch: called as before_epoch(epoch), from 1, before its rows are drawn. What it
+            changes in the loss must be a variable: the loss becomes a graph once, before epoch 1.
+        after_epoch: called as after_epoch(history) with the History so far.
         progress: called as progress(done, total) after each epoch.
         resident_bytes: larger features are read in parts of at most this size.
     Returns:
-        History.
+        History. Where batches had no pair for the loss (its `empty_batches` rose), a warning at the
+        end says how many.
     Raises:
-        ValueError: before anything starts, if the arrays or options don't fit. Later, if the loss
-            or a weight stops being finite; the head then has the weights it started with.
+        ValueError: before anything starts, if the arrays or options don't fit. Later, if the loss,
+            a weight or a score stops being finite. What goes wrong later, a function of the
+            caller's included, leaves head and loss as they were at the start.
 
     >>> from devise.losses import Cosine
     >>> from devise.training import HeadConfig, MlpHead
@@ -57,63 +68,35 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
     >>> train(head, np.eye(4), [0, 1, 0, 1], Cosine(np.eye(2)), epochs=3).epochs
     3
     """
-    features = np.asarray(features)
+    features = features if isinstance(features, FeatureBank) else np.asarray(features)
     labels, validation = _check_data(head, features, labels, loss, validation)
-    batch_size = usual_size(len(labels)) if batch_size is None else batch_size
-    _check_options(len(labels), optimiser, learning_rate, epochs, batch_size, validation, validate, patience)
+    check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
+                  validate=validate, patience=patience)
+    draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
+    held = validation and validation_batches(validation[1], classes, per_class, seed)
     if head.input_dim is None:
-        head.build(features.shape[1], seed)
-
-    started = time.perf_counter()
+        head.begin(features.levels[0] if isinstance(features, FeatureBank) else features, labels, seed)
+    state = touched(loss, head.dim)
+    judge = validation and Judge(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
     model, own = head.keras_model(), list(getattr(loss, "trainable_variables", ()))
-    kept = _Kept([*model.weights, *own])
-    run = _compile(model, loss, [*model.trainable_variables, *own], kept.variables,
+    variables, rng = [*model.weights, *own], np.random.default_rng(seed)
+    run = _compile(model, loss, [*model.trainable_variables, *own], variables,
                    optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
-    batches = Batches(features, labels, batch_size=batch_size, resident_bytes=resident_bytes)
-    rng = np.random.default_rng(seed)
-    losses, validation_losses, scores = [], [], []
-    for epoch in range(1, epochs + 1):
-        losses.append(sum(float(run(*part)) for part in batches.epoch(rng)) / len(labels))
-        if not np.isfinite(losses[-1]):
-            kept.restore()
-            raise ValueError(f"the loss is no longer a finite number in epoch {epoch}: lower learning_rate, "
-                             f"now {learning_rate:g}, or raise batch_size, now {batch_size}")
-        if validation is not None:
-            outputs = head.outputs(validation[0])
-            validation_losses.append(float(loss(validation[1], outputs)))
-        if validate is not None:
-            scores.append(float(validate(arrays.unit_rows(outputs, "validation embeddings"))))
-            kept.offer(epoch, scores[-1], validation_losses[-1])
+    batches = Batches(features, labels, draw, resident_bytes=resident_bytes)
+
+    def one_epoch(epoch):
+        total, rows, count = 0.0, 0, 0
+        for part in batches.epoch(rng, epoch):
+            total += float(run(*part))
+            rows, count = rows + len(part[2]), count + len(part[3]) - 1
         if progress is not None:
             progress(epoch, epochs)
-        if patience is not None and epoch - kept.epoch >= patience:
-            break
-    if validate is not None:
-        kept.restore()
-    return History(tuple(losses), tuple(validation_losses), tuple(scores), best_epoch=kept.epoch,
-                   batch_size=batch_size, seconds=time.perf_counter() - started)
+        return total, rows, count
 
-
-class _Kept:
-    """The weights to go back to: those at the start, then those of the best epoch."""
-
-    def __init__(self, variables):
-        self.variables = variables
-        self.epoch = None
-        self._rank = None
-        self._values = [variable.numpy() for variable in variables]
-
-    def offer(self, epoch, score, loss):
-        """Keep the weights as they are now, if (score, -loss) is the best so far."""
-        if not np.isfinite(score):
-            raise ValueError(f"validate returned {score} after epoch {epoch}: expected a finite score")
-        if self._rank is None or (score, -loss) > self._rank:
-            self.epoch, self._rank = epoch, (score, -loss)
-            self._values = [variable.numpy() for variable in self.variables]
-
-    def restore(self):
-        for variable, value in zip(self.variables, self._values, strict=True):
-            variable.assign(value)
+    return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
+                      variables=variables, judge=judge, decides=validate is not None,
+                      start_counts=head.start_counts, patience=patience, learning_rate=learning_rate,
+                      before_epoch=before_epoch, after_epoch=after_epoch)
 
 
 def _compile(model, loss, learned, watched, *, optimiser, **options):
@@ -144,14 +127,16 @@ def _compile(model, loss, learned, watched, *, optimiser, **options):
 
 def _check_data(head, features, labels, loss, validation):
     """Labels as int64, the validation pair or None; every row looked at."""
+    check_gradient(head)
     n_labels, dim = getattr(loss, "n_labels", None), getattr(loss, "dim", None)
     if dim not in (None, head.dim):
         raise ValueError(f"embeddings have {head.dim} columns but the loss expects {dim}: "
                          f"make a head with dim={dim}, or a loss on vectors of dim {head.dim}")
     labels = check_labels(labels, len(features), n_labels=n_labels)
     check_classes(labels)
-    for _ in blocks(features, dim=head.input_dim):
-        pass
+    for level in features.levels if isinstance(features, FeatureBank) else (features,):
+        for _ in blocks(level, dim=head.input_dim):
+            pass
     if validation is not None:
         rows, expected = validation
         expected = check_labels(expected, len(rows), n_labels=n_labels, name="validation labels")
@@ -161,21 +146,3 @@ def _check_data(head, features, labels, loss, validation):
             raise ValueError("validation has no rows: give some, or None")
         validation = rows, expected
     return labels, validation
-
-
-def _check_options(n, optimiser, learning_rate, epochs, batch_size, validation, validate, patience):
-    if optimiser not in optimisers.NAMES:
-        raise ValueError(f"optimiser is {optimiser!r}: expected one of {', '.join(optimisers.NAMES)}")
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate is {learning_rate}: expected a number above 0")
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}: expected 1 or more")
-    if batch_size < 2 or np.diff(edges(n, batch_size)).min() < 2:
-        raise ValueError(f"batch_size is {batch_size}, which gives batches of one row out of {n}: "
-                         "batch normalisation needs two or more, give a larger one")
-    if validate is not None and validation is None:
-        raise ValueError("validate has no rows to judge: give validation=(features, labels) too")
-    if patience is not None and validate is None:
-        raise ValueError("patience needs a score to wait for: give validate too")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience is {patience}: expected 1 epoch or more")

@@ -26,7 +26,8 @@ def mined(miner, cosines, positive, negative, dim=5):
     near, far, counted = (np.asarray(part) for part in miner.triplets(
         tf.constant(cosines), tf.constant(positive), tf.constant(negative), dim))
     chosen = [(near[anchor][counted[anchor]], far[anchor][counted[anchor]]) for anchor in range(len(cosines))]
-    return {anchor: sorted(zip(own.tolist(), other.tolist(), strict=True)) for anchor, (own, other) in enumerate(chosen)}
+    return {anchor: sorted(zip(own.tolist(), other.tolist(), strict=True))
+            for anchor, (own, other) in enumerate(chosen)}
 
 
 def expected(name, cosines, positive, negative):

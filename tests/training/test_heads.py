@@ -5,14 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from devise.training import HeadConfig, MlpHead, RidgeHead, load_head
+from devise.training import HeadConfig, MlpHead, ProjectionHead, RidgeHead, load_head
+from devise.training.projection import STARTS
 
 
 def heads():
     rng = np.random.default_rng(0)
     features, vectors = rng.standard_normal((12, 24)), rng.standard_normal((3, 5))
     ridge = RidgeHead(penalty=1.0).fit(features, np.arange(12) % 3, vectors)
-    return [MlpHead(HeadConfig(dim=5, sizes=(16,))).build(24), ridge]
+    projections = [ProjectionHead(5, start=start).fit(features, np.arange(12) % 3)
+                   for start in STARTS if start != "identity"]
+    return [MlpHead(HeadConfig(dim=5, sizes=(16,))).build(24), *projections, ridge]
 
 
 each_head = pytest.mark.parametrize("head", heads(), ids=lambda head: head.kind)
@@ -86,12 +89,12 @@ def test_missing_weights_are_refused(head, tmp_path):
 
 
 def test_a_head_of_another_kind_is_refused(tmp_path):
-    mlp, ridge = heads()
+    *_, ridge = heads()
     ridge.save(tmp_path / "head.npz")
     with pytest.raises(ValueError, match="kind 'ridge', expected 'mlp': use load_head"):
         MlpHead.load(tmp_path / "head.npz")
     rewrite(tmp_path / "head.npz", config=np.array('{"kind": "forest"}'))
-    with pytest.raises(ValueError, match="kind 'forest': expected one of mlp, ridge"):
+    with pytest.raises(ValueError, match="kind 'forest': expected one of mlp, projection, ridge"):
         load_head(tmp_path / "head.npz")
 
 

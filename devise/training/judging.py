@@ -1,0 +1,95 @@
+"""What the validation rows say of the weights as they are now."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from devise import arrays
+from devise.losses import Loss
+from devise.training.draws import ClassRows
+from devise.training.kept import Kept
+
+UNNAMED = "score"  # of a `validate` that returns a number
+
+
+def touched(loss, dim):
+    """The variables that a loss reads or writes: what it learns, counts or remembers.
+
+    A plain function has none. Of a Loss the graph is made, which runs nothing and so changes none.
+    """
+    if not isinstance(loss, Loss):
+        return []
+    specs = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, dim), tf.float32)]
+    function = tf.function(lambda labels, embeddings: loss(labels, embeddings), input_signature=specs)
+    return list(function.get_concrete_function().graph.variables)
+
+
+class Verdict(NamedTuple):
+    """The loss on the validation rows, and the scores by name, the one that decides first."""
+
+    loss: float
+    scores: dict[str, float]
+
+    @property
+    def score(self):
+        """The score that decides, or None."""
+        return next(iter(self.scores.values()), None)
+
+
+class Judge:
+    """Calls the loss and `validate` on validation rows.
+
+    Args:
+        outputs: a function to the embeddings float32 (m, dim) of the validation rows, of any length.
+        labels: int (m,), theirs.
+        loss: of (labels, embeddings).
+        state: the variables it touches; they are the same after a verdict as before.
+        validate: of the unit rows, to a number or {name: number} whose first decides; or None.
+        batches: (order, edges) of the batches that the loss is taken of, from `validation_batches`.
+    """
+
+    def __init__(self, outputs, labels, loss, state, validate, batches):
+        self._outputs, self._labels, self._loss, self._validate = outputs, labels, loss, validate
+        self._state = state
+        self._order, self._ends = batches
+
+    def __call__(self, epoch):
+        """The verdict after an epoch; the loss remembers nothing of it.
+
+        Raises:
+            ValueError: if a score is no finite number.
+        """
+        outputs, before = self._outputs(), Kept(self._state)
+        total = 0.0
+        for start, end in zip(self._ends[:-1], self._ends[1:], strict=True):
+            rows = self._order[start:end]
+            total += len(rows) * float(self._loss(self._labels[rows], outputs[rows]))
+        before.restore()  # a memory must not hold validation rows
+        return Verdict(total / len(self._order), self._scores(outputs, epoch))
+
+    def _scores(self, outputs, epoch):
+        if self._validate is None:
+            return {}
+        found = self._validate(arrays.unit_rows(outputs, "validation embeddings"))
+        named = found if isinstance(found, dict) else {UNNAMED: found}
+        scores = {name: float(score) for name, score in named.items()}
+        if not scores or not np.isfinite(list(scores.values())).all():
+            raise ValueError(f"validate returned {found} after epoch {epoch}: expected a finite score, or some "
+                             "by name")
+        return scores
+
+
+def validation_batches(labels, classes, per_class, seed):
+    """All rows at once; or, for losses over pairs, batches like those of the training, drawn once
+    so that epochs compare.
+
+    Raises:
+        ValueError: if `classes` is given and fewer than two classes have two rows.
+    """
+    if classes is None:
+        return np.arange(len(labels)), np.array([0, len(labels)])
+    paired = int((np.unique(labels, return_counts=True)[1] > 1).sum())
+    if paired < 2:
+        raise ValueError(f"of the validation classes {paired} have two or more rows: batches of classes need two")
+    return ClassRows(labels, min(classes, paired), per_class).draw(np.random.default_rng(seed))

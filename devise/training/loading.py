@@ -1,0 +1,21 @@
+"""The head in a file, of whatever kind."""
+
+from devise.training.heads import read
+from devise.training.mlp import MlpHead
+from devise.training.projection import ProjectionHead
+from devise.training.ridge import RidgeHead
+
+KINDS = {head.kind: head for head in (MlpHead, ProjectionHead, RidgeHead)}
+
+
+def load_head(path):
+    """The head in a file, of whatever kind.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no head, or its weights don't fit its config.
+    """
+    kind = read(path)[0].get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"{path} holds a head of kind {kind!r}: expected one of {', '.join(KINDS)}")
+    return KINDS[kind].load(path)

@@ -1,0 +1,161 @@
+"""The head for retrieval: one linear map that begins as the features' own geometry."""
+
+import numpy as np
+
+from devise.training import whitening
+from devise.training.heads import Head, check_weights
+from devise.training.rows import blocks, check_labels
+
+STARTS = ("identity", "pca", "whitening", "within-class")
+SHORTEST = 1e-6  # rows shorter than this are divided by it, as Keras' UnitNormalization does
+
+
+class ProjectionHead(Head):
+    """A linear map, found in closed form, that a loss may train further.
+
+    A head trained from random weights on a few classes forgets what the features know of all
+    others. This one starts from that knowledge: from the features as they are, from their principal
+    components, whitened or not, or from a map that damps what differs within a class. `fit` gives
+    it that start and `train` goes on from there; `train` alone does both. Whatever the start, the
+    embeddings of its rows have a root mean square length of 1, so that a learning rate means the
+    same.
+
+    Args:
+        dim: columns of the embeddings; None for as many as the features have.
+        start: "identity", "pca", "whitening" or "within-class", see `whitening`; the last one needs
+            labels.
+        shrinkage: of the variances that a whitening divides by, 0 to 1.
+        unit: whether features become unit rows first, so that their length means nothing.
+    Raises:
+        ValueError: if one of them is out of range.
+
+    >>> features = np.random.default_rng(0).standard_normal((50, 8))
+    >>> ProjectionHead(3, start="pca").fit(features).embed(features).shape
+    (50, 3)
+    """
+
+    kind = "projection"
+    start_counts = True
+
+    def __init__(self, dim=None, *, start="whitening", shrinkage=0.5, unit=True):
+        if start not in STARTS:
+            raise ValueError(f"start is {start!r}: expected one of {', '.join(STARTS)}")
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim is {dim}: expected 1 or more, or None for the features' own")
+        if not 0 <= shrinkage <= 1:
+            raise ValueError(f"shrinkage is {shrinkage}: expected 0 to 1")
+        self._options = {"start": start, "shrinkage": shrinkage, "unit": unit}
+        self._dim, self._map, self._model = dim, None, None
+
+    @property
+    def dim(self):
+        return self._dim if self._map is None else self._map["bias"].shape[0]
+
+    @property
+    def input_dim(self):
+        return None if self._map is None else self._map["kernel"].shape[0]
+
+    @property
+    def config(self):
+        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
+
+    def fit(self, features, labels=None):
+        """Find the start in closed form.
+
+        Args:
+            features: (n, d), may be memory-mapped.
+            labels: int (n,), for "within-class".
+        Returns:
+            the head itself.
+        Raises:
+            ValueError: if the arrays don't fit, dim is above d, or a direction has no variance.
+        """
+        columns, start = np.shape(features)[-1], self._options["start"]
+        dim = columns if self._dim is None else self._dim
+        if dim > columns or (start == "identity" and dim != columns):
+            raise ValueError(f"dim is {dim} and the features have {columns} columns: expected "
+                             f"{'as many' if start == 'identity' else 'no more'}")
+        if start == "within-class" and labels is None:
+            raise ValueError("the start 'within-class' needs labels: give them, or take 'whitening'")
+        if self._options["unit"]:
+            features = _UnitRows(features)
+        shrinkage = self._options["shrinkage"]
+        if start == "identity":
+            mean, kernel = np.zeros(columns), np.eye(columns)
+        elif start == "pca":
+            mean, kernel = whitening.pca(features, dim)
+        elif start == "whitening":
+            mean, kernel = whitening.whitening(features, dim, shrinkage=shrinkage)
+        else:
+            labels = check_labels(labels, len(features))
+            mean, kernel = whitening.within_class_whitening(features, labels, dim, shrinkage=shrinkage)
+        kernel = kernel / _length(features, mean, kernel)
+        self._map = {"kernel": kernel.astype(np.float32), "bias": (-mean @ kernel).astype(np.float32)}
+        self._model = None
+        return self
+
+    def begin(self, features, labels, seed):
+        """The start for these features; `train` calls it where the head has none. Nothing is random."""
+        return self.fit(features, labels)
+
+    def keras_model(self):
+        """The head as a `keras.Sequential`, features in, embeddings of any length out."""
+        import keras
+
+        self._require_weights()
+        if self._model is None:
+            unit = [keras.layers.UnitNormalization(name="unit")] if self._options["unit"] else []
+            dense = keras.layers.Dense(self.dim, name="projection")
+            self._model = keras.Sequential([keras.Input((self.input_dim,), name="features"), *unit, dense],
+                                           name="head")
+            dense.set_weights([self._map["kernel"], self._map["bias"]])
+        return self._model
+
+    def keras_layers(self):
+        """The head's layers in order, to be put behind a backbone; they share its weights."""
+        return list(self.keras_model().layers)
+
+    def _forward(self, rows):
+        weights = self._weights()
+        return _unit(rows) @ weights["kernel"] + weights["bias"] if self._options["unit"] else (
+            rows @ weights["kernel"] + weights["bias"])
+
+    def _weights(self):
+        if self._model is None:
+            return self._map
+        kernel, bias = self._model.get_layer("projection").weights
+        return {"kernel": np.asarray(kernel), "bias": np.asarray(bias)}
+
+    @classmethod
+    def _restore(cls, config, weights):
+        options = {name: value for name, value in config.items() if name not in ("kind", "input_dim")}
+        head = cls(**options)
+        check_weights(weights, {"kernel": (config["input_dim"], config["dim"]), "bias": (config["dim"],)})
+        head._map = {name: np.array(weight) for name, weight in weights.items()}
+        return head
+
+
+def _length(features, mean, kernel):
+    """The root mean square length of the embeddings of all rows."""
+    squares = sum(float((((rows - mean) @ kernel) ** 2).sum()) for _, rows in blocks(features))
+    if squares == 0:
+        raise ValueError("features are the same in every row, or nothing: there is nothing to learn from them")
+    return np.sqrt(squares / len(features))
+
+
+class _UnitRows:
+    """A matrix whose rows are made unit rows as they are read."""
+
+    def __init__(self, features):
+        self._features, self.shape = features, np.shape(features)
+        self.ndim = len(self.shape)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        return _unit(np.asarray(self._features[rows], np.float32))
+
+
+def _unit(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SHORTEST)
