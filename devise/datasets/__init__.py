@@ -1,10 +1,14 @@
 """Pictures on disk: read, listed with their classes, and split into what trains and what tests."""
 
+from devise.datasets.augmentation import Augmentation
 from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_captions, with_captions
+from devise.datasets.class_splits import ClassSplit, class_split, galleries
 from devise.datasets.folders import duplicates, from_files, from_folder
 from devise.datasets.images import check_image, read_image
 from devise.datasets.samples import samples
 from devise.datasets.splits import PARTS, Split, query_gallery, split
 
-__all__ = ["PARTS", "ImageSet", "Skipped", "Split", "check_image", "duplicates", "from_files", "from_folder",
-           "query_gallery", "read_image", "samples", "split"]
+__all__ = ["PARTS", "Augmentation", "CaptionSet", "ClassSplit", "ImageSet", "Judgements", "Skipped", "Split",
+           "caption_set", "check_image", "class_split", "duplicates", "from_files", "from_folder", "galleries",
+           "query_gallery", "read_captions", "read_image", "samples", "split", "with_captions"]

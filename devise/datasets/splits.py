@@ -49,7 +49,7 @@ class Split:
         Raises:
             ValueError: if a path stands there twice: it could not be traced back to one row.
         """
-        _rows_by_path(paths)
+        rows_by_path(paths)
         parts = {name: [paths[row] for row in getattr(self, name)] for name in PARTS}
         return {"seed": int(self.seed), "seen": list(self.seen), "unseen": list(self.unseen), **parts}
 
@@ -66,7 +66,7 @@ class Split:
         lacking = [name for name in ("seed", "seen", "unseen", *PARTS) if name not in document]
         if lacking:
             raise ValueError(f"the split lacks {', '.join(lacking)}: it is damaged, split again")
-        rows = _rows_by_path(paths)
+        rows = rows_by_path(paths)
         missing = [path for name in PARTS for path in document[name] if path not in rows]
         if missing:
             raise ValueError(f"{len(missing)} pictures of the split are not among the {len(paths)} here, "
@@ -105,13 +105,13 @@ def split(labels, label_names, *, unseen=(), test=0.2, validation=0.1, seed=0):
         raise ValueError(f"label {labels.max()} names none of the {len(label_names)} classes")
     rows = {name: found for label, name in enumerate(label_names)
             if (found := np.flatnonzero(labels == label)).size}
-    apart = _unseen_names(unseen, rows, label_names, seed)
+    apart = unseen_names(unseen, rows, label_names, seed)
     seen = tuple(name for name in rows if name not in apart)
     if not seen:
         raise ValueError(f"no seen class is left: all {len(apart)} classes with pictures are unseen")
     parts = {"train": [], "validation": [], "test": []}
     for name in seen:
-        drawn = _generator(seed, "pictures", name).permutation(rows[name])
+        drawn = generator(seed, "pictures", name).permutation(rows[name])
         n_test = _share(test, drawn.size)
         n_held = n_test + _share(validation, drawn.size - n_test, least=0)
         parts["test"].append(drawn[:n_test])
@@ -142,24 +142,25 @@ def query_gallery(labels, *, seed=0, queries=1):
     labels = np.asarray(labels)
     asks = np.zeros(labels.shape, dtype=bool)
     for label in np.unique(labels[labels >= 0]):
-        drawn = _generator(seed, "queries", str(label)).permutation(np.flatnonzero(labels == label))
+        drawn = generator(seed, "queries", str(label)).permutation(np.flatnonzero(labels == label))
         asks[drawn[:min(queries, drawn.size - 1)]] = True
     return np.flatnonzero(asks), np.flatnonzero((labels >= 0) & ~asks)
 
 
-def _rows_by_path(paths):
+def rows_by_path(paths):
+    """{path: row}; ValueError where a path stands twice."""
     rows = {path: row for row, path in enumerate(paths)}
     if len(rows) < len(paths):
         raise ValueError(f"{len(paths) - len(rows)} paths stand twice: a split needs distinct paths")
     return rows
 
 
-def _unseen_names(unseen, rows, label_names, seed):
+def unseen_names(unseen, rows, label_names, seed):
     """The names of the unseen classes, in the order of `label_names`."""
     if isinstance(unseen, (int, np.integer)):
         if not 0 <= unseen < len(rows):
             raise ValueError(f"unseen is {unseen}: expected 0 to {len(rows) - 1}, one class must be seen")
-        ranks = {name: _generator(seed, "unseen", name).random() for name in rows}
+        ranks = {name: generator(seed, "unseen", name).random() for name in rows}
         wanted = set(sorted(rows, key=ranks.get)[:unseen])
     else:
         wanted = {unseen} if isinstance(unseen, str) else set(unseen)
@@ -183,7 +184,7 @@ def _share(share, n, least=1):
     return min(max(int(share * n + 0.5), least), n - 1)
 
 
-def _generator(seed, purpose, name):
+def generator(seed, purpose, name):
     """Random numbers that depend on one class only; a hash of the name, as Python's own varies."""
     words = np.frombuffer(hashlib.sha256(f"{purpose} {name}".encode()).digest(), dtype="<u4")
     return np.random.default_rng([seed, *words.tolist()])

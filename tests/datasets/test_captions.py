@@ -1,0 +1,119 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise.datasets import ImageSet, caption_set, read_captions, with_captions
+
+FLICKR = Path(__file__).parents[2].parent / "shared" / "data" / "flickr8k-2000"
+EXPECTED = {"a.jpg": ("A cat .", "Two cats ."), "b.jpg": ("A dog , running .",)}
+LAYOUTS = {
+    "token": "a.jpg#0\tA cat .\na.jpg#1\tTwo  cats .\n\nb.jpg#0\tA dog , running .\n",
+    "flickr30k": "image_name| comment_number| comment\n"
+                 "a.jpg| 0| A cat .\na.jpg| 1| Two cats .\nb.jpg| 0| A dog , running .\n",
+    "csv": 'image,caption\na.jpg,A cat .\na.jpg,Two cats .\nb.jpg,"A dog , running ."\n',
+    "coco": json.dumps({"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],
+                        "annotations": [{"image_id": 7, "caption": "A cat ."}, {"image_id": 7, "caption": "Two cats ."},
+                                        {"image_id": 9, "caption": "A dog , running ."}]}),
+}
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_every_layout_gives_the_same_captions(layout, mark, tmp_path):
+    assert read_captions(write(tmp_path / "captions", mark + LAYOUTS[layout])) == EXPECTED
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("a.jpg#0\tA cat .\nno tab here\n", "line 2: expected 'name.jpg#0"),
+    ("image_name| comment_number| comment\na.jpg| 0\n", "line 2: expected 'image_name"),
+    ("image,caption\na.jpg,one,two\n", "line 2: 3 columns"),
+    ('{"images": []}', "no captions file of COCO"),
+    ('{"images": [', "no captions file of COCO"),
+    ("", "holds no caption"),
+])
+def test_a_file_in_no_layout_is_refused_by_line(text, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        read_captions(write(tmp_path / "captions", text))
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a file of captions"):
+        read_captions(tmp_path / "none")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ValueError, match="no UTF-8"):
+        read_captions(tmp_path / "binary")
+
+
+def test_pictures_and_captions_without_one_another_are_listed():
+    images = ImageSet(("x/a.jpg", "b.jpg", "c.jpg", "d.jpg"), [-1] * 4, (), root=None, skipped=(("e.jpg", "damaged"),))
+    told = with_captions(images, {"a.jpg": ("one", ""), "b.jpg": ("two",), "c.jpg": ("",), "z.jpg": ("three",)})
+    assert told.paths == ("x/a.jpg", "b.jpg") and told.captions == (("one",), ("two",))
+    assert [tuple(item) for item in told.skipped] == [
+        ("e.jpg", "damaged"), ("c.jpg", "its captions are empty"), ("d.jpg", "it has no caption"),
+        ("z.jpg", "it has captions and no picture")]
+    with pytest.raises(ValueError, match="none of 4 pictures has a caption"):
+        with_captions(images, {"z.jpg": ("three",)})
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """Three pictures in the layout of Flickr8k, one of them in no list, one list with a stranger."""
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / f"{name}.jpg")
+    write(tmp_path / "captions.token.txt", LAYOUTS["token"] + "c.jpg#0\tA bird .\n")
+    write(tmp_path / "Flickr_8k.trainImages.txt", "a.jpg\n")
+    write(tmp_path / "test.txt", "b.jpg\ngone.jpg\n")
+    write(tmp_path / "ExpertAnnotations.txt", "a.jpg\tb.jpg#0\t1\t2\t1\nb.jpg\ta.jpg#1\t4\t4\t3\n"
+          "a.jpg\tgone.jpg#2\t1\t1\t1\na.jpg\tb.jpg#1\t1\t1\t1\n")
+    write(tmp_path / "CrowdFlowerAnnotations.txt", "c.jpg\ta.jpg#0\t0.25\t1\t3\n")
+    return tmp_path
+
+
+def test_a_caption_set_has_parts_and_judgements(layout):
+    found = caption_set(layout)
+    assert [Path(path).name for path in found.images.paths] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert {part: rows.tolist() for part, rows in found.parts.items()} == {"train": [0], "test": [1]}
+    assert found.images.skipped[-1] == ("gone.jpg", "test.txt lists it and it is not here")
+    expert = found.expert
+    assert (expert.pictures.tolist(), expert.captioned.tolist(), expert.captions.tolist()) == ([0, 1], [1, 0], [0, 1])
+    assert expert.scores.tolist() == [[1, 2, 1], [4, 4, 3]] and expert.left_out == 2 and len(expert) == 2
+    assert found.crowd.scores.tolist() == [[0.25]]
+
+
+def test_what_a_caption_set_lacks_is_said(layout):
+    write(layout / "train.txt", "b.jpg\n")
+    with pytest.raises(ValueError, match="b.jpg, which is in train already"):
+        caption_set(layout)
+    (layout / "train.txt").unlink()
+    write(layout / "ExpertAnnotations.txt", "a.jpg\tb.jpg#0\t1\t2\tmany\n")
+    with pytest.raises(ValueError, match="ExpertAnnotations.txt, line 1"):
+        caption_set(layout)
+    (layout / "captions.token.txt").unlink()
+    with pytest.raises(FileNotFoundError, match="name the file of captions"):
+        caption_set(layout)
+
+
+def test_the_real_slice_of_flickr8k():
+    if not FLICKR.is_dir():
+        pytest.skip("no ../shared/data/flickr8k-2000")
+    found = caption_set(FLICKR)
+    assert len(found.images) == 2000 and set(map(len, found.images.captions)) == {5} and not found.images.skipped
+    assert {part: len(rows) for part, rows in found.parts.items()} == {"train": 1600, "dev": 200, "test": 200}
+    lines = (FLICKR / "ExpertAnnotations.txt").read_text().splitlines()
+    assert len(found.expert) + found.expert.left_out == len(lines)
+    row = len(lines) // 2
+    picture, caption, *scores = lines[row].split("\t")
+    assert found.images.paths[found.expert.pictures[row]] == picture
+    owner, number = caption.split("#")
+    assert (found.images.paths[found.expert.captioned[row]], found.expert.captions[row]) == (owner, int(number))
+    np.testing.assert_array_equal(found.expert.scores[row], [float(score) for score in scores])
+    assert ((found.crowd.scores >= 0) & (found.crowd.scores <= 1)).all()
