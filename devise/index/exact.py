@@ -7,6 +7,7 @@ import numpy as np
 from devise.arrays import nearest
 from devise.index.base import NEAR, Index, cosines
 
+FEW_ROWS = 1000
 SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on past it
 
 
@@ -57,6 +58,38 @@ class Table:
         scores = cosines(self.rows[tied], query)
         best = np.lexsort((tied, -scores))[:width]
         return tied[best], scores[best]
+
+
+def compare_all(index, queries, k):
+    """What `Index._search` returns, by comparing every row of an index of another engine."""
+    ids = index.ids
+    return Table(ids, index.vectors(ids)).search(queries, k)
+
+
+def approximately(index, queries, k, search):
+    """What `Index._search` returns for an engine that changes in place.
+
+    Every row is compared where that is the better way, where the engine finds too few, and for
+    queries whose k-th score is shared by more rows than are looked at: of equals the smallest ids
+    are wanted, and a graph can't tell whether it has met them all.
+
+    Args:
+        search: from (queries, k) to ids int64 and cosines (q, k), or None where k are not found.
+    """
+    width = k + SPARE
+    if len(index) <= FEW_ROWS or 4 * width > len(index) or not len(queries):
+        return compare_all(index, queries, k)
+    found = search(queries, width)
+    if found is None:
+        return compare_all(index, queries, k)
+    ids, scores = found[0], np.array(found[1], np.float32)
+    tied = np.flatnonzero(scores[:, k - 1] - scores[:, -1] < NEAR)
+    if tied.size:
+        exact_ids, exact_scores = compare_all(index, queries[tied], k)
+        ids[tied, :k], scores[tied, :k] = exact_ids[:, :k], exact_scores[:, :k]
+        scores[tied, k:] = -np.inf
+        ids[tied, k:] = -1
+    return ids, scores
 
 
 class Exact(Index):

@@ -12,7 +12,8 @@ import devise
 from devise.errors import MissingDependency
 from devise.index import engines, load, make
 
-THOROUGH = {"annoy": {"search_k": 10**6}}  # options with which a small index finds all that there is
+THOROUGH = {"annoy": {"search_k": 10**6}, "faiss": {"n_probes": 10**6},  # with which a small index finds all there is
+            "hnswlib": {"search_depth": 1000}, "usearch": {"search_depth": 1000}}
 
 
 @pytest.fixture(params=engines())
