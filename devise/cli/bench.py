@@ -17,7 +17,7 @@ EXAMPLE = """\
   devise bench extract --backbone vgg16 -n 32
   devise bench words --path glove.6B.300d.txt
   devise bench search -n 100000 --dim 300"""
-NAMES = ("extract", "train", "words", "search")
+NAMES = ("extract", "train", "words", "search", "evaluation")
 FRAMEWORK = True
 
 

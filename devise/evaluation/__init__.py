@@ -1,6 +1,8 @@
 """Protocols and reports: which candidates a figure ranks over, what it is, how it is written down."""
 
 from devise.evaluation.candidates import Candidates
+from devise.evaluation.clustering import clustering_nmi, k_means
+from devise.evaluation.open_set import OpenSet, best_scores, choose_threshold, evaluate_open_set
 from devise.evaluation.protocols import (
     KS,
     Combined,
@@ -13,8 +15,12 @@ from devise.evaluation.protocols import (
     flat_hit_at_k,
 )
 from devise.evaluation.report import Example, Published, Report, Table, exact_table, hit_table
+from devise.evaluation.retrieval import Retrieval, retrieve
+from devise.evaluation.retrieval_tables import gallery_table, retrieval_table
 
 __all__ = [
-    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Example", "Published", "Report", "Table",
-    "answer_ranks", "combine", "evaluate", "exact_table", "exact_tags", "flat_hit_at_k", "hit_table",
+    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Example", "OpenSet", "Published", "Report",
+    "Retrieval", "Table", "answer_ranks", "best_scores", "choose_threshold", "clustering_nmi", "combine", "evaluate",
+    "evaluate_open_set", "exact_table", "exact_tags", "flat_hit_at_k", "gallery_table", "hit_table", "k_means",
+    "retrieval_table", "retrieve",
 ]

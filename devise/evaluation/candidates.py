@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 
@@ -89,8 +90,8 @@ class Candidates:
         missing = np.flatnonzero(answers < 0)
         answers[missing] = len(words) + np.arange(len(missing))
         added = tuple(label_names[row] for row in missing)
-        return cls(name, words + added, np.concatenate([word_vectors, vectors[missing]]),
-                   label_names, answers, added)
+        rows = np.concatenate([word_vectors, vectors[missing]]) if added else word_vectors
+        return cls(name, words + added, rows, label_names, answers, added)
 
     def __len__(self):
         return len(self.names)
@@ -111,7 +112,8 @@ class Candidates:
         numbers, sizes = {}, Counter()
         group, place = np.empty((2, len(self)), np.int64)
         for row, vector in enumerate(self.vectors):
-            number = group[row] = numbers.setdefault(vector.tobytes(), len(numbers))
+            digest = blake2b(vector.tobytes(), digest_size=16).digest()  # the bytes would be the matrix again
+            number = group[row] = numbers.setdefault(digest, len(numbers))
             place[row] = sizes[number]
             sizes[number] += 1
         return np.flatnonzero(place == 0), group, place

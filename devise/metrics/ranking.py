@@ -44,6 +44,23 @@ def precision_at_k(relevant, k):
     return _first(relevant, k).mean(axis=1)
 
 
+def precision_ceiling(n_relevant, k):
+    """The highest precision@k that any order can have: min(k, R) / k, R right answers there are.
+
+    Args:
+        n_relevant: int (n_queries,), how many right answers there are.
+        k: 1 or more.
+    Returns:
+        float64 (n_queries,).
+
+    >>> precision_ceiling([4, 100], k=10)
+    array([0.4, 1. ])
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}: expected 1 or more")
+    return np.minimum(np.asarray(n_relevant), k) / k
+
+
 def recall_at_k(relevant, k, *, n_relevant):
     """The share of all right answers that is among the first k.
 

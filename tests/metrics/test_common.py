@@ -38,7 +38,7 @@ def name(request):
 
 def test_every_metric_is_here():
     public = {name for name, value in vars(ranking).items() if callable(value) and not name.startswith("_")}
-    assert public == set(METRICS)
+    assert public - {"precision_ceiling"} == set(METRICS)  # which takes counts alone
 
 
 def test_one_float_a_query(name, relevant, there):

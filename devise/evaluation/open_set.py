@@ -1,0 +1,162 @@
+"""Retrieval that may refuse: does a query have a match in the gallery at all, and is it the right one?
+
+A query is known where its class has a member in the gallery. It is accepted where its best score is
+at least a threshold, which is chosen on other classes, for a wanted share of false accepts. Classes
+come into the gallery without training. The best of many scores grows with the gallery: choose a
+threshold on a gallery about as large as the one that it is for.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.arrays import BLOCK_BYTES
+from devise.evaluation.scores import labels_of_rows, row_ids, score_blocks
+from devise.metrics.open_set import Roc, equal_error_rate, roc, threshold_at, true_accept_rate
+from devise.metrics.relevance import NO_LABEL
+
+FARS = (0.001, 0.01, 0.1)
+
+
+class BestScores(NamedTuple):
+    """The best cosine of each query with members of its own class, and with all others.
+
+    Attributes:
+        genuine: float64 (q,), -inf where the gallery has no member of its class.
+        impostor: float64 (q,), what an unknown query would get: its class taken out of the gallery.
+    """
+
+    genuine: np.ndarray
+    impostor: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSet:
+    """What a threshold does to queries of known and of unknown classes; shares in [0, 1].
+
+    Attributes:
+        threshold: cosine from which on a query is accepted.
+        n_known, n_unknown, gallery: numbers of queries and of members.
+        unknown_accepted: the share of unknown queries that is accepted: the false-accept rate.
+        known_rejected: the share of known queries that is not.
+        identified: the share of known queries that is accepted with a best match of their class.
+        true_accept_rate: {far: share of known queries accepted where that share of the unknown is}, a
+            threshold for each from these queries themselves; so are the next two.
+        equal_error_rate: where as many unknown are accepted as known are rejected.
+        curve: Roc.
+    """
+
+    threshold: float
+    n_known: int
+    n_unknown: int
+    gallery: int
+    unknown_accepted: float
+    known_rejected: float
+    identified: float
+    true_accept_rate: dict
+    equal_error_rate: float
+    curve: Roc
+
+    def to_json(self):
+        """The figures without the points of the curve, for JSON."""
+        return {"threshold": self.threshold if np.isfinite(self.threshold) else None,
+                "n_known": self.n_known, "n_unknown": self.n_unknown, "gallery": self.gallery,
+                "unknown_accepted": self.unknown_accepted, "known_rejected": self.known_rejected,
+                "identified": self.identified, "equal_error_rate": self.equal_error_rate,
+                "roc_area": self.curve.area,
+                "true_accept_rate": {str(far): value for far, value in self.true_accept_rate.items()}}
+
+
+def best_scores(embeddings, labels, *, queries=None, gallery=None, block_bytes=BLOCK_BYTES):
+    """Each query's best cosine inside its class and outside it, exactly and in bounded memory.
+
+    Args:
+        embeddings: (n, d), any length but zero.
+        labels: int (n,); a member without a label (-1) is an impostor of all.
+        queries, gallery: row ids; None is every row. A query is left out of its own ranking.
+    Returns:
+        BestScores.
+
+    >>> best = best_scores([[1, 0], [0, 1], [3, 4]], [0, 1, 1])
+    >>> best.genuine.round(3), best.impostor.round(3)
+    (array([-inf,  0.8,  0.8]), array([0.6, 0. , 0.6]))
+    """
+    n = len(embeddings)
+    labels = labels_of_rows(labels, n)
+    queries, gallery = row_ids(queries, n, "queries"), np.sort(row_ids(gallery, n, "gallery"))
+    if not len(gallery):
+        raise ValueError("the gallery is empty: expected rows to find")
+    genuine, impostor = np.full((2, len(queries)), -np.inf)
+    members = labels[gallery]
+    for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes):
+        own = labels[block.queries]
+        same = (members == own[:, None]) & (own != NO_LABEL)[:, None]
+        part = slice(block.start, block.start + len(own))
+        genuine[part] = np.max(block.scores, axis=1, where=same, initial=-np.inf)
+        impostor[part] = np.max(block.scores, axis=1, where=~same, initial=-np.inf)
+    return BestScores(genuine, impostor)
+
+
+def choose_threshold(embeddings, labels, *, far=0.01, queries=None, gallery=None):
+    """The threshold that lets at most a share of unknown queries in, from pictures of known classes.
+
+    Every query is asked as if its class were not in the gallery, so that each gives one impostor;
+    the lowest threshold is taken that accepts at most ⌊far · n⌋ of them.
+
+    Args:
+        embeddings, labels: pictures of validation classes, which neither training nor test has.
+        far: the wanted false-accept rate.
+        queries, gallery: row ids; None is every row.
+    Returns:
+        float, a cosine.
+    Raises:
+        ValueError: if no query has a member of another class in the gallery.
+
+    >>> choose_threshold([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [0, 0, 1, 1], far=0).__round__(3)
+    0.198
+    """
+    impostor = best_scores(embeddings, labels, queries=queries, gallery=gallery).impostor
+    impostor = impostor[np.isfinite(impostor)]
+    if not impostor.size:
+        raise ValueError("no query has a picture of another class to be mistaken for: expected two classes or more")
+    return threshold_at(impostor, far)
+
+
+def evaluate_open_set(embeddings, labels, *, gallery, threshold, queries=None, fars=FARS):
+    """What a threshold does: unknown queries let in, known ones refused, and those named rightly.
+
+    Args:
+        embeddings: (n, d), any length but zero.
+        labels: int (n,), -1 for a picture of no class, which as a query is unknown.
+        gallery: row ids.
+        threshold: a cosine, chosen on other classes, see `choose_threshold`.
+        queries: row ids; None is every row outside the gallery.
+        fars: false-accept rates for TAR@FAR.
+    Returns:
+        OpenSet.
+    Raises:
+        ValueError: if all queries are known, or none is.
+
+    >>> rows = [[1, 0], [0.9, 0.1], [0, 1]]
+    >>> figures = evaluate_open_set(rows, [0, 0, 1], gallery=[0], threshold=0.5)
+    >>> figures.unknown_accepted, figures.known_rejected, figures.identified
+    (0.0, 0.0, 1.0)
+    """
+    n = len(embeddings)
+    labels = labels_of_rows(labels, n)
+    gallery = row_ids(gallery, n, "gallery")
+    queries = np.setdiff1d(np.arange(n), gallery) if queries is None else row_ids(queries, n, "queries")
+    best = best_scores(embeddings, labels, queries=queries, gallery=gallery)
+    scores, known = np.maximum(best.genuine, best.impostor), np.isfinite(best.genuine)
+    if known.all() or not known.any():
+        raise ValueError(f"{known.sum()} of {known.size} queries have their class in the gallery: expected some that "
+                         "have and some that have not")
+    accepted = scores >= threshold
+    right = best.genuine > best.impostor  # a tie with another class is no identification
+    return OpenSet(
+        float(threshold), int(known.sum()), int((~known).sum()), len(gallery),
+        unknown_accepted=float(accepted[~known].mean()), known_rejected=float((~accepted[known]).mean()),
+        identified=float((accepted & right)[known].mean()),
+        true_accept_rate={far: true_accept_rate(scores, known, far) for far in fars},
+        equal_error_rate=equal_error_rate(scores, known), curve=roc(scores, known))
