@@ -1,0 +1,79 @@
+"""tf-idf of captions, against the formula worked out by hand and against what it must not depend on."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
+
+from devise.words.tfidf import Tfidf, empty  # noqa: E402
+
+CAPTIONS = [("A brown dog runs.", "the DOG, a dog"), ("a cat sleeps", "cat on a mat"), ("The dog and the cat",)]
+
+
+def by_hand(captions, stop):
+    """[{term: weight}] by loops: counts times 1 + ln((1 + n) / (1 + df)), divided by the length."""
+    counts = []
+    for sentences in captions:
+        counts.append({})
+        for token in " ".join(sentences).lower().replace(",", " ").replace(".", " ").split():
+            if token not in stop and len(token) > 1:
+                counts[-1][token] = counts[-1].get(token, 0) + 1
+    rows, n = [], len(captions)
+    for row in counts:
+        weights = {term: count * (1 + math.log((1 + n) / (1 + sum(term in other for other in counts))))
+                   for term, count in row.items()}
+        length = math.sqrt(sum(weight**2 for weight in weights.values()))
+        rows.append({term: weight / length for term, weight in weights.items()})
+    return rows
+
+
+@pytest.mark.parametrize(("stop", "words"), [(True, {"the", "and", "on", "a"}), (False, set())])
+def test_weights_are_those_of_the_formula_over_pictures(stop, words):
+    terms = Tfidf(stop=stop).fit(CAPTIONS)
+    rows = terms.pictures(CAPTIONS)
+    for row, expected in zip(rows.toarray(), by_hand(CAPTIONS, words), strict=True):
+        found = {term: weight for term, weight in zip(terms.terms, row.tolist(), strict=True) if weight}
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert rows.dtype == np.float32 and rows.format == "csr"
+
+
+def test_the_order_and_the_split_of_a_pictures_captions_mean_nothing():
+    terms = Tfidf().fit(CAPTIONS)
+    one = terms.pictures([("a dog runs", "a brown dog")]).toarray()
+    assert one == pytest.approx(terms.pictures([("a brown dog", "a dog runs")]).toarray())
+    assert one == pytest.approx(terms.texts(["a brown dog a dog runs"]).toarray())
+
+
+def test_a_text_without_a_known_term_has_an_empty_row_that_is_found():
+    rows = Tfidf().fit(CAPTIONS).texts(["a dog", "the xylophone", "", "cat"])
+    assert empty(rows).tolist() == [1, 2]
+    assert np.diff(rows.indptr).tolist() == [1, 0, 0, 1]
+
+
+def test_rare_terms_and_all_but_the_most_frequent_can_be_left_out():
+    assert Tfidf(min_pictures=2).fit(CAPTIONS).terms == ("cat", "dog")
+    assert Tfidf(max_terms=1).fit([*CAPTIONS, ("dog",)]).terms == ("dog",)
+
+
+def test_stop_words_may_be_ones_own(tmp_path):
+    (tmp_path / "stop.txt").write_text("dog # of all pictures\ndon't\n", encoding="utf-8")
+    assert Tfidf(stop=tmp_path / "stop.txt").fit([("a dog on a mat", "don't")]).terms == ("mat", "on")
+
+
+def test_terms_come_back_from_json_with_the_same_weights():
+    terms = Tfidf().fit(CAPTIONS)
+    again = Tfidf.from_json(json.loads(json.dumps(terms.to_json())))
+    assert again.terms == terms.terms
+    assert again.pictures(CAPTIONS).toarray() == pytest.approx(terms.pictures(CAPTIONS).toarray())
+
+
+def test_what_cannot_be_is_said():
+    with pytest.raises(ValueError, match="no term is left of the captions of 2 pictures"):
+        Tfidf().fit([("the", "of the"), ("and",)])
+    with pytest.raises(ValueError, match="a str where a picture's sentences are expected"):
+        Tfidf().fit(["a dog runs"])
+    with pytest.raises(ValueError, match="call fit with the captions of the training pictures"):
+        Tfidf().texts(["dog"])
