@@ -8,7 +8,7 @@ import numpy as np
 from devise import backbones
 from devise.losses import Cosine
 from devise.training import HeadConfig, MlpHead, train
-from devise.training.batches import usual_size
+from devise.training.draws import usual_size
 
 CLASSES = 32
 DATA = "clustered: one of 32 random centres plus noise of twice its size, negative values set to 0"
