@@ -1,4 +1,4 @@
-"""The engine that speaks paths and words: one index, asked by picture, by text, or for tags."""
+"""The engine that speaks paths and words: pictures indexed in each space of a model, asked by picture or text."""
 
 import shutil
 import uuid
@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise import features, index, storage
-from devise.arrays import unit_rows
+from devise import index, storage
 from devise.datasets import ImageSet, Skipped
-from devise.model import Devise
+from devise.model.spaces import indexable, open_model, spaces
 
-SPACES = ("raw", "shared")
+OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
 
 
 class Match(NamedTuple):
@@ -26,20 +25,27 @@ class Match(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What a query found, best first, and the space in which it was compared."""
+    """What a query found, best first, and the space in which it was compared.
+
+    Attributes:
+        threshold: the cosine from which on a picture counts as found; None where the model has none.
+        known: whether the best match reaches it; None without a threshold.
+    """
 
     query: str
     space: str
     matches: tuple[Match, ...]
+    threshold: float | None = None
+    known: bool | None = None
 
 
 class Search:
-    """Pictures indexed twice: by raw features for image→image, in the shared space for words.
+    """Pictures indexed in every space that their model declares, see `devise.model.spaces.spaces`.
 
     Args:
-        model: a fitted Devise.
+        model: a fitted Devise or Siamese.
         images: ImageSet, row i of it being id i of the indexes.
-        indexes: {"raw": Index, "shared": Index}.
+        indexes: {space: Index}.
     """
 
     def __init__(self, model, images, indexes):
@@ -47,115 +53,153 @@ class Search:
         self._row = {path: row for row, path in enumerate(images.paths)}
 
     @classmethod
-    def build(cls, model, data, *, engine="annoy", folder=None, progress=None, **options):
+    def build(cls, model, data, *, engine="annoy", only=None, folder=None, progress=None, **options):
         """Index pictures.
 
         Args:
-            model: a fitted Devise.
+            model: a fitted Devise or Siamese.
             data: ImageSet, or a FeatureTable of the model's backbone.
             engine: a name from `devise.index.engines()`; options go to it.
+            only: names of the spaces to index; None takes all that the model has.
             folder: where features of an ImageSet are cached.
         Raises:
-            ValueError: if the features are of another backbone, or no picture can be indexed.
+            ValueError: if the features are of another backbone, the model lacks a space, or no
+                picture can be indexed.
         """
-        table = data
-        if isinstance(data, ImageSet):
-            table = features.extract(data, model.backbone, folder, progress=progress)
-        model.check_features(table)
-        matrix = np.asarray(table.matrix, np.float32)
-        flat = ~matrix.any(axis=1)
-        lost = [Skipped(table.images.paths[row], "its features are all zero") for row in np.flatnonzero(flat)]
-        images = replace(table.images.subset(~flat), skipped=(*table.images.skipped, *lost))
+        known = spaces(model)
+        if strange := [space for space in only or () if space not in known]:
+            raise ValueError(f"the model has no space {strange[0]!r}: expected {', '.join(known)}")
+        images, matrix = indexable(model, data, folder, progress)
         if not len(images):
             raise ValueError("there is no picture to index: every feature vector is zero")
-        matrix = matrix[~flat]
         indexes = {}
-        for space, rows in (("raw", unit_rows(matrix, "features")), ("shared", model.embed_features(matrix))):
-            indexes[space] = index.make(engine, **options)
-            indexes[space].build(rows)
+        for space, embed in known.items():
+            if only is None or space in only:
+                indexes[space] = index.make(engine, **options)
+                indexes[space].build(embed(matrix))
         return cls(model, images, indexes)
 
     def __len__(self):
         return len(self.images)
 
-    def by_text(self, text, k=10):
-        """Pictures for a word or a phrase, by cosine in the shared space.
+    @property
+    def default_space(self):
+        """The space in which pictures are compared unless another is asked for."""
+        return next(iter(self.indexes))  # in the order of the model, which need not be opened for it
+
+    def add(self, data, *, folder=None, progress=None):
+        """Index more pictures, of new classes too; nothing is trained. In memory, until `save`.
+
+        A picture whose path is in the index already is left out and listed. Pictures from elsewhere
+        than the index's are kept by their whole path.
 
         Args:
-            text: a word, or words whose vectors are averaged.
+            data, folder: as of `build`.
+        Returns:
+            ImageSet of the pictures that were added, and those that were skipped.
+        Raises:
+            ValueError: if the features are of another backbone.
+        """
+        images, matrix = indexable(self.model, data, folder, progress)
+        images = self._placed(images)
+        there = np.array([path in self._row for path in images.paths], bool)
+        lost = [Skipped(images.paths[row], "it is in the index already") for row in np.flatnonzero(there)]
+        images, matrix = replace(images.subset(~there), skipped=(*images.skipped, *lost)), matrix[~there]
+        if not len(images):
+            return images
+        known = spaces(self.model)
+        rows = {space: known[space](matrix) for space in self.indexes}  # all that can fail, before anything changes
+        ids = np.arange(len(self), len(self) + len(images))
+        for space, part in self.indexes.items():
+            if part.can_add:
+                part.add(rows[space], ids)
+            else:
+                part.build(np.concatenate([part.vectors(part.ids), rows[space]]))
+        self.images = _joined(self.images, images)
+        self._row = {path: row for row, path in enumerate(self.images.paths)}
+        return images
+
+    def by_text(self, text, k=10):
+        """Pictures for a word, or for words whose vectors are averaged, by cosine in the shared space.
+
         Returns:
             Results with at most k matches.
         Raises:
             KeyError: if no word of it has a vector; the message lists near spellings.
+            ValueError: if the model knows no words.
         """
+        self._check_words()
         hits = self.indexes["shared"].search(self.model.embed_words([text]), self._depth(k))
-        return Results(text, "shared", self._matches(hits, 0))
+        return Results(text, "shared", self._matches(hits))
 
-    def by_picture(self, picture, k=10, *, space="raw"):
+    def by_picture(self, picture, k=10, *, space=None, reject=False):
         """Pictures like a picture, which itself is left out when it is in the index.
 
         Args:
             picture: the path of an indexed picture, or of any other file.
-            space: 'raw', the backbone's features, or 'shared', the space of the words.
+            space: where to compare; None for the default, which for a Devise is 'raw', for a Siamese
+                'learnt'.
+            reject: leave out matches below the model's threshold, so that a picture of something that
+                is not in the index has none.
         Raises:
-            ValueError: if the file can't be read, or there is no such space.
+            ValueError: if the file can't be read, there is no such space, or no threshold to reject by.
         """
-        self._check_space(space)
+        space = self._check_space(space)
+        threshold = getattr(self.model, "thresholds", {}).get(space)
+        if reject and threshold is None:
+            raise ValueError(f"the model has no threshold for the space {space!r}: train one with `devise siamese`, "
+                             "or ask without reject")
         row, vector = self.vector(picture, space)
         exclude = np.array([-1 if row is None else row], np.int64)
-        hits = self.indexes[space].search(vector[None], self._depth(k), exclude=exclude)
-        return Results(str(picture), space, self._matches(hits, 0))
+        matches = self._matches(self.indexes[space].search(vector[None], self._depth(k), exclude=exclude))
+        known = None if threshold is None else bool(matches) and matches[0].score >= threshold
+        if reject:
+            matches = tuple(match for match in matches if match.score >= threshold)
+        return Results(str(picture), space, matches, threshold, known)
 
-    def similarity(self, first, second, *, space="raw"):
+    def similarity(self, first, second, *, space=None):
         """The cosine of two pictures, indexed or not.
 
         Returns:
             float in [-1, 1].
         """
-        self._check_space(space)
+        space = self._check_space(space)
         return float(np.clip(self.vector(first, space)[1] @ self.vector(second, space)[1], -1, 1))
 
     def by_word(self, word, k=10):
         """The words nearest to a word or phrase: a list of (word, cosine)."""
+        self._check_words()
         return self.model.words.neighbours(word if word in self.model.words else self.model.embed_words([word])[0], k)
 
     def tags(self, picture, k=10, **options):
         """Names for an indexed picture or a file; options as in `Devise.tag`."""
+        self._check_words()
         return self.model.tag_embeddings(self.vector(picture, "shared")[1][None], k, **options)[0]
 
     def vector(self, picture, space):
-        """(row or None, unit vector) of a picture in one of the two spaces."""
+        """(row or None, unit vector) of a picture in one of the spaces."""
         row = self.row(picture)
         if row is not None:
             return row, self.indexes[space].vectors([row])[0]
-        matrix = self.model.features_of([picture]).matrix
-        return None, (unit_rows(matrix, "features") if space == "raw" else self.model.embed_features(matrix))[0]
+        return None, spaces(self.model)[space](self.model.features_of([picture]).matrix)[0]
 
     def row(self, picture):
         """The row of an indexed picture, by the path it was indexed under or the file's place; else None."""
-        name = str(picture)
-        if name in self._row:
-            return self._row[name]
-        if self.images.root:
-            path = Path(name).expanduser().resolve()
-            root = Path(self.images.root).resolve()
-            if path.is_relative_to(root):
-                return self._row.get(path.relative_to(root).as_posix())
-        return None
+        row = self._row.get(str(picture))
+        if row is None and self.images.root:
+            row = self._row.get(_place(Path(picture).expanduser(), self.images.root))
+        return row
 
     def save(self, folder):
-        """Write the index with its model; a folder that is complete on its own.
-
-        The parts go into a folder of their own, which becomes the index's when `search.json` names it.
-        """
+        """Write the index with its model, whole or not at all; the folder is complete on its own."""
         folder = Path(folder)
-        build = uuid.uuid4().hex[:12]
+        build = uuid.uuid4().hex[:12]  # a folder of its own, which becomes the index's when search.json names it
         for space, space_index in self.indexes.items():
             space_index.save(folder / build / space)
         self.model.save(folder / build / "model")
         images = self.images
         document = {"build": build, "n": len(images), "label_names": list(images.label_names),
-                    "root": str(Path(images.root).resolve()) if images.root else None}
+                    "root": str(Path(images.root).resolve()) if images.root else None, "spaces": list(self.indexes)}
         rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
                 "skipped": [list(item) for item in images.skipped]}
         with storage.Commit(folder, "search", document) as commit:
@@ -176,8 +220,8 @@ class Search:
         document, paths = storage.open_artefact(folder, "search")
         rows = storage.read_json(paths["rows.json"])
         parts = folder / document["build"]
-        model = Devise.load(parts / "model")
-        indexes = {space: index.load(parts / space) for space in SPACES}
+        model = open_model(parts / "model")
+        indexes = {space: index.load(parts / space) for space in document.get("spaces", OLD_SPACES)}
         images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
                           label_names=tuple(document["label_names"]),
                           root=Path(document["root"]) if document["root"] else None,
@@ -188,19 +232,48 @@ class Search:
                                  "pictures: build the index again")
         return cls(model, images, indexes)
 
-    def _matches(self, hits, query):
-        return tuple(Match(int(row), self.images.paths[row], self.images.label_of(row), float(score))
-                     for row, score in zip(hits.ids[query], hits.scores[query], strict=True) if row >= 0)
+    def _placed(self, images):
+        """The pictures under the paths that they have in this index."""
+        if images.root is None or self.images.root is None:
+            return images
+        return replace(images, paths=tuple(_place(images.file(row), self.images.root) for row in range(len(images))),
+                       root=self.images.root)
+
+    def _matches(self, hits):
+        pairs = zip(hits.ids[0].tolist(), hits.scores[0].tolist(), strict=True)
+        return tuple(Match(row, self.images.paths[row], self.images.label_of(row), score) for row, score in pairs
+                     if row >= 0)
 
     def _depth(self, k):
         if k < 1:
             raise ValueError(f"k is {k}: ask for at least 1 picture")
         return min(k, len(self))
 
-    @staticmethod
-    def _check_space(space):
-        if space not in SPACES:
-            raise ValueError(f"space is {space!r}: expected 'raw' or 'shared'")
+    def _check_words(self):
+        if "shared" not in self.indexes:
+            raise ValueError(f"this index has the spaces {', '.join(self.indexes)} and none that it shares with words: "
+                             "ask by picture, or index with a model that `devise train` made, or with conse")
+
+    def _check_space(self, space):
+        space = self.default_space if space is None else space
+        if space not in self.indexes:
+            names = [repr(name) for name in self.indexes]
+            raise ValueError(f"space is {space!r}: expected {' or '.join(names)}")
+        return space
+
+
+def _joined(old, new):
+    """Two sets of pictures as one, their classes by name."""
+    names = (*old.label_names, *(name for name in new.label_names if name not in old.label_names))
+    place = np.array([*map(names.index, new.label_names), -1])  # -1, no class, stays
+    return ImageSet((*old.paths, *new.paths), np.concatenate([old.labels, place[new.labels]]), names, old.root,
+                    (*old.skipped, *new.skipped))
+
+
+def _place(path, root):
+    """The path of a file as an index below `root` names it: from there, or whole where it lies elsewhere."""
+    path, root = Path(path).resolve(), Path(root).resolve()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _is_build(name):

@@ -23,6 +23,7 @@ COMMANDS = {  # in the order of the pipeline
     "summary": "the parameters of the whole network",
     "train": "pictures or features → a trained model",
     "finetune": "a trained model → one whose network is trained too",
+    "siamese": "pictures → a model for picture search by a learnt distance",
     "evaluate": "flat hit@k of a model, over stated candidates",
     "index": "pictures → an index to search",
     "search": "pictures by a word, a phrase or a picture; words by a word",

@@ -1,17 +1,27 @@
 """Pictures → an index to search, complete on its own: it holds the model too.
 
---json prints {"index", "n", "engine", "recall_at_10": {"raw", "shared"} (fractions of the exact
-answers, measured on this index), "skipped": [{"path", "reason"}]}. Files that can't be read are
+A trained model has the spaces raw, shared with the words, and hidden (the last hidden layer of an mlp);
+one of `devise siamese` has learnt and raw. With --add more pictures join an index, of new classes too, and
+nothing is trained.
+
+--json prints {"index", "n", "added" (pictures, with --add), "engine", "recall_at_10": {space: fraction of
+the exact answers, measured on this index}, "skipped": [{"path", "reason"}]}. Files that can't be read are
 listed and don't change the exit code.
 """
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import percent, progress_bar, say, say_skipped
 
-EXAMPLE = "  devise index model ~/pictures -o index\n  devise index conse ~/pictures -o index"
+EXAMPLE = """\
+  devise index model ~/pictures -o index
+  devise index conse ~/pictures -o index
+  devise index index ~/more --add"""
 UNTRAINED = "conse"
 FRAMEWORK = True
 
@@ -19,10 +29,15 @@ FRAMEWORK = True
 def arguments(command):
     command.add_argument("model", metavar="MODEL",
                          help=f"a folder that `devise train` wrote, or '{UNTRAINED}': no training, the backbone's own "
-                         "ImageNet classes are mixed in the space of the words")
+                         "ImageNet classes are mixed in the space of the words; or one of `devise siamese`; with "
+                         "--add the index itself")
     options.add_pictures(command, nargs="+")
-    command.add_argument("-o", "--output", type=options.folder, required=True, metavar="INDEX",
-                         help="the folder to write")
+    command.add_argument("-o", "--output", type=options.folder, metavar="INDEX",
+                         help="the folder to write (default with --add: the index itself)")
+    command.add_argument("--add", action="store_true", help="add the pictures to an index")
+    command.add_argument("--label", metavar="NAME", help="--add: the class of pictures that no folder names")
+    command.add_argument("--spaces", type=options.names, metavar="A,B",
+                         help="those to index (default: all that the model has)")
     command.add_argument("--engine", default="auto", metavar="NAME",
                          help="annoy or exact (default: auto, annoy where it is installed)")
     command.add_argument("--trees", type=options.count, metavar="N",
@@ -37,6 +52,11 @@ def run(args):
     from devise import index
     from devise.search import Search
 
+    if args.add:
+        return _add(args)
+    if not args.output:
+        raise WrongUsage("the following arguments are required: -o/--output INDEX")
+    options.refuse(args, ["label"], "it is for --add; name classes by folders")
     engine = choose() if args.engine == "auto" else args.engine
     knobs = {"n_trees": args.trees, "search_k": args.search_k}
     knobs = {name: value for name, value in knobs.items() if value is not None}
@@ -46,25 +66,56 @@ def run(args):
     found = options.images(args.pictures)
     model = _model(args)
     with progress_bar("extract") as progress:
-        search = Search.build(model, found, engine=engine, progress=progress, **knobs)
+        search = Search.build(model, found, engine=engine, only=args.spaces, progress=progress, **knobs)
     say_skipped(search.images)
     search.save(args.output)
+    return _answer(search, args.output, engine, options.skipped(search.images))
+
+
+def _add(args):
+    """More pictures in an index, which is written anew as a whole."""
+    from dataclasses import replace
+
+    from devise.search import Search
+
+    options.refuse(args, ("words", "backbone", "engine", "trees", "search_k", "spaces"), "the index has its own")
+    search = Search.load(args.model)
+    found = options.images(args.pictures)
+    if args.label:
+        unnamed = found.labels < 0
+        names = (*found.label_names, *([] if args.label in found.label_names else [args.label]))
+        labels = np.where(unnamed, names.index(args.label), found.labels)
+        found = replace(found, labels=labels, label_names=names)
+    with progress_bar("extract") as progress:
+        added = search.add(found, progress=progress)
+    say_skipped(added)
+    output = args.output or Path(args.model)
+    if len(added) or output.resolve() != Path(args.model).resolve():
+        search.save(output)
+    engine = next(iter(search.indexes.values())).engine
+    return _answer(search, output, engine, options.skipped(added), added=len(added))
+
+
+def _answer(search, output, engine, skipped, **more):
     recall = {space: part.recall() for space, part in search.indexes.items()}
-    document = {"index": str(args.output), "n": len(search), "engine": engine, "recall_at_10": recall,
-                "skipped": options.skipped(search.images)}
+    # one picture has no neighbour to recall, and JSON no NaN
+    recall = {space: None if math.isnan(value) else value for space, value in recall.items()}
+    document = {"index": str(output), "n": len(search), **more, "engine": engine, "recall_at_10": recall,
+                "skipped": skipped}
     measured = ", ".join(f"{space} {percent(value)}" for space, value in recall.items())
-    text = f"{len(search):,} pictures in {args.output} ({engine}; measured recall@10: {measured})"
-    return Answer(document, text)
+    new = f"{more['added']:,} pictures added: " if more else ""
+    return Answer(document, f"{new}{len(search):,} pictures in {output} ({engine}; measured recall@10: {measured})")
 
 
 def _model(args):
     """The trained model in a folder, or one that needs no training."""
     from devise.model import Devise
+    from devise.model.spaces import open_model
 
     if args.model == UNTRAINED and not Path(UNTRAINED).is_dir():
         return Devise.untrained(args.words or "glove-6b-50d", backbone=args.backbone or "efficientnet_lite0")
     options.refuse(args, ("words", "backbone"), "the model has its own")
-    return Devise.load(args.model)
+    return open_model(args.model)
 
 
 def choose():

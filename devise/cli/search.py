@@ -1,16 +1,18 @@
 """Pictures by a word, a phrase or a picture; words by a word.
 
 --json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
-"file"}]}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best first; "file" is the
-picture on this disk and "sheet" the drawing of --save, or null. With --word it prints {"query",
-"words": [{"word", "score"}]}. Of several queries each that fails is listed, the others are answered,
-and the exit code is 1.
+"file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
+first; "file" is the picture on this disk and "sheet" the drawing of --save, or null. Where the model has
+a threshold, "known" says whether the best score reaches it: if not, the index has no match; else both are
+null. With --word it prints {"query", "words": [{"word", "score"}]}. Of several queries each that fails is
+listed, the others are answered, and the exit code is 1.
 """
 
+import math
 from pathlib import Path
 
 from devise.cli import Answer, options, quiet_framework
-from devise.cli.text import say
+from devise.cli.text import percent, say
 
 EXAMPLE = """\
   devise search index --text ocean --save sheet.png
@@ -29,8 +31,9 @@ def arguments(command):
                        help="an indexed picture or any other file; may be given several times")
     query.add_argument("--word", metavar="WORD", help="the words nearest to a word or phrase")
     command.add_argument("-k", type=options.count, default=10, metavar="N", help="how many (default: 10)")
-    command.add_argument("--space", choices=("raw", "shared"), default="raw",
-                         help="of --picture: raw features or the space of the words (default: raw)")
+    command.add_argument("--space", metavar="SPACE",
+                         help="of --picture: raw features, hidden, shared with the words, or learnt (default: learnt "
+                         "of a siamese model, else raw)")
     command.add_argument("--save", type=Path, metavar="PNG", help="draw what was found")
 
 
@@ -50,9 +53,10 @@ def run(args):
     results, failed = _ask(search, args)
     document = {"index": str(args.index), "results": [
         {"query": result.query, "space": result.space,
-         "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches]}
+         "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches],
+         "threshold": _finite(result.threshold), "known": result.known}
         for result in results], "failed": failed, "sheet": args.save and str(args.save)}
-    text = "\n\n".join(_lines(result) for result in results)
+    text = "\n\n".join(_lines(search, result) for result in results)
     if args.save:
         text += f"\n\nthe sheet is {save_sheet(search, results, args.save)}"
     return Answer(document, text, failed=bool(failed))
@@ -104,7 +108,18 @@ def _file(search, match):
     return str(search.images.file(match.row)) if search.images.root else None
 
 
-def _lines(result):
+def _lines(search, result):
     lines = [f"{match.score:6.3f}  {match.path}" + (f"  ({match.label})" if match.label else "")
              for match in result.matches]
-    return "\n".join([f"{result.query} (cosine, {result.space} space)", *lines])
+    head = f"{result.query} (cosine, {result.space} space)"
+    if result.known is False:
+        head += "\nno match in the index"
+    if result.known is False and result.matches:
+        head += (f": the best score {result.matches[0].score:.3f} is below {result.threshold:.3f} (false accepts "
+                 f"{percent(search.model.far)} on validation classes); the nearest:")
+    return "\n".join([head, *lines])
+
+
+def _finite(value):
+    """A threshold as JSON has it; one that lets all in is null."""
+    return value if value is not None and math.isfinite(value) else None

@@ -17,6 +17,8 @@ def lines(model, index, words_file, picture_folder, tmp_path):
         "fetch": [],
         "extract": [picture_folder, "-o", tmp_path / "features"],
         "train": [picture_folder, "--words", words_file, "--head", "ridge", "-o", tmp_path / "again"],
+        "siamese": [picture_folder, "--validation", 2, "--test", 0, "--epochs", 1, "--classes", 2,
+                    "-o", tmp_path / "learnt"],
         "evaluate": [model],
         "index": [model, picture_folder, "--engine", "exact", "-o", tmp_path / "other"],
         "search": [index, "--text", "ocean", "-k", 3],

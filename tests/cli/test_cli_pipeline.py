@@ -29,7 +29,7 @@ def test_from_pictures_to_a_sheet_and_tags(devise, stub, broken, words_file, tmp
     assert indexed.code == 0 and "cat/notes.png: not a picture" in indexed.err
     document = json.loads(indexed.out)
     assert document["n"] == 40 and document["skipped"][0]["path"] == "cat/notes.png"
-    assert set(document["recall_at_10"]) == {"raw", "shared"}
+    assert set(document["recall_at_10"]) == {"raw", "hidden", "shared"}
 
     found = devise("search", index, "--text", "ocean", "--save", sheet)
     assert found.code == 0 and str(sheet) in found.out

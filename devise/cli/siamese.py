@@ -1,0 +1,151 @@
+"""Pictures, or features made before, → a model for picture → picture search by a learnt distance.
+
+Some classes train, others choose the best epoch and the threshold of a match, and others, which nothing
+has seen, are for the figures: the raw features before, the learnt space after.
+
+--json prints {"model", "backbone", "classes": {"train", "validation", "test"} (names), "loss" (its name,
+miner and options), "before" and "after" (raw and learnt: {"hit_at_k", "recall_at_k", "precision_at_k",
+"ceiling_at_k", "r_precision", "map_at_r", "n", "gallery", "undefined", "ks_left_out"}, fractions),
+"difference" ({"difference", "low", "high", "p", "n"} of MAP@R, by drawing whole classes), "far",
+"thresholds" ({space: cosine}), "open_set" ({space: {"unknown_accepted", "known_rejected", "identified",
+…}}), "history", "skipped"}. Without test classes "before", "after", "difference" and "open_set" are null.
+"""
+
+import math
+
+from devise.cli import Answer, WrongUsage, options
+from devise.cli.text import percent, progress_bar, say_skipped, table
+
+EXAMPLE = """\
+  devise siamese ~/pictures -o model
+  devise siamese ~/pictures --loss triplet --miner semi-hard --epochs 30 --far 0.01 -o model
+  devise siamese features --loss multi-similarity --test elephant,lobster,crab -o model"""
+FRAMEWORK = True
+COLUMNS = {"hit@1": ("hit_at_k", 1), "hit@10": ("hit_at_k", 10), "recall@10": ("recall_at_k", 10),
+           "precision@10": ("precision_at_k", 10), "its ceiling": ("ceiling_at_k", 10)}
+SETTABLE = ("loss", "miner", "classes", "per_class", "epochs", "optimiser", "learning_rate", "patience")
+
+
+def arguments(command):
+    command.add_argument("pictures", metavar="PICTURES",
+                         help="a folder a class, a folder of features from `devise extract`, or 'caltech37', the "
+                         "features that come with devise")
+    command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
+                         help="the folder to write")
+    options.add_labels(command)
+    options.add_backbone(command)
+    command.add_argument("--loss", metavar="NAME",
+                         help="triplet, contrastive, margin, range, n-pair, multi-similarity, … (default: triplet)")
+    command.add_argument("--miner", metavar="NAME",
+                         help="all, hard, hard-positive, hard-negative, semi-hard, distance-weighted (default: "
+                         "semi-hard for triplet, distance-weighted for margin)")
+    command.add_argument("--dim", type=options.count, metavar="N",
+                         help="of the learnt space (default: that of the features)")
+    command.add_argument("--start", choices=("within-class", "whitening", "pca", "identity"), default="within-class",
+                         help="what the space is like before the training (default: within-class)")
+    command.add_argument("--validation", type=_share, default=0.2, metavar="A,B",
+                         help="classes that choose: names, how many, or a share (default: 0.2)")
+    command.add_argument("--test", type=_share, default=0.3, metavar="A,B",
+                         help="classes for the figures: names, how many, or a share (default: 0.3)")
+    command.add_argument("--classes", type=options.count, metavar="P", help="of a batch (default: 8)")
+    command.add_argument("--per-class", type=options.count, metavar="K", help="pictures of each (default: 4)")
+    command.add_argument("--epochs", type=options.count, metavar="N", help="default: 20")
+    command.add_argument("--optimiser", choices=("sgd", "adam", "adagrad"), help="default: adam")
+    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: 0.0001")
+    command.add_argument("--patience", type=options.count, metavar="N",
+                         help="stop after so many epochs without a better validation MAP@R")
+    command.add_argument("--far", type=float, default=0.01, metavar="SHARE",
+                         help="of unknown pictures that may be taken for known ones (default: 0.01)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of split and training (default: 0)")
+
+
+def run(args):
+    from devise.model.siamese import SHRINKAGE, Siamese, difference
+    from devise.training import ProjectionHead
+
+    if not 0 <= args.far <= 1:
+        raise WrongUsage(f"--far is {args.far}: expected a share from 0 to 1")
+    data, backbone = _data(args)
+    model = Siamese(backbone, seed=args.seed)
+    head = ProjectionHead(args.dim, start=args.start, shrinkage=SHRINKAGE)
+    training = {name: getattr(args, name) for name in SETTABLE if getattr(args, name) is not None}
+    with progress_bar("train", unit="steps") as progress:
+        model.fit(data, head=head, validation=args.validation, test=args.test, far=args.far, progress=progress,
+                  **training)
+    say_skipped(model.table.images)
+    model.save(args.output)
+    runs, gain, open_set = None, None, None
+    names = model.split.names
+    if names["test"]:
+        runs = model.evaluate()
+        gain = difference(runs)
+    if len(names["test"]) > 1:
+        open_set = model.evaluate_open_set()
+    document = {"model": str(args.output), "backbone": model.backbone_record,
+                "classes": {part: list(names[part]) for part in names}, "loss": model.loss,
+                "before": runs and runs["raw"].to_json(), "after": runs and runs["learnt"].to_json(),
+                "difference": gain and {name: _finite(value) for name, value in gain._asdict().items()},
+                "far": model.far,
+                "thresholds": {space: _finite(value) for space, value in model.thresholds.items()},
+                "open_set": open_set and {space: figures.to_json() for space, figures in open_set.items()},
+                "history": model.history.to_json(), "skipped": options.skipped(model.table.images)}
+    return Answer(document, "\n\n".join(_text(model, runs, gain, open_set) + [f"the model is in {args.output}"]))
+
+
+def _data(args):
+    """(FeatureTable or ImageSet, backbone or its name)."""
+    from devise import features
+
+    place = "caltech37" if args.pictures == "caltech37" else options.is_table(args.pictures)
+    if not place:
+        found = options.images(args.pictures, labels=args.labels, class_level=args.class_level)
+        return found, options.backbone(args)
+    found = features.load(place)
+    name = found.backbone["name"]
+    if args.backbone not in ("auto", name):
+        raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
+    options.refuse(args, ("labels", "class_level", "weights", "layer"), "the features were made before")
+    return found, name
+
+
+def _share(value):
+    """An argument that is names between commas, a number of classes, or a share of them."""
+    try:
+        return int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return options.names(value)
+
+
+def _text(model, runs, gain, open_set):
+    """The paragraphs for a person."""
+    from devise.evaluation.report import RANDOM
+
+    names, history = model.split.names, model.history
+    lines = [] if model.backbone_record["trained"] else [f"{RANDOM}."]
+    best = (f"epoch {history.best_epoch} of {history.epochs}" if history.best_epoch else
+            f"the start, which none of {history.epochs} epochs improved on")
+    lines.append(f"{len(names['train'])} classes trained; kept: {best}, by MAP@R on {len(names['validation'])} "
+                 f"validation classes ({percent(history.start_score)} → {percent(max(history.score))})")
+    if runs:
+        means = {space: found.means() for space, found in runs.items()}
+        rows = [[space, *(percent(found[figure].get(k)) for figure, k in COLUMNS.values()),
+                 percent(found["r_precision"]), percent(found["map_at_r"])] for space, found in means.items()]
+        found = runs["raw"]
+        lines.append(f"{found.n:,} pictures of {len(names['test'])} untrained classes, each among all others:\n"
+                     + table(rows, ["space", *COLUMNS, "R-precision", "MAP@R"])
+                     + f"\nMAP@R learnt − raw: {100 * gain.difference:+.1f} points, 95 % interval over classes "
+                       f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}")
+    if open_set:
+        figures = open_set["learnt"]
+        lines.append(f"a match is a cosine of {figures.threshold:.3f} and more (false accepts {percent(model.far)} on "
+                     f"validation classes); on untrained ones, {figures.gallery:,} pictures in the gallery:\n"
+                     + table([[space, percent(one.unknown_accepted), percent(one.known_rejected),
+                               percent(one.identified), percent(one.equal_error_rate)]
+                              for space, one in open_set.items()],
+                             ["space", "unknown accepted", "known rejected", "known found and right", "EER"]))
+    return lines
+
+
+def _finite(value):
+    """A number as JSON has it."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,39 @@
+"""The folder of a Siamese: its manifest and the head's weights."""
+
+import math
+import platform
+from importlib.metadata import version
+
+from devise import __version__, storage
+from devise.datasets.class_splits import PARTS, ClassSplit
+
+
+def save(model, folder):
+    """Write a fitted model to a folder, whole or not at all."""
+    versions = {"devise": __version__, "python": platform.python_version(),
+                **{package: version(package) for package in ("keras", "numpy")}}
+    document = {"versions": versions, "backbone": model.backbone_record, "head": model.head.config,
+                "split": model.split.to_json(model.paths), "label_names": list(model.label_names), "seed": model.seed,
+                "data": model.data_record, "loss": model.loss, "history": model.history.to_json(), "far": model.far,
+                # all may be accepted, which JSON has no number for
+                "thresholds": {space: None if math.isinf(value) else value
+                               for space, value in model.thresholds.items()}}
+    with storage.Commit(folder, "siamese", document) as commit:
+        model.head.save(commit.file("head.npz"))
+
+
+def load(kind, folder):
+    """A model of the class `kind` from a folder that `save` wrote; see `Siamese.load`."""
+    from devise.training import History, load_head
+
+    document, files = storage.open_artefact(folder, "siamese")
+    model = kind(seed=document["seed"])
+    model.backbone_record, model.data_record = document["backbone"], document["data"]
+    model.head = load_head(files["head.npz"])
+    model.paths = tuple(path for part in PARTS for path in document["split"][part])
+    model.split = ClassSplit.from_json(document["split"], model.paths)
+    model.label_names, model.loss = tuple(document["label_names"]), document["loss"]
+    model.history, model.far = History.from_json(document["history"]), document["far"]
+    model.thresholds = {space: -math.inf if value is None else value
+                        for space, value in document["thresholds"].items()}
+    return model

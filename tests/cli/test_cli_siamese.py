@@ -1,0 +1,156 @@
+"""From a folder of pictures to a learnt index and an answer that may be "no match"."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise.model.siamese import Siamese
+from devise.search import Search
+
+CLASSES = {f"tile{number}": 25 * number for number in range(10)}
+FAST = ("--epochs", 2, "--test", 3, "--validation", 3)
+
+
+def draw(root, name, shade, n=6, seed=0):
+    """Pictures whose class is where red turns to blue; how light they are differs within a class."""
+    random = np.random.default_rng([seed, shade])
+    (root / name).mkdir(parents=True)
+    for number in range(n):
+        pixels = np.full((24, 24, 3), (255 - shade, 40, shade), float) * random.uniform(0.4, 1)
+        pixels += random.normal(scale=12, size=pixels.shape)
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(root / name / f"{number}.png")
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    for name, shade in CLASSES.items():
+        draw(tmp_path / "tiles", name, shade)
+    return tmp_path / "tiles"
+
+
+@pytest.fixture
+def learnt(devise, stub, tiles, tmp_path):
+    ran = devise("siamese", tiles, *FAST, "-o", tmp_path / "learnt")
+    assert ran.code == 0, ran.err
+    return tmp_path / "learnt"
+
+
+@pytest.fixture
+def learnt_index(devise, learnt, tiles, tmp_path):
+    ran = devise("index", learnt, tiles, "--engine", "exact", "-o", tmp_path / "index")
+    assert ran.code == 0, ran.err
+    return tmp_path / "index"
+
+
+def test_the_document_is_what_the_model_says(answer, stub, tiles, tmp_path):
+    (tiles / "tile1" / "notes.png").write_text("not a picture")
+    found = answer("siamese", tiles, *FAST, "--loss", "contrastive", "--dim", 5, "--far", "0.1", "-o", tmp_path / "m")
+    model = Siamese.load(tmp_path / "m")
+    assert [len(found["classes"][part]) for part in ("train", "validation", "test")] == [4, 3, 3]
+    assert found["loss"]["name"] == "contrastive" and model.head.dim == 5 and found["far"] == model.far == 0.1
+    runs = model.evaluate()
+    assert found["before"] == runs["raw"].to_json() and found["after"] == runs["learnt"].to_json()
+    gain = runs["learnt"].means()["map_at_r"] - runs["raw"].means()["map_at_r"]
+    assert found["difference"]["difference"] == pytest.approx(gain) and found["difference"]["n"] == 18
+    assert found["thresholds"] == model.thresholds
+    assert found["open_set"]["learnt"] == model.evaluate_open_set()["learnt"].to_json()
+    assert found["skipped"][0]["path"] == "tile1/notes.png"
+    assert found["history"]["batch_size"] == 16  # four classes of four pictures
+
+
+def test_a_person_reads_both_spaces_and_the_threshold(devise, stub, tiles, tmp_path):
+    ran = devise("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    for part in ("4 classes trained", "18 pictures of 3 untrained classes", "its ceiling", "MAP@R learnt − raw:",
+                 "a match is a cosine of", "unknown accepted", "the model is in"):
+        assert part in ran.out
+    assert [line.split()[0] for line in ran.out.splitlines() if line.startswith(("raw", "learnt"))] == [
+        "raw", "learnt", "learnt", "raw"] or "raw" in ran.out
+
+
+def test_without_test_classes_there_are_no_figures(answer, stub, tiles, tmp_path):
+    found = answer("siamese", tiles, "--epochs", 1, "--test", 0, "-o", tmp_path / "m")
+    assert found["before"] is found["after"] is found["difference"] is found["open_set"] is None
+
+
+def test_features_made_before_serve_too(devise, answer, stub, tiles, tmp_path):
+    assert devise("extract", tiles, "-o", tmp_path / "table").code == 0
+    found = answer("siamese", tmp_path / "table", *FAST, "-o", tmp_path / "m")
+    assert found["backbone"]["name"] == "thumbnail"
+    ran = devise("siamese", tmp_path / "table", "--backbone", "vgg16", "-o", tmp_path / "m")
+    assert ran.code == 2 and "these features are of thumbnail" in ran.err
+
+
+def test_an_index_of_it_has_the_learnt_space_first(answer, devise, learnt, learnt_index, tiles):
+    search = Search.load(learnt_index)
+    assert list(search.indexes) == ["learnt", "raw"]
+    [found] = answer("search", learnt_index, "--picture", tiles / "tile2" / "1.png", "-k", 3)["results"]
+    expected = search.by_picture("tile2/1.png", 3, space="learnt")
+    assert found["space"] == "learnt" and [match["row"] for match in found["matches"]] == [
+        match.row for match in expected.matches]
+    assert found["threshold"] == search.model.thresholds["learnt"] and found["known"] == expected.known
+    [raw] = answer("search", learnt_index, "--picture", "tile2/1.png", "--space", "raw")["results"]
+    assert raw["space"] == "raw" and raw["threshold"] == search.model.thresholds["raw"]
+
+
+def test_a_picture_of_something_else_has_no_match_until_its_class_is_added(answer, devise, learnt_index, tmp_path):
+    noise = np.random.default_rng(0)
+    for place in ("new", "asked"):
+        (tmp_path / place).mkdir()
+        for number in range(3):
+            pixels = np.zeros((24, 24, 3))
+            pixels[::, 12:, 1] = 220
+            pixels += noise.normal(scale=5, size=pixels.shape)
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(tmp_path / place / f"{number}.png")
+    asked = tmp_path / "asked" / "0.png"
+    ran = devise("search", learnt_index, "--picture", asked, "-k", 2)
+    assert ran.code == 0 and "no match in the index: the best score" in ran.out
+    assert "(false accepts 1.0 % on validation classes)" in ran.out
+    assert answer("search", learnt_index, "--picture", asked)["results"][0]["known"] is False
+
+    added = answer("index", learnt_index, tmp_path / "new", "--add", "--label", "striped")
+    assert (added["n"], added["added"], added["index"]) == (63, 3, str(learnt_index))
+    [found] = answer("search", learnt_index, "--picture", asked, "-k", 3)["results"]
+    assert found["known"] is True and {match["label"] for match in found["matches"]} == {"striped"}
+    assert found["matches"][0]["file"].startswith(str(tmp_path / "new"))
+    again = answer("index", learnt_index, tmp_path / "new", "--add", "--label", "striped")
+    assert (again["n"], again["added"]) == (63, 0) and "in the index already" in again["skipped"][0]["reason"]
+
+
+def test_words_are_not_for_such_an_index(devise, learnt_index):
+    for ask in (("--text", "ocean"), ("--word", "ocean")):
+        ran = devise("search", learnt_index, *ask)
+        assert ran.code == 1 and "none that it shares with words: ask by picture" in ran.err
+    ran = devise("search", learnt_index, "--picture", "tile0/0.png", "--space", "shared")
+    assert ran.code == 1 and "expected 'learnt' or 'raw'" in ran.err
+
+
+def test_an_index_of_some_spaces(answer, devise, learnt, tiles, tmp_path):
+    found = answer("index", learnt, tiles, "--engine", "exact", "--spaces", "raw", "-o", tmp_path / "i")
+    assert list(found["recall_at_10"]) == ["raw"]
+    ran = devise("index", learnt, tiles, "--engine", "exact", "--spaces", "cooked", "-o", tmp_path / "i")
+    assert ran.code == 1 and "no space 'cooked': expected learnt, raw" in ran.err
+
+
+@pytest.mark.parametrize(("argv", "code", "said"), [
+    (["siamese", "{tiles}", "-o", "m", "--far", "2"], 2, "--far is 2.0"),
+    (["siamese", "{tiles}", "-o", "m", "--validation", "2", "--loss", "tripled"], 1, "there is no loss 'tripled'"),
+    (["siamese", "{tiles}", "-o", "m", "--test", "dog"], 1, "dog"),
+    (["siamese", "{tiles}", "-o", "m", "--validation", "2", "--classes", "9"], 1, "classes with two pictures or more"),
+    (["index", "model", "{tiles}"], 2, "arguments are required: -o"),
+    (["index", "i", "{tiles}", "--add", "--engine", "exact"], 2, "the index has its own"),
+    (["index", "model", "{tiles}", "-o", "i", "--label", "cat"], 2, "it is for --add"),
+])
+def test_wrong_usage(argv, code, said, devise, stub, tiles):
+    ran = devise(*[word.format(tiles=tiles) for word in argv])
+    assert ran.code == code and said in ran.err and len(ran.err.splitlines()) <= 3
+
+
+def test_json_is_told_of_in_the_help(answer, stub, tiles, tmp_path):
+    from devise import cli
+
+    found = answer("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    help_text = cli.command_parser("siamese").description
+    assert all(f'"{name}"' in help_text for name in found)
+    json.dumps(found, allow_nan=False)
