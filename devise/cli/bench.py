@@ -2,7 +2,8 @@
 
 --json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
 numbers by name), "machine": {"cpus", "system", "architecture", "python", "versions"}} and what the
-benchmark states of its data.
+benchmark states of its data. -o FOLDER writes this as report.json, the tables as table.md, and a picture
+where the benchmark draws one.
 """
 
 import importlib
@@ -10,10 +11,10 @@ import inspect
 from pathlib import Path
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import plain, progress_bar, table
+from devise.cli.text import markdown, pairs, plain, progress_bar, table
 
 EXAMPLE = """\
-  devise bench train
+  devise bench train -o results/bench-train
   devise bench extract --backbone vgg16 -n 32
   devise bench words --path glove.6B.300d.txt
   devise bench search -n 100000 --dim 300"""
@@ -33,6 +34,8 @@ def arguments(command):
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
     command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
+    command.add_argument("-o", "--output", type=options.folder, metavar="DIR",
+                         help="write table.md, report.json and the picture to this folder")
 
 
 def run(args):
@@ -42,11 +45,52 @@ def run(args):
     asked = _asked(args, inspect.signature(bench.run).parameters)
     with progress_bar(args.name, unit="steps") as progress:
         document = {"machine": machine(), **bench.run(progress=progress, **asked)}
+    text = "\n\n".join(table(rows, heads) for heads, rows in _tables(document))
+    if args.output:
+        written = _write(args.output, document, getattr(bench, "plot", None))
+        text += f"\n\n{', '.join(written)} are in {args.output}"
+    return Answer(document, text)
+
+
+def _write(folder, document, plot):
+    """The document, its tables and its picture as files; returns their names."""
+    from devise.storage import atomic_path, write_json
+
+    name = document["bench"]
+    parts = [f"# devise bench {name}", *(markdown(rows, heads) for heads, rows in _tables(document))]
+    if stated := _stated(document):
+        parts += ["What was measured, and on what:", f"```text\n{pairs(stated)}\n```"]
+    names = ["report.json", "table.md"]
+    write_json(folder / names[0], document)
+    if plot:
+        names.append(f"{name}.png")
+        plot(document, folder / names[-1])
+        parts.append(f"![devise bench {name}]({names[-1]})")
+    with atomic_path(folder / names[1]) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return names
+
+
+def _tables(document):
+    """(heads, rows of cells) of what was measured, and of the ratios."""
     columns = list(dict.fromkeys(name for row in document["rows"] for name in row))
     rows = [[plain(row.get(name)) for name in columns] for row in document["rows"]]
     ratios = [[name, f"{plain(value)} ×"] for name, value in _flat(document["ratios"])]
-    heads = [name.replace("_", " ") for name in columns]
-    return Answer(document, "\n\n".join([table(rows, heads), table(ratios, ["ratio", ""])]))
+    return [([name.replace("_", " ") for name in columns], rows), (["ratio", ""], ratios)]
+
+
+def _stated(document):
+    """{name: value} of all that is no row and no ratio, the machine's part by part."""
+    left = {name: value for name, value in document.items() if name not in ("bench", "rows", "ratios")}
+    stated = {}
+    for name, value in left.items():
+        stated |= value if name == "machine" else {name: value}
+    return {name.replace("_", " "): _joined(value) for name, value in stated.items()}
+
+
+def _joined(value):
+    """A dict as "name value" pairs; all else as it is."""
+    return [f"{key} {plain(part)}" for key, part in value.items()] if isinstance(value, dict) else value
 
 
 def _asked(args, known):

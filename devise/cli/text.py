@@ -47,9 +47,27 @@ def table(rows, columns):
     aligned = []
     for head, *cells in zip(columns, *rows, strict=True):
         width = max(map(len, [head, *cells]))
-        figures = all(re.match(rf"-?\d|{NOTHING}$", cell) for cell in cells)
-        aligned.append([cell.rjust(width) if figures else cell.ljust(width) for cell in [head, *cells]])
+        right = figures(cells)
+        aligned.append([cell.rjust(width) if right else cell.ljust(width) for cell in [head, *cells]])
     return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
+
+
+def markdown(rows, columns):
+    """Rows of cells as a Markdown table, figures to the right.
+
+    >>> print(markdown([["seen", "97.4 %"]], ["over", "@1"]))
+    | over | @1 |
+    | --- | ---: |
+    | seen | 97.4 % |
+    """
+    rule = ["---:" if figures(cells) else "---" for cells in zip(*rows, strict=True)] or ["---"] * len(columns)
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in [columns, rule, *rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figures(cells):
+    """Whether each cell is a number or a dash."""
+    return all(re.match(rf"-?\d|{NOTHING}$", cell) for cell in cells)
 
 
 def pairs(values):

@@ -1,5 +1,6 @@
 import importlib
 import inspect
+import json
 
 import pytest
 
@@ -36,3 +37,33 @@ def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, pi
     monkeypatch.setattr(search, "run", lambda *, sizes=(), dim=0, progress=None: fake(sizes=sizes, dim=dim))
     assert devise("bench", "search", "-n", "500", "--dim", "8").code == 0
     assert (asked["sizes"], asked["dim"]) == ((500,), 8)
+
+
+def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, monkeypatch, tmp_path):
+    from devise.bench import search, words
+
+    rows = [{"what": "a|b", "per_second": 1234.5}, {"what": "theirs", "seconds": 2}]
+    document = {"bench": "words", "rows": rows, "ratios": {"speed": 12.345}, "seed": 3, "threads": {"cores": 2}}
+    drawn = []
+
+    def plot(found, path):
+        drawn.append((found, path))
+        path.write_bytes(b"picture")
+
+    monkeypatch.setattr(words, "run", lambda *, n=1, progress=None: document)
+    monkeypatch.setattr(words, "plot", plot, raising=False)
+    printed = answer("bench", "words", "-o", tmp_path / "out")
+    assert printed == json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    assert drawn == [(printed, tmp_path / "out/words.png")]
+    page = (tmp_path / "out/table.md").read_text("utf-8")
+    for line in ("| what | per second | seconds |", "| --- | ---: | ---: |", "| a\\|b | 1,234 | – |",
+                 "| speed | 12.3 × |", "![devise bench words](words.png)"):
+        assert line in page.splitlines()
+    stated = {tuple(line.split(maxsplit=1)) for line in page.splitlines() if "|" not in line}
+    assert {("seed", "3"), ("threads", "cores 2"), ("system", printed["machine"]["system"])} <= stated
+
+    monkeypatch.setattr(search, "run", lambda *, n=1, progress=None: {**document, "bench": "search"})
+    monkeypatch.delattr(search, "plot", raising=False)
+    ran = devise("bench", "search", "-o", tmp_path / "plain")
+    assert ran.code == 0 and "report.json, table.md are in" in ran.out
+    assert sorted(path.name for path in (tmp_path / "plain").iterdir()) == ["report.json", "table.md"]
