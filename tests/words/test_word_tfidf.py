@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 
-from devise.words.tfidf import Tfidf, empty  # noqa: E402
+from devise.words.tfidf import Tfidf, empty, latent  # noqa: E402
 
 CAPTIONS = [("A brown dog runs.", "the DOG, a dog"), ("a cat sleeps", "cat on a mat"), ("The dog and the cat",)]
 
@@ -77,3 +77,26 @@ def test_what_cannot_be_is_said():
         Tfidf().fit(["a dog runs"])
     with pytest.raises(ValueError, match="call fit with the captions of the training pictures"):
         Tfidf().texts(["dog"])
+
+
+def test_latent_columns_keep_the_inner_products_as_well_as_any_can():
+    random = np.random.default_rng(2)
+    captions = [(" ".join(f"term{term}" for term in random.integers(0, 30, 12)),) for _ in range(40)]
+    rows = Tfidf().fit(captions).pictures(captions)
+    dense = rows.toarray()
+    left, values, _ = np.linalg.svd(dense, full_matrices=False)
+    for dim in (3, 29):
+        best = left[:, :dim] * values[:dim]  # Eckart and Young: no other columns come closer
+        best /= np.linalg.norm(best, axis=1, keepdims=True)
+        found = latent(rows, [rows[:25], rows[25:]], dim)
+        assert found.shape == (40, dim) and found.dtype == np.float32
+        np.testing.assert_allclose(found @ found.T, best @ best.T, atol=0.02)
+
+
+def test_latent_rows_without_a_term_stay_zero_and_columns_are_no_more_than_there_can_be():
+    terms = Tfidf().fit(CAPTIONS)
+    found = latent(terms.pictures(CAPTIONS), [terms.pictures(CAPTIONS), terms.texts(["xylophone"])], 100)
+    assert found.shape == (4, 2)
+    assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 1, 0], abs=1e-5)
+    again = latent(terms.pictures(CAPTIONS), [terms.pictures(CAPTIONS)], 100)
+    np.testing.assert_array_equal(again, found[:3])
