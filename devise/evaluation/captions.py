@@ -1,0 +1,260 @@
+"""Retrieval by captions: graded relevance between pictures, sentences and pictures, what people said.
+
+All take scores, so that a model, an oracle and a person are measured alike.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.metrics import mean_over_queries, ndcg_curve, pearson, triplet_agreement
+
+FIGURES = ("agreement", "ndcg", "area", "pearson")
+DEPTH = 32  # R of NDCG@R
+AREA = 128  # its curve goes so far, as in Gordo and Larlus 2017 (as recalled)
+TRIPLETS = 20_000  # of one query; 201 pictures have 19,900
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class GradedRetrieval:
+    """How each query's ranking of the others fits a relevance in degrees.
+
+    Attributes:
+        agreement: float64 (n,), the share of triplets (query, a, b) ordered as the truth has them.
+        ndcg, area, pearson: float64 (n,): NDCG@R, its mean over R from 1 to `AREA`, Pearson's correlation.
+        ties: the share of decided triplets for which the scores are equal.
+        undecided: the share of triplets for which the truth is equal; they are left out.
+        triplets: how many the truth decides.
+    """
+
+    agreement: np.ndarray
+    ndcg: np.ndarray
+    area: np.ndarray
+    pearson: np.ndarray
+    ties: float
+    undecided: float
+    triplets: int
+
+    def __len__(self):
+        return len(self.agreement)
+
+    def means(self):
+        """{figure: mean over the queries that it is defined for}: fractions, Pearson's in [-1, 1]."""
+        return {name: mean_over_queries(getattr(self, name)).value for name in FIGURES}
+
+    def to_json(self):
+        """The means and what they rest on, for JSON; what is undefined is null."""
+        return {name: value if np.isfinite(value) else None for name, value in self.means().items()} | {
+            "n": len(self), "ties": self.ties, "undecided": self.undecided, "triplets": self.triplets}
+
+
+class TextRetrieval(NamedTuple):
+    """Hits of sentences and pictures: {k: float64 (n,)} of each direction, 1 where a right one is among the first k."""
+
+    image_to_text: dict
+    text_to_image: dict
+
+    def means(self):
+        """{"image → text @1": share, …}; a picture without a sentence is left out."""
+        return {f"{way} @{k}": mean_over_queries(hits).value for way, found in
+                (("image → text", self.image_to_text), ("text → image", self.text_to_image))
+                for k, hits in found.items()}
+
+
+class Correlation(NamedTuple):
+    """Rank correlations with what people said, and their 95 % interval by drawing pictures again.
+
+    Attributes:
+        spearman, kendall: ρ, and τ-b, which takes ties into account.
+        low, high: the interval of ρ.
+        n: judgements.
+    """
+
+    spearman: float
+    kendall: float
+    low: float
+    high: float
+    n: int
+
+
+def graded(scores, relevance, *, r=DEPTH, triplets=TRIPLETS, seed=0):
+    """Measure a ranking of n pictures by each of them, itself left out.
+
+    Args:
+        scores: float (n, n), of a model.
+        relevance: float (n, n), of captions; below 0 counts as 0 in NDCG.
+        r: of NDCG@R.
+        triplets: draw so many a query where there are more.
+    Returns:
+        GradedRetrieval.
+    Raises:
+        ValueError: if they are not square and of one shape, or hold NaN.
+
+    >>> truth = np.array([[1, .8, .1], [.8, 1, .2], [.1, .2, 1]])
+    >>> found = graded(truth, truth, r=2)
+    >>> found.agreement, found.ndcg
+    (array([1., 1., 1.]), array([1., 1., 1.]))
+    """
+    scores, relevance = np.asarray(scores, np.float64), np.asarray(relevance, np.float64)
+    n = len(scores)
+    if scores.shape != (n, n) or relevance.shape != (n, n) or n < 3:
+        raise ValueError(f"scores have shape {scores.shape} and relevance {relevance.shape}: expected (n, n) of the "
+                         "same pictures, and three or more")
+    if not (np.isfinite(scores).all() and np.isfinite(relevance).all()):
+        raise ValueError("scores or relevance hold NaN or infinity: leave such pictures out")
+    others = relevance.copy()
+    np.fill_diagonal(others, np.nan)
+    gains = np.maximum(others, 0)
+    first, second = np.triu_indices(n - 1, 1)
+    draws = np.random.default_rng(seed)
+    found = []
+    for query in range(n):
+        chosen = slice(None) if len(first) <= triplets else draws.choice(len(first), triplets, replace=False)
+        pairs = np.stack([first[chosen], second[chosen]], axis=1)
+        found.append(triplet_agreement(*(np.delete(values[query], query)[pairs] for values in (scores, relevance))))
+    decided = sum(one.n for one in found)
+    every = decided + sum(one.undecided for one in found)
+    return GradedRetrieval(np.array([one.value for one in found]), ndcg_curve(scores, gains, min(r, n - 1))[:, -1],
+                           ndcg_curve(scores, gains, min(AREA, n - 1)).mean(axis=1), pearson(scores, others),
+                           sum(one.ties for one in found) / max(1, decided), 1 - decided / every, decided)
+
+
+def text_retrieval(scores, owners, ks=(1, 5, 10)):
+    """Whether pictures find one of their sentences, and sentences their picture: Recall@K of the papers.
+
+    Args:
+        scores: float (n, m), of n pictures with m sentences.
+        owners: int (m,), the picture that each sentence was written for.
+        ks: depths.
+    Returns:
+        TextRetrieval; a picture without a sentence is NaN.
+    Raises:
+        ValueError: if shapes don't fit, or a score is NaN.
+
+    >>> found = text_retrieval([[0.9, 0.1, 0.5], [0.8, 0.7, 0.2]], [0, 0, 1], ks=(1, 2))
+    >>> found.image_to_text[1], found.text_to_image[1]
+    (array([1., 0.]), array([1., 0., 0.]))
+    """
+    scores, owners = np.asarray(scores), np.asarray(owners)
+    n, m = scores.shape
+    if owners.shape != (m,) or (m and not 0 <= owners.min() <= owners.max() < n):
+        raise ValueError(f"there are {m} sentences and {n} pictures but owners of shape {owners.shape}: expected one "
+                         "picture, 0 and up, for each sentence")
+    if np.isnan(scores).any():
+        raise ValueError("scores hold NaN: leave such pictures or sentences out")
+    right = owners == np.arange(n)[:, None]
+    pictures = _first(np.take_along_axis(right, np.argsort(-scores, axis=1, kind="stable"), axis=1))
+    sentences = _first(np.take_along_axis(right.T, np.argsort(-scores.T, axis=1, kind="stable"), axis=1))
+    return TextRetrieval({k: np.where(np.isnan(pictures), np.nan, pictures < k) for k in ks},
+                         {k: np.where(np.isnan(sentences), np.nan, sentences < k) for k in ks})
+
+
+def correlation(scores, said, pictures, *, seed=0):
+    """How well scores order what people said of pictures and sentences.
+
+    Args:
+        scores, said: float (m,), a judgement each.
+        pictures: int (m,), the picture that was judged; its judgements are drawn together.
+    Returns:
+        Correlation; NaN where all scores, or all judgements, are the same.
+    Raises:
+        ValueError: if there is not one of each.
+
+    >>> correlation([0.1, 0.5, 0.4, 0.9], [1, 2, 2, 4], [0, 1, 2, 3]).spearman.__round__(2)
+    0.95
+    """
+    scores, said, pictures = _judgements(scores, said, pictures)
+    return _correlation([(scores, said)], pictures, seed)
+
+
+def ceiling(ratings, pictures, *, seed=0):
+    """What one rater says against the mean of the others, the mean over raters: how far people agree.
+
+    A model is measured against the mean of all, which is less noisy than that of all but one: it may
+    come a little higher than a person with the same knowledge.
+
+    Args:
+        ratings: float (m, r), two or more raters.
+        pictures: int (m,), the picture that was judged.
+    Returns:
+        Correlation.
+    Raises:
+        ValueError: if there are fewer than two raters, or not one picture a row.
+
+    >>> ceiling([[1, 1], [2, 2], [4, 3]], [0, 1, 2]).kendall
+    1.0
+    """
+    ratings = np.asarray(ratings, float)
+    if ratings.ndim != 2 or ratings.shape[1] < 2:
+        raise ValueError(f"ratings have shape {ratings.shape}: expected (judgements, raters), two raters or more")
+    pairs = [(ratings[:, rater], np.delete(ratings, rater, axis=1).mean(axis=1)) for rater in range(ratings.shape[1])]
+    return _correlation(pairs, _judgements(*pairs[0], pictures)[2], seed)
+
+
+def judged_triplets(scores, said, pictures):
+    """How often the scores order two sentences about one picture as people do.
+
+    Args:
+        scores, said: float (m,), a judgement each.
+        pictures: int (m,), the picture that was judged.
+    Returns:
+        devise.metrics.Agreement over all pairs of judgements of a picture.
+
+    >>> judged_triplets([0.9, 0.1, 0.5], [4, 1, 2], [7, 7, 8]).n
+    1
+    """
+    scores, said, pictures = _judgements(scores, said, pictures)
+    pairs = [np.empty((0, 2), np.int64)]
+    for picture in np.unique(pictures):
+        rows = np.flatnonzero(pictures == picture)
+        pairs.append(rows[np.stack(np.triu_indices(len(rows), 1), axis=1)])
+    pairs = np.concatenate(pairs)
+    return triplet_agreement(scores[pairs], said[pairs])
+
+
+def _first(right):
+    """The rank from 0 of the first True of each row, NaN where there is none."""
+    return np.where(right.any(axis=1), right.argmax(axis=1), np.nan)
+
+
+def _judgements(scores, said, pictures):
+    scores, said, pictures = np.asarray(scores, float), np.asarray(said, float), np.asarray(pictures)
+    if not scores.shape == said.shape == pictures.shape or scores.ndim != 1:
+        raise ValueError(f"there are {scores.shape} scores, {said.shape} judgements and {pictures.shape} pictures: "
+                         "expected one of each")
+    if not len(scores):
+        raise ValueError("there are no judgements: leave the comparison with people out")
+    return scores, said, pictures
+
+
+def _correlation(pairs, pictures, seed):
+    """The mean Correlation of some (scores, said), their judgements drawn again together."""
+    from scipy.stats import kendalltau  # comes with gensim
+
+    def spearman(rows):
+        return np.mean([_pearson(_ranks(scores[rows]), _ranks(said[rows])) for scores, said in pairs])
+
+    m = len(pictures)
+    groups = [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
+    draws, found = np.random.default_rng(seed), []
+    for _ in range(RESAMPLES):
+        drawn = draws.integers(len(groups), size=len(groups))
+        found.append(spearman(np.concatenate([groups[group] for group in drawn])))
+    found = np.array(found)[~np.isnan(found)]
+    low, high = np.quantile(found, [0.025, 0.975]) if found.size else (np.nan, np.nan)
+    kendall = np.mean([kendalltau(*pair).statistic for pair in pairs])
+    return Correlation(float(spearman(np.arange(m))), float(kendall), float(low), float(high), m)
+
+
+def _ranks(values):
+    """Ranks whose ties share their mean."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def _pearson(left, right):
+    left, right = left - left.mean(), right - right.mean()
+    length = np.sqrt((left**2).sum() * (right**2).sum())
+    return (left * right).sum() / length if length else np.nan
