@@ -12,7 +12,7 @@ from devise.model import saving
 from devise.model.finetuning import finetune, with_saved_changes
 from devise.model.fitting import rows_of, train_head
 from devise.model.network import whole_model
-from devise.words import NAMES, LabelTable, label_vectors, open_words, phrase_vector, tag_rows
+from devise.words import LabelTable, label_vectors, open_words, phrase_vector, tag_rows
 from devise.zeroshot import NearestLabel
 
 FIRST_WORDS = 20_000
@@ -42,7 +42,7 @@ class Devise:
 
     def __init__(self, words, *, backbone="vgg16", weights="imagenet", layer=None, synonyms=None, seed=0):
         self._words = open_words(words)
-        self.words_record = {"source": _source(words), "name": self._words.name,
+        self.words_record = {"source": saving.source_of(words), "name": self._words.name,
                              "n": len(self._words), "dim": self._words.dim, "fingerprint": self._words.fingerprint}
         self._backbone = None if isinstance(backbone, str) else backbone
         self.backbone_record = (features.describe(self._backbone) if self._backbone else
@@ -304,10 +304,3 @@ class Devise:
             ValueError: if it is damaged, or the words are not those of the training.
         """
         return saving.load(cls, folder, words=words)
-
-
-def _source(words):
-    """What opens these words again in another process, or None."""
-    if isinstance(words, (str, Path)):
-        return str(words if words in NAMES else Path(words).expanduser().resolve())
-    return words.name if words.name in NAMES else None

@@ -2,18 +2,19 @@
 
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from devise import __version__, storage
 from devise.datasets import PARTS, Split
 from devise.model.finetuning import save_changes
-from devise.words import LabelTable
+from devise.words import NAMES, LabelTable
 
 
 def save(model, folder):
     """Write a fitted model to a folder, whole or not at all."""
-    document = {"versions": _versions(), "backbone": model.backbone_record, "words": model.words_record,
+    document = {"versions": versions(), "backbone": model.backbone_record, "words": model.words_record,
                 "head": model.head.config, "labels": model.labels.to_json(), "synonyms": model.synonyms,
                 "split": model.split.to_json(model.paths), "seed": model.seed, "data": model.data_record,
                 "history": model.history and model.history.to_json()}
@@ -54,7 +55,7 @@ def load_head(path, kind):
     return training.load_head(path)
 
 
-def _versions():
+def versions():
     """What the model was made with."""
     found = {package: version(package) for package in ("keras", "numpy")}
     return {"devise": __version__, "python": platform.python_version(), **found}
@@ -74,3 +75,10 @@ def fitting(words, record):
                          f"{record['fingerprint'][:12]}), these are {words.name} ({len(words):,} words, {words.dim}-d, "
                          f"{words.fingerprint[:12]}): bring the words of the training, or train again")
     return words
+
+
+def source_of(words):
+    """What opens these words again in another process, or None."""
+    if isinstance(words, (str, Path)):
+        return str(words if words in NAMES else Path(words).expanduser().resolve())
+    return words.name if words.name in NAMES else None

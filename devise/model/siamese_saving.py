@@ -1,18 +1,15 @@
 """The folder of a Siamese: its manifest and the head's weights."""
 
 import math
-import platform
-from importlib.metadata import version
 
-from devise import __version__, storage
+from devise import storage
 from devise.datasets.class_splits import PARTS, ClassSplit
+from devise.model.saving import versions
 
 
 def save(model, folder):
     """Write a fitted model to a folder, whole or not at all."""
-    versions = {"devise": __version__, "python": platform.python_version(),
-                **{package: version(package) for package in ("keras", "numpy")}}
-    document = {"versions": versions, "backbone": model.backbone_record, "head": model.head.config,
+    document = {"versions": versions(), "backbone": model.backbone_record, "head": model.head.config,
                 "split": model.split.to_json(model.paths), "label_names": list(model.label_names), "seed": model.seed,
                 "data": model.data_record, "loss": model.loss, "history": model.history.to_json(), "far": model.far,
                 # all may be accepted, which JSON has no number for
