@@ -11,7 +11,7 @@ class Augmentation:
     """The limits of each change at strength 1; at strength s they are s times as far.
 
     Attributes:
-        crop: the least share of the picture's area that a crop keeps is 1 - crop.
+        crop: the share of the picture's area that a crop may leave out, before the aspect is changed.
         aspect: a crop's aspect ratio lies within a factor of 1 + aspect of the picture's.
         flip: the chance of a mirror image.
         brightness, contrast, saturation: each factor is drawn from 1 ± this.
@@ -51,7 +51,7 @@ class Augmentation:
             ValueError: if the picture or the strength is none.
         """
         picture = np.asarray(picture)
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             raise ValueError(f"the picture is {picture.dtype} {picture.shape}: expected uint8 (h, w, 3)")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is {strength}: expected 0 to 1")

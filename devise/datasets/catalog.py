@@ -58,6 +58,19 @@ ENTRIES = {entry.name: entry for entry in (
         left_out=("BACKGROUND_Google",),  # 467 pictures of no class
     ),
     Entry(
+        name="cub200",
+        what="CUB-200-2011, 11,788 pictures of 200 species of birds (Wah et al. 2011)",
+        url="https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+        size=1_150_585_339,
+        checksum="md5:97eceeb196236b17998738112f37df78",
+        established="md5: TDeVries/cub2011_dataset and Avalanche's CUB200, which name the same file; size: fastai, "
+                    "data/external.py; no sha256 is published",
+        licence="for non-commercial research and education",
+        root="data",
+        target="cub200",
+        inside=("CUB_200_2011",),
+    ),
+    Entry(
         name="glove-6b",
         what="GloVe vectors of 400,000 words, from Wikipedia 2014 and Gigaword 5 (Pennington et al. 2014)",
         url="https://nlp.stanford.edu/data/glove.6B.zip",
@@ -91,7 +104,7 @@ def entries():
     """Every known set, as a tuple of `Entry`.
 
     >>> [entry.name for entry in entries()]
-    ['caltech101', 'glove-6b', 'vgg16']
+    ['caltech101', 'cub200', 'glove-6b', 'vgg16']
     """
     return tuple(ENTRIES.values())
 
@@ -99,8 +112,9 @@ def entries():
 def fetch(name, *, dim=None, source=None, root=None, url=None, progress=None):
     """A known set on this disk, brought there if need be; what is there already is left as it is.
 
-    caltech101 becomes `data/caltech101/<class>/*.jpg`, glove-6b `pretrained/glove.6B.<dim>d.txt`,
-    vgg16 its file in `pretrained/`. Of an archive only that is kept.
+    caltech101 becomes `data/caltech101/<class>/*.jpg`, cub200 the folder `data/cub200` that its reader
+    takes, glove-6b `pretrained/glove.6B.<dim>d.txt`, vgg16 its file in `pretrained/`. Of an archive only
+    that is kept.
 
     Args:
         name: one of `entries()`.

@@ -1,5 +1,6 @@
 """Splits whose parts share no class, and galleries of a size that is stated: retrieval of what was never trained on."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,8 @@ class ClassSplit:
         lacking = [name for name in ("seed", "names", "single", *PARTS) if name not in document]
         if lacking:
             raise ValueError(f"the split lacks {', '.join(lacking)}: it is damaged, split again")
+        if nameless := [part for part in PARTS if part not in document["names"]]:
+            raise ValueError(f"the split lacks the names of {', '.join(nameless)}: it is damaged, split again")
         rows = rows_by_path(paths)
         missing = [path for part in PARTS for path in document[part] if path not in rows]
         if missing:
@@ -94,11 +97,15 @@ def class_split(labels, label_names, *, validation=0.2, test=0.3, seed=0):
     >>> parts.names["test"], parts.test.tolist(), len(parts.train)
     (('b',), [2, 3], 4)
     """
-    labels = np.asarray(labels)
+    labels = _whole(labels, "labels")
     if labels.size and labels.max() >= len(label_names):
         raise ValueError(f"label {labels.max()} names none of the {len(label_names)} classes")
-    rows = {name: found for label, name in enumerate(label_names)
-            if (found := np.flatnonzero(labels == label)).size}
+    if twice := [name for name, times in Counter(label_names).items() if times > 1]:
+        raise ValueError(f"the class name {twice[0]!r} stands twice: expected one name a class")
+    order = np.argsort(labels, kind="stable")  # one pass, as a set may have 20,000 classes
+    bounds = np.searchsorted(labels[order], np.arange(len(label_names) + 1))
+    rows = {name: order[start:end] for name, start, end in zip(label_names, bounds, bounds[1:], strict=False)
+            if end > start}
     single = tuple(name for name, found in rows.items() if len(found) == 1)
     for asked in (validation, test):
         lonely = set(single) & _named(asked)
@@ -123,10 +130,10 @@ def galleries(labels, queries, gallery, sizes, *, seed=0):
     """Galleries of stated sizes, drawn from one: a small gallery flatters, so a figure names its size.
 
     A smaller one lies within a larger one, and each holds a right answer for every query that has
-    one in the whole.
+    one in the whole. A row is no answer to itself: where all of a class ask, two of it are held.
 
     Args:
-        labels: int (n,).
+        labels: int (n,), below 0 for rows without a class, which have no right answer.
         queries: int64 row ids of the queries.
         gallery: int64 row ids to draw from.
         sizes: how many rows.
@@ -134,23 +141,45 @@ def galleries(labels, queries, gallery, sizes, *, seed=0):
     Returns:
         {size: int64 row ids, ascending}.
     Raises:
-        ValueError: if a size is larger than the gallery, or too small to hold the answers.
+        ValueError: if a size is larger than the gallery, or too small to hold the answers; if a row is
+            not there, or in the gallery twice.
 
     >>> {size: len(rows) for size, rows in galleries([0, 0, 1, 1, 1], [0, 2], [1, 3, 4], [2, 3]).items()}
     {2: 2, 3: 3}
     """
-    labels, gallery = np.asarray(labels), np.asarray(gallery, np.int64)
-    random = np.random.default_rng(seed)
-    order = random.permutation(gallery)
-    _, first = np.unique(labels[order], return_index=True)
-    wanted = np.unique(labels[np.asarray(queries, np.int64)])
-    answers = [place for place in first if labels[order[place]] in wanted]
+    labels = _whole(labels, "labels")
+    queries, gallery = (_rows(rows, name, len(labels)) for rows, name in ((queries, "queries"), (gallery, "gallery")))
+    if twice := len(gallery) - len(np.unique(gallery)):
+        raise ValueError(f"the gallery has {twice} rows twice: expected each once")
+    order = np.random.default_rng(seed).permutation(gallery)
+    classes, asks = labels[order], np.isin(order, queries)
+    places = np.lexsort((asks, classes))  # in each class first those that do not ask
+    places = places[np.isin(classes[places], labels[queries]) & (classes[places] >= 0)]
+    start = np.flatnonzero(np.diff(classes[places], prepend=-1))
+    rank = np.arange(len(places)) - np.repeat(start, np.diff(start, append=len(places)))
+    second = (rank == 1) & np.roll(asks[places], 1)
+    answers = np.sort(places[(rank == 0) | second])
     order = np.concatenate([order[answers], np.delete(order, answers)])
     for size in sizes:
-        if not len(answers) <= size <= len(gallery):
+        if not max(1, len(answers)) <= size <= len(gallery):
             raise ValueError(f"a gallery of {size} was asked for: expected {len(answers)}, so that each query finds a "
                              f"right answer, to {len(gallery)}, all there are")
     return {int(size): np.sort(order[:size]) for size in sizes}
+
+
+def _whole(labels, name):
+    """Labels, or row ids, as an array of whole numbers (n,)."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.size and labels.dtype.kind not in "iu":
+        raise ValueError(f"{name} are {labels.dtype} {labels.shape}: expected whole numbers (n,)")
+    return labels.astype(np.int64)
+
+
+def _rows(rows, name, n):
+    rows = _whole(rows, name)
+    if rows.size and not 0 <= rows.min() <= rows.max() < n:
+        raise ValueError(f"{name} run from {rows.min()} to {rows.max()}: expected rows 0 to {n - 1}")
+    return rows
 
 
 def _named(asked):

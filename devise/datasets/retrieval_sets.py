@@ -1,11 +1,12 @@
 """The usual sets of image retrieval, in the layouts they are published in, with the splits that papers use.
 
-None can be downloaded without its owners' page: Stanford Online Products (Song et al. 2016,
-cvgl.stanford.edu), CUB-200-2011 (Wah et al. 2011, data.caltech.edu), Cars196 (Krause et al. 2013) and
-In-Shop (Liu et al. 2016, DeepFashion). Unpack one and name its folder. The standard splits have no
+`devise fetch cub200` brings CUB-200-2011 (Wah et al. 2011). The others are to be had of their owners'
+pages: Stanford Online Products (Song et al. 2016, cvgl.stanford.edu), Cars196 (Krause et al. 2013) and
+In-Shop (Liu et al. 2016, DeepFashion); unpack one and name its folder. The standard splits have no
 validation part: half of the classes train, the others test.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def online_products(root):
         RetrievalSet.
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if a line has not four columns, or nothing of a part is on the disk.
+        ValueError: if a line has not four columns or leads out of the folder, a picture or a class is
+            listed for both parts, or nothing of a part is on the disk.
     """
     root, listed = Path(root), []
     for part in ("train", "test"):
@@ -51,7 +53,7 @@ def online_products(root):
             cells = line.split()
             if len(cells) != 4:
                 raise ValueError(f"{path}, line {number}: expected image_id class_id super_class_id path, got {line!r}")
-            listed.append((cells[3], cells[1], part))
+            listed.append((_inside(cells[3], f"{path}, line {number}"), cells[1], part))
     return _gathered(root, listed)
 
 
@@ -69,7 +71,7 @@ def cub200(root):
     for number, path in paths.items():
         if number not in labels or labels[number] not in names:
             raise ValueError(f"{root / 'image_class_labels.txt'} has no class for picture {number}, {path}")
-        label = labels[number]
+        label, path = labels[number], _inside(path, root / "images.txt")
         listed.append((f"images/{path}", names[label], "train" if int(label) <= 100 else "test"))
     return _gathered(root, listed)
 
@@ -77,25 +79,32 @@ def cub200(root):
 def cars196(root):
     """Cars196: 16,185 pictures of 196 models; the first 98 classes train, the last 98 test.
 
-    Read from cars_annos.mat: `annotations` with relative_im_path and class (from 1), and `class_names`.
+    Read from cars_annos.mat (`annotations` with relative_im_path and class from 1, and `class_names`), or
+    from the devkit: cars_train_annos.mat, cars_test_annos_withlabels.mat and cars_meta.mat. The devkit's
+    own halves divide the pictures of each class and are not those of retrieval.
 
     Args:
-        root: the folder with cars_annos.mat and the folder car_ims.
+        root: the folder with cars_annos.mat and car_ims, or with devkit, cars_train and cars_test.
     """
-    from scipy.io import loadmat  # comes with gensim
-
-    path = Path(root) / "cars_annos.mat"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected the folder of Cars196")
-    try:
-        document = loadmat(path, squeeze_me=True)
-        names = [str(name) for name in np.atleast_1d(document["class_names"])]
-        rows = [(str(row["relative_im_path"]), int(row["class"])) for row in np.atleast_1d(document["annotations"])]
-        listed = [(place, names[label - 1], "train" if label <= 98 else "test") for place, label in rows]
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise ValueError(f"{path} is no annotation of Cars196 ({type(error).__name__}: {error}): expected annotations "
-                         "with relative_im_path and class, and class_names") from error
-    return _gathered(Path(root), listed)
+    root = Path(root)
+    whole = root / "cars_annos.mat"
+    if whole.is_file() or not (root / "devkit").is_dir():
+        names, sources = whole, [(whole, "relative_im_path", "")]
+    else:
+        test = "cars_test_annos_withlabels.mat"
+        names = root / "devkit" / "cars_meta.mat"
+        sources = [(root / "devkit" / "cars_train_annos.mat", "fname", "cars_train/"),
+                   (root / test if (root / test).is_file() else root / "devkit" / test, "fname", "cars_test/")]
+    names = [str(name) for name in _matlab(names, "class_names")]
+    listed = []
+    for path, field, folder in sources:
+        for number, row in enumerate(_matlab(path, "annotations", field, "class"), start=1):
+            label, where = int(row["class"]), f"{path}, annotation {number}"
+            if not 1 <= label <= len(names):
+                raise ValueError(f"{where}: the class is {label}, expected 1 to {len(names)}")
+            place = folder + _inside(str(row[field]), where)
+            listed.append((place, names[label - 1], "train" if label <= 98 else "test"))
+    return _gathered(root, listed)
 
 
 def in_shop(root):
@@ -104,7 +113,7 @@ def in_shop(root):
     Read from list_eval_partition.txt, a count, a header, and lines `image_name item_id train|query|gallery`.
 
     Args:
-        root: the folder with the file, or with it in Eval/.
+        root: the folder with the file, or with it in Eval/; pictures may lie in Img/, as the archive has it.
     """
     root = Path(root)
     path = next((place for place in (root / "list_eval_partition.txt", root / "Eval" / "list_eval_partition.txt")
@@ -115,7 +124,9 @@ def in_shop(root):
         if len(cells) != 3 or cells[2] not in ("train", "query", "gallery"):
             raise ValueError(f"{path}, line {number}: expected image_name item_id and train, query or gallery, "
                              f"got {line!r}")
-        listed.append(tuple(cells))
+        place = _inside(cells[0], f"{path}, line {number}")
+        moved = not (root / place).is_file() and (root / "Img" / place).is_file()
+        listed.append((f"Img/{place}" if moved else place, *cells[1:]))
     return _gathered(root, listed)
 
 
@@ -124,6 +135,12 @@ READERS = {"online-products": online_products, "cub200": cub200, "cars196": cars
 
 def _gathered(root, listed):
     """The set of (path, class, part) triples whose pictures are on the disk."""
+    if twice := [path for path, times in Counter(path for path, *_ in listed).items() if times > 1]:
+        raise ValueError(f"the lists in {root} name {twice[0]} twice: expected each picture once")
+    sides = [{name for _, name, part in listed if (part == "train") == side} for side in (True, False)]
+    if both := sorted(sides[0] & sides[1]):
+        raise ValueError(f"the lists in {root} have {len(both)} classes, such as {both[0]!r}, in both training and "
+                         "test: expected each in one")
     there = [item for item in listed if (root / item[0]).is_file()]
     skipped = [Skipped(path, "it is listed and not on this disk") for path, *_ in listed if not (root / path).is_file()]
     names = tuple(dict.fromkeys(name for _, name, _ in there))
@@ -149,17 +166,47 @@ def _lines(path, *, start):
     """(line number, line) from line `start` on; empty ones are passed over."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected the folder that holds the set's lists")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text ({error})") from error
+    for number, line in enumerate(text.splitlines(), start=1):
         if number >= start and line.strip():
             yield number, line
 
 
 def _numbered(path):
     """{number: rest of the line}."""
-    found = {}
+    found, seen = {}, {}
     for number, line in _lines(path, start=1):
         key, _, rest = line.strip().partition(" ")
         if not (key.isdigit() and rest):
             raise ValueError(f"{path}, line {number}: expected a number and a text, got {line!r}")
-        found[key] = rest.strip()
+        if key in found:
+            raise ValueError(f"{path}, line {number}: {key} stands in line {seen[key]} already")
+        found[key], seen[key] = rest.strip(), number
     return found
+
+
+def _inside(place, where):
+    """A path that a list names, if it stays in the set's folder."""
+    if "\\" in place or place.startswith("/") or ".." in place.split("/"):
+        raise ValueError(f"{where}: {place!r} leads out of the set's folder")
+    return place
+
+
+def _matlab(path, name, *fields):
+    """The rows of a variable of a MATLAB file, which have these fields."""
+    from scipy.io import loadmat  # comes with gensim
+    from scipy.io.matlab import MatReadError
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected the folder of Cars196")
+    try:
+        rows = np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[name])[name])
+        for row in rows if fields else ():
+            str(row[fields[0]]), int(row["class"])
+    except (KeyError, ValueError, IndexError, TypeError, NotImplementedError, MatReadError) as error:
+        raise ValueError(f"{path} is no annotation of Cars196 ({type(error).__name__}: {error}): expected "
+                         f"{' with '.join([name, *fields[:1]])}{' and class' if fields else ''}") from error
+    return rows

@@ -76,7 +76,28 @@ def test_what_is_no_picture_or_strength_is_refused(picture):
         augment(picture.astype(float), random, 0.5)
     with pytest.raises(ValueError, match=r"expected uint8 \(h, w, 3\)"):
         augment(picture[:, :, 0], random, 0.5)
+    with pytest.raises(ValueError, match=r"uint8 \(0, 4, 3\): expected"):
+        augment(picture[:0, :4], random, 0.5)
+    with pytest.raises(ValueError, match="strength is nan"):
+        augment(picture, random, float("nan"))
     with pytest.raises(ValueError, match="strength is 1.2"):
         augment(picture, random, 1.2)
     with pytest.raises(ValueError, match="crop is 1"):
         Augmentation(crop=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (300, 2, 3)])
+def test_pictures_of_any_shape_keep_it(shape):
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    for copy in copies(picture, 1.0, n=20):
+        assert copy.shape == shape and copy.dtype == np.uint8
+
+
+def test_the_erased_area_and_how_often_are_as_said():
+    picture = np.full((60, 90, 3), 7, np.uint8)
+    for strength in (0.3, 1.0):
+        shares = np.array([(copy != 7).any(axis=2).mean() for copy in copies(picture, strength, n=400, cut_out=0.4)])
+        erased = shares[shares > 0]
+        # uniform from 0.02 to 0.4 of the area at full strength; long rectangles are cut at the picture's border
+        assert abs(len(erased) / 400 - strength) < 0.08
+        assert erased.min() < 0.03 and abs(erased.mean() - (0.02 + 0.4 * strength) / 2) < 0.02

@@ -45,6 +45,17 @@ def glove():
     return content.getvalue()
 
 
+def birds():
+    """CUB_200_2011.tgz in small, with the file that lies beside its folder."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name in ("CUB_200_2011/images.txt", "CUB_200_2011/images/001.Albatross/one.jpg", "attributes.txt"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(name)
+            archive.addfile(entry, io.BytesIO(name.encode()))
+    return content.getvalue()
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     asked = []
 
@@ -54,7 +65,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """The three sets in small, on a server; gives the folder served, `asked` lists the requests."""
+    """The sets in small, on a server; gives the folder served, `asked` lists the requests."""
     monkeypatch.delenv("http_proxy", raising=False)
     Quiet.asked.clear()
     served = tmp_path / "served"
@@ -63,7 +74,8 @@ def small(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
-        for name, content in (("caltech101", caltech()), ("glove-6b", glove()), ("vgg16", b"weights")):
+        for name, content in (("caltech101", caltech()), ("glove-6b", glove()), ("vgg16", b"weights"),
+                              ("cub200", birds())):
             entry = catalog.ENTRIES[name]
             file = served / entry.url.rpartition("/")[2]
             file.write_bytes(content)
@@ -127,13 +139,19 @@ def test_vgg16(small, tmp_path):
     assert path.read_bytes() == b"weights"
 
 
+def test_cub200_is_the_folder_that_its_reader_takes(small, tmp_path):
+    assert catalog.fetch("cub200", root=tmp_path / "home") == tmp_path / "home" / "data" / "cub200"
+    assert sorted(everything(tmp_path / "home")) == [
+        "data/cub200/images.txt", "data/cub200/images/001.Albatross/one.jpg"]
+
+
 def test_things_go_to_the_roots(small, tmp_path, monkeypatch):
     monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "own"))
     assert catalog.fetch("caltech101").parent == storage.data_root() == tmp_path / "own" / "data"
     assert catalog.fetch("vgg16").parent == storage.pretrained_root()
 
 
-@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16"])
+@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16", "cub200"])
 def test_what_is_there_is_neither_fetched_nor_changed(small, tmp_path, name):
     path = catalog.fetch(name, root=tmp_path / "home")
     Quiet.asked.clear()
@@ -143,7 +161,7 @@ def test_what_is_there_is_neither_fetched_nor_changed(small, tmp_path, name):
     assert Quiet.asked == [] and everything(tmp_path / "home") == before
 
 
-@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16"])
+@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16", "cub200"])
 def test_a_file_brought_by_hand(small, tmp_path, name):
     source = tmp_path / "stick" / "download (1)"
     source.parent.mkdir()
@@ -155,7 +173,7 @@ def test_a_file_brought_by_hand(small, tmp_path, name):
     assert leftovers == []
 
 
-@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16"])
+@pytest.mark.parametrize("name", ["caltech101", "glove-6b", "vgg16", "cub200"])
 def test_a_wrong_file_brought_by_hand(small, tmp_path, name):
     source = tmp_path / "file"
     source.write_bytes(b"x" * catalog.ENTRIES[name].size)
@@ -201,7 +219,7 @@ def test_a_fetched_archive_is_kept_until_it_is_unpacked(small, tmp_path, monkeyp
 
 
 def test_unknown_names_and_dims(tmp_path):
-    with pytest.raises(ValueError, match="no set 'imagenet': expected caltech101, glove-6b, vgg16"):
+    with pytest.raises(ValueError, match="no set 'imagenet': expected caltech101, cub200, glove-6b, vgg16"):
         catalog.fetch("imagenet", root=tmp_path)
     with pytest.raises(ValueError, match="no dim 299: expected 50, 100, 200, 300"):
         catalog.fetch("glove-6b", dim=299, root=tmp_path)

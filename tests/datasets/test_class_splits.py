@@ -98,3 +98,68 @@ def test_galleries_are_nested_and_hold_an_answer_for_each_query():
     for size in (9, 181):
         with pytest.raises(ValueError, match="expected 10, so that each query finds a right answer, to 180"):
             galleries(labels, queries, gallery, [size])
+
+
+def test_a_query_is_no_answer_to_itself():
+    labels = np.repeat(np.arange(12), 6)
+    rows = np.arange(72)
+    for seed in range(10):  # every row asks all others
+        drawn = galleries(labels, rows, rows, [24, 30, 72], seed=seed)
+        for ids in drawn.values():
+            for row in rows:
+                assert (labels[ids[ids != row]] == labels[row]).any()
+    with pytest.raises(ValueError, match="expected 24, so that"):
+        galleries(labels, rows, rows, [23])
+
+
+def test_the_least_gallery_is_one_row_a_class_where_some_do_not_ask_and_two_where_all_do():
+    labels = np.array([0, 0, 0, 1, 1, 2, 2, 3, -1, -1])
+    queries, gallery = [0, 3, 4, 5, 7, 8], [1, 3, 4, 5, 6, 7, 9]
+    for seed in range(10):
+        # of class 0 row 1, of class 1 both, of class 2 row 6; nothing answers row 7 nor a row without a class
+        least = galleries(labels, queries, gallery, [5], seed=seed)[5].tolist()
+        assert least == [1, 3, 4, 6, 7]
+    assert galleries(labels, [8], gallery, [1])[1].size == 1
+    with pytest.raises(ValueError, match="expected 5, so that each query finds a right answer, to 7"):
+        galleries(labels, queries, gallery, [4])
+
+
+def test_galleries_of_rows_that_are_not_there_or_twice_are_refused():
+    labels = np.array([0, 0, 1, 1])
+    for queries, gallery, said in (([0], [1, 4], "gallery run from 1 to 4"), ([-1], [1, 2], "queries run from -1"),
+                                   ([0], [1, 1, 3], "1 rows twice"), ([0.5], [1], "queries are float64"),
+                                   (np.array([True]), [1], "queries are bool")):
+        with pytest.raises(ValueError, match=said):
+            galleries(labels, queries, gallery, [1])
+    with pytest.raises(ValueError, match="a gallery of 0 was asked for"):
+        galleries(labels, [], [0, 1], [0])
+    with pytest.raises(ValueError, match=r"labels are float64 \(2,\)"):
+        galleries([0.0, 1.0], [0], [1], [1])
+
+
+def test_the_classes_drawn_do_not_depend_on_their_order_or_that_of_the_rows(labels):
+    order = np.random.default_rng(5).permutation(10)  # NAMES[order[i]] is the new i-th name
+    renamed = np.where(labels < 0, -1, np.argsort(order)[labels])[::-1]
+    for seed in range(5):
+        parts = class_split(labels, NAMES, validation=2, test=3, seed=seed)
+        again = class_split(renamed, [NAMES[old] for old in order], validation=2, test=3, seed=seed)
+        assert {part: set(names) for part, names in again.names.items()} == \
+               {part: set(names) for part, names in parts.names.items()}
+
+
+def test_names_and_labels_that_fit_no_class_are_refused(labels):
+    with pytest.raises(ValueError, match="'a' stands twice"):
+        class_split(labels, "aacdefghij")
+    with pytest.raises(ValueError, match="labels are float64"):
+        class_split(labels.astype(float), NAMES)
+    document = class_split(labels, NAMES).to_json([f"{number}.jpg" for number in range(len(labels))])
+    del document["names"]["test"]
+    with pytest.raises(ValueError, match="lacks the names of test"):
+        ClassSplit.from_json(document, [f"{number}.jpg" for number in range(len(labels))])
+
+
+def test_a_set_of_twenty_thousand_classes_is_split():
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(20_000), 5))
+    parts = class_split(labels, [str(label) for label in range(20_000)], validation=0.1, test=0.5)
+    assert [len(parts.names[part]) for part in ("train", "validation", "test")] == [9_000, 1_000, 10_000]
+    assert len(galleries(labels, parts.test, parts.test, [20_000])[20_000]) == 20_000

@@ -63,6 +63,9 @@ def test_cub200(tmp_path):
     write(tmp_path, "images.txt", "one path.jpg")
     with pytest.raises(ValueError, match="images.txt, line 1"):
         cub200(tmp_path)
+    write(tmp_path, "images.txt", "1 a.jpg", "", "1 b.jpg")
+    with pytest.raises(ValueError, match="images.txt, line 3: 1 stands in line 1 already"):
+        cub200(tmp_path)
 
 
 def test_cars196(tmp_path):
@@ -76,6 +79,11 @@ def test_cars196(tmp_path):
     found = cars196(tmp_path)
     assert [found.images.label_of(row) for row in range(5)] == [f"Car {label}" for label in labels]
     assert (found.split.train.tolist(), found.split.test.tolist()) == ([0, 1, 4], [2, 3])
+    annotations[3]["class"] = 0  # would be the last name
+    savemat(tmp_path / "cars_annos.mat", {"annotations": annotations[None],
+                                          "class_names": np.array(["One", "Two"], object)[None]})
+    with pytest.raises(ValueError, match="cars_annos.mat, annotation 2: the class is 98, expected 1 to 2"):
+        cars196(tmp_path)
     savemat(tmp_path / "cars_annos.mat", {"something": 1})
     with pytest.raises(ValueError, match="no annotation of Cars196"):
         cars196(tmp_path)
@@ -109,4 +117,67 @@ def test_bad_lines_and_missing_pictures_are_said(products):
         online_products(products)
     write(products, "Ebay_train.txt", "image_id class_id super_class_id path", "1 1 bicycle_final/1_0.JPG")
     with pytest.raises(ValueError, match="Ebay_train.txt, line 2"):
+        online_products(products)
+
+
+def cars_devkit(root, labels_in_devkit):
+    """The devkit's layout: four pictures, whose halves are not those of retrieval."""
+    files = {"devkit/cars_train_annos.mat": ("cars_train", [1, 196]),
+             f"{'devkit/' if labels_in_devkit else ''}cars_test_annos_withlabels.mat": ("cars_test", [98, 99])}
+    (root / "devkit").mkdir()
+    for name, (folder, labels) in files.items():
+        kind = [("bbox_x1", object), ("class", object), ("fname", object)]
+        rows = np.array([(3, label, f"{number:05}.jpg") for number, label in enumerate(labels, start=1)], dtype=kind)
+        savemat(root / name, {"annotations": rows[None]})
+        draw(root, *(f"{folder}/{row['fname']}" for row in rows))
+    savemat(root / "devkit" / "cars_meta.mat", {"class_names": np.array([f"Car {n}" for n in range(1, 197)], object)})
+
+
+@pytest.mark.parametrize("labels_in_devkit", [True, False])
+def test_cars196_from_its_devkit(tmp_path, labels_in_devkit):
+    cars_devkit(tmp_path, labels_in_devkit)
+    assert parts(cars196(tmp_path)) == {"train": ["cars_train/00001.jpg", "cars_test/00001.jpg"], "validation": [],
+                                        "test": ["cars_train/00002.jpg", "cars_test/00002.jpg"]}
+    assert cars196(tmp_path).images.label_names == ("Car 1", "Car 196", "Car 98", "Car 99")
+    (tmp_path / "devkit" / "cars_meta.mat").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="cars_meta.mat is no annotation of Cars196"):
+        cars196(tmp_path)
+
+
+def test_cars196_of_one_picture_a_file(tmp_path):
+    draw(tmp_path, "car_ims/000001.jpg", "car_ims/000002.jpg")
+    rows = np.array([("car_ims/000001.jpg", 1), ("car_ims/000002.jpg", 2)],
+                    dtype=[("relative_im_path", object), ("class", object)])
+    savemat(tmp_path / "cars_annos.mat", {"annotations": rows[:1], "class_names": np.array(["One"], object)})
+    with pytest.raises(ValueError, match="has 1 of the training and 0 of the test pictures"):
+        cars196(tmp_path)
+
+
+def test_in_shop_in_the_folders_that_its_archives_make(tmp_path):
+    draw(tmp_path, *(f"Img/img/{name}.jpg" for name in "abc"))
+    write(tmp_path, "Eval/list_eval_partition.txt", "3", "image_name item_id evaluation_status", "img/a.jpg 1 train",
+          "img/b.jpg 2 query", "img/c.jpg 2 gallery")
+    assert in_shop(tmp_path).images.paths == ("Img/img/a.jpg", "Img/img/b.jpg", "Img/img/c.jpg")
+
+
+@pytest.mark.parametrize("place", ["../secret.jpg", "/etc/passwd", "a/../../b.jpg", "C:\\x.jpg", "..\\x.jpg"])
+def test_a_list_does_not_lead_out_of_its_folder(tmp_path, place):
+    draw(tmp_path, "secret.jpg", "set/a.jpg")
+    root = tmp_path / "set"
+    write(root, "Ebay_train.txt", "image_id class_id super_class_id path", f"1 1 1 {place}")
+    write(root, "Ebay_test.txt", "image_id class_id super_class_id path", "2 2 1 a.jpg")
+    with pytest.raises(ValueError, match="Ebay_train.txt, line 2: .* leads out of the set's folder"):
+        online_products(root)
+
+
+def test_a_picture_or_a_class_listed_on_both_sides_is_refused(products):
+    head = "image_id class_id super_class_id path"
+    write(products, "Ebay_test.txt", head, "4 1 3 sofa_final/3_0.JPG")
+    with pytest.raises(ValueError, match="1 classes, such as '1', in both training and test"):
+        online_products(products)
+    write(products, "Ebay_test.txt", head, "4 9 3 chair_final/2_0.JPG")
+    with pytest.raises(ValueError, match="name chair_final/2_0.JPG twice"):
+        online_products(products)
+    (products / "Ebay_test.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="Ebay_test.txt is no UTF-8 text"):
         online_products(products)
