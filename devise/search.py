@@ -53,13 +53,14 @@ class Search:
         self._row = {path: row for row, path in enumerate(images.paths)}
 
     @classmethod
-    def build(cls, model, data, *, engine="annoy", only=None, folder=None, progress=None, **options):
+    def build(cls, model, data, *, engine="auto", only=None, folder=None, progress=None, **options):
         """Index pictures.
 
         Args:
             model: a fitted Devise or Siamese.
             data: ImageSet, or a FeatureTable of the model's backbone.
-            engine: a name from `devise.index.engines()`; options go to it.
+            engine: a name from `devise.index.engines()`, or "auto" for what `devise.index.choose` says of the
+                widest space; options go to the engine.
             only: names of the spaces to index; None takes all that the model has.
             folder: where features of an ImageSet are cached.
         Raises:
@@ -72,11 +73,14 @@ class Search:
         images, matrix = indexable(model, data, folder, progress)
         if not len(images):
             raise ValueError("there is no picture to index: every feature vector is zero")
+        known = {space: embed for space, embed in known.items() if only is None or space in only}
+        if engine == "auto":
+            widest = max(embed(matrix[:1]).shape[1] for embed in known.values())
+            engine, _ = index.choose(len(images), widest, options=tuple(options))
         indexes = {}
         for space, embed in known.items():
-            if only is None or space in only:
-                indexes[space] = index.make(engine, **options)
-                indexes[space].build(embed(matrix))
+            indexes[space] = index.make(engine, **options)
+            indexes[space].build(embed(matrix))
         return cls(model, images, indexes)
 
     def __len__(self):

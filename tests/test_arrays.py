@@ -92,6 +92,18 @@ def test_top_k_sorts_with_ties_to_the_smaller_column(scores, data):
     assert (kept == np.take_along_axis(scores, columns, axis=1)).all()
 
 
+@pytest.mark.parametrize("values", [1, 2, 5, 10**6])
+@pytest.mark.parametrize("n_columns", [33, 500, 1000])
+@pytest.mark.parametrize("k", [1, 2, 30])
+def test_top_k_of_many_columns_with_many_and_few_ties(k, n_columns, values):
+    scores = np.random.default_rng(values).integers(0, values, (9, n_columns)).astype(np.float32)
+    scores[4] = -np.inf
+    scores[5, ::3] = -np.inf
+    columns, kept = arrays.top_k(scores, k)
+    assert columns.dtype == np.int64 and columns.tolist() == by_sorting(scores, k)
+    assert (kept == np.take_along_axis(scores, columns, axis=1)).all()
+
+
 @pytest.mark.parametrize("k", [0, -1, 4])
 def test_k_has_bounds(k):
     with pytest.raises(ValueError, match=f"k is {k}: expected 1 to 3"):

@@ -10,7 +10,6 @@ listed and don't change the exit code.
 """
 
 import math
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,8 @@ def arguments(command):
     command.add_argument("--spaces", type=options.names, metavar="A,B",
                          help="those to index (default: all that the model has)")
     command.add_argument("--engine", default="auto", metavar="NAME",
-                         help="annoy or exact (default: auto, annoy where it is installed)")
+                         help="exact, annoy, usearch, hnswlib or faiss (default: auto, exact while that is fast, then "
+                         "the best that is installed)")
     command.add_argument("--trees", type=options.count, metavar="N",
                          help="annoy: more trees find more and take more room (default: 50)")
     command.add_argument("--search-k", type=options.count, metavar="N",
@@ -57,19 +57,25 @@ def run(args):
     if not args.output:
         raise WrongUsage("the following arguments are required: -o/--output INDEX")
     options.refuse(args, ["label"], "it is for --add; name classes by folders")
-    engine = choose() if args.engine == "auto" else args.engine
     knobs = {"n_trees": args.trees, "search_k": args.search_k}
     knobs = {name: value for name, value in knobs.items() if value is not None}
-    if knobs and engine != "annoy":
-        raise WrongUsage(f"--trees and --search-k belong to annoy, the engine is {engine}: leave them out")
-    index.make(engine, **knobs)  # fails before the long part
+    if knobs and args.engine not in ("annoy", "auto"):
+        raise WrongUsage(f"--trees and --search-k belong to annoy, the engine is {args.engine}: leave them out")
+    if args.engine == "auto":  # what can fail does so before the long part
+        index.choose(1, 1, options=tuple(knobs))
+    else:
+        index.make(args.engine, **knobs)
     found = options.images(args.pictures)
     model = _model(args)
     with progress_bar("extract") as progress:
-        search = Search.build(model, found, engine=engine, only=args.spaces, progress=progress, **knobs)
+        search = Search.build(model, found, engine=args.engine, only=args.spaces, progress=progress, **knobs)
     say_skipped(search.images)
+    parts = list(search.indexes.values())
+    if args.engine == "auto":
+        engine, why = index.choose(len(search), max(part.dim for part in parts), options=tuple(knobs))
+        say(f"engine {engine}: {why}")
     search.save(args.output)
-    return _answer(search, args.output, engine, options.skipped(search.images))
+    return _answer(search, args.output, parts[0].engine, options.skipped(search.images))
 
 
 def _add(args):
@@ -116,11 +122,3 @@ def _model(args):
         return Devise.untrained(args.words or "glove-6b-50d", backbone=args.backbone or "efficientnet_lite0")
     options.refuse(args, ("words", "backbone"), "the model has its own")
     return open_model(args.model)
-
-
-def choose():
-    """The engine of 'auto'; where it is not annoy a line says why."""
-    if find_spec("annoy"):
-        return "annoy"
-    say("engine exact: annoy is not installed (pip install 'devise[annoy]', with a C++ compiler at hand)")
-    return "exact"

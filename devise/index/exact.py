@@ -61,9 +61,9 @@ class Table:
 
 
 def compare_all(index, queries, k):
-    """What `Index._search` returns, by comparing every row of an index of another engine."""
-    ids = index.ids
-    return Table(ids, index.vectors(ids)).search(queries, k)
+    """What `Index._search` returns, by comparing every row of an index of another engine, block by block."""
+    parts = [Table(ids, rows).search(queries, min(k, len(ids))) for ids, rows in index.blocks()]
+    return np.hstack([ids for ids, _ in parts]), np.hstack([scores for _, scores in parts])
 
 
 def approximately(index, queries, k, search):
@@ -86,10 +86,14 @@ def approximately(index, queries, k, search):
     tied = np.flatnonzero(scores[:, k - 1] - scores[:, -1] < NEAR)
     if tied.size:
         exact_ids, exact_scores = compare_all(index, queries[tied], k)
-        ids[tied, :k], scores[tied, :k] = exact_ids[:, :k], exact_scores[:, :k]
-        scores[tied, k:] = -np.inf
-        ids[tied, k:] = -1
+        columns = max(width, exact_ids.shape[1])
+        ids, scores = _widened(ids, columns, -1), _widened(scores, columns, -np.inf)
+        ids[tied], scores[tied] = _widened(exact_ids, columns, -1), _widened(exact_scores, columns, -np.inf)
     return ids, scores
+
+
+def _widened(part, columns, empty):
+    return np.pad(part, ((0, 0), (0, columns - part.shape[1])), constant_values=empty)
 
 
 class Exact(Index):

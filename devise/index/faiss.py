@@ -1,7 +1,8 @@
 """Approximate search by an inverted file: rows in cells, and only the nearest cells are looked at (Faiss, Meta).
 
 Two knobs. `n_cells`: into how many cells the rows are clustered. `n_probes`: how many are looked at in
-a query; more find more and cost time in the query alone.
+a query; more find more and cost time in the query alone. A saved index is mapped, not read: several
+processes share one copy in memory. The first change after a load copies it into memory.
 """
 
 import math
@@ -44,6 +45,7 @@ class Faiss(Index):
             if value is not None and (not isinstance(value, int) or not least <= value < 2**31):
                 raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")
         self.n_cells, self.n_probes, self.seed, self.n_jobs = n_cells, n_probes, seed, n_jobs
+        self._mapped = False
 
     @property
     def parameters(self):
@@ -60,19 +62,27 @@ class Faiss(Index):
         index.train(rows)
         index.set_direct_map_type(self._package.DirectMap.Hashtable)
         index.add_with_ids(rows, ids)
-        self._cells = index
+        self._cells, self._mapped = index, False
+
+    def _changeable(self):
+        """The cells in memory; those that are mapped are copied first, since their file may be gone by now."""
+        if self._mapped:
+            cells = self._package.ArrayInvertedLists(self._cells.nlist, self._cells.code_size)
+            self._cells.invlists.copy_subset_to(
+                cells, self._package.InvertedLists.SUBSET_TYPE_INVLIST, 0, self._cells.nlist)
+            self._cells.replace_invlists(cells, True)
+            cells.this.disown()  # the index owns them, Python does not
+            self._mapped = False
+        return self._cells
 
     def _add(self, rows, ids):
-        self._cells.add_with_ids(rows, ids)
+        self._changeable().add_with_ids(rows, ids)
 
     def _remove(self, ids):
-        self._cells.remove_ids(self._package.IDSelectorArray(ids))
+        self._changeable().remove_ids(self._package.IDSelectorArray(ids))
 
     def _vectors(self, ids):
-        rows = np.empty((len(ids), self.dim), np.float32)
-        for place, member in enumerate(ids):
-            rows[place] = self._cells.reconstruct(int(member))
-        return rows
+        return self._cells.reconstruct_batch(ids) if len(ids) else np.empty((0, self.dim), np.float32)
 
     def _search(self, queries, k):
         return approximately(self, queries, k, self._look_up)
@@ -88,12 +98,13 @@ class Faiss(Index):
             probes *= 4  # the nearest cells held fewer than k
 
     def _save(self, commit):
-        self._package.write_index(self._cells, str(commit.file("cells.faiss")))
+        self._package.write_index(self._changeable(), str(commit.file("cells.faiss")))
 
     def _load(self, paths):
         try:
-            self._cells = self._package.read_index(str(paths["cells.faiss"]))
+            self._cells = self._package.read_index(str(paths["cells.faiss"]), self._package.IO_FLAG_MMAP)
         except RuntimeError as error:
             raise ValueError(f"{paths['cells.faiss']} is no index of faiss: {error}") from error
+        self._mapped = True
         if self._cells.ntotal != len(self):
             raise ValueError(f"the cells have {self._cells.ntotal} rows, the manifest {len(self)}")

@@ -16,7 +16,8 @@ class Hnswlib(Index):
     """Approximate neighbours in a graph that grows and shrinks in place.
 
     A removed row stays in the graph as a way to others, until the index is built again. Up to 1,000
-    rows, and for k above a quarter of them, every row is compared.
+    rows, and for k above a quarter of them, every row is compared. The library reads a saved graph
+    whole and can't map it, so each process holds a copy of its own.
 
     Args:
         links: M of the paper.
@@ -33,6 +34,7 @@ class Hnswlib(Index):
     """
 
     engine = "hnswlib"
+    can_map = False
 
     def __init__(self, *, links=16, build_depth=200, search_depth=100, seed=0, n_jobs=1, fingerprint=None):
         super().__init__(fingerprint=fingerprint)
@@ -61,8 +63,13 @@ class Hnswlib(Index):
         """Put rows under item numbers of their own: an id that was removed may come back."""
         items = np.arange(self._planted, self._planted + len(rows))
         self._graph.add_items(rows, items, num_threads=self.n_jobs)
-        self._items = np.concatenate([self._items, ids])  # item → id, -1 once removed
+        self._number(np.concatenate([self._items, ids]))
         self._planted += len(rows)
+
+    def _number(self, items):
+        self._items = items  # item → id, -1 once removed
+        alive = np.flatnonzero(items >= 0)
+        self._by_id = alive[np.argsort(items[alive])]  # the items of the members, by ascending id
 
     def _add(self, rows, ids):
         room = self._planted + len(rows)
@@ -71,14 +78,14 @@ class Hnswlib(Index):
         self._plant(rows, ids)
 
     def _remove(self, ids):
-        for item in self._item_of(ids):
+        gone = self._item_of(ids)
+        for item in gone:
             self._graph.mark_deleted(int(item))
-            self._items[item] = -1
+        self._items[gone] = -1
+        self._number(self._items)
 
     def _item_of(self, ids):
-        alive = np.flatnonzero(self._items >= 0)
-        order = alive[np.argsort(self._items[alive])]
-        return order[np.searchsorted(self._items[order], ids)]
+        return self._by_id[np.searchsorted(self._ids, ids)]
 
     def _vectors(self, ids):
         rows = self._graph.get_items(self._item_of(ids), return_type="numpy")
@@ -109,7 +116,7 @@ class Hnswlib(Index):
         except RuntimeError as error:
             raise ValueError(f"{paths['graph.hnsw']} is no graph of hnswlib: {error}") from error
         self._graph.set_num_threads(self.n_jobs)
-        self._items = np.load(paths["items.npy"], allow_pickle=False)
+        self._number(np.load(paths["items.npy"], allow_pickle=False))
         self._planted = len(self._items)
         if self._graph.get_current_count() != self._planted:
             raise ValueError(f"the graph has {self._graph.get_current_count()} nodes, the list {self._planted}")

@@ -9,8 +9,12 @@ import inspect
 import pkgutil
 from pathlib import Path
 
+from devise.errors import MissingDependency
 from devise.storage import digest, open_artefact
 
+# Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are 120 MB, some 10 ms
+EXACT_NUMBERS = 30_000_000
+PREFERRED = ("usearch", "hnswlib", "faiss", "annoy")  # at equal recall, by `devise bench index`
 OTHERS = {"base", "members", "registry"}  # the files here that are no engines
 
 
@@ -42,12 +46,58 @@ def make(engine, **options):
         near = difflib.get_close_matches(str(engine).lower(), engines())
         raise ValueError(f"there is no index engine {engine!r}: "
                          + (f"did you mean {near[0]}?" if near else f"expected {' or '.join(engines())}"))
-    kind = getattr(importlib.import_module(f"devise.index.{engine}"), engine.capitalize())
-    known = list(inspect.signature(kind).parameters)
+    kind = _kind(engine)
+    known = _options(kind)
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(f"{engine} has no option {', '.join(unknown)}: expected {', '.join(known)}")
     return kind(**options)
+
+
+def choose(n, dim, *, options=()):
+    """The engine that suits so many vectors: exact while that is fast, then the best that is installed.
+
+    Args:
+        n: how many vectors.
+        dim: of the vectors.
+        options: names of options that the engine shall have.
+    Returns:
+        The name, and the reason in words.
+    Raises:
+        TypeError: if no engine has these options.
+        MissingDependency: if none of those that have them is installed.
+
+    >>> choose(1000, 300)
+    ('exact', '1,000 × 300 numbers are compared in a moment')
+    """
+    if not options and n * dim <= EXACT_NUMBERS:
+        return "exact", f"{n:,} × {dim:,} numbers are compared in a moment"
+    missing = []
+    for engine in PREFERRED:
+        if not set(options) <= set(_options(_kind(engine))):
+            continue
+        try:
+            make(engine)
+        except MissingDependency as error:
+            missing.append(error)
+        else:
+            return engine, (f"it has {', '.join(options)}" if options else
+                            f"{n:,} × {dim:,} numbers take long to compare, and of {', '.join(PREFERRED)} it is the "
+                            "first that is installed")
+    if options and not missing:
+        raise TypeError(f"no engine has the options {', '.join(options)}: name the engine, see devise.index.engines()")
+    if options:
+        raise missing[0]
+    return "exact", (f"{n:,} × {dim:,} numbers take long to compare, but no other engine is installed: "
+                     f"pip install 'devise[{PREFERRED[0]}]'")
+
+
+def _kind(engine):
+    return getattr(importlib.import_module(f"devise.index.{engine}"), engine.capitalize())
+
+
+def _options(kind):
+    return list(inspect.signature(kind).parameters)
 
 
 def load(folder, *, fingerprint=None, check=True):

@@ -1,7 +1,7 @@
 """Approximate search by a navigable small-world graph that can be searched from the disk (USearch, Unum).
 
 The knobs are those of the graph (Malkov and Yashunin 2018). A saved index is mapped, not read:
-several processes share one copy in memory. The first change after a load reads it.
+several processes share one copy in memory. The first change after a load copies it into memory.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ class Usearch(Index):
             if not isinstance(value, int) or not least <= value < 2**31:
                 raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")
         self.links, self.build_depth, self.search_depth, self.n_jobs = links, build_depth, search_depth, n_jobs
-        self._mapped = None
+        self._mapped = False
 
     @property
     def parameters(self):
@@ -51,15 +51,13 @@ class Usearch(Index):
                                    expansion_add=self.build_depth, expansion_search=self.search_depth)
 
     def _build(self, rows, ids):
-        self._graph, self._mapped = self._empty(rows.shape[1]), None
+        self._graph, self._mapped = self._empty(rows.shape[1]), False
         self._graph.add(ids.astype(np.uint64), rows, threads=self.n_jobs)
 
     def _changeable(self):
-        """The graph in memory; one that is mapped from the disk is read first."""
-        if self._mapped is not None:
-            graph = self._empty(self.dim)
-            graph.load(self._mapped)
-            self._graph, self._mapped = graph, None
+        """The graph in memory; one that is mapped is copied first, since its file may be gone by now."""
+        if self._mapped:
+            self._graph, self._mapped = self._graph.copy(), False
         return self._graph
 
     def _add(self, rows, ids):
@@ -90,10 +88,10 @@ class Usearch(Index):
         self._graph.save(str(commit.file("graph.usearch")))
 
     def _load(self, paths):
-        self._graph, self._mapped = self._empty(self.dim), str(paths["graph.usearch"])
+        self._graph, self._mapped = self._empty(self.dim), True
         try:
-            self._graph.view(self._mapped)
+            self._graph.view(str(paths["graph.usearch"]))
         except RuntimeError as error:
-            raise ValueError(f"{self._mapped} is no graph of usearch: {error}") from error
+            raise ValueError(f"{paths['graph.usearch']} is no graph of usearch: {error}") from error
         if len(self._graph) != len(self):
             raise ValueError(f"the graph has {len(self._graph)} rows, the manifest {len(self)}")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -227,13 +228,25 @@ def test_index_refuses_before_it_extracts(devise, model, picture_folder, stub, t
     assert ran.code == 1 and "did you mean exact" in ran.err and stub == []
 
 
-def test_without_annoy_the_index_is_exact_and_says_why(devise, model, picture_folder, tmp_path, monkeypatch):
-    from devise.cli import index
+def test_index_says_which_engine_it_chose_and_why(devise, model, picture_folder, tmp_path, monkeypatch):
+    from devise.index import registry
 
-    monkeypatch.setattr(index, "find_spec", lambda name: None)
     ran = devise("index", model, picture_folder, "-o", tmp_path / "i")
-    assert ran.code == 0 and "engine exact: annoy is not installed (pip install 'devise[annoy]'" in ran.err
-    assert Search.load(tmp_path / "i").indexes["raw"].engine == "exact"
+    assert ran.code == 0 and "engine exact: 40 × 24 numbers are compared in a moment" in ran.err
+    assert {part.engine for part in Search.load(tmp_path / "i").indexes.values()} == {"exact"}
+
+    monkeypatch.setattr(registry, "EXACT_NUMBERS", 40 * 24 - 1)
+    for package in ("annoy", "faiss", "hnswlib", "usearch.index"):
+        monkeypatch.setitem(sys.modules, package, None)
+    ran = devise("index", model, picture_folder, "-o", tmp_path / "i")
+    assert ran.code == 0 and "engine exact: 40 × 24 numbers take long" in ran.err and "devise[usearch]" in ran.err
+
+
+def test_the_knobs_of_an_engine_choose_it(devise, model, picture_folder, tmp_path):
+    pytest.importorskip("annoy")
+    ran = devise("index", model, picture_folder, "--trees", "3", "-o", tmp_path / "i")
+    assert ran.code == 0 and "engine annoy: it has n_trees" in ran.err
+    assert Search.load(tmp_path / "i").indexes["raw"].n_trees == 3
 
 
 def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, tmp_path):

@@ -68,6 +68,16 @@ def test_changes_are_kept_beside_the_forest_and_then_grown_into_it(monkeypatch):
     assert index.ids.tolist() == list(range(5, 106))
 
 
+def test_one_added_row_grows_no_tree(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((2001, 10))
+    index = make("annoy").build(rows[:2000])
+    monkeypatch.setattr(type(index), "_build", lambda *_: pytest.fail("the forest was grown anew"))
+    index.add(rows[2000:], [2000])
+    index.remove([7])
+    assert index.search(rows[2000:], 1).ids.tolist() == [[2000]]
+    assert index.search(rows[7:8], 1).ids.tolist() != [[7]]
+
+
 def test_a_large_index_waits_for_a_tenth(monkeypatch):
     monkeypatch.setattr("devise.index.annoy.CHANGED_ROWS", 1)
     rows = np.random.default_rng(0).standard_normal((130, 10))

@@ -340,6 +340,47 @@ def test_saving_again_leaves_one_generation(new, tmp_path):
     assert load(tmp_path).ids.tolist() == list(range(1, 20))
 
 
+def test_an_index_whose_files_a_later_save_replaced_can_still_be_changed(new, tmp_path):
+    rows = vectors(1200)
+    index = new().build(rows)
+    index.save(tmp_path)
+    opened = load(tmp_path)
+    index.remove([0])
+    index.save(tmp_path)
+    opened.add(vectors(1, seed=3), [5000])
+    opened.remove([7])
+    members = dict(enumerate(rows)) | {5000: vectors(1, seed=3)[0]}
+    del members[7]
+    assert_like_brute_force(opened, members, vectors(5, seed=4), k=400)
+    assert opened.search(vectors(1, seed=3), 1).ids.tolist() == [[5000]]
+
+
+HELD = """
+import sys, numpy
+from devise.index import load, make
+make(sys.argv[2]).build(numpy.eye(512)).search(numpy.eye(512)[:1], 5)  # what the engine needs for itself
+
+def held():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
+
+before = held()
+index = load(sys.argv[1])
+index.search(numpy.load(sys.argv[3]), 5)
+print(held() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell mapped pages from others")
+def test_a_saved_index_stays_on_the_disk_where_it_can(new, tmp_path):
+    rows = vectors(4000, dim=512)
+    index = new().build(rows)
+    index.save(tmp_path / "index")
+    np.save(tmp_path / "query.npy", rows[:1])
+    output = subprocess.run([sys.executable, "-c", HELD, tmp_path / "index", index.engine, tmp_path / "query.npy"],
+                            cwd=Path(devise.__file__).parents[1], capture_output=True, check=True, text=True)
+    assert (int(output.stdout) * 1024 < rows.nbytes / 2) == index.can_map
+
+
 def test_another_models_index_is_refused_by_name(new, tmp_path):
     new(fingerprint="vgg16-ab12").build(vectors(20)).save(tmp_path / "known")
     with pytest.raises(ValueError, match="built for model 'vgg16-ab12', not for 'lite0-cd34'"):

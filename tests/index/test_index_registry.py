@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import devise
-from devise.index import Index, base, engines, load, make
+from devise.errors import MissingDependency
+from devise.index import Index, base, choose, engines, load, make, registry
 
 
 def test_engines_are_the_files_here():
@@ -31,6 +32,53 @@ def test_unknown_engines(name, message):
 def test_unknown_options():
     with pytest.raises(TypeError, match="exact has no option n_trees: expected fingerprint"):
         make("exact", n_trees=10)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretend that these engines and no others are installed."""
+    def pretend(*names):
+        def made(engine, **options):
+            if engine not in names:
+                raise MissingDependency(f"{engine} is not installed")
+
+        monkeypatch.setattr(registry, "make", made)
+    return pretend
+
+
+def test_few_numbers_are_compared_one_by_one(installed):
+    installed(*engines())
+    n = registry.EXACT_NUMBERS // 300
+    assert choose(n, 300)[0] == "exact" and choose(n + 1, 300)[0] == registry.PREFERRED[0]
+    assert choose(n, 600)[0] != "exact" and choose(2 * n, 150)[0] == "exact"
+
+
+@pytest.mark.parametrize("engine", registry.PREFERRED)
+def test_of_many_the_first_that_is_installed(installed, engine):
+    installed(*registry.PREFERRED[registry.PREFERRED.index(engine):])
+    name, why = choose(10**7, 300)
+    assert name == engine and why.startswith("10,000,000 × 300 numbers take long to compare")
+
+
+def test_without_any_other_engine_the_index_is_exact_and_says_what_to_install(installed):
+    installed("exact")
+    name, why = choose(10**7, 300)
+    assert name == "exact" and f"pip install 'devise[{registry.PREFERRED[0]}]'" in why
+
+
+def test_options_choose_an_engine_that_has_them(installed):
+    installed("annoy", "hnswlib")
+    assert choose(10, 3, options=("n_trees",))[0] == "annoy"
+    assert choose(10, 3, options=("links", "seed"))[0] == "hnswlib"
+    with pytest.raises(TypeError, match="no engine has the options n_trees, links"):
+        choose(10, 3, options=("n_trees", "links"))
+    installed("exact")
+    with pytest.raises(MissingDependency, match="annoy is not installed"):
+        choose(10, 3, options=("n_trees",))
+
+
+def test_every_engine_that_is_preferred_exists():
+    assert set(registry.PREFERRED) < set(engines())
 
 
 def test_a_folder_without_an_index(tmp_path):

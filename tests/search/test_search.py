@@ -28,6 +28,20 @@ def search(model, table):
     return Search.build(model, table, engine="exact")
 
 
+def test_the_engine_is_chosen_by_the_widest_space(model, table, monkeypatch):
+    asked = []
+
+    def choose(n, dim, *, options=()):
+        asked.append((n, dim, options))
+        return "exact", "for the test"
+
+    monkeypatch.setattr("devise.index.choose", choose)
+    built = Search.build(model, table)
+    assert asked == [(40, 24, ())] and {part.engine for part in built.indexes.values()} == {"exact"}
+    Search.build(model, table, only=["shared"])
+    assert asked[1] == (40, 12, ())
+
+
 def cosines(search, vector, space):
     """All cosines of a vector with the indexed pictures, computed from the features anew."""
     matrix = search.model.table.matrix
@@ -141,10 +155,11 @@ def test_features_of_another_backbone_are_refused(model, picture_folder, make_ba
         Search.build(model, features.compute(from_folder(picture_folder), make_backbone(1)), engine="exact")
 
 
-def test_annoy_answers_as_exact_does_on_a_small_set(model, table, search):
-    pytest.importorskip("annoy", reason="annoy is not installed")
-    annoy = Search.build(model, table)
-    assert annoy.indexes["raw"].engine == "annoy"
+@pytest.mark.parametrize("engine", ["annoy", "usearch"])
+def test_another_engine_answers_as_exact_does_on_a_small_set(engine, model, table, search):
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
+    other = Search.build(model, table, engine=engine)
+    assert other.indexes["raw"].engine == engine
     for word in ("cat", "dog", "car"):
-        found, expected = (engine.by_text(word, k=3).matches for engine in (annoy, search))
+        found, expected = (index.by_text(word, k=3).matches for index in (other, search))
         assert {match.row for match in found} == {match.row for match in expected}
