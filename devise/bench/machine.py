@@ -7,7 +7,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("numpy", "gensim", "keras", "tensorflow", "tensorflow-cpu", "annoy")
+PACKAGES = ("numpy", "gensim", "keras", "tensorflow", "tensorflow-cpu", "annoy", "faiss-cpu", "hnswlib",
+            "usearch", "pymilvus", "milvus-lite")
 
 
 def machine():
@@ -36,6 +37,18 @@ def memory():
         return tuple(int(fields[field].split()[0]) * 1024 for field in ("VmRSS", "VmHWM"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return peak, peak
+
+
+def proportional():
+    """This process's share of the memory it holds (Pss: a page that three processes hold counts a third), in bytes.
+
+    None where the system does not tell.
+    """
+    pages = Path("/proc/self/smaps_rollup")
+    if not pages.exists():
+        return None
+    fields = dict(line.split(":", 1) for line in pages.read_text().splitlines()[1:])
+    return int(fields["Pss"].split()[0]) * 1024
 
 
 def _versions():

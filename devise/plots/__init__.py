@@ -2,7 +2,7 @@
 
 _HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
          "hit_curve": "curves", "history_curve": "curves",
-         "interval_plot": "intervals"}
+         "interval_plot": "intervals", "recall_curves": "recall"}
 
 __all__ = list(_HOME)
 

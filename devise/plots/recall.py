@@ -1,0 +1,57 @@
+"""What an approximate search finds against how fast it answers, a line an engine, as a PNG file."""
+
+from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _look, _save, _style
+
+REFERENCE = "exact"
+
+
+def recall_curves(points, path, *, title=""):
+    """Draw queries a second (log scale) against recall, a panel a set of vectors; returns the path of the PNG.
+
+    Args:
+        points: [{"vectors", "n", "engine", "value" (of the engine's knob), "recall_at_10", "single_per_s"}];
+            "recall_at_…" may name another depth. A point of the engine "exact" is drawn alone.
+        path: where to write; a file that exists is replaced in one step.
+    Raises:
+        ValueError: if there is nothing to draw.
+    """
+    if not points:
+        raise ValueError("no points to draw: expected [{\"vectors\", \"engine\", \"recall_at_10\", \"single_per_s\"}]")
+    depth = next(name for name in points[0] if name.startswith("recall_at_"))
+    sets = list(dict.fromkeys(point["vectors"] for point in points))
+    engines = sorted({point["engine"] for point in points} - {REFERENCE})
+    with _style():
+        figure, _ = _figure(max(6.4, 4.2 * len(sets) + 0.8), 4.6, panels=len(sets))
+        for axes, name in zip(figure.axes, sets, strict=True):
+            of_set = [point for point in points if point["vectors"] == name]
+            for number, engine in enumerate(engines):
+                _draw_engine(axes, number, engine, [point for point in of_set if point["engine"] == engine], depth)
+            for point in of_set:
+                if point["engine"] == REFERENCE:
+                    axes.plot(100 * point[depth], point["single_per_s"], "*", color=COLOURS[-1], markersize=13,
+                              label=REFERENCE, clip_on=False, zorder=4)
+            axes.set_yscale("log")
+            _number(axes.yaxis)
+            axes.set_xlabel(f"{depth.replace('_at_', '@')} (% of the true neighbours)")
+            axes.set_title(f"{name}, n = {of_set[0]['n']:,}", loc="left", fontsize=11, color=QUIET)
+            axes.set_xlim(right=100)
+        figure.axes[0].set_ylabel("single queries a second (log scale)")
+        figure.axes[0].legend(frameon=False, loc="lower left")
+        _entitle(figure, title)
+        return _save(figure, path)
+
+
+def _number(axis):
+    """Ticks at 1, 2 and 5 times a power of ten, written out: powers would need math, which names may break."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_engine(axes, number, engine, points, depth):
+    points = sorted(points, key=lambda point: point["value"] or 0)
+    if points:
+        axes.plot([100 * point[depth] for point in points], [point["single_per_s"] for point in points], label=engine,
+                  clip_on=False, **_look(number))
