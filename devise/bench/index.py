@@ -21,8 +21,8 @@ ENGINES = "devise.bench.engines"  # what a worker is asked for
 ROUNDS = 3
 SHARING = 3  # processes that have one index open
 MEMORY = ("resident_mib: the most that the searching process held, its mapped pages and 30 to 60 MiB of Python "
-          f"included; each_of_{SHARING}_mib: its share where {SHARING} processes have the index open and have searched it "
-          "(Pss: a page that three hold counts a third)")
+          f"included; each_of_{SHARING}_mib: its share where {SHARING} processes have the index open and have searched "
+          "it (Pss: a page that three hold counts a third)")
 
 
 def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=1000, jobs=None, seed=0,
@@ -40,8 +40,8 @@ def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=10
         {"bench": "index", "rows": [{"vectors", "engine", "n", "dim", "build_s", "build_mib" (peak), "disk_mib",
         "open_s" (checksums included), "resident_mib", "each_of_3_mib", "recall_at_10", "p50_ms", "p99_ms" (single
         queries), "batched_per_s"}], "curve": [{"vectors", "engine", "n", "parameter", "value",
-        "recall_at_10", "single_per_s" (by the median)}], "ratios": {vectors: {engine: {"single", "batched"}}} (exact's time / the
-        engine's), "skipped": {name: reason}}, and what it was measured on.
+        "recall_at_10", "single_per_s" (by the median)}], "ratios": {vectors: {engine: {"single", "batched"}}}
+        (exact's time / the engine's), "skipped": {name: reason}}, and what it was measured on.
     """
     names, skipped = _installed(("exact", *indexes.PREFERRED) if engines is None else engines)
     sets = [f"{size:,} drawn" for size in ((n,) if n else SIZES)] + ([] if n else [words])

@@ -17,8 +17,8 @@ EXAMPLE = """\
   devise bench train -o results/bench-train
   devise bench extract --backbone vgg16 -n 32
   devise bench words --path glove.6B.300d.txt
-  devise bench search -n 100000 --dim 300"""
-NAMES = ("extract", "train", "words", "search", "evaluation")
+  devise bench index -n 100000 --engines usearch,annoy"""
+NAMES = ("extract", "train", "words", "index", "evaluation")
 FRAMEWORK = True
 
 
@@ -28,12 +28,14 @@ def arguments(command):
     command.add_argument("-n", type=options.count, metavar="N",
                          help="how many pictures, rows, words or vectors")
     command.add_argument("--dim", type=options.count, metavar="N",
-                         help="train, words, search: of the vectors")
+                         help="train, words, index, evaluation: of the vectors")
     command.add_argument("--path", type=Path, metavar="FILE",
                          help="words: a file of vectors (default: one that is made for the purpose)")
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
     command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
+    command.add_argument("--engines", type=options.names, metavar="A,B",
+                         help="index: beside exact (default: those that are installed)")
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR",
                          help="write table.md, report.json and the picture to this folder")
 
@@ -81,7 +83,7 @@ def _tables(document):
 
 def _stated(document):
     """{name: value} of all that is no row and no ratio, the machine's part by part."""
-    left = {name: value for name, value in document.items() if name not in ("bench", "rows", "ratios")}
+    left = {name: value for name, value in document.items() if name not in ("bench", "rows", "ratios", "curve")}
     stated = {}
     for name, value in left.items():
         stated |= value if name == "machine" else {name: value}
@@ -95,10 +97,8 @@ def _joined(value):
 
 def _asked(args, known):
     """The options that were given, as the benchmark calls them; those it hasn't are refused."""
-    names = ("n", "dim", "path", "images", "backbone")
+    names = ("n", "dim", "path", "images", "backbone", "engines")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if "n" in asked and "sizes" in known:
-        asked["sizes"] = (asked.pop("n"),)
     if strange := [name for name in asked if name not in known]:
         raise WrongUsage(f"the benchmark {args.name} has no {', '.join(map(options.flag, strange))}")
     if "images" in asked:

@@ -11,11 +11,11 @@ from devise.datasets import ImageSet
 @pytest.mark.parametrize("name", bench.NAMES)
 def test_every_benchmark_takes_what_the_command_passes(name):
     taken = inspect.signature(importlib.import_module(f"devise.bench.{name}").run).parameters
-    assert {"progress"} <= set(taken) and {"n", "sizes"} & set(taken)
+    assert {"progress", "n"} <= set(taken)
 
 
 def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, picture_folder):
-    from devise.bench import extract, search
+    from devise.bench import extract, index
 
     asked = {}
 
@@ -34,13 +34,14 @@ def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, pi
         ["what", "per", "second", "seconds"], ["ours", "1,234", "–"], ["theirs", "–", "2"], [],
         ["ratio"], ["speed", "12.3", "×"], ["annoy,", "1000,", "build", "s", "0.5", "×"]]
 
-    monkeypatch.setattr(search, "run", lambda *, sizes=(), dim=0, progress=None: fake(sizes=sizes, dim=dim))
-    assert devise("bench", "search", "-n", "500", "--dim", "8").code == 0
-    assert (asked["sizes"], asked["dim"]) == ((500,), 8)
+    monkeypatch.setattr(index, "run", lambda *, n=None, dim=0, engines=None, progress=None:
+                        fake(n=n, dim=dim, engines=engines))
+    assert devise("bench", "index", "-n", "500", "--dim", "8", "--engines", "faiss,annoy").code == 0
+    assert (asked["n"], asked["dim"], asked["engines"]) == (500, 8, ("faiss", "annoy"))
 
 
 def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, monkeypatch, tmp_path):
-    from devise.bench import search, words
+    from devise.bench import index, words
 
     rows = [{"what": "a|b", "per_second": 1234.5}, {"what": "theirs", "seconds": 2}]
     document = {"bench": "words", "rows": rows, "ratios": {"speed": 12.345}, "seed": 3, "threads": {"cores": 2}}
@@ -62,8 +63,8 @@ def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, m
     stated = {tuple(line.split(maxsplit=1)) for line in page.splitlines() if "|" not in line}
     assert {("seed", "3"), ("threads", "cores 2"), ("system", printed["machine"]["system"])} <= stated
 
-    monkeypatch.setattr(search, "run", lambda *, n=1, progress=None: {**document, "bench": "search"})
-    monkeypatch.delattr(search, "plot", raising=False)
-    ran = devise("bench", "search", "-o", tmp_path / "plain")
+    monkeypatch.setattr(index, "run", lambda *, n=1, progress=None: {**document, "bench": "index"})
+    monkeypatch.delattr(index, "plot", raising=False)
+    ran = devise("bench", "index", "-o", tmp_path / "plain")
     assert ran.code == 0 and "report.json, table.md are in" in ran.out
     assert sorted(path.name for path in (tmp_path / "plain").iterdir()) == ["report.json", "table.md"]
