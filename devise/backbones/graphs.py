@@ -44,8 +44,9 @@ def replaced(model, changes):
         shape = tuple(weights[path].shape)
         if np.shape(values) != shape or not np.isfinite(values).all():
             raise ValueError(f"the new {path} has shape {np.shape(values)}: expected {shape}, all finite")
-    for weight in copy.weights:
-        weight.assign(changes.get(weight.path, weights[weight.path]))
+    # by order: of a weight that its layer gave no name the path is another in each copy
+    for weight, old in zip(copy.weights, model.weights, strict=True):
+        weight.assign(changes.get(old.path, old))
     return copy
 
 

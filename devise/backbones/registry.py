@@ -2,14 +2,15 @@
 
 import difflib
 
-from devise.backbones import efficientnet_lite, keras_applications
+from devise.backbones import efficientnet_lite, keras_applications, keras_hub
 from devise.backbones.base import BATCH, RUNTIME
 from devise.errors import MissingDependency
 
 DEFAULT = "vgg16"
 BUILDERS = {DEFAULT: keras_applications.build,
             **dict.fromkeys(efficientnet_lite.VARIANTS, efficientnet_lite.build),
-            **dict.fromkeys(keras_applications.NETWORKS, keras_applications.build)}
+            **dict.fromkeys(keras_applications.NETWORKS, keras_applications.build),
+            **dict.fromkeys(keras_hub.NETWORKS, keras_hub.build)}
 
 
 def names():
@@ -27,7 +28,8 @@ def load(name=DEFAULT, *, weights="imagenet", layer=None, seed=0, runtime=RUNTIM
     Args:
         name: one of `names()`.
         weights: "imagenet", the path of a weights file, or random ones: None, "random" or "random:SEED".
-            `Backbone.weights` is one of these too, and gives the same backbone again.
+            For the networks of keras-hub "imagenet" is their preset, whatever that learnt from, and the
+            path that of its folder. `Backbone.weights` gives the same backbone again.
         layer: where the network is cut, the name of a layer; None is the one before the classes.
         seed: of random weights.
         runtime, batch: as in `Backbone`; neither changes the fingerprint.
