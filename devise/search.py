@@ -140,7 +140,8 @@ class Search:
         """Pictures like a picture, which itself is left out when it is in the index.
 
         Args:
-            picture: the path of an indexed picture, or of any other file.
+            picture: the path of an indexed picture or of any other file, its pixels, uint8 (h, w, 3), or
+                its features, float (dim of the backbone,).
             space: where to compare; None for the default, which for a Devise is 'raw', for a Siamese
                 'learnt'.
             reject: leave out matches below the model's threshold, so that a picture of something that
@@ -159,7 +160,8 @@ class Search:
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(str(picture), space, matches, threshold, known)
+        query = "a picture" if isinstance(picture, np.ndarray) else str(picture)
+        return Results(query, space, matches, threshold, known)
 
     def similarity(self, first, second, *, space=None):
         """The cosine of two pictures, indexed or not.
@@ -176,12 +178,14 @@ class Search:
         return self.model.words.neighbours(word if word in self.model.words else self.model.embed_words([word])[0], k)
 
     def tags(self, picture, k=10, **options):
-        """Names for an indexed picture or a file; options as in `Devise.tag`."""
+        """Names for a picture, as `by_picture` takes it; options as in `Devise.tag`."""
         self._check_words()
         return self.model.tag_embeddings(self.vector(picture, "shared")[1][None], k, **options)[0]
 
     def vector(self, picture, space):
-        """(row or None, unit vector) of a picture in one of the spaces."""
+        """(row or None, unit vector) of a picture, as `by_picture` takes it, in one of the spaces."""
+        if isinstance(picture, np.ndarray):
+            return None, spaces(self.model)[space](self._features(picture))[0]
         row = self.row(picture)
         if row is not None:
             return row, self.indexes[space].vectors([row])[0]
@@ -235,6 +239,13 @@ class Search:
                 raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
                                  "pictures: build the index again")
         return cls(model, images, indexes)
+
+    def _features(self, picture):
+        """(1, dim) of a picture's pixels, or of its features, which are taken as they are."""
+        if picture.ndim == 1:
+            return picture[None]
+        network = self.model.backbone
+        return network.features(network.prepare(picture)[None])
 
     def _placed(self, images):
         """The pictures under the paths that they have in this index."""

@@ -39,7 +39,7 @@ def backbone():
     return ThumbnailBackbone()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_backbone():
     return ThumbnailBackbone
 
@@ -58,6 +58,12 @@ def vocabulary():
 def picture_folder(tmp_path):
     """`pictures/<class>/*.png`, ten of each of four classes, noise over the colour of the class."""
     return draw_pictures(tmp_path / "pictures")
+
+
+@pytest.fixture(scope="session")
+def drawn_folder(tmp_path_factory):
+    """The same pictures, drawn once for all tests; none of them may change a file of it."""
+    return draw_pictures(tmp_path_factory.mktemp("drawn") / "pictures")
 
 
 def draw_pictures(root, n=10, seed=1):

@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the pipeline
     "evaluate": "flat hit@k of a model, over stated candidates",
     "index": "pictures → an index to search",
     "search": "pictures by a word, a phrase or a picture; words by a word",
+    "serve": "a page over an index, with a JSON API",
     "tag": "name pictures, by classes never seen in training too",
     "words": "open, inspect and audit word vectors",
     "similarity": "the cosine of two pictures",

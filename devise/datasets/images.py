@@ -1,5 +1,6 @@
 """Picture files as RGB arrays: every odd kind is read one way, or refused with a short reason."""
 
+import io
 import os
 import stat
 
@@ -27,7 +28,7 @@ _READERS = {b"\xff\xd8\xff": JpegImageFile, b"\x89PNG\r\n\x1a\n": PngImageFile,
             b"II+\0": TiffImageFile, b"MM\0+": TiffImageFile}
 
 
-def read_image(path, *, max_pixels=MAX_PIXELS):
+def read_image(source, *, max_pixels=MAX_PIXELS, least_side=None):
     """The first picture in a file, upright, 8 bits a channel, its transparent parts on white.
 
     The content decides which kind it is: jpg, png, webp, gif, bmp or tiff, whatever the name says.
@@ -35,13 +36,15 @@ def read_image(path, *, max_pixels=MAX_PIXELS):
     are stretched, the least to 0 and the greatest to 255.
 
     Args:
-        path: the file.
+        source: the path of the file, or its content as bytes.
         max_pixels: a picture with more pixels is refused before it is decoded.
+        least_side: for a small copy in a fraction of the time: a JPEG is decoded at a half, a quarter
+            or an eighth of its size, as long as both sides keep this many pixels.
     Returns:
         uint8 (h, w, 3), red, green, blue.
     Raises:
         ValueError: "<path>: <reason>" if the file is missing, unreadable, empty, truncated, too
-            large or not a picture.
+            large or not a picture; "the picture: <reason>" of bytes.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -49,11 +52,12 @@ def read_image(path, *, max_pixels=MAX_PIXELS):
     ...     read_image(f"{folder}/grey.png").shape
     (2, 3, 3)
     """
+    held = isinstance(source, bytes)
     try:
-        with _open(path) as file:
-            return _decode(_header(file, max_pixels))
+        with (_hold if held else _open)(source) as file:
+            return _decode(_header(file, max_pixels), least_side)
     except _Refused as refusal:
-        raise ValueError(f"{path}: {refusal}") from refusal.__cause__
+        raise ValueError(f"{'the picture' if held else source}: {refusal}") from refusal.__cause__
 
 
 def check_image(path, *, max_pixels=MAX_PIXELS):
@@ -93,6 +97,13 @@ def _open(path):
         raise _Refused(f"can't be opened: {error.strerror}") from error
 
 
+def _hold(content):
+    """Bytes as an open file."""
+    if not content:
+        raise _Refused("zero bytes")
+    return io.BytesIO(content)
+
+
 def _header(file, max_pixels):
     """The picture in an open file, its header read and its pixels not."""
     reader = _reader(file.read(16))
@@ -118,9 +129,11 @@ def _reader(prefix):
     return next((reader for signature, reader in _READERS.items() if prefix.startswith(signature)), None)
 
 
-def _decode(image):
+def _decode(image, least_side):
     """The pixels of a picture whose header was read."""
     try:
+        if least_side:
+            image.draft(None, (least_side, least_side))
         image.load()
         return np.array(_rgb(_upright(image)))
     except Exception as error:  # a damaged file may raise anything in a decoder

@@ -31,7 +31,8 @@ def lines(model, index, words_file, picture_folder, tmp_path):
     }
 
 
-WITH_STUB = [name for name in cli.COMMANDS if name not in ("summary", "finetune")]  # which need a network of Keras
+WITH_STUB = [name for name in cli.COMMANDS if name not in ("summary", "finetune",  # which need a network of Keras
+                                                           "serve")]  # which waits to be stopped
 
 
 @pytest.mark.parametrize("name", WITH_STUB)

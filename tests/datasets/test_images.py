@@ -313,3 +313,32 @@ def test_damaged_bytes_give_a_picture_or_a_reason(tmp_path, name):
 
 def test_extensions_are_lower_case_endings():
     assert all(ending == ending.lower() and ending.startswith(".") for ending in EXTENSIONS)
+
+
+def test_the_content_of_a_file_is_read_as_the_file_is(tmp_path):
+    path = saved(tmp_path / "a.png", CORNERS)
+    np.testing.assert_array_equal(read_image(path.read_bytes()), CORNERS)
+    for content, reason in [(b"", "zero bytes"), (b"no picture", "not a picture: its content is no jpg"),
+                            (path.read_bytes()[:-30], "truncated|damaged")]:
+        with pytest.raises(ValueError, match=f"^the picture: ({reason})"):
+            read_image(content)
+
+
+@pytest.mark.parametrize("least, shape", [(None, (480, 640)), (480, (480, 640)), (240, (240, 320)),
+                                          (100, (120, 160)), (1, (60, 80))])
+def test_a_jpeg_for_a_small_copy_is_decoded_no_smaller_than_asked(tmp_path, least, shape):
+    path = saved(tmp_path / "a.jpg", np.full((480, 640, 3), (200, 100, 50), np.uint8))
+    pixels = read_image(path, least_side=least)
+    assert pixels.shape == (*shape, 3)
+    assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 4
+    assert read_image(saved(tmp_path / "a.png", noise()), least_side=1).shape == (40, 60, 3)  # of other kinds nothing
+
+
+def test_a_turned_jpeg_stays_upright_at_a_fraction_of_its_size(tmp_path):
+    tall = Image.new("RGB", (320, 160), "blue")
+    tall.paste("red", (0, 0, 160, 160))  # the left half, which a turn to the right brings up
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = read_image(saved(tmp_path / "a.jpg", tall, exif=exif), least_side=40)
+    assert pixels.shape == (80, 40, 3)
+    assert pixels[10, 20, 0] > 200 and pixels[70, 20, 2] > 200

@@ -7,7 +7,7 @@ import pytest
 
 from devise import features
 from devise.arrays import unit_rows
-from devise.datasets import from_folder
+from devise.datasets import from_folder, read_image
 from devise.model import Devise
 from devise.search import Search
 from devise.training import RidgeHead
@@ -81,6 +81,18 @@ def test_a_copy_elsewhere_finds_the_original_first(search, picture_folder, tmp_p
     shutil.copy(picture_folder / "dog/4.png", tmp_path / "stray.png")
     [best] = search.by_picture(tmp_path / "stray.png", k=1).matches
     assert best.path == "dog/4.png" and best.score == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("space", ["raw", "shared"])
+def test_pixels_and_features_are_asked_as_the_file_is(search, picture_folder, tmp_path, model, space):
+    path = tmp_path / "elsewhere.png"
+    path.write_bytes((picture_folder / "dog" / "3.png").read_bytes())
+    pixels, features = read_image(path), model.features_of([path]).matrix[0]
+    wanted = search.by_picture(path, k=5, space=space)
+    for query in (pixels, features):
+        found = search.by_picture(query, k=5, space=space)
+        assert found.matches == wanted.matches and found.query == "a picture"
+        assert search.tags(query, k=2) == search.tags(path, k=2)
 
 
 def test_similarity_is_the_cosine(search, table):

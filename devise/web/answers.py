@@ -1,0 +1,155 @@
+"""What the API answers, by field, and what it refuses."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the index: its id, class if it has one, file name, and where a small copy is had."""
+
+    id: int
+    label: str | None
+    name: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Match(Picture):
+    """A picture that was found, and its cosine with the query, in [-1, 1]."""
+
+    score: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a query found, best first.
+
+    `space` is where it was compared. Where the model has a threshold there, `known` says whether the best
+    score reaches it: if not, the index has no match, and the pictures are merely the nearest. `picture` is
+    the query where it is one of the index.
+    """
+
+    space: str
+    total: int
+    matches: list[Match]
+    threshold: float | None
+    known: bool | None
+    text: str | None = None
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A name for a picture, and the cosine of the two."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Names for a picture, best first, out of so many candidates."""
+
+    candidates: int
+    tags: list[Tag]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, and its cosine with the word that was asked."""
+
+    word: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words nearest to a word, best first."""
+
+    words: list[Word]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """The cosine of two pictures of the index, and the space in which it was taken."""
+
+    space: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some pictures of the index, and how many it has."""
+
+    total: int
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much may be asked at once."""
+
+    k: int
+    text: int
+    upload_bytes: int
+    upload_pixels: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the index is: pictures, classes, spaces (the first is the default), network, words, limits.
+
+    `words` is null where the index has no space that it shares with words; then there are no tags
+    either. `examples` are texts worth trying. `far` is the false-accept rate the thresholds are for.
+    """
+
+    version: str
+    pictures: int
+    classes: int
+    spaces: list[str]
+    thresholds: dict[str, float | None]
+    far: float | None
+    engine: str
+    network: str
+    words: str | None
+    tags: bool
+    examples: list[str]
+    limits: Asked
+
+
+@dataclass(frozen=True)
+class Health:
+    """`ok`, and whether the network for uploads is `loading`, `ready` or `failed`."""
+
+    status: str
+    network: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why there is no answer: a word for programs, a sentence for people, and texts to ask instead."""
+
+    code: str
+    message: str
+    suggestions: list[str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The body of every answer that is an error."""
+
+    error: Problem
+
+
+class Refused(Exception):
+    """A request that gets no answer.
+
+    Args:
+        status: of HTTP.
+        code, message, suggestions: as in `Problem`.
+    """
+
+    def __init__(self, status, code, message, suggestions=()):
+        super().__init__(message)
+        self.status, self.problem = status, Problem(code, message, list(suggestions))

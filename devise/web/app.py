@@ -1,0 +1,151 @@
+"""The application: the API with its OpenAPI document, the page, and the guard around both."""
+
+import asyncio
+import contextlib
+import hashlib
+import mimetypes
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from devise import __version__
+from devise.errors import require
+from devise.web import reference, routes
+from devise.web.answers import Failure, Problem, Refused
+from devise.web.guard import LOOPBACK, Guard
+from devise.web.limits import Gate, Limits, body, busy
+from devise.web.service import Service
+
+PAGE = Path(__file__).parent / "page"
+ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one index.
+
+Scores are cosines, higher is better, best first. An error has the body
+`{"error": {"code", "message", "suggestions"}}`."""
+CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "wrong_type", 422: "wrong_value"}
+PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, 4  # threads
+
+
+def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
+    """An ASGI application over a Search.
+
+    Args:
+        search: a `devise.search.Search`, which must not change while it is served.
+        limits: a `devise.web.Limits`.
+        hosts, any_address, token: see `devise.web.guard.Guard`.
+    Returns:
+        the application; its attribute `service` is the Service behind it.
+    Raises:
+        MissingDependency: if FastAPI is not installed.
+    """
+    fastapi = require("fastapi", "web")
+    limits = limits or Limits()
+    service = Service(search, limits)
+    desk = Desk(service)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(api):
+        with contextlib.closing(service):
+            warming = asyncio.get_running_loop().run_in_executor(desk.pictures, service.warm)
+            warming.add_done_callback(lambda done: done.exception())  # health tells of a failure
+            yield
+
+    api = fastapi.FastAPI(title="devise", version=__version__, description=ABOUT, docs_url=None, redoc_url=None,
+                          lifespan=lifespan, responses={"4XX": {"model": Failure, "description": "Not answered"},
+                                                        503: {"model": Failure, "description": "Busy"}})
+    api.add_exception_handler(Refused, lambda request, error: _failure(fastapi, error.status, error.problem))
+    api.add_exception_handler(fastapi.exceptions.RequestValidationError, lambda request, error: _failure(
+        fastapi, 422, Problem("wrong_value", _wrong(error.errors()), [])))
+    api.add_exception_handler(404, lambda request, error: _plain(fastapi, error))
+    api.add_exception_handler(405, lambda request, error: _plain(fastapi, error))
+    api.add_exception_handler(Exception, lambda request, error: _failure(fastapi, 500, Problem(
+        "internal", "something went wrong here; the server's log says what", [])))
+    api.include_router(routes.of(fastapi, desk))
+    _add_page(fastapi, api)
+    guarded = Guard(api, hosts=hosts, any_address=any_address, token=token,
+                    door=(PAGE / "door.html").read_bytes())
+    guarded.service = service
+    return guarded
+
+
+class Desk:
+    """Where requests wait for one of few threads, and uploads for room in memory.
+
+    Args:
+        service: a Service.
+    """
+
+    def __init__(self, service):
+        self.service, self.limits = service, service.limits
+        self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
+        self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
+        self._gate = Gate(self.limits.uploads, self.limits.seconds)
+
+    async def ask(self, verb, *args):
+        """What a verb of the service answers."""
+        return await asyncio.get_running_loop().run_in_executor(self._queries, verb, *args)
+
+    async def copy(self, row, size):
+        """A small copy of a picture."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.pictures, self.service.renditions.get, row, size)
+
+    async def features(self, request):
+        """The features of the picture in the body of a request; nothing of it is kept but these."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not (kind.startswith("image/") or kind == "application/octet-stream"):
+            raise Refused(415, "wrong_type", f"the content-type is {kind or 'missing'}: send the picture's file as "
+                          "the body, with a content-type such as image/jpeg")
+        async with self._gate.place():
+            content = await body(request, self.limits)
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    digest, picture = await asyncio.get_running_loop().run_in_executor(
+                        self.pictures, self.service.prepared, content)
+                    features = picture if picture is None else await asyncio.wrap_future(
+                        self.service.computing(picture))
+            except TimeoutError:
+                raise busy() from None
+        return self.service.remembered(digest, features)
+
+
+def _add_page(fastapi, api):
+    """The page's few files, held in memory: no path from a request is ever opened."""
+    files = {path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0]) for path in PAGE.iterdir()}
+    etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, (content, _) in files.items()}
+
+    def file(request, name):
+        headers = {"etag": etags[name], "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == etags[name]:
+            return fastapi.Response(status_code=304, headers=headers)
+        content, kind = files[name]
+        return fastapi.Response(content, media_type=kind, headers=headers)
+
+    @api.get("/", include_in_schema=False)
+    def page(request: fastapi.Request):
+        return file(request, "index.html")
+
+    @api.get("/page/{name}", include_in_schema=False)
+    def part(request: fastapi.Request, name: str):
+        if name not in files:
+            raise Refused(404, "unknown_address", "there is no such file")
+        return file(request, name)
+
+    @api.get("/api", include_in_schema=False)
+    def documentation():
+        return fastapi.responses.HTMLResponse(reference.page(api.openapi()), headers={"cache-control": "no-cache"})
+
+
+def _failure(fastapi, status, problem, headers=None):
+    headers = {"cache-control": "no-store", **({"retry-after": "1"} if status == 503 else {}), **(headers or {})}
+    body = {"error": {"code": problem.code, "message": problem.message, "suggestions": problem.suggestions}}
+    return fastapi.responses.JSONResponse(body, status, headers)
+
+
+def _plain(fastapi, error):
+    """An error that the framework raised by itself, in the form of ours."""
+    message = "there is nothing at this address: /api lists what is" if error.status_code == 404 else str(error.detail)
+    return _failure(fastapi, error.status_code, Problem(CODES[error.status_code], message, []), error.headers)
+
+
+def _wrong(errors):
+    """Validation errors in a line."""
+    return "; ".join(f"{error['loc'][-1]}: {error['msg'][:1].lower()}{error['msg'][1:]}" for error in errors[:3])

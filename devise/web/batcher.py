@@ -1,0 +1,82 @@
+"""One thread for the network: pictures that arrive together go through it together."""
+
+import queue
+import threading
+from concurrent.futures import Future
+
+import numpy as np
+
+BATCH = 8  # a Backbone computes so many at a time, whether they are there or not
+WAITING = 64
+
+
+class Full(Exception):
+    """More pictures wait than the batcher takes."""
+
+
+class Batcher:
+    """Features of pictures, a Future each, computed by one thread in batches.
+
+    Args:
+        backbone: a function that gives the Backbone, called by that thread for each batch.
+        waiting: pictures that may wait.
+    """
+
+    def __init__(self, backbone, waiting=WAITING):
+        self._backbone, self._queue = backbone, queue.Queue(waiting)
+        self._thread, self._starting = None, threading.Lock()
+
+    def submit(self, picture):
+        """The Future of a picture's features, float32 (dim,).
+
+        Args:
+            picture: uint8 (h, w, 3), as the backbone's `prepare` gives it.
+        Raises:
+            Full: if too many wait already.
+        """
+        future = Future()
+        try:
+            self._queue.put_nowait((picture, future))
+        except queue.Full:
+            raise Full from None
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="devise-network", daemon=True)
+                self._thread.start()
+        return future
+
+    def close(self):
+        """End the thread, once what waits is done."""
+        if self._thread:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self):
+        while (job := self._queue.get()) is not None:
+            jobs, last = [job], False
+            while len(jobs) < BATCH and not last:
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                last = job is None
+                jobs += [] if last else [job]
+            self._answer([job for job in jobs if job[1].set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _answer(self, jobs):
+        if not jobs:
+            return
+        try:
+            rows = self._features([picture for picture, _ in jobs])
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            for _, future in jobs:
+                future.set_exception(error)
+            return
+        for (_, future), row in zip(jobs, rows, strict=True):
+            future.set_result(row)
+
+    def _features(self, pictures):
+        return self._backbone().features(np.stack(pictures))

@@ -1,0 +1,260 @@
+// The page: the address is read, the question asked, the answer shown.
+
+import { Problem, address, ask, posted } from "./api.js";
+import { href, question, read } from "./address.js";
+import { by, count, element, link, tagList, title } from "./elements.js";
+import * as intake from "./intake.js";
+import * as tiles from "./tiles.js";
+import * as viewer from "./viewer.js";
+
+const SPACES = { raw: "the network’s features", shared: "pictures and words", hidden: "the head’s last layer", learnt: "the trained distance" };
+const KEPT = 5;
+const MOST = 96;
+
+let info = null;
+let asked = null;  // the question that the answer below is of
+let answer = null;  // {pictures, found, tags}
+let under = null;  // an AbortController of what is under way
+const mine = new Map();  // pictures of one's own, by the key that history holds; they leave with the page
+let latest = 0;
+
+const state = () => read();
+const addresses = {
+  text: (q) => href({ q, k: state().k }),
+  like: (like) => href({ like, k: state().k, space: state().q ? null : state().space }),
+  view: (view) => href({ ...state(), view }),
+};
+
+function go(to, { replace = false, held = history.state } = {}) {
+  history[replace ? "replaceState" : "pushState"](held, "", to);
+  return render();
+}
+
+async function render() {
+  const now = state();
+  by("text").value = now.q ?? "";
+  const wanted = question(now) + (now.mine ? history.state?.mine : "");
+  if (wanted !== asked) await load(now, wanted);
+  if (wanted !== asked) return;  // another question came meanwhile
+  if (answer) show(now);
+}
+
+async function load(now, wanted) {
+  under?.abort();
+  under = new AbortController();
+  asked = wanted;
+  answer = null;
+  viewer.hide();
+  by("results").setAttribute("aria-busy", "true");
+  try {
+    if (!info) meet(await ask("/api/info"));
+    const [found, extra] = await question_of(now, under.signal);
+    if (asked !== wanted) return;
+    answer = { found, pictures: found.matches ?? found.pictures, ...extra };
+    by("problem").replaceChildren();
+    introduce(now);
+  } catch (error) {
+    if (asked !== wanted || error.name === "AbortError") return;
+    by("query").replaceChildren();
+    complain(error, now);
+  } finally {
+    if (asked === wanted) by("results").removeAttribute("aria-busy");
+  }
+  scrollTo(0, 0);
+}
+
+// What does not change while the page is open.
+function meet(known) {
+  info = known;
+  by("about").textContent = [`${count(info.pictures)} pictures`, info.classes ? `${count(info.classes)} classes` : null,
+    info.network, info.words].filter(Boolean).join(" · ");
+  by("text").maxLength = info.limits.text;
+  if (!info.words) {
+    by("text").disabled = true;
+    by("text").placeholder = "Drop a picture, or choose one";
+    by("ask").querySelector("button").hidden = true;
+  }
+}
+
+// The requests that a state needs: [what was found, {tags or words beside it}].
+async function question_of(now, signal) {
+  const k = Math.min(MOST, info.limits.k);
+  const optional = (promise) => promise.catch(() => null);
+  if (now.q) {
+    const near = optional(ask(address("by-word", { word: now.q, k: 6 }), { signal }));
+    return [await ask(address("by-text", { text: now.q, k }), { signal }), { near: (await near)?.words }];
+  }
+  if (now.like !== null) {
+    const tags = info.tags ? optional(ask(address("tags", { id: now.like, k: 8 }), { signal })) : null;
+    return [await ask(address("by-picture", { id: now.like, k, space: now.space }), { signal }), { tags: (await tags)?.tags }];
+  }
+  if (now.mine) {
+    const file = mine.get(history.state?.mine);
+    if (!file) throw new Problem("gone", "A picture of yours stays in the page that you gave it to. Give it again.");
+    if (file.size > info.limits.upload_bytes) {
+      throw new Problem("too_large", `The picture has ${(file.size / 1e6).toFixed(1)} MB. The server takes up to ${info.limits.upload_bytes / 1e6} MB.`);
+    }
+    const found = await ask(address("by-picture", { k, space: now.space }), posted(file, signal));
+    // asked second, so that the server knows the picture's features by then
+    const tags = info.tags ? await optional(ask(address("tags", { k: 8 }), posted(file, signal))) : null;
+    return [found, { tags: tags?.tags, file }];
+  }
+  return [await ask(address("pictures", { k, seed: now.seed }), { signal }), {}];
+}
+
+// What was asked, above the pictures.
+function introduce(now) {
+  const { found, tags, near, file } = answer;
+  const parts = [];
+  if (now.q) {
+    document.title = `${now.q} · devise`;
+    parts.push(heading(`“${now.q}”`));
+    if (near?.length) {
+      parts.push(element("p", { className: "chips" }, element("span", {}, "Near words"),
+        ...near.map((one) => link(addresses.text(one.word), { className: "chip" }, one.word))));
+    }
+  } else if (found.picture || file) {
+    const name = file ? "Your picture" : title(found.picture);
+    document.title = `like ${name} · devise`;
+    const source = file ? URL.createObjectURL(file) : `${found.picture.image}&size=large`;
+    const image = element("img", { src: source, alt: file ? `Your picture, ${file.name}` : tiles.describe(found.picture) });
+    image.addEventListener("load", () => { if (file) URL.revokeObjectURL(source); });
+    image.addEventListener("error", () => image.replaceWith(element("p", { className: "quiet" }, "no preview")));
+    const words = element("div", {}, heading(file ? name : `Like ${name}`),
+      element("p", { className: "quiet" }, file ? `${file.name} · looked at and not kept; this address can’t be shared` : found.picture.name),
+      tags?.length ? tagList(tags, addresses.text) : null);
+    parts.push(element("div", { className: "asked" }, element("div", { className: "shown" }, image), words));
+  } else {
+    document.title = "devise";
+    parts.push(element("div", { className: "start" },
+      heading(`${count(info.pictures)} pictures, found by ${info.words ? "words or by one another" : "one another"}`),
+      element("p", {}, info.words ? "Type a word, drop or " : "Drop or ", element("label", { htmlFor: "file" }, "choose a picture"), ", or begin with one of these."),
+      info.examples.length ? element("p", { className: "chips" }, ...info.examples.map((text) => link(addresses.text(text), { className: "chip" }, text))) : null));
+  }
+  by("query").replaceChildren(...parts);
+  if (found.known === false) warn(found);
+  // the keyboard was among pictures that are no longer there
+  if (document.activeElement === document.body && (now.q || now.like !== null || now.mine)) by("query").querySelector("h1").focus({ preventScroll: true });
+}
+
+const heading = (text) => element("h1", { tabIndex: -1 }, text);
+
+function warn(found) {
+  const best = found.matches.length ? `the best score, ${found.matches[0].score.toFixed(3)}, is below the threshold of ${found.threshold?.toFixed(3)}` : "there is nothing to compare with";
+  const rate = info.far === null ? "" : ` (false accepts ${(100 * info.far).toFixed(1)} % on validation classes)`;
+  by("problem").replaceChildren(element("div", { className: "note" }, element("strong", {}, "No match in this index"),
+    element("p", {}, `${best[0].toUpperCase()}${best.slice(1)}${rate}. Below are the nearest pictures.`)));
+}
+
+// The pictures, as many as asked, and the knobs.
+function show(now) {
+  const { found, pictures } = answer;
+  const n = Math.min(now.k, pictures.length);
+  const shown = pictures.slice(0, n);
+  const grid = by("results");
+  const focused = document.activeElement?.closest?.(".tile")?.dataset.id;
+  grid.replaceChildren(...shown.map((picture) => tiles.tile(picture, addresses)));
+  grid.classList.toggle("below", found.known === false);
+  if (focused) grid.querySelector(`[data-id="${focused}"] .shot`)?.focus();
+  by("line").hidden = false;
+  const browsing = !found.matches;
+  by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} pictures, drawn at random`
+    : `${count(n)} of ${count(found.total)} pictures, by cosine in the ${found.space} space${SPACES[found.space] ? ` (${SPACES[found.space]})` : ""}`;
+  by("k").max = Math.max(4, Math.min(MOST, Math.ceil(pictures.length / 4) * 4));
+  by("k").value = now.k;
+  by("shown").textContent = n;
+  by("shuffle").hidden = !browsing || found.total <= MOST;
+  by("where").hidden = browsing || Boolean(now.q) || info.spaces.length < 2;
+  by("space").replaceChildren(...info.spaces.map((space) => element("option", { value: space, selected: space === found.space }, SPACES[space] ? `${space}: ${SPACES[space]}` : space)));
+  look(now);
+}
+
+function look(now) {
+  if (now.view === null) return viewer.hide();
+  const place = answer.pictures.findIndex((picture) => picture.id === now.view);
+  const known = place >= 0 ? answer.pictures[place] : answer.found.picture?.id === now.view ? answer.found.picture : null;
+  if (!known) return viewer.hide();
+  viewer.show(known, { addresses, tags: info.tags, before: place > 0 ? place - 1 : null,
+    after: place >= 0 && place < Math.min(now.k, answer.pictures.length) - 1 ? place + 1 : null });
+}
+
+const SAID = {
+  unknown_word: (error, now) => [`“${now.q}” is not among the words this index knows`, error.suggestions.length ? null : "Try another word, or drop a picture."],
+  no_words: (error) => ["Words can’t be asked here", error.message],
+  unknown_picture: (error) => ["There is no such picture", error.message],
+  unreadable_picture: (error) => ["That file can’t be read as a picture", error.message.replace(/^[^:]*: /, "")],
+  too_large: (error) => ["That picture is too large", error.message],
+  no_server: (error) => ["No answer", error.message],
+  gone: (error) => ["That picture is no longer here", error.message],
+  busy: (error) => ["The server is busy", error.message],
+};
+
+function complain(error, now) {
+  document.title = "devise";
+  if (!(error instanceof Problem)) console.error(error);
+  const [headline, sentence] = (SAID[error.code] ?? (() => ["That did not work", error.message]))(error, now);
+  const note = element("div", { className: "note" }, element("strong", {}, headline), sentence ? element("p", {}, capital(sentence)) : null);
+  const texts = error.suggestions?.length ? error.suggestions : error.code === "unknown_word" ? info?.examples ?? [] : [];
+  if (texts.length) {
+    note.append(element("p", { className: "chips" }, element("span", {}, error.suggestions.length ? "Did you mean" : "For example"),
+      ...texts.map((text) => link(addresses.text(text), { className: "chip" }, text))));
+  }
+  if (["no_server", "busy", "failed"].includes(error.code)) {
+    const again = element("button", { className: "button", type: "button" }, "Try again");
+    again.addEventListener("click", () => { asked = null; render(); });
+    note.append(again);
+  }
+  by("problem").replaceChildren(note);
+  by("results").replaceChildren();
+  by("line").hidden = true;
+}
+
+const capital = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
+
+// Leaving the viewer goes back where it was opened from here, so that Back does not open it again.
+function leave() {
+  if (history.state?.opened) history.back();
+  else go(href({ ...state(), view: null }), { replace: true });
+}
+
+function listen() {
+  addEventListener("popstate", render);
+  document.addEventListener("click", (event) => {
+    const to = event.target.closest?.("a[data-go]");
+    if (!to || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const opens = to.classList.contains("shot");
+    go(to.href, { held: { mine: opens ? history.state?.mine : undefined, opened: opens } });
+  });
+  by("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    go(href({ q: by("text").value.trim(), k: state().k }), { held: null });
+    by("text").blur();
+  });
+  by("k").addEventListener("input", () => go(href({ ...state(), k: Number(by("k").value) }), { replace: true }));
+  by("space").addEventListener("change", () => go(href({ ...state(), space: by("space").value, view: null })));
+  by("shuffle").addEventListener("click", () => go(href({ k: state().k, seed: 1 + Math.floor(Math.random() * 1e6) }), { held: null }));
+  addEventListener("keydown", (event) => {
+    if (event.key === "/" && !event.target.closest?.("input, select, dialog")) {
+      event.preventDefault();
+      by("text").select();
+    }
+    if (event.key === "ArrowDown" && event.target === by("text")) by("results").querySelector(".shot")?.focus();
+  });
+  tiles.listen(by("results"));
+  viewer.listen({ leave, step: (by_) => {
+    const now = state();
+    const place = answer?.pictures.findIndex((picture) => picture.id === now.view) ?? -1;
+    const next = answer?.pictures[place + by_];
+    if (place >= 0 && next && place + by_ < now.k) go(href({ ...now, view: next.id }), { replace: true });
+  } });
+  intake.listen((file) => {
+    latest += 1;
+    mine.set(latest, file);
+    mine.delete(latest - KEPT);
+    go(href({ mine: true, k: state().k }), { held: { mine: latest } });
+  }, (message) => complain(new Problem("no_file", message), state()));
+}
+
+listen();
+render();

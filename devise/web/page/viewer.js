@@ -1,0 +1,53 @@
+// One picture, large, with its words; the arrows go to its neighbours among the results.
+
+import { address, ask } from "./api.js";
+import { by, number, tagList, title } from "./elements.js";
+import { describe } from "./tiles.js";
+
+const dialog = by("viewer");
+let shown = null;
+
+export function show(picture, { before, after, addresses, tags }) {
+  shown = picture.id;
+  const image = by("viewer-image");
+  image.hidden = false;
+  image.src = `${picture.image}&size=large`;
+  image.alt = describe(picture);
+  image.onerror = () => { image.hidden = true; };
+  by("viewer-title").textContent = title(picture);
+  by("viewer-name").textContent = picture.score === undefined ? picture.name
+    : `${picture.name} · cosine ${number(picture.score)}`;
+  by("viewer-like").href = addresses.like(picture.id);
+  by("before").disabled = before === null;
+  by("after").disabled = after === null;
+  by("viewer-tags").replaceChildren();
+  if (tags) name(picture.id, addresses);
+  if (!dialog.open) dialog.showModal();
+}
+
+export function hide() {
+  shown = null;
+  if (dialog.open) dialog.close();
+}
+
+export function listen({ step, leave }) {
+  by("before").addEventListener("click", () => step(-1));
+  by("after").addEventListener("click", () => step(1));
+  by("close").addEventListener("click", leave);
+  dialog.addEventListener("cancel", (event) => { event.preventDefault(); leave(); });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) leave(); });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") step(-1);
+    if (event.key === "ArrowRight") step(1);
+    if (event.key.toLowerCase() === "m" && !event.ctrlKey && !event.metaKey) by("viewer-like").click();
+  });
+}
+
+async function name(id, addresses) {
+  try {
+    const { tags } = await ask(address("tags", { id, k: 8 }));
+    if (shown === id) by("viewer-tags").replaceChildren(tagList(tags, addresses.text));
+  } catch {
+    // the picture is worth showing without them
+  }
+}

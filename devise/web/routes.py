@@ -1,0 +1,103 @@
+"""The addresses of the API: the verbs of the Python API, typed."""
+
+from typing import Annotated, Literal
+
+from devise.web import answers
+from devise.web.renditions import SIZES
+
+PICTURE_BODY = {"requestBody": {"required": True, "content": {
+    kind: {"schema": {"type": "string", "format": "binary"}}
+    for kind in ("image/jpeg", "image/png", "image/webp", "application/octet-stream")}}}
+JPEG = {200: {"description": "The copy", "content": {"image/jpeg": {"schema": {"type": "string",
+                                                                               "format": "binary"}}}},
+        304: {"description": "The copy that is held already is still right"}}
+FRESH = "no-store"  # an answer changes with the index
+
+
+def of(fastapi, desk):
+    """The router of the API.
+
+    Args:
+        fastapi: the package.
+        desk: a `devise.web.app.Desk`.
+    """
+    service, limits = desk.service, desk.limits
+    spaces = tuple(service.search.indexes)
+    K = Annotated[int, fastapi.Query(ge=1, le=limits.k, description="how many")]
+    Id = Annotated[int, fastapi.Query(ge=0, description="of a picture of the index")]
+    Text = Annotated[str, fastapi.Query(min_length=1, max_length=limits.text, description="a word or a phrase")]
+    Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
+
+    def fresh(response: fastapi.Response):
+        response.headers["cache-control"] = FRESH
+
+    api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh)])
+    told = {"response_model_exclude_none": False}
+
+    @api.get("/by-text", operation_id="by_text", **told)
+    async def by_text(text: Text, k: K = 24) -> answers.Found:
+        """Pictures for a word or a phrase, compared in the space that they share with words."""
+        return await desk.ask(service.by_text, text, k)
+
+    @api.get("/by-picture", operation_id="by_picture", **told)
+    async def by_picture(id: Id, k: K = 24, space: Space = None) -> answers.Found:
+        """Pictures like one of the index, which is left out itself."""
+        return await desk.ask(service.by_row, id, k, space)
+
+    @api.post("/by-picture", operation_id="by_upload", openapi_extra=PICTURE_BODY, **told)
+    async def by_upload(request: fastapi.Request, k: K = 24, space: Space = None) -> answers.Found:
+        """Pictures like an uploaded one, whose file is the body. It is not kept."""
+        return await desk.ask(service.by_features, await desk.features(request), k, space)
+
+    @api.get("/tags", operation_id="tags", **told)
+    async def tags(id: Id, k: K = 10) -> answers.Tags:
+        """Names for a picture of the index."""
+        return await desk.ask(service.tags_of_row, id, k)
+
+    @api.post("/tags", operation_id="tags_of_upload", openapi_extra=PICTURE_BODY, **told)
+    async def tags_of_upload(request: fastapi.Request, k: K = 10) -> answers.Tags:
+        """Names for an uploaded picture, whose file is the body. It is not kept."""
+        return await desk.ask(service.tags_of_features, await desk.features(request), k)
+
+    @api.get("/by-word", operation_id="by_word", **told)
+    async def by_word(word: Text, k: K = 10) -> answers.Words:
+        """The words nearest to a word or a phrase."""
+        return await desk.ask(service.by_word, word, k)
+
+    @api.get("/similarity", operation_id="similarity", **told)
+    async def similarity(first: Id, second: Id, space: Space = None) -> answers.Similarity:
+        """The cosine of two pictures of the index."""
+        return await desk.ask(service.similarity, first, second, space)
+
+    @api.get("/pictures", operation_id="sample", **told)
+    async def sample(k: K = 24, seed: Annotated[int, fastapi.Query(ge=0, lt=2**32)] = 0) -> answers.Pictures:
+        """Some pictures of the index, drawn by a seed."""
+        return await desk.ask(service.sample, k, seed)
+
+    @api.get("/pictures/{id}", operation_id="picture", **told)
+    async def picture(id: Annotated[int, fastapi.Path(ge=0)]) -> answers.Picture:
+        """A picture of the index: its class, its name, and where a copy is had."""
+        return service.picture(id)
+
+    @api.get("/pictures/{id}/image", operation_id="image", response_class=fastapi.Response, responses=JPEG)
+    async def image(request: fastapi.Request, id: Annotated[int, fastapi.Path(ge=0)],
+                    size: Literal[SIZES] = "small") -> fastapi.Response:
+        """A copy of a picture: `small`, with a shorter side of 360 pixels, or `large`, within 1600."""
+        service.picture(id)  # refuses an id that is none
+        headers = {"etag": service.renditions.etag(id, size), "cache-control": "private, max-age=3600"}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return fastapi.Response(status_code=304, headers=headers)
+        copy = await desk.copy(id, size)
+        return fastapi.Response(copy.content, media_type="image/jpeg", headers=headers | {"etag": copy.etag})
+
+    @api.get("/info", operation_id="info", **told)
+    async def info() -> answers.Info:
+        """What the index is, and what may be asked of it."""
+        return await desk.ask(lambda: service.info)
+
+    @api.get("/health", operation_id="health", **told)
+    async def health() -> answers.Health:
+        """Whether the server is there, and whether it can look at uploads yet."""
+        return service.health()
+
+    return api

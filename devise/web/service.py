@@ -1,0 +1,249 @@
+"""A search as a server asks it: by row, by text, by what was uploaded; from several threads at once."""
+
+import hashlib
+import logging
+import threading
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from devise import __version__
+from devise.datasets import read_image
+from devise.web import answers
+from devise.web.answers import Refused
+from devise.web.batcher import Batcher, Full
+from devise.web.limits import Limits, busy
+from devise.web.recent import Recent
+from devise.web.renditions import Renditions
+from devise.words.phrases import resolve
+
+LOG = logging.getLogger("devise.web")
+EXAMPLES = 8
+REMEMBERED = 256  # features of uploads, and spellings
+
+
+class Service:
+    """The verbs of `devise.search.Search` with answers that JSON holds.
+
+    Args:
+        search: a Search; nobody else may change it meanwhile.
+        limits: a Limits.
+    """
+
+    def __init__(self, search, limits=None):
+        self.search, self.limits = search, limits or Limits()
+        self.renditions = Renditions(search.images, self.limits.cache_bytes)
+        self.can_text = "shared" in search.indexes
+        self.can_tag = self.can_text and hasattr(search.model, "tag_embeddings")
+        self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
+        self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
+        self._features, self._spellings = Recent(REMEMBERED), Recent(REMEMBERED)
+        self._warming, self._network = threading.Lock(), "loading"
+
+    def warm(self):
+        """Load the network and the words, so that the first asker does not wait for them."""
+        with self._warming:
+            if self._network == "ready":
+                return
+            try:
+                _ = self.info
+                if self.can_tag:
+                    _ = self._candidates
+                grey = np.full((64, 64, 3), 128, np.uint8)
+                self.computing(self.backbone().prepare(grey)).result()
+                self._network = "ready"
+            except Exception:
+                self._network = "failed"
+                raise
+
+    def close(self):
+        """End the thread of the network."""
+        self._batcher.close()
+
+    def backbone(self):
+        """The network, loaded once whoever asks first."""
+        with self._loading:
+            try:
+                return self.search.model.backbone
+            except Exception:
+                LOG.exception("the network can't be loaded")
+                raise Refused(503, "no_network", "the network that looks at pictures can't be loaded; the server's "
+                              "log says why") from None
+
+    @cached_property
+    def info(self):
+        """Info."""
+        search, model, limits = self.search, self.search.model, self.limits
+        thresholds = getattr(model, "thresholds", {})
+        return answers.Info(
+            version=__version__, pictures=len(search), classes=len(search.images.label_names),
+            spaces=[search.default_space, *(space for space in search.indexes if space != search.default_space)],
+            thresholds={space: _finite(value) for space, value in thresholds.items() if space in search.indexes},
+            far=_finite(getattr(model, "far", None)), engine=next(iter(search.indexes.values())).engine,
+            network=model.backbone_record["name"], words=self._words_name(), tags=self.can_tag,
+            examples=self._examples(),
+            limits=answers.Asked(limits.k, limits.text, limits.upload_bytes, limits.upload_pixels, limits.seconds))
+
+    def health(self):
+        """Health; it never waits."""
+        return answers.Health("ok", self._network)
+
+    def by_text(self, text, k):
+        """Found, for a word or a phrase."""
+        self._check_words()
+        try:
+            results = self.search.by_text(text, k)
+        except KeyError as error:
+            raise Refused(404, "unknown_word", str(error.args[0]), self._did_you_mean(text)) from None
+        except ValueError as error:
+            raise Refused(422, "no_words", str(error)) from None
+        return self._found(results, text=text)
+
+    def by_row(self, row, k, space=None):
+        """Found, for a picture of the index, which is left out itself."""
+        picture = self.picture(row)
+        return self._found(self.search.by_picture(self._path(row), k, space=space), picture=picture)
+
+    def by_features(self, features, k, space=None):
+        """Found, for a picture that `features_of` has read."""
+        return self._found(self.search.by_picture(features, k, space=space))
+
+    def tags_of_row(self, row, k):
+        """Tags of a picture of the index."""
+        self._check_row(row)
+        return self._tags(self._path(row), k)
+
+    def tags_of_features(self, features, k):
+        """Tags of a picture that `features_of` has read."""
+        return self._tags(features, k)
+
+    def by_word(self, word, k):
+        """Words near a word or a phrase."""
+        self._check_words()
+        try:
+            found = self.search.by_word(word, k)
+        except KeyError as error:
+            raise Refused(404, "unknown_word", str(error.args[0]), self._did_you_mean(word)) from None
+        except ValueError as error:
+            raise Refused(422, "no_words", str(error)) from None
+        return answers.Words([answers.Word(word, float(score)) for word, score in found])
+
+    def similarity(self, first, second, space=None):
+        """Similarity of two pictures of the index."""
+        self._check_row(first)
+        self._check_row(second)
+        score = self.search.similarity(self._path(first), self._path(second), space=space)
+        return answers.Similarity(space or self.search.default_space, score)
+
+    def picture(self, row):
+        """Picture, of a row."""
+        self._check_row(row)
+        return answers.Picture(**self._shown(row))
+
+    def sample(self, k, seed):
+        """Pictures drawn by a seed, in the order in which they were drawn."""
+        rows = np.random.default_rng(seed).permutation(len(self.search))[:k]
+        return answers.Pictures(len(self.search), [self.picture(int(row)) for row in rows])
+
+    def prepared(self, content):
+        """(digest, what the network sees) of an uploaded file; the second is None where its features are known."""
+        digest = hashlib.sha256(content).hexdigest()
+        if digest in self._features:
+            return digest, None
+        try:
+            pixels = read_image(content, max_pixels=self.limits.upload_pixels)
+        except ValueError as error:
+            reason = str(error).removeprefix("the picture: ").removeprefix("not a picture: ")
+            raise Refused(422, "unreadable_picture", f"this can't be read as a picture: {reason}") from None
+        return digest, self.backbone().prepare(pixels)
+
+    def computing(self, picture):
+        """The Future of the features of a prepared picture."""
+        try:
+            return self._batcher.submit(picture)
+        except Full:
+            raise busy() from None
+
+    def remembered(self, digest, features=None):
+        """The features of an upload: those known under its digest, else these, which are kept from now on."""
+        def given():
+            if features is None:  # known a moment ago, pushed out by others since
+                raise busy()
+            return features
+
+        held = self._features.get(digest, given)
+        if not held.any():
+            raise Refused(422, "empty_picture", "the network sees nothing in this picture: its features are all zero")
+        return held
+
+    def _found(self, results, **query):
+        matches = [answers.Match(**self._shown(match.row), score=match.score) for match in results.matches]
+        return answers.Found(results.space, len(self.search), matches, _finite(results.threshold), results.known,
+                             **query)
+
+    def _shown(self, row):
+        path = PurePosixPath(self._path(row))
+        # a picture from elsewhere than the index's folder has its whole path, which is nobody's business
+        name = path.name if path.is_absolute() else str(path)
+        return {"id": row, "label": self.search.images.label_of(row), "name": name,
+                "image": f"/api/pictures/{row}/image?v={self._version}"}
+
+    def _tags(self, picture, k):
+        if not self.can_tag:
+            raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
+        candidates = self._candidates
+        found = self.search.tags(picture, k, candidates=candidates)
+        return answers.Tags(len(candidates), [answers.Tag(tag.name, tag.score) for tag in found])
+
+    @cached_property
+    def _candidates(self):
+        """The names that a picture may be given, without plurals of others."""
+        return self.search.model.candidates("words", filtered=True, merge_plurals=True)
+
+    def _words_name(self):
+        words = getattr(self.search.model, "words", None) if self.can_text else None
+        return f"{len(words):,} words of {words.name}" if words is not None else None
+
+    def _examples(self):
+        """Texts worth trying: classes that are words, or else the first tags of some pictures."""
+        if not self.can_text:
+            return []
+        words, names = getattr(self.search.model, "words", None), self.search.images.label_names
+        known = [name.replace("_", " ").lower() for name in names if words is None or not resolve(name, words).failed]
+        if not known and self.can_tag:
+            rows = np.random.default_rng(0).permutation(len(self.search))[:3 * EXAMPLES]
+            known = list(dict.fromkeys(tag.name for row in rows for tag in self.tags_of_row(int(row), 1).tags))
+        step = max(1, len(known) // EXAMPLES)
+        return known[::step][:EXAMPLES]
+
+    def _did_you_mean(self, text):
+        """The text with its unknown words replaced by near spellings."""
+        words = getattr(self.search.model, "words", None)
+        return self._spellings.get(text, lambda: _respelt(text, words)) if words is not None else []
+
+    def _check_words(self):
+        if not self.can_text:
+            raise Refused(409, "no_words", "this index has no space that it shares with words: ask by a picture")
+
+    def _check_row(self, row):
+        if not 0 <= row < len(self.search):
+            raise Refused(404, "unknown_picture", f"there is no picture {row}: the index has {len(self.search):,}, "
+                          "from 0")
+
+    def _path(self, row):
+        return self.search.images.paths[row]
+
+
+def _respelt(text, words):
+    failed = resolve(text, words).failed
+    found = [text] if failed else []
+    for word in failed[:3]:
+        near = words.near_spellings(word)
+        found = [one.replace(word, other) for one in found for other in near][:3]
+    return found
+
+
+def _finite(value):
+    """A threshold as JSON has it; one that lets all in is null."""
+    return float(value) if value is not None and np.isfinite(value) else None

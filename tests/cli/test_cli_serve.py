@@ -1,0 +1,60 @@
+"""The command that serves: what it tells, which token it wants, how it ends."""
+
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server that is stopped by Ctrl-C as soon as it runs; the applications it was given."""
+    web = pytest.importorskip("devise.web")
+    pytest.importorskip("fastapi")
+    given = []
+
+    class Stopped:
+        def __init__(self, app, *, host, port, limits):
+            given.append((app, host, limits))
+            self.port = port or 45678
+
+        def run(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(web, "Server", Stopped)
+    return given
+
+
+def test_alone_on_this_machine_it_asks_no_token(devise, index, server):
+    ran = devise("serve", index, "--port", 9000, "--max-upload", 3)
+    assert ran.code == 0 and "40 pictures at http://127.0.0.1:9000/\n" in ran.err and "stopped after" in ran.out
+    app, host, limits = server[0]
+    assert (app.token, host, limits.upload_bytes) == (None, "127.0.0.1", 3_000_000)
+    assert app.hosts == {"127.0.0.1", "localhost", "::1"} and not app.any_address
+
+
+def test_seen_from_elsewhere_it_makes_one(devise, index, server):
+    for host in ("0.0.0.0", "192.168.0.4"):
+        ran = devise("serve", index, "--host", host, "--port", 0, "--allow-host", "pictures.example.org")
+        token = re.search(r"http://[\d.]+:45678/\?token=(\S{32})\n", ran.err)[1]
+        app = server.pop()[0]
+        assert app.token == token and app.any_address == (host == "0.0.0.0") and "pictures.example.org" in app.hosts
+    assert devise("serve", index, "--token", "my-own-token").code == 0 and server[0][0].token == "my-own-token"
+
+
+def test_json_is_printed_when_it_ends(devise, index, server):
+    ran = devise("serve", index, "--port", 9000, "--json")
+    assert set(json.loads(ran.out)) == {"address", "seconds"}
+
+
+@pytest.mark.parametrize("argv, said", [
+    (["--port", "65536"], "65536' is no port"), (["--token", "short"], "8 to 200 letters"),
+    (["--token", "with; semicolon"], "8 to 200 letters"), (["--max-upload", "0"], "whole number")])
+def test_wrong_usage(devise, argv, said):
+    ran = devise("serve", "index", *argv)
+    assert ran.code == 2 and said in ran.err
+
+
+def test_there_must_be_an_index(devise):
+    ran = devise("serve", "nowhere")
+    assert ran.code == 1 and "nowhere holds no search" in ran.err

@@ -1,0 +1,100 @@
+"""A page over a tiny drawn index, its network the stub, asked in this process."""
+
+import io
+import shutil
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise import features
+from devise.datasets import from_folder
+from devise.model import Devise
+from devise.search import Search
+from devise.training import RidgeHead
+
+
+@pytest.fixture(scope="session")
+def drawn(drawn_folder, make_backbone, vocabulary):
+    """A Search over 40 pictures of four classes, in the spaces raw and shared."""
+    network = make_backbone()
+    table = features.compute(from_folder(drawn_folder), network)
+    model = Devise(vocabulary, backbone=network).fit(table, head=RidgeHead(), unseen=["horse"])
+    return Search.build(model, table, engine="exact")
+
+
+@pytest.fixture
+def search(drawn, tmp_path):
+    """The index over a copy of the pictures, so that a test may spoil them."""
+    root = shutil.copytree(drawn.images.root, tmp_path / "copied")
+    return Search(drawn.model, replace(drawn.images, root=root), drawn.indexes)
+
+
+@pytest.fixture
+def ask(search):
+    """Makes a client of a new app: `ask(token=…, limits=…)`."""
+    testclient = pytest.importorskip("fastapi.testclient")
+    from devise import web
+
+    opened = []
+
+    def make(over=search, **options):
+        app = web.app(over, **options)
+        client = testclient.TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(client)
+        client.service = app.service
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(ask):
+    return ask()
+
+
+@pytest.fixture
+def served(search):
+    """A real server on a free port of this machine; gives its address."""
+    pytest.importorskip("uvicorn")
+    from devise import web
+
+    running = []
+
+    def start(over=search, **options):
+        server = web.Server(web.app(over, **options), port=0)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.port}"
+
+    yield start
+    for server, thread in running:
+        server.stop()
+        thread.join()
+
+
+@pytest.fixture
+def learnt(search):
+    """The same pictures in a space that has a threshold and no words, as those of a Siamese."""
+    space = search.indexes["raw"]
+    model = SimpleNamespace(spaces=lambda: {"learnt": lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)},
+                            thresholds={"learnt": 2.0}, far=0.01, backbone=search.model.backbone,
+                            backbone_record=search.model.backbone_record)
+    return Search(model, search.images, {"learnt": space})
+
+
+@pytest.fixture
+def draw():
+    """The bytes of a drawn picture."""
+    def make(colour=(220, 40, 40), size=(32, 24), kind="PNG", **options):
+        held = io.BytesIO()
+        Image.new("RGB", size, colour).save(held, kind, **options)
+        return held.getvalue()
+    return make

@@ -1,0 +1,213 @@
+"""The API answers as the Python API does, and says why where it does not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PNG = {"content-type": "image/png"}
+
+
+def rows(document):
+    return [(match["id"], match["label"], pytest.approx(match["score"])) for match in document["matches"]]
+
+
+def wanted(results):
+    return [(match.row, match.label, match.score) for match in results.matches]
+
+
+def problem(answer, status):
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"error"}
+    return answer.json()["error"]
+
+
+def test_a_text_finds_what_the_search_finds(client, search):
+    document = client.get("/api/by-text", params={"text": "Ocean", "k": 5}).json()
+    assert rows(document) == wanted(search.by_text("Ocean", 5))
+    assert (document["space"], document["total"], document["text"]) == ("shared", 40, "Ocean")
+    assert document["threshold"] is document["known"] is document["picture"] is None
+
+
+@pytest.mark.parametrize("space", [None, "raw", "shared"])
+def test_an_indexed_picture_finds_others(client, search, space):
+    params = {"id": 7, "k": 6} | ({"space": space} if space else {})
+    document = client.get("/api/by-picture", params=params).json()
+    assert rows(document) == wanted(search.by_picture(search.images.paths[7], 6, space=space))
+    assert 7 not in {match["id"] for match in document["matches"]}
+    assert document["picture"]["id"] == 7 and document["space"] == (space or "raw")
+
+
+@pytest.mark.parametrize("space", ["raw", "shared"])
+def test_an_upload_finds_what_its_file_finds(client, search, draw, tmp_path, space):
+    (tmp_path / "red.png").write_bytes(draw())
+    document = client.post(f"/api/by-picture?k=5&space={space}", content=draw(), headers=PNG).json()
+    assert rows(document) == wanted(search.by_picture(tmp_path / "red.png", 5, space=space))
+    tags = client.post("/api/tags?k=3", content=draw(), headers=PNG).json()["tags"]
+    names = search.tags(tmp_path / "red.png", 3, filtered=True, merge_plurals=True)
+    assert [(tag["name"], pytest.approx(tag["score"])) for tag in tags] == [tuple(tag) for tag in names]
+
+
+def test_an_upload_goes_through_the_network_once(client, search, draw):
+    client.service.warm()
+    before = search.model.backbone.calls
+    for address in ("/api/by-picture", "/api/tags", "/api/by-picture?k=3"):
+        assert client.post(address, content=draw((1, 2, 3)), headers=PNG).status_code == 200
+    assert search.model.backbone.calls == before + 1
+
+
+def test_tags_of_an_indexed_picture(client, search):
+    document = client.get("/api/tags", params={"id": 3, "k": 4}).json()
+    expected = search.tags(search.images.paths[3], 4, filtered=True, merge_plurals=True)
+    assert [(tag["name"], pytest.approx(tag["score"])) for tag in document["tags"]] == [tuple(tag) for tag in expected]
+    assert "the" not in {tag["name"] for tag in document["tags"]} and document["candidates"] < 11
+
+
+def test_words_near_a_word_and_the_similarity_of_two_pictures(client, search):
+    words = client.get("/api/by-word", params={"word": "cat", "k": 2}).json()["words"]
+    assert [(one["word"], pytest.approx(one["score"])) for one in words] == search.by_word("cat", 2)
+    found = client.get("/api/similarity", params={"first": 0, "second": 12}).json()
+    assert found == {"space": "raw", "score": pytest.approx(search.similarity(*np.take(search.images.paths, [0, 12])))}
+
+
+def test_an_unknown_word_comes_with_near_ones(client):
+    error = problem(client.get("/api/by-text", params={"text": "red catz"}), 404)
+    assert error["code"] == "unknown_word" and error["suggestions"][0] == "red cat"
+    assert problem(client.get("/api/by-word", params={"word": "oceann"}), 404)["suggestions"] == ["ocean"]
+    assert problem(client.get("/api/by-text", params={"text": "zzzzqqqq"}), 404)["suggestions"] == []
+
+
+@pytest.mark.parametrize("address, said", [
+    ("/api/by-text", "text: field required"), ("/api/by-text?text=cat&k=0", "k: "),
+    ("/api/by-text?text=cat&k=201", "k: "), ("/api/by-text?text=cat&k=many", "k: "), ("/api/by-text?text=", "text: "),
+    (f"/api/by-text?text={'a' * 201}", "text: "),
+    ("/api/by-text?text=%20%20", "expected one word or several"), ("/api/by-picture?id=-1", "id: "),
+    ("/api/by-picture?id=1&space=nowhere", "space: input should be 'raw' or 'shared'"), ("/api/pictures/x", "id: ")])
+def test_wrong_values_are_named(client, address, said):
+    assert said in problem(client.get(address), 422)["message"]
+
+
+@pytest.mark.parametrize("address", ["/api/by-picture?id=40", "/api/tags?id=40", "/api/similarity?first=0&second=40",
+                                     "/api/pictures/40", "/api/pictures/40/image", f"/api/pictures/{10**30}/image"])
+def test_a_picture_that_is_none(client, address):
+    assert problem(client.get(address), 404)["code"] == "unknown_picture"
+
+
+def test_other_addresses_and_methods(client):
+    assert problem(client.get("/nothing"), 404)["code"] == "unknown_address"
+    answer = client.put("/api/info")
+    assert problem(answer, 405)["code"] == "wrong_method" and answer.headers["allow"] == "GET"
+
+
+def test_an_index_without_words(ask, learnt, draw):
+    client = ask(learnt)
+    info = client.get("/api/info").json()
+    assert (info["words"], info["tags"], info["examples"], info["spaces"]) == (None, False, [], ["learnt"])
+    assert problem(client.get("/api/by-text?text=cat"), 409)["code"] == "no_words"
+    assert problem(client.get("/api/tags?id=1"), 409)["code"] == "no_words"
+    found = client.post("/api/by-picture", content=draw(), headers=PNG).json()
+    assert found["known"] is False and found["threshold"] == 2 and found["matches"]  # nothing has a cosine of 2
+
+
+def test_a_threshold_that_lets_all_in_is_null(ask, learnt):
+    learnt.model.thresholds = {"learnt": -np.inf}
+    found = ask(learnt).get("/api/by-picture?id=1").json()
+    assert found["known"] is True and found["threshold"] is None
+
+
+def test_info_and_health(client):
+    info = client.get("/api/info").json()
+    assert (info["pictures"], info["classes"], info["spaces"]) == (40, 4, ["raw", "shared"])
+    assert set(info["examples"]) == {"cat", "dog", "horse", "car"} and info["network"] == "thumbnail"
+    assert info["limits"]["k"] == 200 and info["words"] == "11 words of small"
+    client.service.warm()
+    assert client.get("/api/health").json() == {"status": "ok", "network": "ready"}
+
+
+def test_a_network_that_can_not_be_loaded(ask, search, draw, monkeypatch):
+    def fail(self):
+        raise ValueError("/secret/weights are gone")
+
+    monkeypatch.setattr(type(search.model), "backbone", property(fail))
+    client = ask()
+    error = problem(client.post("/api/by-picture", content=draw(), headers=PNG), 503)
+    assert error["code"] == "no_network" and "secret" not in error["message"]
+    assert client.get("/api/by-text?text=cat").status_code == 200
+    with pytest.raises(Exception, match="can't be loaded"):
+        client.service.warm()
+    assert client.get("/api/health").json()["network"] == "failed"
+
+
+def test_the_sample_is_drawn_by_its_seed(client):
+    first, again, other = (client.get(f"/api/pictures?k=10&seed={seed}").json() for seed in (1, 1, 2))
+    assert first == again != other and first["total"] == 40
+    assert len({picture["id"] for picture in first["pictures"]}) == 10
+
+
+def test_an_error_nobody_foresaw_keeps_its_words_to_itself(client, monkeypatch):
+    monkeypatch.setattr(client.service, "sample", lambda *asked: {}["/home/secret"])
+    error = problem(client.get("/api/pictures"), 500)
+    assert error["code"] == "internal" and "secret" not in str(error)
+
+
+def test_the_openapi_document_tells_of_every_answer(client):
+    document = client.get("/openapi.json").json()
+    assert {"/api/by-text", "/api/by-picture", "/api/tags", "/api/health", "/api/info"} <= set(document["paths"])
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert {"200", "4XX", "503"} <= set(operation["responses"]), path
+            assert operation["responses"]["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith("/Failure")
+    page = client.get("/api").text
+    assert all(f"<code>{path}</code>" in page for path in document["paths"])
+    assert "<script" not in page
+
+
+def test_a_copy_is_small_upright_and_bare(ask, search, tmp_path):
+    root = tmp_path / "one"
+    root.mkdir()
+    tall = Image.new("RGB", (1600, 800), "blue")
+    tall.paste("red", (0, 0, 800, 800))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "taken at home"
+    tall.save(root / "a.jpg", exif=exif)
+    search.images.__dict__.update(root=root, paths=("a.jpg",) * 40)
+    client = ask()
+    for size, shape in [("small", (360, 720)), ("large", (800, 1600))]:
+        answer = client.get(f"/api/pictures/0/image?size={size}")
+        copy = Image.open(io.BytesIO(answer.content))
+        assert (copy.format, copy.size) == ("JPEG", shape) and b"taken at home" not in answer.content
+        assert not copy.getexif() and copy.getpixel((100, 40))[0] > 200 and copy.getpixel((100, shape[1] - 40))[2] > 200
+
+
+def test_a_copy_is_asked_for_once(client, search):
+    first = client.get("/api/pictures/3/image")
+    assert first.status_code == 200 and "max-age" in first.headers["cache-control"]
+    tag = {"if-none-match": first.headers["etag"]}
+    again = client.get("/api/pictures/3/image", headers=tag)
+    assert again.status_code == 304 and not again.content and again.headers["etag"] == first.headers["etag"]
+    Image.new("RGB", (50, 50), "white").save(search.images.file(3))
+    changed = client.get("/api/pictures/3/image", headers=tag)
+    assert changed.status_code == 200 and changed.content != first.content
+
+
+def test_a_file_that_is_gone_or_damaged_says_so_and_not_where_it_was(client, search, tmp_path):
+    search.images.file(1).unlink()
+    search.images.file(2).write_text("not a picture")
+    for row, code in [(1, "missing_file"), (2, "unreadable_file")]:
+        error = problem(client.get(f"/api/pictures/{row}/image"), 404)
+        assert error["code"] == code and str(tmp_path) not in error["message"]
+
+
+def test_the_place_of_a_picture_from_elsewhere_is_not_told(ask, search):
+    search.images.__dict__["paths"] = ("/home/me/private/a.png", *search.images.paths[1:])
+    found = ask().get("/api/pictures/0").json()
+    assert found["name"] == "a.png" and "private" not in str(found)
+
+
+def test_head_is_get_without_a_body(client):
+    for address in ("/", "/api/health", "/api/pictures/0/image", "/api/by-text?text=cat"):
+        got, head = client.get(address), client.head(address)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-length"] == str(len(got.content))
+        assert head.headers["content-type"] == got.headers["content-type"]
