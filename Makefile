@@ -1,5 +1,6 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
+# make test-faults  kills, damaged files, full disks and more at full size, an hour (results/faults.json)
 # Each makes its own .venv and installs what it needs.
 
 PYTHON   ?= python3
@@ -13,7 +14,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 export DEVISE_TENSORFLOW ?= tensorflow-cpu
 endif
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-faults lint clean
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
@@ -29,6 +30,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
+
+test-faults: $(VENV)/.test
+	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -s
+	$(VENV)/bin/python tests/faults/programs/table.py
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

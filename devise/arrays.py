@@ -1,5 +1,7 @@
 """Unit rows, cosines and the best k of them: the arithmetic under every other room."""
 
+import zipfile
+
 import numpy as np
 
 BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
@@ -53,6 +55,47 @@ def unit_rows(values, name="vectors", dim=None):
                          "a zero vector has no direction, leave it out")
     # into float32 at once: a float64 quotient would hold the matrix twice more
     return np.divide(rows, lengths, out=np.empty_like(rows), casting="same_kind")
+
+
+def read_npy(path, dtype, shape, *, mapped=False):
+    """The array in a `.npy` file that must have this type and shape.
+
+    Args:
+        shape: a number for each dimension, None for any.
+        mapped: whether it is left on disk, read-only, until its rows are used.
+    Raises:
+        ValueError: if it is another array, holds Python objects, or is damaged.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise ValueError(f"{path} is damaged or no array ({error})") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError(f"{path} is an archive: expected one array")
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits:
+        raise ValueError(f"{path} holds {array.dtype} {array.shape}: expected {np.dtype(dtype)} "
+                         f"({', '.join('any' if want is None else str(want) for want in shape)})")
+    return array
+
+
+def read_npz(path):
+    """The arrays in a `.npz` file, by name; only one whose members are as large as they claim is read.
+
+    Raises:
+        ValueError: if it is compressed, holds Python objects, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed, and could be of any size")
+        with np.load(path, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except OSError:
+        raise
+    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
+        raise ValueError(f"{path} can't be read as arrays ({error}): it is damaged or something else") from error
 
 
 def top_k(scores, k):

@@ -136,3 +136,35 @@ def test_nearest_reads_a_memory_map(tmp_path):
 def test_nearest_without_queries():
     ids, scores = arrays.nearest(np.empty((0, 4), np.float32), np.eye(4, dtype=np.float32), 2)
     assert ids.shape == scores.shape == (0, 2) and ids.dtype == np.int64
+
+
+def test_read_npy_takes_the_array_that_was_asked_for_only(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones((3, 4), np.float32))
+    for mapped in (False, True):
+        np.testing.assert_array_equal(arrays.read_npy(path, np.float32, (None, 4), mapped=mapped), np.ones((3, 4)))
+    for dtype, shape in [(np.float64, (3, 4)), (np.float32, (3, 5)), (np.float32, (12,)), (np.int64, (3, None))]:
+        with pytest.raises(ValueError, match=r"a.npy holds float32 \(3, 4\): expected"):
+            arrays.read_npy(path, dtype, shape)
+    for content in (b"", b"x", path.read_bytes()[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="a.npy is damaged"):
+            arrays.read_npy(path, np.float32, (3, 4))
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="a.npy is damaged"):
+        arrays.read_npy(path, object, (1,))
+    with open(path, "wb") as file:
+        np.savez(file, a=np.ones(3))
+    with pytest.raises(ValueError, match="a.npy is an archive"):
+        arrays.read_npy(path, np.float64, (3,))
+
+
+def test_read_npz_takes_no_compressed_archive(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(3), b=np.eye(2))
+    found = arrays.read_npz(tmp_path / "a.npz")
+    assert sorted(found) == ["a", "b"] and found["a"].tolist() == [0, 1, 2]
+    np.savez_compressed(tmp_path / "b.npz", a=np.zeros(1000))
+    with pytest.raises(ValueError, match="b.npz can't be read as arrays .it is compressed"):
+        arrays.read_npz(tmp_path / "b.npz")
+    with pytest.raises(FileNotFoundError):
+        arrays.read_npz(tmp_path / "none.npz")

@@ -11,6 +11,7 @@ import io
 import math
 import pickle
 import pickletools
+import reprlib
 import struct
 import zipfile
 from collections import OrderedDict
@@ -21,6 +22,11 @@ import numpy as np
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+SHARED = 8  # how often the tensors may use each byte of the file; tied weights use some of them twice
+# what a pickle may refer back to: a tuple of twice the same tuple, sixty times over, takes years to hash
+SHAREABLE = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID", "EMPTY_TUPLE", "EMPTY_DICT",
+             "EMPTY_LIST", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING",
+             "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"}
 DTYPES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
           "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1",
           "BoolStorage": "?"}
@@ -44,7 +50,13 @@ def read_tensors(path):
         state, storages = _read_zip(data) if data.startswith(b"PK") else _read_legacy(data)
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
             raise ValueError("it holds no dictionary of names and tensors")
-        return {name: _array(name, tensor, storages) for name, tensor in state.items()}
+        arrays, size = {}, 0
+        for name, tensor in state.items():
+            arrays[name] = _array(name, tensor, storages)
+            size += arrays[name].nbytes
+            if size > SHARED * len(data):  # one storage can be named a million times
+                raise ValueError(f"its tensors would take {size:,} bytes and more, the file has {len(data):,}")
+        return arrays
     except Exception as error:  # damaged bytes make an unpickler raise nearly anything
         raise ValueError(f"{path} can't be read as PyTorch weights: {error}. Expected a whole file "
                          "of torch.save(model.state_dict(), path)") from error
@@ -69,6 +81,11 @@ class _Rebuild:
     __slots__ = ()  # so that a pickle can't set attributes on it
 
     def __call__(self, storage, offset, size, stride, *_):
+        if not isinstance(storage, _Storage) or not all(type(numbers) is tuple for numbers in (size, stride)):
+            raise ValueError("a tensor has no storage, or sizes that are no tuples")
+        if not all(map(_is_count, (offset, *size, *stride))) or len(size) != len(stride):
+            raise ValueError(f"a tensor has size {reprlib.repr(size)}, stride {reprlib.repr(stride)}, "
+                             f"offset {reprlib.repr(offset)}")
         return _Tensor(storage, offset, size, stride)
 
 
@@ -92,7 +109,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, reference):
         kind, name, key, _location, n = reference[:5]
         if kind != "storage" or name not in DTYPES or not isinstance(key, str) or not _is_count(n):
-            raise ValueError(f"the storage reference {reference!r} is malformed")
+            raise ValueError(f"the storage reference {reprlib.repr(reference)} is malformed")
         storage = _Storage(key, np.dtype(DTYPES[name]), n)
         if self.storages.setdefault(key, storage) != storage:
             raise ValueError(f"storage {key} is declared twice, differently")
@@ -106,7 +123,7 @@ def _read_legacy(data):
         raise ValueError("it does not begin with PyTorch's magic number")
     protocol = _unpickle(stream)[0]
     if protocol != PROTOCOL:
-        raise ValueError(f"its protocol is {protocol!r}, expected {PROTOCOL}")
+        raise ValueError(f"its protocol is {reprlib.repr(protocol)}, expected {PROTOCOL}")
     if _unpickle(stream)[0].get("little_endian") is not True:
         raise ValueError("it was written on a big-endian machine")
     state, declared = _unpickle(stream)
@@ -146,10 +163,19 @@ def _read_zip(data):
 def _unpickle(stream):
     """The next object of the stream, and the storages it refers to."""
     start, size = stream.tell(), len(stream.getbuffer())
+    before, kept, shareable = None, set(), set()
     for opcode, argument, _position in pickletools.genops(stream):
         # the unpickler makes room up to the largest memo index: five bytes could claim 64 GB
         if opcode.name in ("PUT", "LONG_BINPUT") and argument > size:
             raise ValueError(f"its pickle claims {argument} memo entries")
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            place = len(kept) if argument is None else argument
+            kept.add(place)
+            (shareable.add if before in SHAREABLE else shareable.discard)(place)
+        elif opcode.name == "DUP" or opcode.name in ("GET", "BINGET", "LONG_BINGET") and argument not in shareable:
+            raise ValueError("its pickle refers back to what PyTorch writes once")
+        else:
+            before = opcode.name
     end = stream.tell()
     unpickler = _Unpickler(io.BytesIO(stream.getbuffer()[start:end]))
     return unpickler.load(), unpickler.storages
@@ -157,12 +183,9 @@ def _unpickle(stream):
 
 def _array(name, tensor, storages):
     """The array that a tensor describes, or ValueError where it leaves its storage."""
-    if not isinstance(tensor, _Tensor) or not isinstance(tensor.storage, _Storage):
+    if not isinstance(tensor, _Tensor):
         raise ValueError(f"{name!r} is no tensor")
     storage, offset, size, stride = tensor
-    numbers = (offset, *size, *stride)
-    if not all(_is_count(number) for number in numbers) or len(size) != len(stride):
-        raise ValueError(f"{name!r} has size {size}, stride {stride}, offset {offset}")
     n = math.prod(size)
     end = offset + 1 + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     # n is checked too: with strides of zero one element could pose as a terabyte

@@ -73,16 +73,31 @@ def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
     folder = Path(folder) if folder else default_folder(images, backbone)
+    old = _table_of(folder, backbone)
+    keys, stats, failed = _content_keys(images, old[1] if old else [])
+    partial = folder / f"partial-{backbone.fingerprint[:12]}"
+    known = _known(partial, old, dtype)
+    with contextlib.ExitStack() as work:
+        if any(key and key not in known for key in keys):
+            work.enter_context(storage.alone(partial))
+            old = _table_of(folder, backbone)  # another process may have been at the same
+        return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
+
+
+def _table_of(folder, backbone):
+    """What `open_table` gives of the table that is there, or None; refused where it is another network's."""
     old = open_table(folder) if (folder / "features.json").is_file() else None
     if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
         theirs = old[0]["backbone"]
         raise ValueError(f"{folder} holds features of {theirs['name']} ({theirs['fingerprint'][:12]}), not of "
                          f"{backbone.name} ({backbone.fingerprint[:12]}): name another folder, or remove this one")
-    keys, stats, failed = _content_keys(images, old[1] if old else [])
-    partial = folder / f"partial-{backbone.fingerprint[:12]}"
-    # half precision can't be turned back into single: such vectors are computed again
-    reusable = None if old and old[0]["dtype"] == "float16" and dtype == "float32" else old
-    known = _known(partial, reusable)
+    return old
+
+
+def _brought_up(images, backbone, folder, partial, old, contents, dtype, progress):
+    """The table with a row for each readable picture, those that are not known computed."""
+    keys, stats, failed = contents
+    known = _known(partial, old, dtype)
     wanted = {}  # content key → its first row
     for row, key in enumerate(keys):
         if key and key not in known:
@@ -97,7 +112,7 @@ def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
                 parts.append(keys[row], value)
             if progress:
                 progress(done_before + done, len(images))
-    known = _known(partial, reusable)
+    known = _known(partial, old, dtype)
     failed += [Skipped(images.paths[row], unread[key]) for row, key in enumerate(keys) if key in unread]
     rows = [row for row, key in enumerate(keys) if key in known]
     kept = _readable(images, rows, failed)
@@ -188,8 +203,10 @@ class _Parts:
         self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
-def _known(partial, old):
+def _known(partial, old, dtype):
     """{content key: (matrix, row)} of every vector at hand, in the table and in parts."""
+    if old and old[0]["dtype"] == "float16" and dtype == "float32":
+        old = None  # half precision can't be turned back into single: such vectors are computed again
     known = {}
     for names in sorted(partial.glob("*.json")):
         with contextlib.suppress(OSError, ValueError):  # a damaged part is computed again

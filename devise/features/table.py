@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from devise import storage
+from devise.arrays import read_npy
 from devise.datasets import ImageSet, Skipped
 
 COPY_ROWS = 4096
@@ -64,7 +66,11 @@ def load(source):
     folder = Path(source)
     if not folder.is_dir():
         folder = _bundled(str(source)) or folder
-    document, records, matrix = open_table(folder)
+    return storage.read_artefact(folder, "features", partial(_table, folder), check=["rows.json"])
+
+
+def _table(folder, document, paths):
+    document, records, matrix = _read(folder, document, paths)
     root = document["root"] or _downloaded(document.get("catalog"))
     images = ImageSet(paths=tuple(record["path"] for record in records),
                       labels=np.array([record["label"] for record in records], np.int64),
@@ -89,16 +95,18 @@ def _downloaded(name):
 
 def open_table(folder):
     """(document, records, memory-mapped matrix) of a table, checked against one another."""
-    document, paths = storage.open_artefact(folder, "features")
+    return storage.read_artefact(folder, "features", partial(_read, folder), check=["rows.json"])
+
+
+def _read(folder, document, paths):
     records = storage.read_json(paths["rows.json"])
     try:
-        matrix = np.load(paths["features.npy"], mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{paths['features.npy']} is damaged ({error}): remove {folder} and extract again") from error
-    expected = (document["n"], document["dim"])
-    if matrix.shape != expected or len(records) != document["n"]:
-        raise ValueError(f"{folder} has features of shape {matrix.shape} and {len(records)} rows, expected "
-                         f"{expected}: remove it and extract again")
+        matrix = read_npy(paths["features.npy"], np.dtype(document["dtype"]), (document["n"], document["dim"]),
+                          mapped=True)
+        if len(records) != len(matrix):
+            raise ValueError(f"{len(records)} rows for {len(matrix)} features")
+    except ValueError as error:
+        raise ValueError(f"the features in {folder} are damaged ({error}): remove it and extract again") from error
     return document, records, matrix
 
 
@@ -111,14 +119,16 @@ def unchanged(old, document, records):
 def write(folder, document, records, sources):
     """Assemble the matrix block by block and publish it with its rows."""
     with storage.Commit(folder, "features", document) as commit:
-        path = commit.file("features.npy")
-        matrix = np.lib.format.open_memmap(path, "w+", np.dtype(document["dtype"]), (document["n"], document["dim"]))
-        for start in range(0, len(sources), COPY_ROWS):
-            block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])
-            with np.errstate(over="ignore"):  # an overflow is refused by name below
-                matrix[start:start + len(block)] = block
-            if not np.isfinite(matrix[start:start + len(block)]).all():
-                raise ValueError(f"features leave the range of {document['dtype']}: extract with dtype='float32'")
-        matrix.flush()
-        del matrix
+        # not through a memory map: where the disk is full that ends the process, not the call
+        with open(commit.file("features.npy"), "wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(document["dtype"])), "fortran_order": False,
+                      "shape": (document["n"], document["dim"])}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(sources), COPY_ROWS):
+                block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])
+                with np.errstate(over="ignore"):  # an overflow is refused by name below
+                    block = block.astype(document["dtype"], copy=False)
+                if not np.isfinite(block).all():
+                    raise ValueError(f"features leave the range of {document['dtype']}: extract with dtype='float32'")
+                file.write(np.ascontiguousarray(block))
         commit.file("rows.json").write_text(json.dumps(records), encoding="utf-8")

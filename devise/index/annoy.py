@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from devise.arrays import read_npy
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import Table
@@ -141,7 +142,11 @@ class Annoy(Index):
     def _load(self, paths):
         forest = self._package.AnnoyIndex(self.dim, "angular")
         forest.load(str(paths["forest.ann"]), prefault=False)
-        planted, felled, added_ids, added = (
-            np.load(paths[name], allow_pickle=False)
-            for name in ("planted.npy", "felled.npy", "added-ids.npy", "added.npy"))
+        n_items = forest.get_n_items()
+        planted = read_npy(paths["planted.npy"], np.int64, (n_items,))
+        felled = read_npy(paths["felled.npy"], bool, (n_items,))
+        added_ids = read_npy(paths["added-ids.npy"], np.int64, (None,))
+        added = read_npy(paths["added.npy"], np.float32, (len(added_ids), self.dim))
+        if not np.array_equal(np.union1d(planted[~felled], added_ids), self._ids):
+            raise ValueError("the forest and what was added to it are not the members")
         self._grown(forest, planted, felled, Table(added_ids, added))

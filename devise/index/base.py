@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, nearest, unit_rows
+from devise.arrays import BLOCK_BYTES, nearest, read_npy, unit_rows
 from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit
 
@@ -196,10 +196,12 @@ class Index(ABC):
 
     def restore(self, document, paths):
         """Take the state that `save` wrote; `load` calls it on an empty index."""
-        self.dim, self.document = document["dim"], document["document"]
-        self._ids = np.load(paths["ids.npy"], allow_pickle=False)
-        if len(self) != document["n"]:
-            raise ValueError(f"there are {len(self)} ids, the manifest says {document['n']}")
+        self.dim, self.document = document["dim"], dict(document["document"])
+        if type(self.dim) is not int or self.dim < 1:
+            raise ValueError(f"dim is {self.dim!r}: expected a whole number from 1")
+        self._ids = read_npy(paths["ids.npy"], np.int64, (document["n"],))
+        if (self._ids < 0).any() or (np.diff(self._ids) <= 0).any():
+            raise ValueError("the ids are not ascending from 0 on")
         self._load(paths)
 
     def blocks(self):

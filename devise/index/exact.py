@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise.arrays import nearest
+from devise.arrays import nearest, read_npy
 from devise.index.base import NEAR, Index, cosines
 
 FEW_ROWS = 1000
@@ -130,4 +130,4 @@ class Exact(Index):
         np.save(commit.file("rows.npy"), self._table.rows)
 
     def _load(self, paths):
-        self._build(np.load(paths["rows.npy"], mmap_mode="r", allow_pickle=False), self._ids)
+        self._build(read_npy(paths["rows.npy"], np.float32, (len(self), self.dim), mapped=True), self._ids)

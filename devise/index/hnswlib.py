@@ -7,6 +7,7 @@ Three knobs. `links`: neighbours of a node; more find more in many dimensions an
 
 import numpy as np
 
+from devise.arrays import read_npy
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import approximately
@@ -116,7 +117,7 @@ class Hnswlib(Index):
         except RuntimeError as error:
             raise ValueError(f"{paths['graph.hnsw']} is no graph of hnswlib: {error}") from error
         self._graph.set_num_threads(self.n_jobs)
-        self._number(np.load(paths["items.npy"], allow_pickle=False))
+        self._number(read_npy(paths["items.npy"], np.int64, (self._graph.get_current_count(),)))
         self._planted = len(self._items)
-        if self._graph.get_current_count() != self._planted:
-            raise ValueError(f"the graph has {self._graph.get_current_count()} nodes, the list {self._planted}")
+        if not np.array_equal(self._items[self._by_id], self._ids):
+            raise ValueError("the nodes of the graph are not the members")

@@ -7,10 +7,11 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from functools import partial
 from pathlib import Path
 
 from devise.errors import MissingDependency
-from devise.storage import digest, open_artefact
+from devise.storage import digest, read_artefact
 
 # Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are 120 MB, some 10 ms
 EXACT_NUMBERS = 30_000_000
@@ -111,7 +112,10 @@ def load(folder, *, fingerprint=None, check=True):
         FileNotFoundError: if there is no index, or a file of it is gone.
         ValueError: if a file is damaged, or the index was built for another model.
     """
-    document, paths = open_artefact(folder, "index")
+    return read_artefact(folder, "index", partial(_read, folder, fingerprint, check))
+
+
+def _read(folder, fingerprint, check, document, paths):
     lacks = {"engine", "parameters", "dim", "n", "fingerprint", "document"} - set(document)
     if lacks:
         raise ValueError(f"the manifest in {folder} lacks {', '.join(sorted(lacks))}: build the index again")

@@ -49,7 +49,7 @@ class Devise:
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
         self.synonyms, self.seed = dict(synonyms or {}), seed
         self._head = self.labels = self.split = self.history = self.paths = self.data_record = None
-        self._table = self._head_file = self._head_kind = self._changes_file = None
+        self._table = self._head_parts = self._changes_file = None
 
     @classmethod
     def untrained(cls, words, *, backbone="efficientnet_lite0", **options):
@@ -71,11 +71,11 @@ class Devise:
 
     @property
     def head(self):
-        """The trained head, or None before `fit`; of a loaded model it is read on first use."""
-        if self._head is None and self._head_file:
-            self._head = saving.load_head(self._head_file, self._head_kind)
+        """The trained head, or None before `fit`; of a loaded model it is made on first use."""
+        if self._head is None and self._head_parts:
+            self._head = saving.restored_head(*self._head_parts)
             if self._head.dim != self.labels.vectors.shape[1]:
-                raise ValueError(f"{self._head_file} is a head of dim {self._head.dim}, the label vectors have "
+                raise ValueError(f"{self._head_parts[0]} is a head of dim {self._head.dim}, the label vectors have "
                                  f"{self.labels.vectors.shape[1]}: train again")
         return self._head
 
@@ -276,7 +276,7 @@ class Devise:
         self.data_record = table.source
 
     def _fitted(self):
-        if self._head is None and self._head_file is None:
+        if self._head is None and self._head_parts is None:
             raise ValueError("the model is not trained yet: call fit first")
         return self
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import features, storage
+from devise.arrays import read_npz
 from devise.datasets import Split, read_image
 from devise.model.fitting import hit_at_1, loss_of
 
@@ -76,8 +77,7 @@ def with_saved_changes(base, path, fingerprint):
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected the fine-tuned weights of {base.name}")
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            own = base.with_weights({name: saved[name] for name in saved.files})
+        own = base.with_weights(read_npz(path))
     except Exception as error:  # damaged bytes make a zip reader raise nearly anything
         raise ValueError(f"{path} can't be read as fine-tuned weights of {base.name} ({error}): "
                          "fine-tune again") from error
@@ -105,7 +105,7 @@ def _with(model, backbone, tuned, table):
     record, new = model.backbone_record, copy.copy(model)
     new._backbone = backbone
     new.backbone_record = {**features.describe(backbone), "base": record.get("base", record)}
-    new._head, new._head_file, new.history = tuned.head, None, tuned.history
+    new._head, new._head_parts, new.history = tuned.head, None, tuned.history
     new.split = Split.from_json(model.split.to_json(model.paths), table.images.paths)
     new.paths, new._table, new.data_record = table.images.paths, table, table.source
     return new

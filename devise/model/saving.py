@@ -1,12 +1,14 @@
 """A model's folder: its manifest, the head's weights and the label vectors."""
 
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from devise import __version__, storage
+from devise.arrays import read_npy
 from devise.datasets import PARTS, Split
 from devise.model.finetuning import save_changes
 from devise.words import NAMES, LabelTable
@@ -27,9 +29,13 @@ def save(model, folder):
 
 def load(kind, folder, *, words=None):
     """A model of the class `kind` from a folder that `save` wrote; see `Devise.load`."""
-    from devise.training import History
+    return storage.read_artefact(folder, "model", partial(_read, kind, words), check=["head.npz", "labels.npy"])
 
-    document, files = storage.open_artefact(folder, "model")
+
+def _read(kind, words, document, files):
+    from devise.training import History
+    from devise.training.heads import read
+
     model = kind.__new__(kind)
     model.words_record, model.backbone_record = document["words"], document["backbone"]
     model._words = words and fitting(words, model.words_record)
@@ -39,33 +45,27 @@ def load(kind, folder, *, words=None):
     model.paths = tuple(path for part in PARTS for path in document["split"][part])
     model.split = Split.from_json(document["split"], model.paths)
     model.history = document["history"] and History.from_json(document["history"])
-    model.labels = LabelTable.from_json(document["labels"], _array(files["labels.npy"]))
-    model._head, model._head_file, model._head_kind = None, files["head.npz"], document["head"]["kind"]
+    model.labels = LabelTable.from_json(document["labels"], read_npy(files["labels.npy"], np.float32, (None, None)))
+    # read at once, since the file goes when the model is saved anew; its layers are made when they are needed
+    model._head, model._head_parts = None, (files["head.npz"], *read(files["head.npz"]))
     return model
 
 
-def load_head(path, kind):
-    """The head in a model's file, of whatever kind."""
-    if kind == "conse":
+def restored_head(path, config, weights):
+    """The head in what was read of a model's file, of whatever kind."""
+    if config.get("kind") == "conse":
         from devise.model.untrained import ConseHead
 
-        return ConseHead.load(path)
-    from devise import training
+        return ConseHead.restored(path, config, weights)
+    from devise.training.loading import restored
 
-    return training.load_head(path)
+    return restored(path, config, weights)
 
 
 def versions():
     """What the model was made with."""
     found = {package: version(package) for package in ("keras", "numpy")}
     return {"devise": __version__, "python": platform.python_version(), **found}
-
-
-def _array(path):
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({error}): train again") from error
 
 
 def fitting(words, record):

@@ -1,6 +1,7 @@
 """The folder of a Siamese: its manifest and the head's weights."""
 
 import math
+from functools import partial
 
 from devise import storage
 from devise.datasets.class_splits import PARTS, ClassSplit
@@ -21,9 +22,12 @@ def save(model, folder):
 
 def load(kind, folder):
     """A model of the class `kind` from a folder that `save` wrote; see `Siamese.load`."""
+    return storage.read_artefact(folder, "siamese", partial(_read, kind), check=["head.npz"])
+
+
+def _read(kind, document, files):
     from devise.training import History, load_head
 
-    document, files = storage.open_artefact(folder, "siamese")
     model = kind(seed=document["seed"])
     model.backbone_record, model.data_record = document["backbone"], document["data"]
     model.head = load_head(files["head.npz"])

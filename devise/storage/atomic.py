@@ -13,9 +13,12 @@ import os
 import time
 from pathlib import Path
 
+from devise.storage.locks import alone
+
 FORMAT = 1
 OWN = {"kind", "format", "files"}  # what Commit writes into a manifest beside the document
 DAY = 24 * 60 * 60
+STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 
 
 @contextlib.contextmanager
@@ -48,7 +51,8 @@ def write_json(path, document):
     """`document` as indented UTF-8 JSON, atomically; NaN is refused, since JSON has none."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # a path that is not UTF-8 holds surrogates; "\\udcff" is what JSON calls one
+        temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_json(path):
@@ -56,12 +60,12 @@ def read_json(path):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON.
+        ValueError: if it is not JSON, or nested too deep.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    content = Path(path).read_bytes()
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}): it is damaged, make it again") from error
 
 
@@ -71,7 +75,7 @@ class Commit:
     Used as a context manager: `with Commit(folder, "index", document) as commit:` and inside it
     `commit.file("ids.npy")` gives a temporary path to write to. Leaving the block renames every
     file to a name with its digest, writes the manifest, and removes what no manifest names.
-    One process at a time may commit to a folder; any number may read it.
+    Any number of processes may read the folder meanwhile; of several that commit the last one counts.
 
     Raises:
         ValueError: if the document has a key that the manifest needs for itself.
@@ -98,7 +102,8 @@ class Commit:
     def __exit__(self, kind, error, trace):
         try:
             if error is None:
-                self._publish()
+                with alone(self.folder):  # or another's sweep could take what our manifest is about to name
+                    self._publish()
         finally:
             for path in self._temporary.values():
                 path.unlink(missing_ok=True)
@@ -119,7 +124,7 @@ def open_artefact(folder, kind):
     """The manifest of an artefact and the paths of its files.
 
     A commit that ends between this call and the opening of a path may have removed the file:
-    whoever reads while another process writes asks again on FileNotFoundError.
+    `read_artefact` then asks again.
 
     Returns:
         document dict, and {name: Path}.
@@ -134,12 +139,7 @@ def open_artefact(folder, kind):
     seen = None
     while True:
         document = read_json(manifest)
-        if not isinstance(document, dict) or document.get("kind") != kind or "files" not in document:
-            raise ValueError(f"{manifest} is not a manifest of kind {kind!r}: it is damaged, make it again")
-        if document.get("format", 0) > FORMAT:
-            raise ValueError(f"{manifest} has format {document['format']}, this devise reads {FORMAT}: "
-                             "upgrade devise")
-        paths = {name: folder / Path(entry["file"]).name for name, entry in document["files"].items()}
+        paths = _paths(manifest, document, kind)
         gone = [str(path) for path in paths.values() if not path.is_file()]
         if not gone:
             return document, paths
@@ -148,10 +148,49 @@ def open_artefact(folder, kind):
         seen = document
 
 
+def read_artefact(folder, kind, read, *, check=()):
+    """What `read(document, paths)` makes of an artefact, called again where a commit came in between.
+
+    Args:
+        read: gets what `open_artefact` returns. Whatever it stumbles over in a damaged artefact, a
+            key that is missing or a value of another type, becomes a ValueError.
+        check: the names of files to be compared with their digests first.
+    Raises:
+        FileNotFoundError, ValueError: as `open_artefact`; or if the artefact can't be read.
+    """
+    while True:
+        document, paths = open_artefact(folder, kind)
+        try:
+            for name in check:
+                if digest(paths[name]) != document["files"][name]["sha256"]:
+                    raise ValueError(f"{paths[name]} is damaged, its content is not what was saved: make it again")
+            return read(document, paths)
+        except (OSError, *STUMBLES) as error:
+            if open_artefact(folder, kind)[0] != document:
+                continue  # another process has put a new state in its place
+            if isinstance(error, OSError) or isinstance(error, ValueError) and str(folder) in str(error):
+                raise
+            detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"the {kind} in {folder} is damaged or of another devise ({detail}): "
+                             "make it again") from error
+
+
 def digest(path, *, algorithm="sha256"):
     """The hex digest of a file's content, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _paths(manifest, document, kind):
+    """The files that a manifest names, all of them beside it."""
+    files = document.get("files") if isinstance(document, dict) and document.get("kind") == kind else None
+    entries = files.values() if isinstance(files, dict) else [None]
+    if not all(isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries):
+        raise ValueError(f"{manifest} is not a manifest of kind {kind!r}: it is damaged, make it again")
+    version = document.get("format", 0)
+    if not isinstance(version, int) or version > FORMAT:
+        raise ValueError(f"{manifest} has format {version!r}, this devise reads {FORMAT}: upgrade devise")
+    return {name: manifest.parent / Path(entry["file"]).name for name, entry in files.items()}
 
 
 def _sweep(folder, names):
@@ -174,10 +213,10 @@ def _named(folder):
     for manifest in folder.glob("[!.]*.json"):
         try:
             document = read_json(manifest)
+            if isinstance(document, dict) and document.get("kind") == manifest.stem:
+                named |= {path.name for path in _paths(manifest, document, manifest.stem).values()}
         except ValueError:
             return None
-        if isinstance(document, dict) and document.get("kind") == manifest.stem:
-            named |= {entry["file"] for entry in document["files"].values()}
     return named
 
 

@@ -82,7 +82,11 @@ class Head(ABC):
             FileNotFoundError: if there is no such file.
             ValueError: if it is no head, a head of another kind, or its weights don't fit its config.
         """
-        config, weights = read(path)
+        return cls.restored(path, *read(path))
+
+    @classmethod
+    def restored(cls, path, config, weights):
+        """The head of what `read` gave of a file; the path is for the errors."""
         if config.get("kind") != cls.kind:
             raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
                              "use load_head, which reads every kind")
@@ -127,8 +131,7 @@ def read(path):
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected a head's weights, as save() writes them")
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            weights = {name: saved[name] for name in saved.files}
+        weights = arrays.read_npz(path)
         config = json.loads(str(weights.pop("config")))
         if not isinstance(config, dict):
             raise ValueError("its config is not an object")

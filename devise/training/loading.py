@@ -15,7 +15,12 @@ def load_head(path):
         FileNotFoundError: if there is no such file.
         ValueError: if it is no head, or its weights don't fit its config.
     """
-    kind = read(path)[0].get("kind")
+    return restored(path, *read(path))
+
+
+def restored(path, config, weights):
+    """The head of what `devise.training.heads.read` gave of a file; the path is for the errors."""
+    kind = config.get("kind")
     if kind not in KINDS:
         raise ValueError(f"{path} holds a head of kind {kind!r}: expected one of {', '.join(KINDS)}")
-    return KINDS[kind].load(path)
+    return KINDS[kind].restored(path, config, weights)

@@ -5,11 +5,13 @@ The matrix is a `.npy` that opens memory-mapped, so opening costs what reading t
 
 import hashlib
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from devise.storage import Commit, open_artefact
+from devise.arrays import read_npy
+from devise.storage import Commit, read_artefact
 
 KIND = "words"
 BLOCK_ROWS = 1024  # 1.2 MB at dim 300
@@ -69,22 +71,22 @@ def write(folder, blocks, *, dim, name, source=None, counts=None):
         commit.document |= {"fingerprint": _combined(blob, content), "counts": dict(counts)}
 
 
-def read(folder):
-    """What `write` has left.
+def read(folder, make):
+    """What `make` does of all that `write` has left.
 
-    Returns:
-        the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.
+    Args:
+        make: gets the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.
     Raises:
         FileNotFoundError: if the folder holds no word vectors.
         ValueError: if its files are damaged or don't belong together.
     """
-    document, paths = open_artefact(folder, KIND)
+    return read_artefact(folder, KIND, partial(_read, make), check=["words.txt"])
+
+
+def _read(make, document, paths):
     words = paths["words.txt"].read_bytes().decode().split("\n")
-    matrix = np.asarray(np.load(paths["vectors.npy"], mmap_mode="r", allow_pickle=False))
-    if matrix.shape != (len(words), document["dim"]) or matrix.dtype != np.float32:
-        raise ValueError(f"{folder} holds {len(words)} words and a {matrix.dtype} matrix {matrix.shape}: "
-                         "it is damaged, remove the folder and make it again")
-    return document, words, matrix
+    matrix = read_npy(paths["vectors.npy"], np.float32, (len(words), document["dim"]), mapped=True)
+    return make(document, words, np.asarray(matrix))
 
 
 def _first_of_each(words, kept):

@@ -194,6 +194,5 @@ class WordVectors:
             FileNotFoundError: if it holds no word vectors.
             ValueError: if it is damaged.
         """
-        document, words, matrix = cache.read(folder)
-        return cls(words, matrix, name=document["name"], fingerprint=document["fingerprint"],
-                   counts=document["counts"])
+        return cache.read(folder, lambda document, words, matrix: cls(
+            words, matrix, name=document["name"], fingerprint=document["fingerprint"], counts=document["counts"]))

@@ -89,7 +89,7 @@ def test_a_damaged_folder_is_refused(words, tmp_path):
     manifest = json.loads((tmp_path / "words.json").read_text(encoding="utf-8"))
     text = tmp_path / manifest["files"]["words.txt"]["file"]
     text.write_bytes(text.read_bytes() + b"\nextra")
-    with pytest.raises(ValueError, match="3001 words"):
+    with pytest.raises(ValueError, match="its content is not what was saved"):
         WordVectors.load(tmp_path)
     text.unlink()
     with pytest.raises(FileNotFoundError, match="lacks"):
