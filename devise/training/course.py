@@ -32,17 +32,17 @@ def run_epochs(one_epoch, *, epochs, draw, loss, state, variables, judge=None, d
     """
     started, empty, batches = time.perf_counter(), empty_batches(loss), 0
     given, kept = Kept([*variables, *state]), Kept(variables)
-    losses, verdicts, start_score = [], [], None
+    losses, verdicts, start = [], [], None
     warn_left_out(draw.left_out)
 
     def history():
-        return _history(losses, verdicts, start_score=start_score, best_epoch=kept.epoch, batch_size=draw.most,
+        return _history(losses, verdicts, start, best_epoch=kept.epoch, batch_size=draw.most,
                         empty_batches=empty_batches(loss) - empty, left_out=draw.left_out,
                         seconds=time.perf_counter() - started)
 
     try:
         if decides and start_counts:
-            start_score = kept.offer(0, judge(0)).score
+            start = kept.offer(0, judge(0))
         for epoch in range(1, epochs + 1):
             if before_epoch is not None:
                 before_epoch(epoch)
@@ -70,9 +70,10 @@ def run_epochs(one_epoch, *, epochs, draw, loss, state, variables, judge=None, d
     return found
 
 
-def _history(losses, verdicts, **known):
-    scores = {name: tuple(verdict.scores[name] for verdict in verdicts)
-              for name in (verdicts[0].scores if verdicts else ())}
+def _history(losses, verdicts, start, **known):
+    names = [name for name in (verdicts[0].scores if verdicts else ()) if name != UNNAMED]
+    first = {name: start.scores[name] for name in names} if start else {}
     deciding = tuple(verdict.score for verdict in verdicts if verdict.score is not None)
     return History(tuple(losses), tuple(verdict.loss for verdict in verdicts), deciding,
-                   scores={} if list(scores) == [UNNAMED] else scores, **known)
+                   scores={name: tuple(verdict.scores[name] for verdict in verdicts) for name in names},
+                   start_score=start and start.score, start_scores=first, **known)

@@ -14,6 +14,7 @@ class History:
         scores: {name: one value an epoch}, all that `validate` returned by name; {} where it
             returned a number.
         start_score: the score before the first epoch, where the start was among the candidates.
+        start_scores: {name: value} of the start, as `scores` has those of the epochs.
         best_epoch: the epoch whose weights were kept, from 1; 0 where those of the start were, None
             where those of the last were.
         batch_size: most rows in a batch, as used.
@@ -27,6 +28,7 @@ class History:
     score: tuple[float, ...] = ()
     scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
     start_score: float | None = None
+    start_scores: dict[str, float] = field(default_factory=dict)
     best_epoch: int | None = None
     batch_size: int | None = None
     empty_batches: int = 0

@@ -1,8 +1,14 @@
+import json
+import math
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from devise.losses import Cosine
-from devise.training import ProjectionHead, train, whitening
+from devise.training import ProjectionHead, load_head, train, whitening
+from devise.training.power import SignedPower
 from devise.training.projection import STARTS
 
 
@@ -40,6 +46,49 @@ def test_embeddings_are_the_coordinates_of_the_closed_form(fitted, train_set, va
     np.testing.assert_allclose(head.embed(validation_set.features), unit((rows - mean) @ kernel), atol=1e-4)
 
 
+def powers_by_hand(rows, power):
+    return np.array([[math.copysign(abs(value) ** power, value) for value in row] for row in rows.tolist()])
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("start", STARTS)
+def test_a_power_is_as_good_as_features_raised_before(fitted, train_set, validation_set, start, normalised):
+    assert validation_set.features.min() < 0
+    dim = 24 if start == "identity" else 5
+    before = ProjectionHead(dim, start=start, unit=normalised).fit(powers_by_hand(train_set.features, 0.5),
+                                                                   train_set.labels)
+    head = fitted(start=start, unit=normalised, power=0.5)
+    np.testing.assert_allclose(head.outputs(validation_set.features),
+                               before.outputs(powers_by_hand(validation_set.features, 0.5)), atol=1e-4)
+
+
+def test_a_power_is_kept_with_the_head_and_one_without_it_still_opens(fitted, train_set, tmp_path):
+    head = fitted(start="within-class", power=0.3)
+    head.save(tmp_path / "head.npz")
+    again = load_head(tmp_path / "head.npz")
+    assert again.config["power"] == 0.3
+    np.testing.assert_array_equal(again.outputs(train_set.features), head.outputs(train_set.features))
+    with np.load(tmp_path / "head.npz") as saved:
+        weights = {name: saved[name] for name in ("kernel", "bias")}
+    old = {name: value for name, value in head.config.items() if name != "power"}
+    np.savez(tmp_path / "old.npz", config=np.array(json.dumps(old)), **weights)
+    assert load_head(tmp_path / "old.npz").config["power"] == 1.0
+
+
+def test_the_slope_of_a_root_is_finite_where_features_are_zero():
+    rows = keras.ops.convert_to_tensor(np.array([[0.0, 4.0, -1e-9, -4.0]], np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        total = keras.ops.sum(SignedPower(0.5)(rows))
+    np.testing.assert_allclose(tape.gradient(total, rows), [[0, 0.25, 0, 0.25]], atol=1e-6)
+
+
+def test_the_layer_can_be_written_and_read(tmp_path):
+    layer = SignedPower(0.25, name="power")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.power == 0.25 and again.name == "power"
+
+
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("normalised", [True, False])
 def test_outputs_have_a_root_mean_square_length_of_one(fitted, train_set, start, normalised):
@@ -49,8 +98,9 @@ def test_outputs_have_a_root_mean_square_length_of_one(fitted, train_set, start,
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("normalised", [True, False])
-def test_the_keras_model_gives_the_same_and_shares_the_weights(fitted, train_set, start, normalised):
-    head = fitted(start=start, unit=normalised)
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_the_keras_model_gives_the_same_and_shares_the_weights(fitted, train_set, start, normalised, power):
+    head = fitted(start=start, unit=normalised, power=power)
     before, model = head.outputs(train_set.features), head.keras_model()
     np.testing.assert_allclose(np.asarray(model(train_set.features)), before, atol=1e-5)
     assert model is head.keras_model() and head.keras_layers() == model.layers
@@ -112,7 +162,9 @@ def test_without_dim_the_columns_are_the_features_own(train_set):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"start": "random"}, "start is 'random': expected one of identity, pca"), ({"dim": 0}, "dim is 0"),
-    ({"shrinkage": 1.5}, "shrinkage is 1.5"), ({"shrinkage": float("nan")}, "shrinkage is nan")])
+    ({"shrinkage": 1.5}, "shrinkage is 1.5"), ({"shrinkage": float("nan")}, "shrinkage is nan"),
+    ({"power": 0}, "power is 0"), ({"power": 2}, "power is 2: expected a number above 0 and up to 1"),
+    ({"power": float("nan")}, "power is nan")])
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ProjectionHead(**options)
