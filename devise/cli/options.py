@@ -35,6 +35,14 @@ def classes(value):
     return int(value) if value.isdecimal() else names(value)
 
 
+def share(value):
+    """An argument that is names between commas, a number of classes, or a share of them."""
+    try:
+        return int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return names(value)
+
+
 def names(value):
     """An argument that is names between commas."""
     return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -130,6 +138,24 @@ def is_table(place):
     """The folder, if `devise extract` has written features to it, else None."""
     place = Path(place).expanduser()
     return place if (place / "features.json").is_file() else None
+
+
+def labelled(args, pictures, *, default="auto"):
+    """(FeatureTable or ImageSet, backbone or its name) of a folder a class, of features, or of 'caltech37'.
+
+    `default` is what --backbone is where nobody named one.
+    """
+    from devise import features
+
+    place = "caltech37" if pictures == "caltech37" else is_table(pictures)
+    if not place:
+        return images(pictures, labels=args.labels, class_level=args.class_level), backbone(args)
+    found = features.load(place)
+    name = found.backbone["name"]
+    if args.backbone not in (default, name):
+        raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
+    refuse(args, ("labels", "class_level", "weights", "layer"), "the features were made before")
+    return found, name
 
 
 def backbone(args):

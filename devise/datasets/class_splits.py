@@ -76,6 +76,24 @@ class ClassSplit:
         return cls(**parts, names=names, single=tuple(document["single"]), seed=document["seed"])
 
 
+    def among(self, paths, kept):
+        """The split of the pictures that are left, such as those that could be read.
+
+        Args:
+            paths: the path of each row of this split.
+            kept: the paths that are left, in their new order.
+        Returns:
+            ClassSplit of rows of `kept`; the names of the classes stay.
+
+        >>> whole = ClassSplit([0], [], [1, 2], {"train": ("a",), "validation": (), "test": ("b", "c")})
+        >>> whole.among(["a/1", "b/1", "c/1"], ["c/1", "a/1"]).test.tolist()
+        [0]
+        """
+        there, document = set(kept), self.to_json(paths)
+        return ClassSplit.from_json(document | {part: [path for path in document[part] if path in there]
+                                                for part in PARTS}, kept)
+
+
 def class_split(labels, label_names, *, validation=0.2, test=0.3, seed=0):
     """Draw the classes of validation and test; all others train.
 

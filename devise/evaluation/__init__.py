@@ -2,6 +2,7 @@
 
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.clustering import clustering_nmi, k_means
+from devise.evaluation.galleries import Galleries, evaluate_galleries
 from devise.evaluation.open_set import OpenSet, best_scores, choose_threshold, evaluate_open_set
 from devise.evaluation.protocols import (
     KS,
@@ -15,12 +16,13 @@ from devise.evaluation.protocols import (
     flat_hit_at_k,
 )
 from devise.evaluation.report import Example, Published, Report, Table, exact_table, hit_table
-from devise.evaluation.retrieval import Retrieval, retrieve
+from devise.evaluation.retrieval import Retrieval, pool, retrieve
 from devise.evaluation.retrieval_tables import gallery_table, retrieval_table
+from devise.evaluation.trust import Trust, threshold_trust
 
 __all__ = [
-    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Example", "OpenSet", "Published", "Report",
-    "Retrieval", "Table", "answer_ranks", "best_scores", "choose_threshold", "clustering_nmi", "combine", "evaluate",
-    "evaluate_open_set", "exact_table", "exact_tags", "flat_hit_at_k", "gallery_table", "hit_table", "k_means",
-    "retrieval_table", "retrieve",
+    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Example", "Galleries", "OpenSet", "Published",
+    "Report", "Retrieval", "Table", "Trust", "answer_ranks", "best_scores", "choose_threshold", "clustering_nmi",
+    "combine", "evaluate", "evaluate_galleries", "evaluate_open_set", "exact_table", "exact_tags", "flat_hit_at_k",
+    "gallery_table", "hit_table", "k_means", "pool", "retrieval_table", "retrieve", "threshold_trust",
 ]

@@ -150,6 +150,32 @@ def retrieve(embeddings, labels, *, queries=None, gallery=None, ks=KS, block_byt
         ks_left_out=left_out)
 
 
+def pool(runs):
+    """Several Retrievals as one, of all their queries; a picture that asked twice counts twice.
+
+    Args:
+        runs: Retrievals with the same depths and galleries of the same size.
+    Raises:
+        ValueError: if there is none, or two differ in depths or in the size of the gallery.
+
+    >>> run = retrieve([[1, 0], [0.9, 0.1], [0, 1]], [0, 0, 1], ks=(1,))
+    >>> pool([run, run]).n
+    6
+    """
+    runs = list(runs)
+    if len({(run.gallery, run.ks, run.ks_left_out) for run in runs}) != 1:
+        raise ValueError(f"{len(runs)} runs have galleries of {sorted({run.gallery for run in runs})} and depths "
+                         f"{sorted({run.ks for run in runs})}: expected one or more, all of one kind")
+
+    def joined(name):
+        return np.concatenate([getattr(run, name) for run in runs])
+
+    by_depth = {name: {k: np.concatenate([getattr(run, name)[k] for run in runs]) for k in runs[0].ks}
+                for name in AT_K}
+    return Retrieval(joined("queries"), joined("labels"), **by_depth, **{name: joined(name) for name in WHOLE},
+                     n_relevant=joined("n_relevant"), gallery=runs[0].gallery, ks_left_out=runs[0].ks_left_out)
+
+
 def right_ranks(scores, right, depth):
     """The ranks from 1 of some columns in a row of scores, ascending; ties go to the smaller column.
 

@@ -6,6 +6,6 @@ a picture whose content is already in the table is not computed again, whatever 
 """
 
 from devise.features.extraction import compute, default_folder, extract
-from devise.features.table import FeatureTable, describe, load
+from devise.features.table import FeatureTable, describe, load, usable
 
-__all__ = ["FeatureTable", "compute", "default_folder", "describe", "extract", "load"]
+__all__ = ["FeatureTable", "compute", "default_folder", "describe", "extract", "load", "usable"]

@@ -1,7 +1,7 @@
 """The table on disk: a matrix, and the path, label and content digest of each of its rows."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +46,30 @@ class FeatureTable:
         """The table of some rows, in memory, in the order given."""
         rows = np.asarray(rows, np.int64)
         return FeatureTable(np.asarray(self.matrix[rows]), self.images.subset(rows), self.backbone)
+
+
+def usable(table):
+    """A table without the rows that have no direction; a picture whose features are all zero is listed as skipped.
+
+    Raises:
+        ValueError: if there is not one row a picture, or a row holds NaN or infinity.
+    """
+    if len(table.matrix) != len(table.images):
+        raise ValueError(f"there are {len(table.matrix)} rows of features and {len(table.images)} pictures: expected "
+                         "one row a picture")
+    zero = np.zeros(len(table), bool)
+    for start in range(0, len(table), COPY_ROWS):
+        rows = np.asarray(table.matrix[start:start + COPY_ROWS])
+        bad = ~np.isfinite(rows).all(axis=1)
+        if bad.any():
+            raise ValueError(f"the features of {bad.sum()} pictures hold NaN or infinity, the first is "
+                             f"{table.images.paths[start + int(bad.argmax())]}: extract them again")
+        zero[start:start + len(rows)] = ~rows.any(axis=1)
+    if not zero.any():
+        return table
+    lost = [Skipped(table.images.paths[row], "its features are all zero") for row in np.flatnonzero(zero)]
+    kept = table.subset(np.flatnonzero(~zero))
+    return replace(kept, images=replace(kept.images, skipped=(*kept.images.skipped, *lost)), folder=table.folder)
 
 
 def describe(backbone):

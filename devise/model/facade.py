@@ -9,8 +9,9 @@ from devise import features
 from devise.datasets import ImageSet, Split, from_files, split
 from devise.evaluation import Candidates, evaluate
 from devise.model import saving
-from devise.model.finetuning import finetune, with_saved_changes
+from devise.model.finetuning import finetune
 from devise.model.fitting import rows_of, train_head
+from devise.model.frozen import opened
 from devise.model.network import whole_model
 from devise.words import LabelTable, label_vectors, open_words, phrase_vector, tag_rows
 from devise.zeroshot import NearestLabel
@@ -94,18 +95,8 @@ class Devise:
     def backbone(self):
         """The frozen network, loaded on first use; refused when it is not that of the training."""
         if self._backbone is None:
-            from devise import backbones
-
-            record = self.backbone_record
-            base = record.get("base", record)  # of a fine-tuned network, what it was before
-            loaded = backbones.load(base["name"], layer=base["layer"], weights=base["weights"])
-            if "base" in record:
-                loaded = with_saved_changes(loaded, self._changes_file, record["fingerprint"])
-            if record["fingerprint"] not in (None, loaded.fingerprint):
-                raise ValueError(f"this model was trained on {record['name']} {record['layer']} with fingerprint "
-                                 f"{record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "
-                                 "bring the weights of the training, or train again")
-            self._backbone, self.backbone_record = loaded, record | features.describe(loaded)
+            self._backbone = opened(self.backbone_record, self._changes_file)
+            self.backbone_record = self.backbone_record | features.describe(self._backbone)
         return self._backbone
 
     def fit(self, data, *, head=None, unseen=(), test=0.2, validation=0.1, parts=None, folder=None,

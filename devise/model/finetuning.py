@@ -46,7 +46,7 @@ def finetune(model, images=None, *, loss="cosine", folder=None, progress=None, *
     # as in fit, only seen labels are there to be pulled to or pushed from
     seen = np.unique(images.labels[np.concatenate([parts.train, parts.validation])])
     vectors = model.labels.vectors[seen]
-    shown, held = ((_Prepared(images, rows, base), np.searchsorted(seen, images.labels[rows]))
+    shown, held = ((Prepared(images, rows, base), np.searchsorted(seen, images.labels[rows]))
                    for rows in (parts.train, parts.validation))
     validation = validate = None
     if len(parts.validation):
@@ -87,7 +87,7 @@ def with_saved_changes(base, path, fingerprint):
     return own
 
 
-class _Prepared:
+class Prepared:
     """The pictures of some rows, decoded when they are asked for."""
 
     def __init__(self, images, rows, backbone):

@@ -8,6 +8,7 @@ from devise import features
 from devise.arrays import unit_rows
 from devise.datasets import from_files
 from devise.datasets.base import ImageSet
+from devise.model.finetuning import with_saved_changes
 
 AUTO = "auto"
 
@@ -25,22 +26,14 @@ class OnBackbone:
         self._backbone = None if isinstance(backbone, str) else backbone
         self.backbone_record = (features.describe(self._backbone) if self._backbone else
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
-        self.data_record = self._table = None
+        self.data_record = self._table = self._changes_file = None
 
     @property
     def backbone(self):
         """The frozen network, loaded on first use; refused when it is not that of the training."""
         if self._backbone is None:
-            from devise import backbones
-
-            record = self.backbone_record
-            name = backbones.choose()[0] if record["name"] == AUTO else record["name"]
-            loaded = backbones.load(name, layer=record["layer"], weights=record["weights"])
-            if record["fingerprint"] not in (None, loaded.fingerprint):
-                raise ValueError(f"this model was trained on {name} {record['layer']} with fingerprint "
-                                 f"{record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "
-                                 "bring the weights of the training, or train again")
-            self._backbone, self.backbone_record = loaded, {**record, **features.describe(loaded)}
+            self._backbone = opened(self.backbone_record, self._changes_file)
+            self.backbone_record = self.backbone_record | features.describe(self._backbone)
         return self._backbone
 
     @property
@@ -75,6 +68,29 @@ class OnBackbone:
                              f"say backbone={table.backbone['name']!r}")
         self.backbone_record = {**self.backbone_record, **table.backbone}
         self.data_record, self._table = table.source, table
+
+
+def opened(record, changes_file=None):
+    """The network that a model records, with the weights that fine-tuning gave it.
+
+    Args:
+        record: name, layer, weights, fingerprint; of a fine-tuned one "base", what it was before.
+        changes_file: where `save_changes` wrote its weights.
+    Raises:
+        ValueError: if it is not the network of the training.
+    """
+    from devise import backbones
+
+    base = record.get("base", record)
+    name = backbones.choose()[0] if base["name"] == AUTO else base["name"]
+    loaded = backbones.load(name, layer=base["layer"], weights=base["weights"])
+    if "base" in record:
+        loaded = with_saved_changes(loaded, changes_file, record["fingerprint"])
+    if record["fingerprint"] not in (None, loaded.fingerprint):
+        raise ValueError(f"this model was trained on {name} {record['layer']} with fingerprint "
+                         f"{record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "
+                         "bring the weights of the training, or train again")
+    return loaded
 
 
 def readable_features(table):

@@ -5,6 +5,8 @@ from functools import partial
 
 from devise import storage
 from devise.datasets.class_splits import PARTS, ClassSplit
+from devise.evaluation import Trust
+from devise.model.finetuning import save_changes
 from devise.model.saving import versions
 
 
@@ -15,9 +17,12 @@ def save(model, folder):
                 "data": model.data_record, "loss": model.loss, "history": model.history.to_json(), "far": model.far,
                 # all may be accepted, which JSON has no number for
                 "thresholds": {space: None if math.isinf(value) else value
-                               for space, value in model.thresholds.items()}}
+                               for space, value in model.thresholds.items()},
+                "trust": {space: _json(trust) for space, trust in model.trust.items()}}
     with storage.Commit(folder, "siamese", document) as commit:
         model.head.save(commit.file("head.npz"))
+        if "base" in model.backbone_record:
+            save_changes(model.backbone, commit.file("backbone.npz"))
 
 
 def load(kind, folder):
@@ -37,4 +42,15 @@ def _read(kind, document, files):
     model.history, model.far = History.from_json(document["history"]), document["far"]
     model.thresholds = {space: -math.inf if value is None else value
                         for space, value in document["thresholds"].items()}
+    model.trust = {space: _trust(values) for space, values in document.get("trust", {}).items()}
+    model._changes_file = files.get("backbone.npz")
     return model
+
+
+def _json(trust):
+    """A Trust for JSON, NaN and infinity as text."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in trust._asdict().items()}
+
+
+def _trust(values):
+    return Trust(**{name: float(value) if isinstance(value, str) else value for name, value in values.items()})

@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import pytest
 
@@ -73,3 +75,45 @@ def test_a_closed_form_has_nothing_to_tune(trained, devise, tmp_path):
     trained(RidgeHead())
     ran = devise("finetune", tmp_path / "model", "-o", tmp_path / "tuned", *FAST)
     assert ran.code == 1 and "mlp head" in ran.err
+
+
+@pytest.fixture
+def siamese(picture_folder, tmp_path, monkeypatch):
+    """The folder of a siamese model on eight classes of small pictures."""
+    from devise import backbones
+    from devise.model.siamese import Siamese
+
+    for name in ("cat", "dog", "horse", "car"):
+        for number in range(10):
+            place = tmp_path / "eight" / f"{name}{number % 2}" / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture_folder / name / f"{number}.png", place)
+    monkeypatch.setattr(backbones, "load", lambda name, **options: network())
+    Siamese(network()).fit(from_folder(tmp_path / "eight"), validation=3, test=2, epochs=1, classes=3,
+                           folder=tmp_path / "table").save(tmp_path / "learnt")
+    return tmp_path / "learnt"
+
+
+def test_a_siamese_model_is_tuned_end_to_end(siamese, answer, devise, tmp_path):
+    from devise.model.siamese import Siamese, difference
+
+    found = answer("finetune", siamese, "-o", tmp_path / "tuned", *FAST, "--classes", 3, "--per-class", 2,
+                   "--augment", "0.5", "--loss", "contrastive")
+    base, tuned = Siamese.load(siamese), Siamese.load(tmp_path / "tuned")
+    runs = base.evaluate(), tuned.evaluate()
+    assert found["before"]["learnt"] == runs[0]["learnt"].to_json()
+    assert found["after"]["learnt"] == runs[1]["learnt"].to_json()
+    gain = difference({"raw": runs[0]["learnt"], "learnt": runs[1]["learnt"]})
+    assert found["difference"]["difference"] == pytest.approx(gain.difference)
+    assert (tuned.loss["name"], tuned.loss["augment"]) == ("contrastive", 0.5)
+    assert found["thresholds"]["raw"] == tuned.thresholds["raw"]
+    ran = devise("finetune", siamese, "-o", tmp_path / "again", *FAST, "--classes", 3)
+    assert ran.code == 0 and "MAP@R after − before" in ran.out and "validation classes chose the threshold" in ran.out
+
+
+def test_options_of_the_other_kind_of_model_are_refused(siamese, trained, devise, tmp_path):
+    for model, options, said in [(siamese, ("--batch-size", 4), "one of `devise siamese`"),
+                                 (tmp_path / "model", ("--augment", 0.5), "one of `devise train`"),
+                                 (tmp_path / "model", ("--loss", "triplet"), "expected cosine, hinge, infonce")]:
+        ran = devise("finetune", model, "-o", tmp_path / "tuned", *options)
+        assert ran.code == 2 and said in ran.err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise.model.siamese import Siamese
+from devise.model.siamese import POWER, Siamese
 from devise.search import Search
 
 CLASSES = {f"tile{number}": 25 * number for number in range(10)}
@@ -67,6 +67,39 @@ def test_a_person_reads_both_spaces_and_the_threshold(devise, stub, tiles, tmp_p
         assert part in ran.out
     assert [line.split()[0] for line in ran.out.splitlines() if line.startswith(("raw", "learnt"))] == [
         "raw", "learnt", "learnt", "raw"] or "raw" in ran.out
+
+
+def test_the_power_is_the_heads_own(answer, stub, tiles, tmp_path):
+    answer("siamese", tiles, *FAST, "--power", "0.7", "-o", tmp_path / "m")
+    assert Siamese.load(tmp_path / "m").head.config["power"] == 0.7
+    answer("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    assert Siamese.load(tmp_path / "m").head.config["power"] == POWER
+
+
+def test_galleries_and_how_far_the_threshold_can_be_trusted(answer, devise, stub, tiles, tmp_path):
+    found = answer("siamese", tiles, *FAST, "--gallery", "5,12,10000", "-o", tmp_path / "m")
+    model = Siamese.load(tmp_path / "m")
+    assert found["galleries"] == model.evaluate_galleries((5, 12, 10_000)).to_json()
+    assert list(found["galleries"]["sizes"]) == ["5", "12", "15"] and found["galleries"]["left_out"] == [10_000]
+    assert found["trust"]["learnt"] == model.trust["learnt"]._asdict() and found["trust"]["raw"]["classes"] == 3
+    ran = devise("siamese", tiles, *FAST, "--gallery", "10000", "-o", tmp_path / "m")
+    for said in ("left out: 10,000; 3 to 15 can be drawn", "3 validation classes chose the threshold of",
+                 "(95 % intervals over classes)"):
+        assert said in ran.out
+    ran = devise("siamese", tiles, "--epochs", 1, "--test", 3, "--validation", 2, "-o", tmp_path / "m")
+    assert "too few to say what it lets in of other classes" in ran.out
+
+
+def test_classes_of_one_picture_are_counted_and_named(answer, devise, stub, tiles, tmp_path):
+    draw(tiles, "lonely", 7, n=1)
+    with pytest.warns(UserWarning, match="classes of one row have no pair"):
+        found = answer("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    assert found["single"] == ["lonely"] and "lonely" in found["classes"]["train"]
+    with pytest.warns(UserWarning):
+        ran = devise("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    assert "1 classes have one picture and so no pair to learn from or to find: lonely" in ran.out
+    ran = devise("siamese", tiles, "--epochs", 1, "--validation", 3, "--test", "lonely", "-o", tmp_path / "m")
+    assert ran.code == 1 and "'lonely' has one picture and so no other to find" in ran.err
 
 
 def test_without_test_classes_there_are_no_figures(answer, stub, tiles, tmp_path):
@@ -137,6 +170,8 @@ def test_an_index_of_some_spaces(answer, devise, learnt, tiles, tmp_path):
     (["siamese", "{tiles}", "-o", "m", "--far", "2"], 2, "--far is 2.0"),
     (["siamese", "{tiles}", "-o", "m", "--validation", "2", "--loss", "tripled"], 1, "there is no loss 'tripled'"),
     (["siamese", "{tiles}", "-o", "m", "--test", "dog"], 1, "dog"),
+    (["siamese", "{tiles}", "-o", "m", "--validation", "2", "--classes", "1"], 1, "a batch needs two or more"),
+    (["siamese", "{tiles}", "-o", "m", "--power", "2"], 1, "power is 2.0: expected a number above 0"),
     (["siamese", "{tiles}", "-o", "m", "--validation", "2", "--classes", "9"], 1, "classes with two pictures or more"),
     (["index", "model", "{tiles}"], 2, "arguments are required: -o"),
     (["index", "i", "{tiles}", "--add", "--engine", "exact"], 2, "the index has its own"),

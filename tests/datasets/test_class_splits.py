@@ -163,3 +163,13 @@ def test_a_set_of_twenty_thousand_classes_is_split():
     parts = class_split(labels, [str(label) for label in range(20_000)], validation=0.1, test=0.5)
     assert [len(parts.names[part]) for part in ("train", "validation", "test")] == [9_000, 1_000, 10_000]
     assert len(galleries(labels, parts.test, parts.test, [20_000])[20_000]) == 20_000
+
+
+def test_pictures_that_are_left_keep_their_parts(labels):
+    parts = class_split(labels, NAMES, validation=2, test=3, seed=1)
+    paths = [f"{row}.jpg" for row in range(len(labels))]
+    kept = [paths[row] for row in np.random.default_rng(2).permutation(len(paths))[:20]]
+    left = parts.among(paths, kept)
+    for part in ("train", "validation", "test"):
+        assert {kept[row] for row in getattr(left, part)} == {paths[row] for row in getattr(parts, part)} & set(kept)
+    assert left.names == parts.names and left.single == parts.single

@@ -11,9 +11,9 @@ import pytest
 from devise import features
 from devise.datasets import ImageSet, from_folder
 from devise.datasets.class_splits import class_split
-from devise.evaluation import choose_threshold, retrieve
-from devise.model.siamese import Siamese, difference
-from devise.training import HeadConfig, MlpHead, ProjectionHead, RidgeHead
+from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
+from devise.model.siamese import POWER, Siamese, difference
+from devise.training import FeatureBank, HeadConfig, MlpHead, ProjectionHead, RidgeHead
 
 N_CLASSES, PER_CLASS, DIM = 14, 12, 20
 FAST = {"epochs": 4, "classes": 4, "per_class": 3}
@@ -63,13 +63,14 @@ def test_the_best_epoch_on_the_validation_classes_is_kept_the_start_included(mod
     rows = model.split.validation
     kept = retrieve(model.embed_features(table.matrix[rows]), table.images.labels[rows]).means()["map_at_r"]
     course = [model.history.start_score, *model.history.score]
-    assert kept == pytest.approx(max(course), abs=1e-6) and model.history.best_epoch == int(np.argmax(course))
-    assert set(model.history.scores) == {"MAP@R", "hit@1"}
+    assert kept == pytest.approx(max(course), abs=1e-6) == course[model.history.best_epoch]
+    assert set(model.history.scores) == {"MAP@R", "hit@1", "hit@10", "recall@10"} == set(model.history.start_scores)
+    assert model.history.start_scores["MAP@R"] == model.history.start_score
 
 
 def test_a_training_that_only_harms_leaves_the_start(table, backbone):
     model = Siamese(backbone, seed=1).fit(table, **FAST, learning_rate=30.0)
-    start = ProjectionHead(start="within-class", shrinkage=0.8)
+    start = ProjectionHead(start="within-class", shrinkage=0.8, power=POWER)
     start.fit(table.matrix[model.split.train], table.images.labels[model.split.train])
     assert model.history.best_epoch == 0
     np.testing.assert_allclose(model.embed_features(table.matrix), start.embed(table.matrix), atol=1e-5)
@@ -83,6 +84,26 @@ def test_thresholds_are_chosen_on_the_validation_classes(table, backbone, far):
     assert model.far == far and set(model.thresholds) == {"raw", "learnt"}
     assert model.thresholds["learnt"] == choose_threshold(model.embed_features(table.matrix[rows]), labels, far=far)
     assert model.thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, far=far))
+
+
+def test_a_threshold_comes_with_how_far_it_can_be_trusted(table, backbone, tmp_path):
+    model = Siamese(backbone, seed=1).fit(table, **FAST, validation=5)
+    rows, labels = model.split.validation, table.images.labels[model.split.validation]
+    expected = threshold_trust(model.embed_features(table.matrix[rows]), labels, far=0.01, seed=1)
+    assert set(model.trust) == {"raw", "learnt"} and model.trust["learnt"] == expected
+    assert expected.low <= model.thresholds["learnt"] <= expected.high
+    model.trust["raw"] = model.trust["raw"]._replace(low=-math.inf, far=math.nan)
+    model.save(tmp_path / "model")
+    again = Siamese.load(tmp_path / "model").trust
+    assert again["learnt"] == expected and again["raw"].low == -math.inf and math.isnan(again["raw"].far)
+
+
+def test_galleries_are_drawn_from_the_test_classes(model, table):
+    found = model.evaluate_galleries([10, 10_000])
+    rows = model.split.test
+    again = evaluate_galleries({"raw": table.matrix[rows]}, table.images.labels[rows], [10, 10_000], seed=1)
+    assert found.left_out == (10_000,) == again.left_out and list(found.runs) == ["raw", "learnt"]
+    np.testing.assert_allclose(found.runs["raw"][10].map_at_r, again.runs["raw"][10].map_at_r, atol=1e-6)
 
 
 def test_open_set_on_test_classes(model, table):
@@ -167,6 +188,42 @@ def test_what_can_not_train_is_refused_before_the_long_part(picture_folder, back
     with pytest.raises(ValueError, match="no labels"):
         Siamese(backbone).fit(from_folder(picture_folder / "cat"))
     assert backbone.calls == 0
+
+
+def test_features_that_are_no_numbers_are_refused_by_the_name_of_the_picture(table, backbone):
+    matrix = table.matrix.copy()
+    matrix[[30, 77]] = np.nan
+    with pytest.raises(ValueError, match="features of 2 pictures hold NaN or infinity, the first is class 02/30.jpg"):
+        Siamese(backbone).fit(features.FeatureTable(matrix, table.images, table.backbone), **FAST)
+    with pytest.raises(ValueError, match="167 rows of features and 168 pictures"):
+        Siamese(backbone).fit(features.FeatureTable(table.matrix[1:], table.images, table.backbone), **FAST)
+
+
+def test_pictures_whose_features_are_all_zero_are_left_out_and_listed(table, backbone):
+    matrix = table.matrix.copy()
+    matrix[[30, 77]] = 0
+    blank = features.FeatureTable(matrix, table.images, table.backbone)
+    parts = class_split(table.images.labels, table.images.label_names, seed=1)
+    for options in ({}, {"parts": parts}):
+        model = Siamese(backbone, seed=1).fit(blank, **FAST, **options)
+        assert [tuple(item) for item in model.table.images.skipped] == [
+            (table.images.paths[row], "its features are all zero") for row in (30, 77)]
+        used = [model.paths[row] for part in ("train", "validation", "test") for row in getattr(model.split, part)]
+        assert sorted(used) == sorted(set(table.images.paths) - {table.images.paths[30], table.images.paths[77]})
+
+
+def test_changed_copies_train_along(table, backbone):
+    parts = class_split(table.images.labels, table.images.label_names, seed=1)
+    asked = []
+
+    def bank(rows):
+        asked.append(rows)
+        return FeatureBank([table.matrix[rows], table.matrix[rows] + 5], lambda epoch: 1.0)
+
+    model = Siamese(backbone, seed=1).fit(table, **FAST, parts=parts, bank=bank)
+    np.testing.assert_array_equal(asked, [parts.train])
+    plain = Siamese(backbone, seed=1).fit(table, **FAST, parts=parts)
+    assert model.history.loss != plain.history.loss and model.history.start_score == plain.history.start_score
 
 
 def test_what_does_not_fit_is_refused_by_name(model, table, backbone, make_backbone, tmp_path):

@@ -1,0 +1,81 @@
+"""Retrieval over galleries of stated sizes: few distractors flatter, so each figure stands beside its size.
+
+A larger gallery holds more pictures of other classes and, of classes with many pictures, more right
+answers: where these outweigh, hit@k can rise with the size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from devise.datasets.class_splits import galleries
+from devise.datasets.splits import query_gallery
+from devise.evaluation.retrieval import KS, pool, retrieve
+
+DRAWS = 10
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """What several embeddings of the same pictures retrieve, by the size of the gallery.
+
+    Attributes:
+        runs: {name: {size: Retrieval}} of all draws together; the last size is all there is.
+        smallest: the least gallery that holds a right answer for each query.
+        largest: all pictures but the queries.
+        left_out: sizes that were asked for and lie outside these two.
+        draws: how often queries and galleries were drawn.
+    """
+
+    runs: dict
+    smallest: int
+    largest: int
+    left_out: tuple
+    draws: int
+
+    def to_json(self):
+        """{"sizes": {size: {name: figures}}, "left_out", "smallest", "largest", "draws"}."""
+        sizes = {str(size): {name: runs[size].to_json() for name, runs in self.runs.items()}
+                 for size in next(iter(self.runs.values()))}
+        return {"sizes": sizes, "left_out": list(self.left_out), "smallest": self.smallest, "largest": self.largest,
+                "draws": self.draws}
+
+
+def evaluate_galleries(embeddings, labels, sizes, *, rows=None, ks=KS, draws=DRAWS, seed=0):
+    """One picture of each class asks, galleries of several sizes are drawn from the others; again and again.
+
+    One query a class says little by itself, so queries and galleries are drawn `draws` times, each
+    draw by `seed` and its own number. All embeddings get the same ones.
+
+    Args:
+        embeddings: {name: (n, d)}.
+        labels: int (n,), -1 for none.
+        sizes: of the galleries; those that don't fit are left out and named.
+        rows: int (m,), the pictures that take part; None is all. Classes of one picture, which has
+            no other to find, are members of no gallery and ask nothing.
+    Returns:
+        Galleries.
+    Raises:
+        ValueError: if no class has two pictures.
+
+    >>> found = evaluate_galleries({"raw": np.eye(6)[[0, 0, 1, 1, 2, 2]]}, [0, 0, 1, 1, 2, 2], [3, 100], ks=(1,))
+    >>> found.left_out, found.runs["raw"][3].n, found.runs["raw"][3].gallery
+    ((100,), 30, 3)
+    """
+    labels = np.asarray(labels)
+    rows = np.flatnonzero(labels >= 0) if rows is None else np.asarray(rows, np.int64)
+    names, counts = np.unique(labels[rows], return_counts=True)
+    rows = rows[np.isin(labels[rows], names[counts > 1])]
+    if not len(rows):
+        raise ValueError(f"none of {len(names)} classes has two pictures: expected some with one to ask and one to "
+                         "be found")
+    smallest, largest = int((counts > 1).sum()), len(rows) - int((counts > 1).sum())
+    fitting = sorted({int(size) for size in sizes if smallest <= size <= largest} | {largest})
+    parts = {name: {size: [] for size in fitting} for name in embeddings}
+    for draw in range(draws):
+        asking, others = (rows[part] for part in query_gallery(labels[rows], seed=seed + draw))
+        for size, gallery in galleries(labels, asking, others, fitting, seed=seed + draw).items():
+            for name, embedded in embeddings.items():
+                parts[name][size].append(retrieve(embedded, labels, queries=asking, gallery=gallery, ks=ks))
+    runs = {name: {size: pool(found) for size, found in by_size.items()} for name, by_size in parts.items()}
+    return Galleries(runs, smallest, largest, tuple(sorted({int(size) for size in sizes} - set(fitting))), draws)
