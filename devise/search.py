@@ -125,7 +125,7 @@ class Search:
         return images
 
     def by_text(self, text, k=10):
-        """Pictures for a word, or for words whose vectors are averaged, by cosine in the shared space.
+        """Pictures for a word or a phrase, by cosine in the shared space.
 
         Returns:
             Results with at most k matches.

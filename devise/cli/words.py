@@ -59,7 +59,8 @@ def run(args):
 def _near(words, args):
     from devise.words import phrase_vector
 
-    return words.neighbours(args.near if args.near in words else phrase_vector(args.near, words), args.k)
+    asked = args.near if args.near in words else phrase_vector(args.near, words, pooling="frequency")
+    return words.neighbours(asked, args.k)
 
 
 def _audit(words, args):

@@ -164,12 +164,12 @@ class Devise:
         return self._fitted().head.embed(matrix)
 
     def embed_words(self, texts):
-        """Words or phrases as unit rows of the shared space, float32 (n, dim).
+        """Words or phrases as unit rows of the shared space, float32 (n, dim); rare words of a phrase count more.
 
         Raises:
             KeyError: if no word of a text has a vector; the message lists near spellings.
         """
-        return np.stack([phrase_vector(text, self.words) for text in texts])
+        return np.stack([phrase_vector(text, self.words, pooling="frequency") for text in texts])
 
     def candidates(self, which="words", *, first=FIRST_WORDS, filtered=False, merge_plurals=False):
         """A stated set of names to rank over.

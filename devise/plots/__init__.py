@@ -1,8 +1,8 @@
-"""Pictures of results: sheets of hits and tags, curves of hit@k and of a training."""
+"""Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space."""
 
 _HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
          "hit_curve": "curves", "history_curve": "curves",
-         "interval_plot": "intervals", "recall_curves": "recall"}
+         "interval_plot": "intervals", "recall_curves": "recall", "schedule_plot": "schedules", "space_map": "maps"}
 
 __all__ = list(_HOME)
 

@@ -31,14 +31,17 @@ class Phrase(NamedTuple):
     vector: np.ndarray | None
 
 
-def phrase_vector(text, words):
+def phrase_vector(text, words, *, pooling="mean"):
     """The unit vector of a word or a phrase such as "ocean waves", float32 (dim,).
 
+    Args:
+        pooling: "mean", all words count alike, or "frequency", rare words count more: "a cup of coffee"
+            is about the coffee.
     Raises:
         KeyError: if one of its words has no vector.
         ValueError: if there is no word in it.
     """
-    found = resolve(text, words)
+    found = resolve(text, words, pooling=pooling)
     if found.failed:
         words.row(found.failed[0])  # raises, with near spellings
     if found.vector is None:
