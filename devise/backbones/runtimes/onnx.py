@@ -1,0 +1,107 @@
+"""A Keras model as an ONNX file, which other engines run without Keras."""
+
+import contextlib
+import logging
+
+import numpy as np
+
+from devise.errors import require
+from devise.storage import atomic_path
+
+LARGE = 16384  # values; what is smaller, such as a bias, takes part in the converter's own simplifications
+FREE = "n"  # the name of the first dimension of pictures and features
+LIMIT = 2 ** 31  # bytes, of any protocol buffer
+
+
+def export(model, path, *, name="features"):
+    """Write a Keras model of one input and one output as one ONNX file, and return its path.
+
+    The converter is given the large weights as inputs of the graph, and they are put into the file
+    afterwards: it copies constants many times over, which took minutes and gigabytes for VGG16.
+
+    Args:
+        model: float32 (n, …) in, (n, …) out; n stays free.
+        path: where to write, such as "model.onnx"; a file that exists is replaced in one step.
+        name: of the output in the file. The input keeps the model's own name for it.
+    Raises:
+        MissingDependency: without tf2onnx and onnx.
+        ValueError: if the converter knows no equivalent of a layer, or the weights exceed the 2 GB of a file.
+    """
+    tf2onnx, onnx = require("tf2onnx", "onnx"), require("onnx", "onnx")
+    weights = [*model.trainable_variables, *model.non_trainable_variables]
+    values = [np.ascontiguousarray(weight) for weight in weights]
+    if sum(value.nbytes for value in values) >= LIMIT:
+        raise ValueError(f"{model.name} holds {sum(value.nbytes for value in values) / 1e9:.1f} GB of weights: an "
+                         "ONNX file takes less than 2.1 GB; take runtime='function'")
+    graph = _converted(tf2onnx, model, values, name)
+    try:
+        onnx.checker.check_model(graph)  # an operation that the converter doesn't know is left as it was
+    except onnx.checker.ValidationError as error:
+        raise _refusal(model, error) from error
+    _fill(graph.graph, {f"weight_{number}": value for number, value in enumerate(values)}, onnx.numpy_helper)
+    with atomic_path(path) as temporary:
+        onnx.save(graph, str(temporary))
+    return path
+
+
+def _fill(graph, weights, numpy_helper):
+    """Turn the inputs that are weights into numbers of the graph's own, and call the free dimension n."""
+    used = {name for node in graph.node for name in node.input}
+    for entry in list(graph.input):
+        if entry.name in weights:
+            graph.input.remove(entry)
+            if entry.name in used:
+                graph.initializer.append(numpy_helper.from_array(weights[entry.name], entry.name))
+    for entry in (*graph.input, *graph.output):
+        entry.type.tensor_type.shape.dim[0].dim_param = FREE
+
+
+def _converted(tf2onnx, model, values, name):
+    """The ONNX graph of a model whose large weights are inputs named weight_0, weight_1, …"""
+    import tensorflow as tf
+
+    large = [number for number, value in enumerate(values) if value.size >= LARGE]
+    trainable = len(model.trainable_variables)
+
+    def forward(pictures, *given):
+        given = dict(zip(large, given, strict=True))
+        state = [given[number] if number in given else tf.constant(value) for number, value in enumerate(values)]
+        outputs, _ = model.stateless_call(state[:trainable], state[trainable:], pictures, training=False)
+        return {name: outputs}
+
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs]
+    signature += [tf.TensorSpec(values[number].shape, values[number].dtype, name=f"weight_{number}")
+                  for number in large]
+    with _quiet():
+        try:
+            graph, _ = tf2onnx.convert.from_function(
+                tf.function(forward, autograph=False, input_signature=signature), input_signature=signature,
+                custom_op_handlers={"Erfc": (_erfc, [])})
+        except Exception as error:  # the converter raises its own and Python's
+            raise _refusal(model, error) from error
+    return graph
+
+
+def _refusal(model, error):
+    return ValueError(f"{model.name} can't be written as ONNX ({' '.join(str(error).split())}): "
+                      "take runtime='function'")
+
+
+def _erfc(graph, node, _name, _arguments):
+    """1 - erf(x), of which GELU is made: ONNX has the latter only."""
+    one = graph.make_const(f"{node.name}/one", np.array(1, np.float32))
+    erf = graph.make_node("Erf", [node.input[0]])
+    graph.remove_node(node.name)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=node.name, outputs=node.output)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence the converter, which reports simplifications that it could not make as errors."""
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
