@@ -126,13 +126,20 @@ def _walk(root):
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name in (".git", "__MACOSX"):
                 continue
-            if not entry.is_dir():
+            if not _leads_to_folder(entry):
                 files.append(path)
             elif entry.is_symlink():
                 folders.append(path)
             else:
                 folders.appendleft(path)
     return files, refused
+
+
+def _leads_to_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, and is listed as a file that can't be opened
+        return False
 
 
 def _by_folder(files, class_level):

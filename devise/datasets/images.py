@@ -1,8 +1,10 @@
 """Picture files as RGB arrays: every odd kind is read one way, or refused with a short reason."""
 
+import contextlib
 import io
 import os
 import stat
+import threading
 
 import numpy as np
 from PIL import Image
@@ -15,6 +17,9 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000
+LARGE_PIXELS = 25_000_000  # from here on one picture at a time is decoded
+
+_LARGE = threading.Lock()
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
@@ -134,8 +139,11 @@ def _decode(image, least_side):
     try:
         if least_side:
             image.draft(None, (least_side, least_side))
-        image.load()
-        return np.array(_rgb(_upright(image)))
+        width, height = image.size
+        # one of 100 million pixels with transparency takes 1.8 GB, and every thread may meet such a one
+        with _LARGE if width * height > LARGE_PIXELS else contextlib.nullcontext():
+            image.load()
+            return np.array(_rgb(_upright(image)))
     except Exception as error:  # a damaged file may raise anything in a decoder
         if "truncated" in str(error):
             raise _Refused(f"truncated {image.format}") from error
@@ -159,9 +167,10 @@ def _rgb(image):
     elif image.mode in ("I", "F"):
         image = Image.fromarray(_stretched(np.asarray(image, dtype=np.float64)))
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
+        above = image if image.mode == "RGBA" else image.convert("RGBA")  # it would copy
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), above)
+        del above
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _stretched(values):

@@ -269,3 +269,13 @@ def test_caltech60():
     for row in (0, 1500, 2834):
         assert read_image(images.file(row)).shape[2] == 3
         assert images.file(row).parent.name == images.label_of(row)
+
+
+def test_links_that_lead_to_themselves_are_listed_and_the_others_read(tmp_path):
+    Image.new("RGB", (3, 2)).save(tmp_path / "whole.png")
+    (tmp_path / "a.jpg").symlink_to("b.jpg")
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    images = from_folder(tmp_path)
+    assert images.paths == ("whole.png",)
+    assert [item.path for item in images.skipped] == ["a.jpg", "b.jpg"]
+    assert all("can't be opened" in item.reason for item in images.skipped)

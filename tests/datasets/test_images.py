@@ -4,6 +4,7 @@ import os
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -342,3 +343,18 @@ def test_a_turned_jpeg_stays_upright_at_a_fraction_of_its_size(tmp_path):
     pixels = read_image(saved(tmp_path / "a.jpg", tall, exif=exif), least_side=40)
     assert pixels.shape == (80, 40, 3)
     assert pixels[10, 20, 0] > 200 and pixels[70, 20, 2] > 200
+
+
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    from devise.datasets import images
+
+    monkeypatch.setattr(images, "LARGE_PIXELS", 50)
+    saved(tmp_path / "small.png", CORNERS)
+    saved(tmp_path / "large.png", noise(10, 10))
+    with ThreadPoolExecutor() as pool:
+        with images._LARGE:
+            large, small = (pool.submit(read_image, tmp_path / f"{name}.png") for name in ("large", "small"))
+            assert small.result(timeout=60).shape == (2, 3, 3)
+            with pytest.raises(TimeoutError):
+                large.result(timeout=0.1)
+        assert large.result(timeout=60).shape == (10, 10, 3)
