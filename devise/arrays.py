@@ -80,6 +80,14 @@ def read_npy(path, dtype, shape, *, mapped=False):
     return array
 
 
+def write_npy(path, array):
+    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one."""
+    array = np.ascontiguousarray(array)
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data if array.size else b"")
+
+
 def read_npz(path):
     """The arrays in a `.npz` file, by name; only one whose members are as large as they claim is read.
 

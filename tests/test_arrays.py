@@ -168,3 +168,12 @@ def test_read_npz_takes_no_compressed_archive(tmp_path):
         arrays.read_npz(tmp_path / "b.npz")
     with pytest.raises(FileNotFoundError):
         arrays.read_npz(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("array", [np.arange(6.0).reshape(2, 3)[:, ::2], np.empty((0, 4), np.float32), np.array([True]),
+                                   np.arange(10)[::-1]])
+def test_write_npy_writes_what_numpy_reads(array, tmp_path):
+    arrays.write_npy(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import storage
+from devise.arrays import write_npy
 from devise.datasets import Skipped, read_image
 from devise.features.table import FeatureTable, describe, open_table, unchanged, write
 
@@ -198,7 +199,7 @@ class _Parts:
         if self.keys:
             path = self.folder / f"{uuid.uuid4().hex[:12]}.npy"
             with storage.atomic_path(path) as temporary:
-                np.save(temporary, np.stack(self.rows), allow_pickle=False)
+                write_npy(temporary, np.stack(self.rows))
             storage.write_json(path.with_suffix(".json"), self.keys)
         self.keys, self.rows, self.since = [], [], time.monotonic()
 

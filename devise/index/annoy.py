@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from devise.arrays import read_npy
+from devise.arrays import read_npy, write_npy
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import Table
@@ -132,10 +132,10 @@ class Annoy(Index):
         return int(min(self.n_trees * max(k, math.sqrt(len(self._planted)) / 2), MOST_CANDIDATES))
 
     def _save(self, commit):
-        np.save(commit.file("planted.npy"), self._planted)
-        np.save(commit.file("felled.npy"), self._felled)
-        np.save(commit.file("added-ids.npy"), self._added.ids)
-        np.save(commit.file("added.npy"), self._added.rows)
+        write_npy(commit.file("planted.npy"), self._planted)
+        write_npy(commit.file("felled.npy"), self._felled)
+        write_npy(commit.file("added-ids.npy"), self._added.ids)
+        write_npy(commit.file("added.npy"), self._added.rows)
         # annoy maps the file that it wrote from here on, under whatever name it gets
         self._forest.save(str(commit.file("forest.ann")))
 

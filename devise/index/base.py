@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, nearest, read_npy, unit_rows
+from devise.arrays import BLOCK_BYTES, nearest, read_npy, unit_rows, write_npy
 from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit
 
@@ -190,7 +190,7 @@ class Index(ABC):
                     "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint,
                     "document": document}
         with Commit(folder, "index", manifest) as commit:
-            np.save(commit.file("ids.npy"), self._ids)
+            write_npy(commit.file("ids.npy"), self._ids)
             self._save(commit)
         self.document = document
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise.arrays import nearest, read_npy
+from devise.arrays import nearest, read_npy, write_npy
 from devise.index.base import NEAR, Index, cosines
 
 FEW_ROWS = 1000
@@ -127,7 +127,7 @@ class Exact(Index):
         return self._table.search(queries, k)
 
     def _save(self, commit):
-        np.save(commit.file("rows.npy"), self._table.rows)
+        write_npy(commit.file("rows.npy"), self._table.rows)
 
     def _load(self, paths):
         self._build(read_npy(paths["rows.npy"], np.float32, (len(self), self.dim), mapped=True), self._ids)

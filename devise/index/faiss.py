@@ -98,7 +98,8 @@ class Faiss(Index):
             probes *= 4  # the nearest cells held fewer than k
 
     def _save(self, commit):
-        self._package.write_index(self._changeable(), str(commit.file("cells.faiss")))
+        with open(commit.file("cells.faiss"), "wb") as file:  # faiss alone is silent where the disk is full
+            self._package.write_index(self._changeable(), self._package.PyCallbackIOWriter(file.write))
 
     def _load(self, paths):
         try:

@@ -7,10 +7,11 @@ Three knobs. `links`: neighbours of a node; more find more in many dimensions an
 
 import numpy as np
 
-from devise.arrays import read_npy
+from devise.arrays import read_npy, write_npy
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import approximately
+from devise.storage import written
 
 
 class Hnswlib(Index):
@@ -107,8 +108,9 @@ class Hnswlib(Index):
         return None
 
     def _save(self, commit):
-        np.save(commit.file("items.npy"), self._items)
+        write_npy(commit.file("items.npy"), self._items)
         self._graph.save_index(str(commit.file("graph.hnsw")))
+        written(commit.file("graph.hnsw"), self._graph.index_file_size())
 
     def _load(self, paths):
         self._graph = self._package.Index(space="ip", dim=self.dim)

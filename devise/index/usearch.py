@@ -9,6 +9,7 @@ import numpy as np
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import approximately
+from devise.storage import written
 
 
 class Usearch(Index):
@@ -86,6 +87,7 @@ class Usearch(Index):
 
     def _save(self, commit):
         self._graph.save(str(commit.file("graph.usearch")))
+        written(commit.file("graph.usearch"), self._graph.serialized_length)
 
     def _load(self, paths):
         self._graph, self._mapped = self._empty(self.dim), True

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import __version__, storage
-from devise.arrays import read_npy
+from devise.arrays import read_npy, write_npy
 from devise.datasets import PARTS, Split
 from devise.model.finetuning import save_changes
 from devise.words import NAMES, LabelTable
@@ -22,7 +22,7 @@ def save(model, folder):
                 "history": model.history and model.history.to_json()}
     with storage.Commit(folder, "model", document) as commit:
         model.head.save(commit.file("head.npz"))
-        np.save(commit.file("labels.npy"), model.labels.vectors)
+        write_npy(commit.file("labels.npy"), model.labels.vectors)
         if "base" in model.backbone_record:
             save_changes(model.backbone, commit.file("backbone.npz"))
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import shutil
+from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -28,6 +29,16 @@ def room(folder, left, *, then):
         if error.errno not in FULL:
             raise
         raise _full(folder, left(), then) from error
+
+
+def written(path, size):
+    """Refuse a file that is shorter than what was written to it, as a library leaves it that heeds no full disk.
+
+    Raises:
+        OSError: ENOSPC.
+    """
+    if (there := Path(path).stat().st_size) != size:
+        raise _full(Path(path).parent, size - there, "What was there before is kept: make room and save again.")
 
 
 def megabytes(size):

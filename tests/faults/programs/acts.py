@@ -4,6 +4,7 @@ A look checks all that can be checked without the act: rows against the pictures
 model against one fitted anew. What is neither whole nor absent makes it raise.
 """
 
+import os
 import sys
 import time
 import zipfile
@@ -78,6 +79,12 @@ class Extract:
         assert table.images.paths == self.world.chosen(number).paths
         np.testing.assert_array_equal(table.matrix, self.world.table_of(number).matrix)
         return number
+
+    def touch(self, folder):
+        """Give every picture the date of today, as the clock shows it."""
+        for row in range(len(self.world.images)):
+            os.utime(self.world.images.file(row), (time.time(), time.time()))
+        return len(self.world.images)
 
     def kept(self, folder):
         """How many rows wait in parts for the next run."""

@@ -4,6 +4,7 @@
 "act" it is about, one of `acts.make`'s, and
     {"do": "act", "folder": …, "number": n}                 → {"exit": 0, "answer": …, "seconds": …, "steps": …}
     {"do": "act", …, "seconds": s} or {"do": "act", …, "step": k}   killed after s seconds, or before its k-th step
+    {"do": "act", …, "room": bytes a file may have, "clock": seconds ahead, "ordinary": true}   under that constraint
     {"do": "look" or "kept", "folder": …}                   → {"exit": 0, "answer": …}
     {"do": "crowd", "folder": …, "readers": r, "looks": l}  → readers that look while one process acts again and again
     {"do": "race", "folder": …, "writers": w, "acts": a}    → writers that act at once
@@ -14,6 +15,7 @@ A copy takes milliseconds to start, since the libraries are loaded already.
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,6 +23,7 @@ import traceback
 from pathlib import Path
 
 import acts
+import rights
 
 
 class Steps:
@@ -81,8 +84,20 @@ def started(function):
     return pid
 
 
+def constrain(order):
+    """Take from this copy what an order says it shall not have: room, rights, the right time."""
+    if "room" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["room"], order["room"]))
+    if "clock" in order:
+        now = time.time
+        time.time = lambda: now() + order["clock"]
+    if order.get("ordinary"):
+        rights.give_up()
+
+
 def act(thing, folder, order):
     def done():
+        constrain(order)
         steps = Steps(folder, order.get("step"))
         answer = thing.act(folder, order["number"])
         return [answer, steps.count]
@@ -93,7 +108,11 @@ def act(thing, folder, order):
 
 
 def look(thing, folder, order):
-    code, answer, _ = copied(lambda: getattr(thing, order["do"])(folder))
+    def done():
+        constrain(order)
+        return getattr(thing, order["do"])(folder)
+
+    code, answer, _ = copied(done)
     return {"exit": code, "answer": answer}
 
 
@@ -139,7 +158,7 @@ def main(home):
         name = order["act"]
         if name not in things:
             things[name] = acts.make(name, world)
-        do = {"act": act, "look": look, "kept": look, "crowd": crowd, "race": race}[order["do"]]
+        do = {"act": act, "look": look, "kept": look, "touch": look, "crowd": crowd, "race": race}[order["do"]]
         print(json.dumps(do(things[name], Path(order["folder"]), order)), flush=True)
 
 

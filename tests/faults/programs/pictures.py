@@ -1,4 +1,4 @@
-"""Mutates picture files and extracts them: `python pictures.py HOME FILES SEED [USER]`, one line of JSON at the end.
+"""Mutates picture files and extracts them: `python pictures.py HOME FILES SEED [ordinary]` ends with a line of JSON.
 
 A file that takes longer than the limit ends the process with a traceback. Told are the files, how
 many became rows and how many were listed with a reason, the slowest one and the peak of memory.
@@ -20,6 +20,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import rights
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -154,14 +155,7 @@ class Slowest:
                 faulthandler.dump_traceback_later(LIMIT, exit=True)
 
 
-def warm_up(home, picture):
-    """Import what is imported late, since Python's own files may be closed to the other user."""
-    (home / "warm").mkdir()
-    (home / "warm" / "a.png").write_bytes(picture)
-    features.extract(from_folder(home / "warm"), ThumbnailBackbone(), home / "warm-features")
-
-
-def main(home, n, seed, user=None):
+def main(home, n, seed, ordinary=False):
     home, n, dice, whole = Path(home), int(n), random.Random(int(seed)), list(seeds())
     extraction.read_image = slowest = Slowest(extraction.read_image)
     told = {"files": 0, "read": 0, "listed": 0}
@@ -173,18 +167,14 @@ def main(home, n, seed, user=None):
             (folder / f"{number}.{dice.choice(ENDINGS)}").write_bytes(content)
         if batch == 0:
             (folder / "whole.png").write_bytes(whole[3])
-            (folder / "refused.png").write_bytes(bomb(30_000, 30_000))
-            (folder / "large.png").write_bytes(bomb(9_000, 2_000))
-            (folder / "cut.png").write_bytes(bomb(10_000, 9_900))
+            (folder / "refused.png").write_bytes(bomb(30_000, 30_000, 10))
+            (folder / "cut.png").write_bytes(bomb(10_000, 9_900, 10))
+            (folder / "large.png").write_bytes(bomb(6_000, 2_000))
             for number in range(8 if n >= 10_000 else 0):
                 (folder / f"bomb-{number}.png").write_bytes(bomb(10_000, 9_900, 9_900) + bytes([number]))
             odd_places(folder)
-            if user:
-                warm_up(home, whole[3])
-                folder.chmod(0o777)
-                home.chmod(0o777)
-                os.setgid(int(user))
-                os.setuid(int(user))
+            if ordinary:
+                rights.give_up()
         faulthandler.dump_traceback_later(LIMIT, exit=True)
         found = files_below(folder)
         images = from_folder(folder)
