@@ -1,6 +1,9 @@
-"""The one exception of our own, and the import that raises it."""
+"""The one exception of our own, the import that raises it, and what to say of a name that nobody knows."""
 
+import difflib
 import importlib
+
+MOST = 20  # names in a message
 
 
 class MissingDependency(ImportError):
@@ -25,3 +28,16 @@ def require(package, extra, *, hint=""):
     except ImportError as error:
         message = f"{package} is not installed: pip install 'devise[{extra}]'"
         raise MissingDependency(f"{message}. {hint}" if hint else message) from error
+
+
+def unknown(what, name, known):
+    """What to say of a name that is none of the known ones: those near it, else all of them.
+
+    >>> unknown("recipe", "hybird", ["hybrid"])
+    "there is no recipe 'hybird': did you mean hybrid?"
+    """
+    spelt = {str(one).lower(): str(one) for one in known}
+    near = [spelt[one] for one in difflib.get_close_matches(str(name).lower(), spelt, n=2)]
+    some = ", ".join(list(map(str, known))[:MOST]) + (", …" if len(known) > MOST else "")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {some}"
+    return f"there is no {what} {name!r}: {hint}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from devise import index, storage
 from devise.datasets import ImageSet, Skipped
+from devise.errors import unknown
 from devise.model.spaces import indexable, open_model, spaces
 
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
@@ -70,7 +71,7 @@ class Search:
         """
         known = spaces(model)
         if strange := [space for space in only or () if space not in known]:
-            raise ValueError(f"the model has no space {strange[0]!r}: expected {', '.join(known)}")
+            raise ValueError(unknown("space", strange[0], known))
         images, matrix = indexable(model, data, folder, progress)
         if not len(images):
             raise ValueError("there is no picture to index: every feature vector is zero")
@@ -285,8 +286,7 @@ class Search:
     def _check_space(self, space):
         space = self.default_space if space is None else space
         if space not in self.indexes:
-            names = [repr(name) for name in self.indexes]
-            raise ValueError(f"space is {space!r}: expected {' or '.join(names)}")
+            raise ValueError(unknown("space", space, self.indexes))
         return space
 
 

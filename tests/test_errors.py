@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from devise.errors import MissingDependency, require
+from devise.errors import MissingDependency, require, unknown
 
 
 def test_a_module_that_is_there():
@@ -23,3 +23,18 @@ def test_a_missing_one_says_how_to_install_it():
 def test_a_hint_follows():
     with pytest.raises(MissingDependency, match=r"devise\[annoy\]'\. It needs a C\+\+ compiler$"):
         require("no_such_engine", "annoy", hint="It needs a C++ compiler")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("Hybird", "there is no recipe 'Hybird': did you mean hybrid?"),
+    ("hybred", "there is no recipe 'hybred': did you mean hybrid?"),
+    ("quux", "there is no recipe 'quux': expected hybrid, Zeroshot"),
+    ("zeroshoot", "there is no recipe 'zeroshoot': did you mean Zeroshot?"),
+])
+def test_an_unknown_name_gets_a_guess_or_the_list(name, said):
+    assert unknown("recipe", name, ["hybrid", "Zeroshot"]) == said
+
+
+def test_a_long_list_is_cut():
+    said = unknown("class", "x", [f"class {number}" for number in range(50)])
+    assert said.endswith("class 18, class 19, …") and "class 20" not in said

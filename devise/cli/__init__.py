@@ -6,16 +6,18 @@ usage, 130 after Ctrl-C.
 """
 
 import argparse
-import difflib
+import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import textwrap
 from typing import NamedTuple
 
 from devise import __version__
-from devise.cli.text import pairs
+from devise.cli.text import paint, pairs, progress_bar
+from devise.errors import unknown
 
 COMMANDS = {  # in the order of the pipeline
     "fetch": "download a known data set, weights or word vectors",
@@ -33,12 +35,14 @@ COMMANDS = {  # in the order of the pipeline
     "similarity": "the cosine of two pictures",
     "recipe": "a published table beside ours, with one command",
     "bench": "measure speed, as ratios",
+    "completion": "a script that lets your shell complete all this",
 }
 EXAMPLE = """\
   devise train ~/pictures --unseen elephant,lobster -o model
   devise index model ~/pictures -o index
   devise search index --text ocean --save sheet.png
   devise tag model cat.jpg"""
+STOPPED = "nothing is left half-made; the same command starts anew"  # where a command has no words of its own
 EXPECTED = (ValueError, KeyError, OSError, ImportError)  # what the rooms raise for bad input
 
 
@@ -62,7 +66,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         message = message.removeprefix("argument NAME: ")  # argparse's, before what `unknown` says
+        if strange := re.fullmatch(r"unrecognized arguments: (--[\w-]+)(?:=\S*)?", message):
+            message = unknown("option", strange[1], self._option_string_actions).partition(": expected")[0]
         self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+
+    def _check_value(self, action, value):
+        """argparse's own, for `choices`, with a good guess for a mistyped one."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, unknown("choice", value, action.choices))
 
 
 def top_parser():
@@ -77,13 +88,14 @@ def top_parser():
 
 
 def command_parser(name):
-    """The parser of one command; what it reads has `run` and `framework` of the command's module."""
+    """The parser of one command; what it reads has `run`, `framework` and `stopped` of the command's module."""
     module = importlib.import_module(f"devise.cli.{name}")
     command = Parser(prog=f"devise {name}", description=module.__doc__, epilog=f"example:\n{module.EXAMPLE}")
     module.arguments(command)
     command.add_argument("--json", action="store_true", help="print a JSON document on stdout, see above")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    command.set_defaults(command=name, run=module.run, framework=module.FRAMEWORK)
+    command.set_defaults(command=name, run=module.run, framework=module.FRAMEWORK,
+                         stopped=getattr(module, "STOPPED", STOPPED))
     return command
 
 
@@ -104,6 +116,7 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal shall not end a run at a "→"
+    args = None
     try:
         try:
             args = parse(argv)
@@ -111,9 +124,10 @@ def main(argv=None):
             sys.stdout.flush()
             return stop.code
         return _run(args)
-    except KeyboardInterrupt:
-        print("\ndevise: stopped; nothing is left half-made, and the same command goes on with the downloads "
-              "and features that were finished", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        where = "".join(f" ({note})" for note in getattr(stop, "__notes__", ())[:1])  # of the innermost bar
+        print(f"\n{paint('devise: stopped', 'bad', sys.stderr)}{where}; {args.stopped if args else STOPPED}",
+              file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,16 +137,18 @@ def main(argv=None):
 def _run(args):
     """The exit code of a command whose arguments have been read."""
     try:
-        if args.framework:
-            quiet_framework()
-        answer = args.run(args)
+        with terminal() as file, progress_bar(f"devise {args.command}", file=file):
+            if args.framework:
+                quiet_framework()
+            answer = args.run(args)
         print(as_json(answer.document) if args.json else answer.text, flush=True)
     except BrokenPipeError:
         raise
     except Exception as error:
         if args.debug:
             raise
-        print(f"devise {args.command}: {message(error)}", file=sys.stderr)
+        name = paint(f"devise {args.command}:", "bad", sys.stderr)
+        print(f"{name} {message(error)}", file=sys.stderr)
         return 2 if isinstance(error, WrongUsage) else 1
     return 1 if answer.failed else 0
 
@@ -153,15 +169,14 @@ def message(error):
     return f"unexpected {type(error).__name__}: {error}\n--debug shows where"
 
 
-def unknown(what, name, known):
-    """What to say of a name that is none of the known ones.
-
-    >>> unknown("recipe", "hybird", ["hybrid"])
-    "there is no recipe 'hybird': did you mean hybrid?"
-    """
-    near = difflib.get_close_matches(name, known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(known)}"
-    return f"there is no {what} {name!r}: {hint}"
+@contextlib.contextmanager
+def terminal():
+    """A stream to the terminal behind stderr that still leads there while `quiet_framework` has stderr closed."""
+    if not sys.stderr.isatty():
+        yield sys.stderr
+        return
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace") as file:
+        yield file
 
 
 def quiet_framework():

@@ -14,6 +14,7 @@ from devise.cli.text import percent, table
 
 EXAMPLE = "  devise evaluate model --json"
 FRAMEWORK = True
+STOPPED = "nothing was changed; the same command starts anew"
 
 
 def arguments(command):

@@ -10,6 +10,7 @@ from devise.cli.text import progress_bar, say_skipped
 
 EXAMPLE = "  devise extract ~/pictures --backbone efficientnet_lite0 -o features"
 FRAMEWORK = True
+STOPPED = "the pictures that went through the network are kept; the same command goes on with the others"
 
 
 def arguments(command):

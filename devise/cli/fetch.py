@@ -16,6 +16,7 @@ EXAMPLE = """\
   devise fetch glove-6b --dim 300
   devise fetch vgg16 --from ~/Downloads/vgg16_weights_tf_dim_ordering_tf_kernels.h5"""
 FRAMEWORK = False
+STOPPED = "what has arrived is kept; the same command fetches the rest"
 
 
 def arguments(command):

@@ -23,6 +23,7 @@ EXAMPLE = """\
   devise finetune model ~/pictures --layers 2 --epochs 5 -o tuned
   devise finetune learnt --augment 0.5 --epochs 5 -o tuned"""
 FRAMEWORK = True
+STOPPED = "the model is as it was, and nothing was written; the same command starts anew"
 OF_WORDS = ("cosine", "hinge", "infonce")
 
 

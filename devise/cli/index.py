@@ -23,6 +23,7 @@ EXAMPLE = """\
   devise index index ~/more --add"""
 UNTRAINED = "conse"
 FRAMEWORK = True
+STOPPED = "an older index is as it was; the features are kept, and the same command goes on from them"
 
 
 def arguments(command):

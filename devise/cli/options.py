@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from devise.cli import WrongUsage, unknown
+from devise.cli import WrongUsage
 from devise.cli.text import progress_bar, say
+from devise.errors import unknown
 
 SAMPLES = "samples"
 DEFAULTS = (None, False, "auto", "imagenet", "first")  # of the options that `refuse` is asked about
@@ -54,6 +55,7 @@ def one_of(what, known):
         if value not in known:
             raise argparse.ArgumentTypeError(unknown(what, value, known))
         return value
+    check.known = tuple(known)  # for the completion of a shell
     return check
 
 

@@ -31,6 +31,7 @@ OPTIONAL = ("images", "labels", "class_level", "unseen", "root", "seeds", "draws
 SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
 FRAMEWORK = True
+STOPPED = "the features are kept, and the same command goes on from them; runs that were finished start anew"
 
 
 def arguments(command):

@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 
 from devise.cli import Answer, options, quiet_framework
-from devise.cli.text import percent, say
+from devise.cli.text import paint, percent, say
 
 EXAMPLE = """\
   devise search index --text ocean --save sheet.png
@@ -20,6 +20,7 @@ EXAMPLE = """\
   devise search index --picture cat.jpg
   devise search index --word ocean"""
 FRAMEWORK = False
+STOPPED = "nothing was changed; the same command starts anew"
 
 
 def arguments(command):
@@ -111,7 +112,7 @@ def _file(search, match):
 def _lines(search, result):
     lines = [f"{match.score:6.3f}  {match.path}" + (f"  ({match.label})" if match.label else "")
              for match in result.matches]
-    head = f"{result.query} (cosine, {result.space} space)"
+    head = paint(f"{result.query} (cosine, {result.space} space)", "bold")
     if result.known is False:
         head += "\nno match in the index"
     if result.known is False and result.matches:

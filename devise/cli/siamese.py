@@ -25,6 +25,7 @@ EXAMPLE = """\
   devise siamese ~/pictures --loss triplet --miner semi-hard --epochs 30 --far 0.01 -o model
   devise siamese features --loss multi-similarity --test elephant,lobster,crab --gallery 100,1000 -o model"""
 FRAMEWORK = True
+STOPPED = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
 COLUMNS = {"hit@1": ("hit_at_k", 1), "hit@10": ("hit_at_k", 10), "recall@10": ("recall_at_k", 10),
            "precision@10": ("precision_at_k", 10), "its ceiling": ("ceiling_at_k", 10)}
 SETTABLE = ("loss", "miner", "classes", "per_class", "epochs", "optimiser", "learning_rate", "patience")

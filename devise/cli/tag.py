@@ -23,6 +23,7 @@ RULES = {"nearest": "cosine of picture and word", "softmax": "probability",
 UNTRAINED = ("conse", "lift")  # the logits of ImageNet's classes and words are all they need
 SETS = ("words", "seen", "unseen", "all")
 FRAMEWORK = True
+STOPPED = "nothing was changed; the same command starts anew"
 
 
 def arguments(command):

@@ -2,17 +2,26 @@
 
 import contextlib
 import math
+import os
 import re
 import sys
+import threading
 
 from tqdm import tqdm
 
+from devise.storage import megabytes
+
 NOTHING = "–"
+STYLES = {"bold": 1, "quiet": 2, "bad": 31, "good": 32}  # Select Graphic Rendition, ECMA-48
+BARS = []  # those on the terminal, the innermost last
+TICK = 1  # seconds between two looks at the clock
+UNCOUNTED = "{desc} … {elapsed}"
 
 
 def say(line):
     """A note for the person, on stderr: stdout belongs to the answer."""
-    print(line, file=sys.stderr, flush=True)
+    with tqdm.external_write_mode(file=sys.stderr):  # not into the middle of a bar
+        print(line, file=sys.stderr, flush=True)
 
 
 def say_skipped(images):
@@ -22,19 +31,65 @@ def say_skipped(images):
 
 
 @contextlib.contextmanager
-def progress_bar(what, unit="pictures"):
+def progress_bar(what, unit="pictures", file=None):
     """A progress callable that draws a bar with rate and time left; quiet when stderr is no terminal.
+
+    What is never counted shows how long it has been going on; so does the rest of the work behind
+    the last count. Nothing is drawn in the first second. Of bars within bars the innermost shows.
 
     Args:
         what: the word before the bar.
         unit: what is counted; of "B", thousands become k, M, G.
+        file: where to draw, by default stderr.
     """
-    with tqdm(desc=what, unit=unit if unit == "B" else f" {unit}", unit_scale=unit == "B", leave=False,
-              file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
-        def progress(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
+    file = file or sys.stderr
+    bar = tqdm(desc=what, unit=unit if unit == "B" else f" {unit}", unit_scale=unit == "B", leave=False, file=file,
+               disable=not file.isatty(), dynamic_ncols=True, delay=TICK, position=0, bar_format=UNCOUNTED)
+    ended = threading.Event()
+
+    reached = []
+
+    def progress(done, total):
+        reached[:] = [done, total]
+        bar.total = total
+        bar.bar_format = UNCOUNTED if done == total else None
+        bar.update(done - bar.n)
+
+    def tick():
+        while not ended.wait(TICK):
+            if BARS[-1] is bar:
+                bar.refresh()
+
+    if BARS:
+        BARS[-1].clear()
+    BARS.append(bar)
+    clock = threading.Thread(target=tick, daemon=True)
+    try:
+        if not bar.disable:
+            clock.start()
         yield progress
+    except KeyboardInterrupt as stop:
+        if reached:
+            count = [megabytes(number) if unit == "B" else f"{number:,}" for number in reached if number is not None]
+            stop.add_note(f"{what}: {' of '.join(count)}{'' if unit == 'B' else f' {unit}'}")
+        raise
+    finally:
+        ended.set()
+        if clock.ident:
+            clock.join()
+        BARS.pop()
+        bar.clear()
+        bar.close()
+
+
+def paint(text, style, stream=None):
+    """`text` in a style of STYLES where the stream, by default stdout, is a terminal with colours.
+
+    NO_COLOR, set to anything, turns it off (no-color.org).
+    """
+    stream = stream or sys.stdout
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
 def table(rows, columns):

@@ -16,6 +16,7 @@ EXAMPLE = """\
   devise train features --words glove-6b-300d --epochs 30 -o model"""
 BUNDLED = "caltech37"
 FRAMEWORK = True
+STOPPED = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
 
 
 def arguments(command):

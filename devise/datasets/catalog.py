@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devise import storage
+from devise.errors import unknown
 from devise.storage.atomic import replace
 
 
@@ -132,7 +133,7 @@ def fetch(name, *, dim=None, source=None, root=None, url=None, progress=None):
         OSError: if the disk is full.
     """
     if name not in ENTRIES:
-        raise ValueError(f"there is no set {name!r}: expected {', '.join(ENTRIES)}")
+        raise ValueError(unknown("set", name, ENTRIES))
     entry = ENTRIES[name]
     dim = _dim(entry, dim)
     place = (Path(root) if root else storage.home()) / entry.root

@@ -1,10 +1,11 @@
 """Which pictures train, which test, and which classes are never seen: drawn by seed, class by class."""
 
-import difflib
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+
+from devise.errors import unknown
 
 PARTS = ("train", "validation", "test", "unseen_rows")
 
@@ -167,14 +168,8 @@ def unseen_names(unseen, rows, label_names, seed):
     for name in sorted(wanted - set(rows)):
         if name in label_names:
             raise ValueError(f"the unseen class {name!r} has no picture here")
-        near = difflib.get_close_matches(name, label_names, n=3)
-        hint = f"near it are {_some(near)}" if near else f"there are {_some(label_names)}"
-        raise ValueError(f"there is no class {name!r} to leave unseen: {hint}")
+        raise ValueError(unknown("class", name, label_names))
     return tuple(name for name in rows if name in wanted)
-
-
-def _some(names, most=10):
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def _share(share, n, least=1):

@@ -3,14 +3,13 @@
 `exact.py` holds `Exact`; a new engine is one new file, and no line anywhere else.
 """
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from functools import partial
 from pathlib import Path
 
-from devise.errors import MissingDependency
+from devise.errors import MissingDependency, unknown
 from devise.storage import digest, read_artefact
 
 # Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are 120 MB, some 10 ms
@@ -44,14 +43,12 @@ def make(engine, **options):
     2
     """
     if engine not in engines():
-        near = difflib.get_close_matches(str(engine).lower(), engines())
-        raise ValueError(f"there is no index engine {engine!r}: "
-                         + (f"did you mean {near[0]}?" if near else f"expected {' or '.join(engines())}"))
+        raise ValueError(unknown("index engine", engine, engines()))
     kind = _kind(engine)
     known = _options(kind)
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise TypeError(f"{engine} has no option {', '.join(unknown)}: expected {', '.join(known)}")
+    strange = sorted(set(options) - set(known))
+    if strange:
+        raise TypeError(f"{engine} has no option {', '.join(strange)}: expected {', '.join(known)}")
     return kind(**options)
 
 

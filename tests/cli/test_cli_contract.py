@@ -28,6 +28,7 @@ def lines(model, index, words_file, picture_folder, tmp_path):
         "recipe": ["hybrid", "--images", picture_folder, "--words", words_file, "--backbone", "thumbnail",
                    "--head", "ridge", "--seeds", 1, "--unseen", "horse", "-o", tmp_path / "results"],
         "bench": ["search", "-n", 300, "--dim", 8],
+        "completion": ["bash"],
     }
 
 
@@ -90,7 +91,9 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
 @pytest.mark.parametrize(("argv", "said"), [
     ([], "expected a command: fetch, extract"),
     (["trian", "x"], "there is no command 'trian': did you mean train"),
-    (["--jsn"], "unrecognized arguments: --jsn"),
+    (["--jsn"], "there is no option '--jsn'"),
+    (["evaluate", "model", "--jsno"], "there is no option '--jsno': did you mean --json?"),
+    (["train", "x", "-o", "m", "--optimiser", "adma"], "--optimiser: there is no choice 'adma': did you mean adam?"),
     (["recipe", "hybird"], "there is no recipe 'hybird': did you mean hybrid?"),
     (["bench", "serch"], "there is no benchmark 'serch': did you mean search?"),
     (["evaluate"], "arguments are required: MODEL"),
@@ -120,7 +123,7 @@ def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise, w
     (["search", "nowhere", "--text", "cat"], "nowhere holds no search"),
     (["words", "nowhere.txt"], "no word vectors at nowhere.txt: expected a file"),
     (["words", "--audit", "nowhere.txt"], "nowhere.txt: No such file"),
-    (["fetch", "caltech102"], "there is no set 'caltech102': expected caltech101"),
+    (["fetch", "caltech102"], "there is no set 'caltech102': did you mean caltech101?"),
     (["extract", "nowhere"], "nowhere does not exist"),
 ])
 def test_what_can_not_be_done_is_told_in_a_line_with_exit_code_1(argv, said, devise, stub, words_file):

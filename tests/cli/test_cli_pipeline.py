@@ -98,7 +98,7 @@ def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    (["--unseen", "hores"], "there is no class 'hores' to leave unseen: near it are horse"),
+    (["--unseen", "hores"], "there is no class 'hores': did you mean horse?"),
     (["--test", "1.5"], "test is 1.5"),
     (["--synonyms", "SYNONYMS"], "no vector for 'oceam' (near: ocean)"),
     (["--words", "nowhere"], "no word vectors at nowhere"),

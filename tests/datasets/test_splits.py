@@ -124,8 +124,8 @@ def test_unseen_by_name():
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"unseen": ["elefant"]}, "no class 'elefant' to leave unseen: near it are elephant"),
-    ({"unseen": ["qqq"]}, "no class 'qqq' to leave unseen: there are elephant, emu, ghost"),
+    ({"unseen": ["elefant"]}, "no class 'elefant': did you mean elephant"),
+    ({"unseen": ["qqq"]}, "no class 'qqq': expected elephant, emu, ghost"),
     ({"unseen": ["ghost"]}, "the unseen class 'ghost' has no picture"),
     ({"unseen": ["elephant", "emu"]}, "no seen class is left: all 2"),
     ({"unseen": 2}, "unseen is 2: expected 0 to 1"), ({"unseen": -1}, "unseen is -1"),

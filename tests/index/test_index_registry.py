@@ -22,7 +22,7 @@ def test_make():
 
 
 @pytest.mark.parametrize("name, message", [
-    ("anoy", "did you mean annoy"), ("Exact", "did you mean exact"), ("zzz", "expected annoy or"),
+    ("anoy", "did you mean annoy"), ("Exact", "did you mean exact"), ("zzz", "expected annoy, exact"),
     ("base", "no index engine 'base'"), (None, "no index engine None")])
 def test_unknown_engines(name, message):
     with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@
 Rows are compared at length 1, whatever length they come in.
 """
 
+from devise.errors import unknown
 from devise.losses.pairs.base import PairLoss
 from devise.losses.pairs.contrastive import Contrastive, Margin
 from devise.losses.pairs.proxies import NormalisedSoftmax, Proxies, ProxyAnchor
@@ -44,6 +45,6 @@ def make(name, *, n_labels=None, dim=None, miner=None, **options):
             raise ValueError(f"the {name} loss learns a point for each class: give n_labels and dim")
         return _PROXIES[name](n_labels, dim, **options)
     if name not in _PAIRS:
-        raise ValueError(f"there is no loss {name!r}: expected one of {', '.join(NAMES)}")
+        raise ValueError(unknown("loss", name, NAMES))
     soft = {"soft": True} if name == "soft-triplet" else {}
     return _PAIRS[name](miner=mining.make(miner) if isinstance(miner, str) else miner, **soft, **options)
