@@ -12,6 +12,7 @@ import numpy as np
 from devise import index, storage
 from devise.datasets import ImageSet, Skipped
 from devise.errors import unknown
+from devise.model.identity import fingerprint
 from devise.model.spaces import indexable, open_model, spaces
 
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
@@ -79,9 +80,9 @@ class Search:
         if engine == "auto":
             widest = max(embed(matrix[:1]).shape[1] for embed in known.values())
             engine, _ = index.choose(len(images), widest, options=tuple(options))
-        indexes = {}
+        indexes, made_by = {}, fingerprint(model)
         for space, embed in known.items():
-            indexes[space] = index.make(engine, **options)
+            indexes[space] = index.make(engine, fingerprint=made_by, **options)
             indexes[space].build(embed(matrix))
         return cls(model, images, indexes)
 

@@ -17,7 +17,7 @@ LAYERS = [
     {"evaluation"},
     {"model"},
     {"search", "plots", "distributed"},
-    {"recipes", "web", "bench"},
+    {"recipes", "web", "bench", "checks"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -25,6 +25,7 @@ NO_FRAMEWORK = {"metrics", "index", "zeroshot", "evaluation", "arrays", "storage
 FRAMEWORKS = {"keras", "tensorflow"}
 # an engine is imported in the one file that is named after it, or that says why here
 ENGINES = {
+    "shtab": {"cli/completion.py"},
     "annoy": {"index/annoy.py"}, "faiss": {"index/faiss.py"}, "hnswlib": {"index/hnswlib.py"},
     "usearch": {"index/usearch.py"}, "gensim": {"words/readers.py"}, "sklearn": {"words/tfidf.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},

@@ -35,6 +35,8 @@ COMMANDS = {  # in the order of the pipeline
     "similarity": "the cosine of two pictures",
     "recipe": "a published table beside ours, with one command",
     "bench": "measure speed, as ratios",
+    "check": "whether what lies on disk is whole and fits together",
+    "info": "versions, devices, folders, and what can be used offline",
     "completion": "a script that lets your shell complete all this",
 }
 EXAMPLE = """\

@@ -64,15 +64,24 @@ class Head(ABC):
         """
         return self._in_blocks(features, lambda rows: _unit(self._forward(rows)), self.dim)
 
+    def weights(self):
+        """{name: array}, all that decides what the head makes of features.
+
+        Raises:
+            ValueError: if the head has no weights yet.
+        """
+        self._require_weights()
+        return self._weights()
+
     def save(self, path):
         """Config and weights to one `.npz`, atomically; no pickle.
 
         Raises:
             ValueError: if the head has no weights yet.
         """
-        self._require_weights()
+        weights = self.weights()
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, config=np.array(json.dumps(self.config)), **self._weights())
+            np.savez(file, config=np.array(json.dumps(self.config)), **weights)
 
     @classmethod
     def load(cls, path):

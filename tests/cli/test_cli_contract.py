@@ -28,6 +28,8 @@ def lines(model, index, words_file, picture_folder, tmp_path):
         "recipe": ["hybrid", "--images", picture_folder, "--words", words_file, "--backbone", "thumbnail",
                    "--head", "ridge", "--seeds", 1, "--unseen", "horse", "-o", tmp_path / "results"],
         "bench": ["search", "-n", 300, "--dim", 8],
+        "check": [model, index],
+        "info": [],
         "completion": ["bash"],
     }
 
@@ -155,7 +157,7 @@ def test_control_c_says_how_to_go_on(devise, monkeypatch, words_file):
 
     monkeypatch.setattr(words, "open_words", stop)
     ran = devise("words", words_file)
-    assert ran.code == 130 and "the same command goes on" in ran.err and "Traceback" not in ran.err
+    assert ran.code == 130 and "the same command starts anew" in ran.err and "Traceback" not in ran.err
 
 
 def test_options_may_stand_between_the_arguments(devise, model, picture_folder):

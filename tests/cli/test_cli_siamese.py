@@ -156,7 +156,7 @@ def test_words_are_not_for_such_an_index(devise, learnt_index):
         ran = devise("search", learnt_index, *ask)
         assert ran.code == 1 and "none that it shares with words: ask by picture" in ran.err
     ran = devise("search", learnt_index, "--picture", "tile0/0.png", "--space", "shared")
-    assert ran.code == 1 and "expected 'learnt' or 'raw'" in ran.err
+    assert ran.code == 1 and "'shared': expected learnt, raw" in ran.err
 
 
 def test_an_index_of_some_spaces(answer, devise, learnt, tiles, tmp_path):

@@ -1,0 +1,109 @@
+"""What a check says, and the part that holds for every artefact: its manifest and its files' digests."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from devise.storage import digest, open_artefact
+
+AGAIN = {"features": "remove the folder and run devise extract again",
+         "words": "remove the folder: the text is converted again when it is opened next",
+         "model": "train again, or bring the folder from where it is whole",
+         "siamese": "train again, or bring the folder from where it is whole",
+         "index": "build the index again: devise index",
+         "search": "build the index again: devise index"}
+# what reading a damaged or hostile file may raise, and an engine that is not installed
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ImportError)
+SHOWN = 3  # names in a sentence
+
+
+class Problem(NamedTuple):
+    """What is wrong, where, and what to do about it.
+
+    >>> Problem("table/rows.json", "it is gone", "extract again").do
+    'extract again'
+    """
+
+    place: str
+    what: str
+    do: str
+
+
+@dataclass
+class Checked:
+    """What a check found at one place.
+
+    Attributes:
+        place, kind: the folder, and what it holds: features, model, siamese, search, index, words.
+        facts: {name: value} that are true of it.
+        problems: Problem after Problem; none where all is well.
+        notes: sentences worth knowing that are no problems.
+        opened: the thing itself, for checks against others; None where it can't be opened.
+
+    >>> found = Checked("table", "features")
+    >>> found.problem("a picture is gone", "bring it back")
+    >>> found.ok, found.problems[0].place
+    (False, 'table')
+    """
+
+    place: str
+    kind: str
+    facts: dict = field(default_factory=dict)
+    problems: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    opened: object = None
+
+    @property
+    def ok(self):
+        """Whether there is no problem."""
+        return not self.problems
+
+    def problem(self, what, do, place=None):
+        """Note a problem, by default of the whole place."""
+        self.problems.append(Problem(str(place or self.place), what, do))
+
+    def to_json(self):
+        """The place as a JSON document."""
+        return {"place": self.place, "kind": self.kind, "ok": self.ok, "facts": self.facts,
+                "problems": [problem._asdict() for problem in self.problems], "notes": self.notes}
+
+
+def whole(found, folder, kind, progress):
+    """(document, paths) of an artefact whose files have the digests of its manifest, else None and the problems.
+
+    Args:
+        found: Checked, which gets the problems.
+        progress: called with the number of bytes after each file, see `size`.
+    """
+    try:
+        document, paths = open_artefact(folder, kind)
+    except DAMAGE as error:
+        found.problem(f"its manifest can't be followed: {error}", AGAIN[kind], folder)
+        return None
+    damaged = False
+    for name, path in paths.items():
+        if digest(path) != document["files"][name].get("sha256"):
+            found.problem("its content is not what was saved", AGAIN[kind], path)
+            damaged = True
+        progress(os.path.getsize(path))
+    left = sum(1 for _ in Path(folder).glob(".partial-*"))
+    if left:
+        found.notes.append(f"{left} files that a killed run left, .partial-*: the next write removes them after a day")
+    return None if damaged else (document, paths)
+
+
+def size(folder):
+    """The bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def some(names):
+    """The first of some names, for a sentence.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    names = [str(name) for name in names]
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,87 @@
+"""Indexes: vectors and pictures row by row, and whether they are those of the model beside them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from devise import index
+from devise.checks.base import AGAIN, DAMAGE, Checked, whole
+from devise.checks.models import check_model
+from devise.checks.tables import check_pictures
+from devise.model.identity import fingerprint
+from devise.model.spaces import spaces
+from devise.search import Search
+
+ROWS = 4096
+LENGTH = 1e-3  # how far a row's length may be from 1
+
+
+def check_index(found, folder, progress):
+    """The facts and problems of one index of vectors."""
+    if not whole(found, folder, "index", progress):
+        return
+    try:
+        found.opened = part = index.load(folder, check=False)
+    except DAMAGE as error:
+        found.problem(str(error), AGAIN["index"])
+        return
+    found.facts = {"vectors": len(part), "dim": part.dim, "engine": part.engine}
+    wrong = 0
+    ids = part.ids
+    for start in range(0, len(ids), ROWS):
+        lengths = np.linalg.norm(part.vectors(ids[start:start + ROWS]), axis=1)
+        wrong += int((~(np.abs(lengths - 1) < LENGTH)).sum())  # NaN is not near 1 either
+    if wrong:
+        found.problem(f"{wrong:,} of {len(ids):,} vectors are not of length 1, or hold NaN", AGAIN["index"])
+
+
+def check_search(found, folder, progress):
+    """The facts and problems of an index with its pictures and model."""
+    opened = whole(found, folder, "search", progress)
+    if not opened:
+        return
+    document, parts = opened[0], Path(folder) / str(opened[0].get("build"))
+    names = document.get("spaces", ())
+    indexes = {space: Checked(str(parts / space), "index") for space in names}
+    model = Checked(str(parts / "model"), "siamese" if (parts / "model/siamese.json").is_file() else "model")
+    for space, part in indexes.items():
+        check_index(part, parts / space, progress)
+    check_model(model, parts / "model", progress, within=True)
+    for part in (*indexes.values(), model):
+        found.problems += part.problems
+        found.notes += part.notes
+    if any(part.opened is None for part in (*indexes.values(), model)):
+        return
+    try:
+        found.opened = search = Search.load(folder)
+    except DAMAGE as error:
+        found.problem(str(error), AGAIN["search"])
+        return
+    engines = sorted({part.engine for part in search.indexes.values()})
+    found.facts = {"pictures": len(search), "spaces": list(names), "engine": ", ".join(engines), **model.facts}
+    check_pictures(found, search.images)
+    _check_spaces(found, search)
+    fit_model(found, search, search.model, parts / "model")
+
+
+def _check_spaces(found, search):
+    """Whether each space is one of the model's, with its dim."""
+    model = search.model
+    known, probe = spaces(model), np.ones((1, model.head.input_dim), np.float32)
+    for space, part in search.indexes.items():
+        if space not in known:
+            found.problem(f"its model has no space {space!r}, only {', '.join(known)}", AGAIN["search"])
+        elif known[space](probe).shape[1] != part.dim:
+            found.problem(f"the {space} index has dim {part.dim}, its model makes {known[space](probe).shape[1]}",
+                          AGAIN["search"])
+
+
+def fit_model(found, search, model, place):
+    """Whether an index was built with a model, by the fingerprint that it kept."""
+    mine = fingerprint(model)
+    for space, part in search.indexes.items():
+        if part.fingerprint is None:
+            found.notes.append(f"the {space} index does not say which model it was built with: build it again to know")
+        elif part.fingerprint != mine:
+            found.problem(f"the {space} index was built with another model ({part.fingerprint[:12]}) than the one in "
+                          f"{place} ({mine[:12]})", "build the index again with this model: devise index", place)

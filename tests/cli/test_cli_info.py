@@ -1,0 +1,43 @@
+"""devise info, over a home that is empty and then is not."""
+
+import numpy as np
+
+from devise import __version__, backbones, index
+from devise.words import NAMES, WordVectors
+from devise.words.readers import at_hand
+
+
+def test_what_is_there_and_how_to_bring_the_rest(answer, home, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    found = answer("info")
+    assert found["devise"] == __version__ and any("cpu" in device for device in found["devices"])
+    assert found["folders"] == {"home": str(home), "data": str(home / "data"), "pretrained": str(home / "pretrained")}
+    rows = {kind: {row["name"]: row for row in found[kind]} for kind in ("backbones", "words", "engines")}
+    assert tuple(rows["backbones"]) == backbones.names() and tuple(rows["engines"]) == index.engines()
+    assert rows["engines"]["exact"]["here"] and not rows["backbones"]["vgg16"]["here"]
+    for kind in rows.values():
+        assert all(row["here"] == (row["bring"] == "") == (row["place"] is not None) for row in kind.values())
+    assert rows["words"]["glove-6b-300d"]["bring"] == "devise fetch glove-6b --dim 300"
+
+
+def test_an_engine_without_its_package(answer, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "annoy", None)
+    row = next(row for row in answer("info")["engines"] if row["name"] == "annoy")
+    assert not row["here"] and row["bring"].startswith("pip install 'devise[annoy]'")
+
+
+def test_the_text_has_one_line_for_those_that_come_in_one_way(devise):
+    ran = devise("info")
+    assert "words, at hand: " in ran.out and "  glove-6b-300d: devise fetch glove-6b --dim 300\n" in ran.out
+    assert ran.out.count("--backbone NAME with internet") <= 2
+
+
+def test_words_at_hand(home):
+    assert at_hand("glove-6b-300d") is None
+    text = home / "pretrained" / NAMES["glove-6b-300d"]
+    text.parent.mkdir(parents=True)
+    text.write_text("cat 1 2\n")
+    assert at_hand("glove-6b-300d") == text
+    WordVectors(["cat"], np.ones((1, 2))).save(home / "elsewhere")
+    text.unlink()
+    assert at_hand("glove-6b-300d") is None
