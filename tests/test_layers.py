@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "devise"
 
 LAYERS = [
     {"errors"},
-    {"arrays", "storage"},
+    {"arrays", "storage", "frames"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
-    {"features", "training", "zeroshot"},
+    {"features", "training", "zeroshot", "notebook"},
     {"evaluation"},
     {"model"},
     {"search", "plots", "distributed"},
@@ -25,7 +25,7 @@ NO_FRAMEWORK = {"metrics", "index", "zeroshot", "evaluation", "arrays", "storage
 FRAMEWORKS = {"keras", "tensorflow"}
 # an engine is imported in the one file that is named after it, or that says why here
 ENGINES = {
-    "shtab": {"cli/completion.py"},
+    "shtab": {"cli/completion.py"}, "pandas": {"frames.py"},
     "annoy": {"index/annoy.py"}, "faiss": {"index/faiss.py"}, "hnswlib": {"index/hnswlib.py"},
     "usearch": {"index/usearch.py"}, "gensim": {"words/readers.py"}, "sklearn": {"words/tfidf.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},

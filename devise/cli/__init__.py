@@ -90,14 +90,14 @@ def top_parser():
 
 
 def command_parser(name):
-    """The parser of one command; what it reads has `run`, `framework` and `stopped` of the command's module."""
+    """The parser of one command; what it reads has `run`, `framework` … of the command's module."""
     module = importlib.import_module(f"devise.cli.{name}")
     command = Parser(prog=f"devise {name}", description=module.__doc__, epilog=f"example:\n{module.EXAMPLE}")
     module.arguments(command)
     command.add_argument("--json", action="store_true", help="print a JSON document on stdout, see above")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(command=name, run=module.run, framework=module.FRAMEWORK,
-                         stopped=getattr(module, "STOPPED", STOPPED))
+                         stopped=getattr(module, "STOPPED", STOPPED), waits=getattr(module, "WAITS", False))
     return command
 
 
@@ -139,10 +139,12 @@ def main(argv=None):
 def _run(args):
     """The exit code of a command whose arguments have been read."""
     try:
-        with terminal() as file, progress_bar(f"devise {args.command}", file=file):
-            if args.framework:
-                quiet_framework()
-            answer = args.run(args)
+        with terminal() as file:
+            # a command that waits for others, such as a server, is not under way to anything
+            with contextlib.nullcontext() if args.waits else progress_bar(f"devise {args.command}", file=file):
+                if args.framework:
+                    quiet_framework()
+                answer = args.run(args)
         print(as_json(answer.document) if args.json else answer.text, flush=True)
     except BrokenPipeError:
         raise

@@ -123,7 +123,7 @@ def report_text(report):
 
 def _table(shown):
     """A table with its caption above, and beneath it who published the figures of others."""
-    from devise.evaluation.report import RECALLED
+    from devise.evaluation.tables import RECALLED
 
     shown = shown.readable() if hasattr(shown, "readable") else shown  # means with their intervals
     rows = [[name, *(_cell(row.get(column)) for column in shown.columns)] for name, row in shown.rows.items()]

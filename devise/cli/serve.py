@@ -22,6 +22,7 @@ EXAMPLE = """\
   devise serve index --port 9000 --max-upload 50
   devise serve index --host 0.0.0.0 --allow-host pictures.example.org"""
 FRAMEWORK = True
+WAITS = True
 ANYWHERE = ("0.0.0.0", "::")
 
 

@@ -15,9 +15,10 @@ from devise.evaluation.protocols import (
     exact_tags,
     flat_hit_at_k,
 )
-from devise.evaluation.report import Example, Published, Report, Table, exact_table, hit_table
+from devise.evaluation.report import Example, Report, exact_table, hit_table
 from devise.evaluation.retrieval import Retrieval, pool, retrieve
 from devise.evaluation.retrieval_tables import gallery_table, retrieval_table
+from devise.evaluation.tables import Published, Table
 from devise.evaluation.trust import Trust, threshold_trust
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Tables whose figures are means over draws or runs, each with its 95 % interval."""
 
-from devise.evaluation.report import Table
+from devise.evaluation.tables import Table
 from devise.metrics.summary import Spread
 
 
@@ -18,6 +18,9 @@ class IntervalTable(Table):
         rows = {name: {column: _text(value) for column, value in values.items()}
                 for name, values in self.rows.items()}
         return Table(self.caption, self.columns, rows, self.head, self.published)
+
+    def _repr_html_(self):
+        return self.readable()._repr_html_()
 
     def to_markdown(self, *, number=None):
         """The table with its caption above and its footnotes beneath."""

@@ -1,43 +1,17 @@
-"""A report of what was measured, with what, over which candidates: for machines and for readers.
+"""A report of what was measured, with what, over which candidates: for machines and for readers."""
 
-JSON holds fractions in [0, 1]; Markdown holds percent with one decimal. What was not measured is
-null in the one and – in the other.
-"""
-
-import math
-import re
+import html
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from devise import notebook
 from devise.evaluation.protocols import Combined
-from devise.metrics.summary import Spread
+from devise.evaluation.tables import Table, escape, fact, grid, plain, plain_values
 from devise.storage import atomic_path, write_json
 
 RANDOM = "RANDOM WEIGHTS: this backbone was not trained, no figure here says what the method can do"
-RECALLED = "† as recalled; check against the paper"
-NOTHING = "–"
-
-
-class Published(NamedTuple):
-    """A row of figures that others printed, to stand beside one's own.
-
-    Attributes:
-        name: what was measured, in a few words.
-        values: {column: fraction}, under the columns of the table it joins.
-        source: who printed it, and `table`, where.
-        candidates: what was ranked over, as far as the source says.
-        certain: False for a figure given from memory; it is marked † wherever it is printed.
-    """
-
-    name: str
-    values: dict
-    source: str
-    table: str = ""
-    candidates: str = "not stated"
-    certain: bool = True
 
 
 class Example(NamedTuple):
@@ -47,49 +21,6 @@ class Example(NamedTuple):
     label: str | None
     tags: tuple
     right: tuple = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """Figures under a caption that says over which candidates, by which metric, from how many runs.
-
-    Attributes:
-        caption: text.
-        columns: keys of the values, in order.
-        rows: {name: {column: fraction, Spread, count, text or None}}.
-        head: what the rows are.
-        published: rows of others, printed beneath.
-    """
-
-    caption: str
-    columns: tuple
-    rows: dict
-    head: str = ""
-    published: tuple[Published, ...] = ()
-
-    def to_json(self):
-        """The table as a JSON document."""
-        rows = [{"name": name, "values": _values(values)} for name, values in self.rows.items()]
-        published = [row._asdict() | {"values": _values(row.values)} for row in self.published]
-        return {"caption": self.caption, "columns": [str(column) for column in self.columns],
-                "rows": rows, "published": published}
-
-    def to_markdown(self, *, number=None):
-        """The table with its caption above and its footnotes beneath."""
-        lines = [(f"**Table {number}.** " if number else "") + escape(self.caption), ""]
-        lines += _grid([self.head, *map(str, self.columns)],
-                       [[escape(name), *(_cell(values.get(column)) for column in self.columns)]
-                        for name, values in self.rows.items()]
-                       + [[f"*{escape(row.name)}* [{note}]", *self._marked(row)]
-                          for note, row in enumerate(self.published, start=1)])
-        notes = [f"[{note}] {escape(row.source)}{escape(', ' + row.table) if row.table else ''}; "
-                 f"candidates: {escape(row.candidates)}." for note, row in enumerate(self.published, start=1)]
-        notes += [f"{RECALLED}."] if any(not row.certain for row in self.published) else []
-        return "\n".join(lines + ["", "  \n".join(notes)] if notes else lines)
-
-    def _marked(self, row):
-        cells = [_cell(row.values.get(column)) for column in self.columns]
-        return [cell if row.certain or cell == NOTHING else f"{cell} †" for cell in cells]
 
 
 @dataclass(frozen=True)
@@ -117,9 +48,9 @@ class Report:
     def to_json(self):
         """The report as a JSON document, in a fixed order of keys."""
         examples = [{"picture": example.picture, "label": example.label,
-                     "tags": [{"word": word, "score": _plain(score)} for word, score in example.tags],
+                     "tags": [{"word": word, "score": plain(score)} for word, score in example.tags],
                      "right": list(example.right)} for example in self.examples]
-        return {"title": self.title, "trained": self.trained, "facts": _values(self.facts),
+        return {"title": self.title, "trained": self.trained, "facts": plain_values(self.facts),
                 "tables": [table.to_json() for table in self.tables], "examples": examples,
                 "pictures": [{"caption": caption, "file": str(name)} for caption, name in self.pictures],
                 "notes": list(self.notes)}
@@ -129,14 +60,14 @@ class Report:
         parts = [f"# {escape(self.title)}"]
         parts += [] if self.trained else [f"> **{RANDOM}.**"]
         if self.facts:
-            rows = [[escape(name), _fact(value)] for name, value in self.facts.items()]
-            parts.append("\n".join(_grid(["fact", "value"], rows)))
+            rows = [[escape(name), fact(value)] for name, value in self.facts.items()]
+            parts.append("\n".join(grid(["fact", "value"], rows)))
         for number, table in enumerate(self.tables, start=1):
             parts += [table.to_markdown(number=number)] + ([] if self.trained else [f"**{RANDOM}.**"])
         if self.examples:
-            rows = [[escape(example.picture), _fact(example.label), _tags(example)]
+            rows = [[escape(example.picture), fact(example.label), _tags(example)]
                     for example in self.examples]
-            parts += ["## Tags", "\n".join(_grid(["picture", "label", "tags, with their cosine"], rows))]
+            parts += ["## Tags", "\n".join(grid(["picture", "label", "tags, with their cosine"], rows))]
         if self.pictures:
             parts.append("## Pictures")
             parts += [f"![{escape(caption)}]({quote(Path(name).as_posix())})\n\n{escape(caption)}"
@@ -144,6 +75,12 @@ class Report:
         if self.notes:
             parts += ["## Notes", "\n".join(f"- {escape(note)}" for note in self.notes)]
         return "\n\n".join(parts) + "\n"
+
+    def _repr_html_(self):
+        facts = notebook.table(["fact", "value"], [[name, fact(value, str)] for name, value in self.facts.items()])
+        warning = "" if self.trained else f"<b>{html.escape(RANDOM)}.</b>"
+        tables = "".join(shown._repr_html_() for shown in self.tables)
+        return f"<h3>{html.escape(self.title)}</h3>{warning}{facts if self.facts else ''}{tables}"
 
     def save(self, folder):
         """Write `report.json` and `report.md`, each whole or not at all; return the path of the latter."""
@@ -190,16 +127,6 @@ def exact_table(exact):
                  f"Candidates: {exact.candidates}.", ("found", "of"), rows, "class")
 
 
-def escape(text):
-    """`text` for a cell of a Markdown table: one line, with the signs that Markdown reads escaped.
-
-    >>> escape("either|or")
-    'either\\\\|or'
-    """
-    text = re.sub(r"([\\|`*<\[\]])", r"\\\1", " ".join(str(text).split()))
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word, _ means nothing
-
-
 def _caption(evaluation, part):
     n, runs = evaluation.n[part], 1
     if isinstance(evaluation, Combined):
@@ -227,56 +154,7 @@ def _candidates(name, statement):
     return text
 
 
-def _grid(head, rows):
-    """A Markdown table; every column but the first is aligned to the right when it holds figures only."""
-    rule = ["---"] + ["---:" if rows and all(re.match(r"[\d–−-]", row[column]) for row in rows) else "---"
-                      for column in range(1, len(head))]
-    return ["| " + " | ".join(cells) + " |" for cells in [head, rule, *rows]]
-
-
 def _tags(example):
     bold = {word: "**" for word in example.right}
     return ", ".join(f"{bold.get(word, '')}{escape(word)}{bold.get(word, '')} {score:.3f}"
                      for word, score in example.tags)
-
-
-def _cell(value):
-    """A fraction as percent, a Spread as mean ± deviation, a count or text as it is."""
-    if isinstance(value, Spread):
-        return _cell(value.mean) + (f" ± {100 * value.std:.1f}" if value.n > 1 else "")
-    if isinstance(value, Real) and not isinstance(value, Integral):
-        return f"{100 * value:.1f}" if math.isfinite(value) else NOTHING
-    return _fact(value)
-
-
-def _fact(value):
-    if value is None or value == "":
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Spread):
-        return f"{value.mean:.4g}" + (f" ± {value.std:.2g}" if value.n > 1 else "")
-    if isinstance(value, Integral):
-        return f"{value:,}"
-    if isinstance(value, Real):
-        return f"{value:.4g}" if math.isfinite(value) else NOTHING
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_fact, value)) or NOTHING
-    return escape(value)
-
-
-def _values(values):
-    return {str(name): _plain(value) for name, value in values.items()}
-
-
-def _plain(value):
-    """A value as JSON has it: NaN and infinity become null, a Spread a dict."""
-    if isinstance(value, Spread):
-        return _values(value._asdict())
-    if isinstance(value, Integral):
-        return value if isinstance(value, bool) else int(value)
-    if isinstance(value, Real):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -1,6 +1,6 @@
 """Retrieval figures as tables for a report: each beside its ceiling, each gallery with its size."""
 
-from devise.evaluation.report import Table
+from devise.evaluation.tables import Table
 
 NAMES = {"hit_at_k": "hit@{k}", "recall_at_k": "recall@{k}", "precision_at_k": "precision@{k}",
          "ceiling_at_k": "its ceiling, {k}"}

@@ -10,6 +10,7 @@ import numpy as np
 from devise import storage
 from devise.arrays import read_npy
 from devise.datasets import ImageSet, Skipped
+from devise.frames import frame
 
 COPY_ROWS = 4096
 
@@ -41,6 +42,11 @@ class FeatureTable:
         if self.folder and self.folder == _bundled(self.folder.name):
             return self.folder.name
         return str(self.folder.resolve()) if self.folder else None
+
+    def to_frame(self):
+        """A pandas DataFrame with a row a picture: path, label (its class by name; missing where it has none)."""
+        images = self.images
+        return frame({"path": images.paths, "label": [images.label_of(row) for row in range(len(images))]})
 
     def subset(self, rows):
         """The table of some rows, in memory, in the order given."""

@@ -1,8 +1,9 @@
 """The facade over backbone, head and words, and the whole network as one Keras model."""
 
-from devise.model.facade import FIRST_WORDS, Devise, Tag
+from devise.model.facade import FIRST_WORDS, Devise
 from devise.model.network import parameter_counts, whole_model
 from devise.model.prototypes import imagenet_rule, imagenet_vectors, strict_mask
+from devise.model.tags import Tag, TaggedPictures, Tags
 
-__all__ = ["FIRST_WORDS", "Devise", "Tag", "imagenet_rule", "imagenet_vectors", "parameter_counts",
-           "strict_mask", "whole_model"]
+__all__ = ["FIRST_WORDS", "Devise", "Tag", "TaggedPictures", "Tags", "imagenet_rule", "imagenet_vectors",
+           "parameter_counts", "strict_mask", "whole_model"]

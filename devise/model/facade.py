@@ -1,29 +1,21 @@
 """The facade: a frozen backbone, a trained head and a word space behind one object."""
 
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from devise import features
-from devise.datasets import ImageSet, Split, from_files, split
+from devise.datasets import ImageSet, Split, split
 from devise.evaluation import Candidates, evaluate
 from devise.model import saving
 from devise.model.finetuning import finetune
 from devise.model.fitting import rows_of, train_head
-from devise.model.frozen import opened
+from devise.model.frozen import as_images, opened
 from devise.model.network import whole_model
+from devise.model.tags import TaggedPictures
 from devise.words import LabelTable, label_vectors, open_words, phrase_vector, tag_rows
 from devise.zeroshot import NearestLabel
 
 FIRST_WORDS = 20_000
-
-
-class Tag(NamedTuple):
-    """One name for a picture and its cosine with it."""
-
-    name: str
-    score: float
 
 
 class Devise:
@@ -138,10 +130,7 @@ class Devise:
 
     def features_of(self, pictures, *, progress=None):
         """The feature table, in memory, of an ImageSet, of paths, or of one path."""
-        if isinstance(pictures, (str, Path)):
-            pictures = [pictures]
-        images = pictures if isinstance(pictures, ImageSet) else from_files(pictures)
-        return features.compute(images, self.backbone, progress=progress)
+        return features.compute(as_images(pictures), self.backbone, progress=progress)
 
     def embed_images(self, pictures, *, progress=None):
         """Pictures in the space of the words.
@@ -206,19 +195,22 @@ class Devise:
         """The best k names of each picture; see `candidates` for what may be named.
 
         Returns:
-            A list of Tags for each picture, best first.
+            TaggedPictures: the Tags of each picture, best first; a notebook shows them beneath it.
         Raises:
             ValueError: if a picture can't be read.
         """
-        return self.tag_embeddings(self.embed_images(pictures), k, candidates=candidates, **options)
+        images = as_images(pictures)
+        tagged = self.tag_embeddings(self.embed_images(images), k, candidates=candidates, **options)
+        for row, tags in enumerate(tagged):
+            tags.picture = images.file(row)
+        return tagged
 
     def tag_embeddings(self, embeddings, k=10, *, candidates="words", **options):
         """As `tag`, for pictures that are embedded already, (n, dim)."""
         options.setdefault("filtered", True)
         chosen = candidates if isinstance(candidates, Candidates) else self.candidates(candidates, **options)
         hits = NearestLabel(chosen.vectors).tag(embeddings, min(k, len(chosen)))
-        return [[Tag(chosen.names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
-                for ids, scores in zip(*hits, strict=True)]
+        return TaggedPictures.of(chosen.names, hits)
 
     def parts(self, table=None):
         """{'train' | 'test' | 'unseen': (embeddings, labels)} of the pictures that the model was made with.

@@ -47,10 +47,7 @@ class OnBackbone:
 
     def features_of(self, pictures, *, progress=None):
         """The feature table, in memory, of an ImageSet, of paths, or of one path."""
-        if isinstance(pictures, (str, Path)):
-            pictures = [pictures]
-        images = pictures if isinstance(pictures, ImageSet) else from_files(pictures)
-        return features.compute(images, self.backbone, progress=progress)
+        return features.compute(as_images(pictures), self.backbone, progress=progress)
 
     def check_features(self, table):
         """Refuse features of another backbone than the one of the training, by name."""
@@ -68,6 +65,13 @@ class OnBackbone:
                              f"say backbone={table.backbone['name']!r}")
         self.backbone_record = {**self.backbone_record, **table.backbone}
         self.data_record, self._table = table.source, table
+
+
+def as_images(pictures):
+    """An ImageSet, paths, or one path as an ImageSet."""
+    if isinstance(pictures, (str, Path)):
+        pictures = [pictures]
+    return pictures if isinstance(pictures, ImageSet) else from_files(pictures)
 
 
 def opened(record, changes_file=None):

@@ -27,7 +27,7 @@ def lines(model, index, words_file, picture_folder, tmp_path):
         "similarity": [picture, picture_folder / "dog" / "1.png"],
         "recipe": ["hybrid", "--images", picture_folder, "--words", words_file, "--backbone", "thumbnail",
                    "--head", "ridge", "--seeds", 1, "--unseen", "horse", "-o", tmp_path / "results"],
-        "bench": ["search", "-n", 300, "--dim", 8],
+        "bench": ["words", "-n", 300, "--dim", 8],
         "check": [model, index],
         "info": [],
         "completion": ["bash"],
@@ -97,7 +97,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["evaluate", "model", "--jsno"], "there is no option '--jsno': did you mean --json?"),
     (["train", "x", "-o", "m", "--optimiser", "adma"], "--optimiser: there is no choice 'adma': did you mean adam?"),
     (["recipe", "hybird"], "there is no recipe 'hybird': did you mean hybrid?"),
-    (["bench", "serch"], "there is no benchmark 'serch': did you mean search?"),
+    (["bench", "trian"], "there is no benchmark 'trian': did you mean train?"),
     (["evaluate"], "arguments are required: MODEL"),
     (["search", "index"], "one of the arguments --text --picture --word is required"),
     (["search", "index", "--text", "a", "-k", "0"], "'0' is not a whole number from 1"),
@@ -109,7 +109,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["train", "caltech37", "-o", "m", "--sizes", "2000,many"], "'many' is not a whole number"),
     (["index", "model", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "belong to annoy"),
     (["recipe", "hybrid", "--unseen", "cat"], "--unseen can't be used here"),
-    (["bench", "search", "--path", "x"], "the benchmark search has no --path"),
+    (["bench", "index", "--path", "x"], "the benchmark index has no --path"),
     (["fetch", "--dim", "300"], "name what to fetch: caltech101"),
 ])
 def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise, words_file):

@@ -17,7 +17,8 @@ from devise.evaluation import (
     exact_table,
     hit_table,
 )
-from devise.evaluation.report import RANDOM, escape
+from devise.evaluation.report import RANDOM
+from devise.evaluation.tables import escape
 from devise.metrics import spread
 
 PUBLISHED = (Published("their test pictures", {2: 0.609, 3: 0.625}, "a repository", "table of its README"),

@@ -5,7 +5,6 @@ import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,32 +13,9 @@ from devise.datasets import ImageSet, Skipped
 from devise.errors import unknown
 from devise.model.identity import fingerprint
 from devise.model.spaces import indexable, open_model, spaces
+from devise.search.results import Match, Results
 
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
-
-
-class Match(NamedTuple):
-    """A picture that was found: its row in the index, its path, its label if it has one, its cosine."""
-
-    row: int
-    path: str
-    label: str | None
-    score: float
-
-
-class Results(NamedTuple):
-    """What a query found, best first, and the space in which it was compared.
-
-    Attributes:
-        threshold: the cosine from which on a picture counts as found; None where the model has none.
-        known: whether the best match reaches it; None without a threshold.
-    """
-
-    query: str
-    space: str
-    matches: tuple[Match, ...]
-    threshold: float | None = None
-    known: bool | None = None
 
 
 class Search:
@@ -137,7 +113,7 @@ class Search:
         """
         self._check_words()
         hits = self.indexes["shared"].search(self.model.embed_words([text]), self._depth(k))
-        return Results(text, "shared", self._matches(hits))
+        return Results(text, "shared", self._matches(hits), root=self.images.root)
 
     def by_picture(self, picture, k=10, *, space=None, reject=False):
         """Pictures like a picture, which itself is left out when it is in the index.
@@ -164,7 +140,7 @@ class Search:
         if reject:
             matches = tuple(match for match in matches if match.score >= threshold)
         query = "a picture" if isinstance(picture, np.ndarray) else str(picture)
-        return Results(query, space, matches, threshold, known)
+        return Results(query, space, matches, threshold, known, self.images.root)
 
     def similarity(self, first, second, *, space=None):
         """The cosine of two pictures, indexed or not.

@@ -1,0 +1,44 @@
+"""What a search found, for programs, for notebooks and for pandas."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from devise import notebook
+from devise.frames import frame
+
+
+class Match(NamedTuple):
+    """A picture that was found: its row in the index, its path, its label if it has one, its cosine."""
+
+    row: int
+    path: str
+    label: str | None
+    score: float
+
+
+class Results(NamedTuple):
+    """What a query found, best first, and the space in which it was compared.
+
+    Attributes:
+        threshold: the cosine from which on a picture counts as found; None where the model has none.
+        known: whether the best match reaches it; None without a threshold.
+        root: the folder that the paths of the matches start from, or None.
+    """
+
+    query: str
+    space: str
+    matches: tuple[Match, ...]
+    threshold: float | None = None
+    known: bool | None = None
+    root: Path | None = None
+
+    def to_frame(self):
+        """A pandas DataFrame with a row a match, best first: row, path, label (missing where it has none), score."""
+        return frame({name: [getattr(match, name) for match in self.matches] for name in Match._fields})
+
+    def _repr_html_(self):
+        title = f"{self.query} (cosine, {self.space} space)"
+        title += f": no match, the best is below {self.threshold:.3f}" if self.known is False else ""
+        return notebook.gallery(title, [(self.root and self.root / match.path,
+                                         [f"{match.score:.3f}", match.label or Path(match.path).name])
+                                        for match in self.matches])
