@@ -35,7 +35,7 @@ def complete(devise, tmp_path):
 
 def test_commands_and_their_options(complete):
     assert complete("") >= set(cli.COMMANDS)
-    assert complete("se") == {"search"}
+    assert complete("sea") == {"search"}
     for name in ("train", "search"):
         known = {option for action in cli.command_parser(name)._actions for option in action.option_strings}
         assert complete(name, "--") == {option for option in known if option.startswith("--")}

@@ -45,7 +45,7 @@ def test_json_is_one_documented_document_and_all_there_is_on_stdout(name, lines,
     document = json.loads(ran.out, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
     told = set(re.findall(r'"(\w+)"', cli.command_parser(name).description))
     if name == "bench":  # beside what is told, each states what it was measured on
-        told |= {"data", "dim", "k", "queries", "seed", "threads", "skipped"}
+        told |= {"data", "dim", "input", "k", "queries", "seed", "threads", "skipped"}
     assert set(document) <= told, f"devise {name} --help does not tell of {set(document) - told}"
 
 
