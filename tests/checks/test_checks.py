@@ -156,7 +156,7 @@ def test_an_index_of_another_model(index, table, words, backbone, tmp_path, prob
     build = index / json.loads((index / "search.json").read_text())["build"]
     shutil.rmtree(build / "model")
     shutil.copytree(tmp_path / "other", build / "model")
-    assert len(problems(index)) == 2  # swapped inside the index too
+    assert "is not the one that the index" in problems(index)[0]  # swapped inside the index too
 
 
 def test_vectors_of_the_index(index, problems):
@@ -168,7 +168,7 @@ def test_vectors_of_the_index(index, problems):
         return rows
 
     rewrite(build / "raw", name, change)
-    assert problems(index) == ["2 of 40 vectors are not of length 1, or hold NaN → build the index again: devise index"]
+    assert problems(index)[0] == "2 of 40 vectors are not of length 1, or hold NaN → build the index again: devise index"
 
 
 def test_recomputed_vectors(table, index, images, backbone, monkeypatch, make_backbone):
