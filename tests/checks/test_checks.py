@@ -168,7 +168,8 @@ def test_vectors_of_the_index(index, problems):
         return rows
 
     rewrite(build / "raw", name, change)
-    assert problems(index)[0] == "2 of 40 vectors are not of length 1, or hold NaN → build the index again: devise index"
+    assert problems(index)[0] == ("2 of 40 vectors are not of length 1, or hold NaN → build the index again: "
+                                  "devise index")
 
 
 def test_recomputed_vectors(table, index, images, backbone, monkeypatch, make_backbone):
