@@ -169,7 +169,7 @@ def test_other_losses_name_test_pictures_too(table, backbone, vocabulary, loss):
 
 
 def test_an_unknown_loss_and_one_for_ridge_are_refused(table, backbone, vocabulary):
-    with pytest.raises(ValueError, match="did you mean cosine\? Or give a Loss"):
+    with pytest.raises(ValueError, match=r"did you mean cosine\? Or give a Loss"):
         Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), loss="cosin")
     with pytest.raises(TypeError, match="closed form"):
         Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), loss="hinge")
