@@ -65,6 +65,12 @@ def read_npy(path, dtype, shape, *, mapped=False):
         mapped: whether it is left on disk, read-only, until its rows are used.
     Raises:
         ValueError: if it is another array, holds Python objects, or is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/rows.npy", np.eye(2, dtype=np.float32))
+    ...     read_npy(f"{folder}/rows.npy", np.float32, (None, 2)).shape
+    (2, 2)
     """
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -93,6 +99,12 @@ def read_npz(path):
 
     Raises:
         ValueError: if it is compressed, holds Python objects, or is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/arrays.npz", rows=np.eye(2))
+    ...     list(read_npz(f"{folder}/arrays.npz"))
+    ['rows']
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -7,7 +7,11 @@ MOST = 20  # names in a message
 
 
 class MissingDependency(ImportError):
-    """An optional package is needed for what was asked; the message holds the pip line."""
+    """An optional package is needed for what was asked; the message holds the pip line.
+
+    >>> str(MissingDependency("annoy is not installed: pip install 'devise[annoy]'"))
+    "annoy is not installed: pip install 'devise[annoy]'"
+    """
 
 
 def require(package, extra, *, hint=""):

@@ -26,6 +26,9 @@ class Preprocessing:
         resampling: a filter of Pillow, in lower case. It is widened to the reduction (antialiased).
         crop: the side of the centre crop as a fraction of the shorter side; 0.875 is the
             "256, then 224" of the field, in proportion.
+
+    >>> Preprocessing((224, 224), bgr=True).prepare(np.zeros((300, 400, 3), np.uint8)).shape
+    (224, 224, 3)
     """
 
     size: tuple[int, int]
@@ -86,6 +89,12 @@ class Backbone:
             fine-tuning; kept for saving.
     Raises:
         ValueError: if the network has no such layer, or there is no such runtime.
+
+    >>> from devise.backbones import load
+    >>> backbone = load("mobilenet", weights="random")  # doctest: +SKIP
+    >>> pictures = np.stack([backbone.prepare(image)])  # doctest: +SKIP
+    >>> backbone.features(pictures).shape  # doctest: +SKIP
+    (1, 1024)
     """
 
     def __init__(self, name, network, *, layer, weights, trained, preprocessing, class_names=(),

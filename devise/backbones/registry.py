@@ -58,6 +58,9 @@ def choose():
         (name, why), the second a clause to print.
     Raises:
         MissingDependency: if neither can be had; the message says how to bring either.
+
+    >>> choose()[0]  # doctest: +SKIP
+    'efficientnet_lite0'
     """
     path = keras_applications.local_weights()
     if path:

@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Skipped(NamedTuple):
-    """A file that is not among the rows, and why."""
+    """A file that is not among the rows, and why.
+
+    >>> Skipped("cat/notes.png", "it is no picture").reason
+    'it is no picture'
+    """
 
     path: str
     reason: str

@@ -26,6 +26,13 @@ def read_captions(path, *, layout=None):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is in none of the layouts; a bad line is named by its number.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+    ...     _ = file.write("a.jpg#0\\ta dog runs .\\na.jpg#1\\ta running dog .\\n")
+    ...     file.flush()
+    ...     read_captions(file.name)
+    {'a.jpg': ('a dog runs .', 'a running dog .')}
     """
     path = Path(path)
     if layout not in (None, *LAYOUTS):

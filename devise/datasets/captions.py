@@ -26,6 +26,10 @@ class Judgements:
         captions: int64 (m,), which of that picture's captions, from 0.
         scores: float64 (m, r), a column a rater (experts, 1 to 4), or one with the share of yes (crowd).
         left_out: how many lines name a picture or caption that is not here.
+
+    >>> said = Judgements(np.array([0]), np.array([1]), np.array([2]), np.array([[1.0, 2.0, 1.0]]))
+    >>> said.scores.mean(axis=1).round(2)
+    array([1.33])
     """
 
     pictures: np.ndarray
@@ -46,6 +50,10 @@ class CaptionSet:
         images: ImageSet with captions.
         parts: {"train", "dev", "test": int64 rows, ascending}; {} where there are no lists.
         expert, crowd: Judgements or None.
+
+    >>> images = ImageSet(("a.jpg",), [-1], (), None, captions=(("a dog", "a running dog"),))
+    >>> CaptionSet(images, {"train": np.array([0])}).images.captions[0][1]
+    'a running dog'
     """
 
     images: ImageSet
@@ -108,6 +116,10 @@ def caption_set(root, captions=None, *, images=None):
     Raises:
         FileNotFoundError: if the folder, the pictures or the captions are not there.
         ValueError: if a file can't be understood, or a picture is in two parts.
+
+    >>> flickr = caption_set("flickr8k")  # doctest: +SKIP
+    >>> len(flickr.images), len(flickr.parts["test"])  # doctest: +SKIP
+    (8091, 1000)
     """
     from devise.datasets.folders import from_folder
 

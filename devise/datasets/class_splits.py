@@ -22,6 +22,10 @@ class ClassSplit:
 
     Raises:
         ValueError: if a row or a class is in two parts.
+
+    >>> parts = class_split([0, 0, 1, 1, 2, 2, 3, 3], "abcd", validation=1, test=["b"])
+    >>> parts.names["test"], parts.test.tolist()
+    (('b',), [2, 3])
     """
 
     train: np.ndarray

@@ -73,6 +73,9 @@ def from_files(paths, *, check=True):
 
     Raises:
         ValueError: if none of them can be used.
+
+    >>> from_files(["holiday/beach.jpg", "holiday/2024/cat.jpg"]).paths  # doctest: +SKIP
+    ('beach.jpg', '2024/cat.jpg')
     """
     files = [os.path.abspath(path) for path in paths]
     if not files:
@@ -92,6 +95,9 @@ def duplicates(images):
 
     Returns:
         list of tuples of two rows or more, each ascending, ordered by their first.
+
+    >>> duplicates(from_folder("pictures"))  # doctest: +SKIP
+    [(3, 17), (20, 21, 48)]
     """
     sizes, contents = {}, {}
     for row in range(len(images)):

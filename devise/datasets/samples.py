@@ -19,6 +19,9 @@ def samples():
         ImageSet
     Raises:
         MissingDependency: if scikit-image is not installed.
+
+    >>> samples().paths[0]  # doctest: +SKIP
+    'astronaut.png'
     """
     found = find_spec("skimage")  # located, not imported: only its files are wanted
     if found is None:

@@ -20,6 +20,10 @@ class Split:
         train: int64 row ids, ascending, of pictures of seen classes; so are validation and test.
         unseen_rows: int64 row ids of the pictures of unseen classes.
         seed: the seed it was drawn with.
+
+    >>> parts = split([0, 0, 0, 0, 0, 1, 1], ("cat", "okapi"), unseen=["okapi"], validation=0)
+    >>> parts.seen, parts.unseen, parts.unseen_rows.tolist()
+    (('cat',), ('okapi',), [5, 6])
     """
 
     seen: tuple[str, ...]

@@ -22,6 +22,10 @@ class Candidates:
         answers: int64 (C,), the row that is right for each label, -1 where the label is no candidate.
         added: labels that joined a vocabulary because none of its words stands for them; None where
             there is no vocabulary.
+
+    >>> seen = Candidates.from_labels("seen", ("cat", "dog", "okapi"), np.eye(3), ["cat", "dog"])
+    >>> seen.names, seen.answers.tolist()
+    (('cat', 'dog'), [0, 1, -1])
     """
 
     name: str

@@ -45,6 +45,11 @@ class OpenSet:
             threshold for each from these queries themselves; so are the next two.
         equal_error_rate: where as many unknown are accepted as known are rejected.
         curve: Roc.
+
+    >>> rows, labels = [[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9], [-1, -1]], [0, 0, 1, 1, 2]
+    >>> figures = evaluate_open_set(rows, labels, gallery=[0, 2], threshold=0.5)
+    >>> figures.n_known, figures.n_unknown, figures.identified
+    (2, 1, 1.0)
     """
 
     threshold: float

@@ -27,6 +27,9 @@ class Evaluation:
         n: {part: number of pictures}.
         candidates: {name: {"count", "added", "ks_left_out"}}, the last two where there are any.
         without_answer: {part: {candidates: number of pictures}}, where there are any.
+
+    >>> Evaluation({"test": {"seen": {1: 0.948}}}, {"test": 316}, {"seen": {"count": 32}}).hit_at_k["test"]["seen"]
+    {1: 0.948}
     """
 
     hit_at_k: dict
@@ -46,6 +49,10 @@ class Combined:
 
     `n` holds {part: (smallest, largest number of pictures)}, since a split drawn by seed varies;
     `without_answer` the largest number of any run.
+
+    >>> runs = [Evaluation({"test": {"seen": {1: value}}}, {"test": 9}, {"seen": {"count": 2}}) for value in (0.5, 0.7)]
+    >>> round(combine(runs).hit_at_k["test"]["seen"][1].mean, 3)
+    0.6
     """
 
     hit_at_k: dict
@@ -66,6 +73,9 @@ class ExactTags:
     """How many pictures have their own label among their first k tags.
 
     `by_class` is {label: (found, pictures)}, in the order of the label table.
+
+    >>> ExactTags(3, 4, k=10, candidates="words20000", by_class={"crab": (3, 4)}).by_class["crab"]
+    (3, 4)
     """
 
     found: int
@@ -158,6 +168,11 @@ def evaluate(parts, candidates, *, ks=KS):
         Evaluation
     Raises:
         ValueError: if two sets of candidates share a name, or a part doesn't fit them.
+
+    >>> from devise.evaluation import Candidates
+    >>> seen = Candidates.from_labels("seen", ("cat", "dog"), np.eye(2))
+    >>> evaluate({"test": (np.eye(2), [0, 0])}, [seen], ks=(1, 2)).hit_at_k
+    {'test': {'seen': {1: 0.5, 2: 1.0}}}
     """
     names = [chosen.name for chosen in candidates]
     if len(set(names)) < len(names):
@@ -210,6 +225,10 @@ def combine(evaluations):
         Combined
     Raises:
         ValueError: if there is none, or two differ in what they measured.
+
+    >>> runs = [Evaluation({"test": {"seen": {1: value}}}, {"test": 9}, {"seen": {"count": 2}}) for value in (0.5, 0.7)]
+    >>> combine(runs).hit_at_k["test"]["seen"][1].n
+    2
     """
     evaluations = list(evaluations)
     if not evaluations:

@@ -15,7 +15,11 @@ RANDOM = "RANDOM WEIGHTS: this backbone was not trained, no figure here says wha
 
 
 class Example(NamedTuple):
-    """A picture's tags: (word, score) pairs, best first; `right` holds the words that are right."""
+    """A picture's tags: (word, score) pairs, best first; `right` holds the words that are right.
+
+    >>> Example("lobster/3.jpg", "lobster", (("crab", 0.83), ("lobster", 0.8)), right=("lobster",)).tags[0]
+    ('crab', 0.83)
+    """
 
     picture: str
     label: str | None
@@ -35,6 +39,10 @@ class Report:
         tables, examples: what was measured, and tags of single pictures.
         pictures: (caption, file name relative to the report) pairs.
         notes: sentences: skipped files, caveats.
+
+    >>> report = Report("hybrid", {"seeds": 5}, tables=(Table("hit@k.", (1,), {"seen": {1: 0.5}}),))
+    >>> print(report.to_markdown().splitlines()[0])
+    # hybrid
     """
 
     title: str
@@ -120,7 +128,12 @@ def hit_table(evaluation, part, *, published=()):
 
 
 def exact_table(exact):
-    """How many pictures of each class have their own label among their first tags, from an ExactTags."""
+    """How many pictures of each class have their own label among their first tags, from an ExactTags.
+
+    >>> from devise.evaluation.protocols import ExactTags
+    >>> exact_table(ExactTags(3, 4, k=10, candidates="words", by_class={"crab": (3, 4)})).rows["all"]
+    {'found': 3, 'of': 4}
+    """
     rows = {label: {"found": found, "of": n} for label, (found, n) in exact.by_class.items()}
     rows["all"] = {"found": exact.found, "of": exact.n}
     return Table(f"Pictures that have exactly their label among their first {exact.k} tags. "

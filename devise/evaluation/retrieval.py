@@ -40,6 +40,10 @@ class Retrieval:
         n_relevant: int64 (q,), R.
         gallery: how many members were ranked, the query itself among them where it is one.
         ks_left_out: depths larger than the gallery.
+
+    >>> found = retrieve([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]], [0, 0, 1, 1], ks=(1,))
+    >>> found.hit_at_k[1].tolist(), found.gallery
+    ([1.0, 1.0, 1.0, 1.0], 4)
     """
 
     queries: np.ndarray

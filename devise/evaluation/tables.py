@@ -27,6 +27,9 @@ class Published(NamedTuple):
         source: who printed it, and `table`, where.
         candidates: what was ranked over, as far as the source says.
         certain: False for a figure given from memory; it is marked † wherever it is printed.
+
+    >>> Published("DeViSE", {1: 0.006}, "Frome et al. 2013", "table 3").values[1]
+    0.006
     """
 
     name: str
@@ -47,6 +50,13 @@ class Table:
         rows: {name: {column: fraction, Spread, count, text or None}}.
         head: what the rows are.
         published: rows of others, printed beneath.
+
+    >>> print(Table("hit@k, in %.", (1, 10), {"seen": {1: 0.5, 10: 0.75}}, "over").to_markdown())
+    hit@k, in %.
+    <BLANKLINE>
+    | over | 1 | 10 |
+    | --- | ---: | ---: |
+    | seen | 50.0 | 75.0 |
     """
 
     caption: str

@@ -23,7 +23,11 @@ PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
 
 
 def default_folder(images, backbone):
-    """The folder of the table that is made when none is named: one a backbone and picture folder."""
+    """The folder of the table that is made when none is named: one a backbone and picture folder.
+
+    >>> default_folder(images, backbone).parent.name  # doctest: +SKIP
+    'efficientnet_lite0-681c0c23f5bb'
+    """
     place = str(Path(images.root or ".").resolve())
     name = f"{Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
     return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}" / name
@@ -39,6 +43,10 @@ def compute(images, backbone, *, logits=False, progress=None):
         FeatureTable with float32 (n, dim) of the readable pictures.
     Raises:
         ValueError: if none can be read, or the network has no classes.
+
+    >>> from devise import backbones, datasets
+    >>> compute(datasets.samples(), backbones.load("efficientnet_lite0")).matrix.shape  # doctest: +SKIP
+    (14, 1280)
     """
     rows, vectors, failed = [], [], []
     network = backbone.logits if logits else backbone.features
@@ -70,6 +78,11 @@ def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
         FeatureTable, its rows in the order of `images`.
     Raises:
         ValueError: if the folder holds another backbone's features, or no picture can be read.
+
+    >>> from devise import backbones, datasets
+    >>> table = extract(datasets.from_folder("pictures"), backbones.load("efficientnet_lite0"))  # doctest: +SKIP
+    >>> table.matrix.shape, table.computed  # doctest: +SKIP
+    ((1609, 1280), 1609)
     """
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")

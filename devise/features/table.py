@@ -25,6 +25,10 @@ class FeatureTable:
         backbone: what `describe` gave: name, layer, dim, weights, trained, fingerprint.
         folder: where it lies, or None for a table in memory.
         computed: how many pictures went through the network in the call that gave this table.
+
+    >>> images = ImageSet(("cat/1.jpg", "dog/1.jpg"), [0, 1], ("cat", "dog"), root=None)
+    >>> len(FeatureTable(np.ones((2, 1280), np.float32), images, {"name": "efficientnet_lite0"}).subset([1]))
+    1
     """
 
     matrix: np.ndarray
@@ -79,7 +83,13 @@ def usable(table):
 
 
 def describe(backbone):
-    """What an artefact records of the backbone that it was made with."""
+    """What an artefact records of the backbone that it was made with.
+
+    >>> from types import SimpleNamespace
+    >>> describe(SimpleNamespace(name="vgg16", layer="fc2", dim=4096, weights="imagenet", trained=True,
+    ...                          fingerprint="ab12"))["layer"]
+    'fc2'
+    """
     return {"name": backbone.name, "layer": backbone.layer, "dim": backbone.dim, "weights": backbone.weights,
             "trained": backbone.trained, "fingerprint": backbone.fingerprint}
 
@@ -92,6 +102,9 @@ def load(source):
     Raises:
         FileNotFoundError: if there is none.
         ValueError: if it is damaged.
+
+    >>> load("caltech37").matrix.shape
+    (1609, 1280)
     """
     folder = Path(source)
     if not folder.is_dir():

@@ -23,6 +23,10 @@ class Hits(NamedTuple):
     Attributes:
         ids: int64 (q, k).
         scores: float32 (q, k), cosines in [-1, 1].
+
+    >>> from devise.index import make
+    >>> make("exact").build([[3, 4], [1, 0]]).search([[1, 0]], k=3).ids
+    array([[ 1,  0, -1]])
     """
 
     ids: np.ndarray
@@ -36,6 +40,12 @@ class Index(ABC):
 
     Args:
         fingerprint: of the model that made the vectors; saved, and checked by `load`.
+
+    >>> from devise.index import make
+    >>> index = make("exact").build([[3, 4], [1, 0]], ids=[10, 20])
+    >>> index.add([[0, 1]], [30])
+    >>> index.search([[0, 2]], k=2).ids
+    array([[30, 10]])
     """
 
     engine = ""

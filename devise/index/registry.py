@@ -108,6 +108,12 @@ def load(folder, *, fingerprint=None, check=True):
     Raises:
         FileNotFoundError: if there is no index, or a file of it is gone.
         ValueError: if a file is damaged, or the index was built for another model.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make("exact").build([[3, 4], [1, 0]]).save(folder)
+    ...     load(folder).search([[1, 0]], k=1).ids
+    array([[1]])
     """
     return read_artefact(folder, "index", partial(_read, folder, fingerprint, check))
 

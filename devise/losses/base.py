@@ -16,6 +16,16 @@ class Loss(ABC):
         dim: the columns that embeddings must have; None where any number will do.
         trainable_variables: what the loss itself learns, such as a classifier's weights; made in
             the constructor, trained and kept with the head's best weights.
+
+    >>> import numpy as np
+    >>> class Squares(Loss):
+    ...     name = "squares"
+    ...     def __call__(self, labels, embeddings):
+    ...         return (embeddings ** 2).mean()
+    ...     def get_config(self):
+    ...         return {}
+    >>> float(Squares()([0], np.array([[1.0, 3.0]])))
+    5.0
     """
 
     name = None

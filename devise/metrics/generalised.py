@@ -15,6 +15,9 @@ class Generalised(NamedTuple):
         unseen: u, of the pictures of unseen classes.
         seen: s, of the pictures of seen classes.
         harmonic: H, their harmonic mean.
+
+    >>> Generalised(unseen=0.25, seen=0.75, harmonic=0.375).harmonic
+    0.375
     """
 
     unseen: float
@@ -30,6 +33,10 @@ class Curve(NamedTuple):
         seen: float64 (m,), per-class mean top-1 of the pictures of seen classes, falling to 0.
         unseen: float64 (m,), that of the pictures of unseen classes, rising from 0.
         area: AUSUC, the area under the line through the points (unseen, seen).
+
+    >>> curve = seen_unseen_curve([[0.9, 0.1], [0.6, 0.4]], [0, 1], np.array([True, False]))
+    >>> curve.seen.tolist(), curve.unseen.tolist()
+    ([1.0, 1.0, 0.0], [0.0, 1.0, 1.0])
     """
 
     gammas: np.ndarray

@@ -18,6 +18,9 @@ class Agreement(NamedTuple):
         right: those that the model orders the same way.
         ties: those for which the model scores both candidates the same.
         undecided: further triplets, for which the truth has a tie; they are left out.
+
+    >>> Agreement(value=0.75, n=4, right=3, ties=0, undecided=1).value
+    0.75
     """
 
     value: float

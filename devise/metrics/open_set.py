@@ -18,6 +18,9 @@ class Roc(NamedTuple):
         false_accept_rate: float64 (m,), the share of impostors at or above each, rising from 0 to 1.
         true_accept_rate: float64 (m,), that of the genuine.
         area: under the line through the points (false, true).
+
+    >>> roc([0.9, 0.6, 0.7, 0.2], np.array([True, True, False, False])).true_accept_rate.tolist()
+    [0.0, 0.5, 0.5, 1.0, 1.0]
     """
 
     thresholds: np.ndarray

@@ -31,6 +31,15 @@ class Devise:
         layer: of the backbone, where it is not the default one.
         synonyms: {label: word or phrase}, for labels that are not words.
         seed: of the split and of the training.
+
+    >>> from devise.training import RidgeHead
+    >>> from devise.words import WordVectors
+    >>> table = features.load("caltech37")
+    >>> vectors = np.random.default_rng(0).normal(size=(37, 50))
+    >>> words = WordVectors(table.images.label_names, vectors)  # or the name of real ones: "glove-6b-50d"
+    >>> model = Devise(words, backbone="efficientnet_lite0").fit(table, head=RidgeHead(), unseen=["lobster"])
+    >>> model.evaluate().hit_at_k["test"]["seen"][1] > 0.9
+    True
     """
 
     def __init__(self, words, *, backbone="vgg16", weights="imagenet", layer=None, synonyms=None, seed=0):

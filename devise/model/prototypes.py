@@ -52,6 +52,10 @@ def imagenet_vectors(words, hierarchy):
         hierarchy: Hierarchy that holds the classes, such as `devise.words.imagenet_hierarchy()`.
     Returns:
         float32 (1000, dim), in the order of the classes; unit rows, zero where no lemma has a vector.
+
+    >>> from devise.words import imagenet_hierarchy, open_words
+    >>> imagenet_vectors(open_words("glove-6b-50d"), imagenet_hierarchy()).shape  # doctest: +SKIP
+    (1000, 50)
     """
     vectors = np.zeros((len(imagenet.classes()), words.dim), np.float32)
     for row, (identity, _name) in enumerate(imagenet.classes()):

@@ -29,6 +29,9 @@ def hit_curve(series, path, *, title="", published=None):
         published: {name: {k: fraction}}, drawn as hollow points without a line.
     Raises:
         ValueError: if there is nothing to draw.
+
+    >>> hit_curve({"seen labels": {1: 0.94, 5: 0.99}}, "curve.png")  # doctest: +SKIP
+    'curve.png'
     """
     published = dict(published or {})
     if not any(series.values()) and not any(published.values()):
@@ -57,6 +60,9 @@ def history_curve(history, path, *, title="", score="validation hit@1"):
         score: what the score is; a fraction, drawn in percent.
     Raises:
         ValueError: if it holds neither a loss nor a score.
+
+    >>> history_curve({"loss": [0.9, 0.4], "score": [0.5, 0.8], "best_epoch": 2}, "history.png")  # doctest: +SKIP
+    'history.png'
     """
     losses = {name: history[key] for name, key in [("training", "loss"), ("validation", "validation_loss")]
               if history.get(key)}

@@ -17,14 +17,22 @@ BAR = 14
 
 
 class Row(NamedTuple):
-    """A query and its hits, best first; the query is a word (a string) or a Card."""
+    """A query and its hits, best first; the query is a word (a string) or a Card.
+
+    >>> Row("ocean", (Card("beach.jpg", score=0.61),)).query
+    'ocean'
+    """
 
     query: object
     hits: tuple[Card, ...]
 
 
 class Tagged(NamedTuple):
-    """A picture and its tags: (word, score) pairs, best first; `right` holds the words that are right."""
+    """A picture and its tags: (word, score) pairs, best first; `right` holds the words that are right.
+
+    >>> Tagged(Card("lobster/3.jpg"), (("crab", 0.83),)).tags[0]
+    ('crab', 0.83)
+    """
 
     card: Card
     tags: tuple[tuple[str, float], ...]
@@ -43,6 +51,12 @@ def sheet(rows, path, *, title="", columns=None):
         columns: hits in a line; more go on beneath. None: as many as the longest row has.
     Raises:
         ValueError: if there are no rows, columns is below 1, or an array is not uint8 (h, w, 3).
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = sheet([Row("ocean", (Card(label="beach", score=0.61),))], f"{folder}/sheet.png")
+    ...     Image.open(path).format
+    'PNG'
     """
     rows = [Row(query, tuple(hits)) for query, hits in rows]
     if not rows:
@@ -71,6 +85,12 @@ def tag_sheet(rows, path, *, title="", columns=2, score="cosine of picture and w
         score: what the scores are, for the note above the pictures.
     Raises:
         ValueError: if there are no rows, columns is below 1, or an array is not uint8 (h, w, 3).
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tag_sheet([Tagged(Card(label="lobster"), (("crab", 0.83),))], f"{folder}/tags.png")
+    ...     Image.open(path).format
+    'PNG'
     """
     rows = [Tagged(*row) for row in rows]
     if not rows:

@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 
 class Recipe(NamedTuple):
-    """Where a recipe is, what it does in one line, and which options of the command line its `run` takes."""
+    """Where a recipe is, what it does in one line, and which options of the command line its `run` takes.
+
+    >>> RECIPES["hybrid"].module
+    'devise.recipes.hybrid'
+    """
 
     module: str
     help: str

@@ -25,6 +25,10 @@ class Search:
         model: a fitted Devise or Siamese.
         images: ImageSet, row i of it being id i of the indexes.
         indexes: {space: Index}.
+
+    >>> search = Search.load("index")  # doctest: +SKIP
+    >>> [match.label for match in search.by_text("ocean", k=3).matches]  # doctest: +SKIP
+    ['beach', 'beach', 'lighthouse']
     """
 
     def __init__(self, model, images, indexes):

@@ -8,7 +8,11 @@ from devise.frames import frame
 
 
 class Match(NamedTuple):
-    """A picture that was found: its row in the index, its path, its label if it has one, its cosine."""
+    """A picture that was found: its row in the index, its path, its label if it has one, its cosine.
+
+    >>> Match(row=3, path="beach/4.jpg", label="beach", score=0.61).label
+    'beach'
+    """
 
     row: int
     path: str
@@ -23,6 +27,10 @@ class Results(NamedTuple):
         threshold: the cosine from which on a picture counts as found; None where the model has none.
         known: whether the best match reaches it; None without a threshold.
         root: the folder that the paths of the matches start from, or None.
+
+    >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
+    >>> [match.path for match in found.matches]
+    ['beach/4.jpg']
     """
 
     query: str

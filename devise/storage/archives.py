@@ -47,6 +47,13 @@ def unpack(archive, folder, *, members=None, max_bytes=MAX_BYTES, max_ratio=MAX_
             if it is too large, damaged, of another format, or lacks a member.
         FileExistsError: if the folder exists.
         OSError: if the disk is full.
+
+    >>> import tempfile, zipfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with zipfile.ZipFile(f"{folder}/set.zip", "w") as archive:
+    ...         archive.writestr("cat/1.txt", "a cat")
+    ...     (unpack(f"{folder}/set.zip", f"{folder}/set") / "cat/1.txt").read_text()
+    'a cat'
     """
     archive, folder = Path(archive), Path(folder)
     if folder.exists():

@@ -48,7 +48,14 @@ def replace(temporary, path):
 
 
 def write_json(path, document):
-    """`document` as indented UTF-8 JSON, atomically; NaN is refused, since JSON has none."""
+    """`document` as indented UTF-8 JSON, atomically; NaN is refused, since JSON has none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(f"{folder}/a.json", {"seeds": 5})
+    ...     Path(folder, "a.json").read_text()
+    '{\\n  "seeds": 5\\n}\\n'
+    """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         # a path that is not UTF-8 holds surrogates; "\\udcff" is what JSON calls one
@@ -61,6 +68,12 @@ def read_json(path):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not JSON, or nested too deep.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(f"{folder}/a.json", {"seeds": 5})
+    ...     read_json(f"{folder}/a.json")
+    {'seeds': 5}
     """
     content = Path(path).read_bytes()
     try:
@@ -79,6 +92,14 @@ class Commit:
 
     Raises:
         ValueError: if the document has a key that the manifest needs for itself.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Commit(folder, "note", {"by": "me"}) as commit:
+    ...         _ = commit.file("note.txt").write_text("whole")
+    ...     document, paths = open_artefact(folder, "note")
+    ...     document["by"], paths["note.txt"].read_text()
+    ('me', 'whole')
     """
 
     def __init__(self, folder, kind, document):
@@ -131,6 +152,13 @@ def open_artefact(folder, kind):
     Raises:
         FileNotFoundError: if the folder holds no such artefact, or a file of it is gone.
         ValueError: if its manifest is of another kind or of a later format.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Commit(folder, "note", {}) as commit:
+    ...         _ = commit.file("note.txt").write_text("whole")
+    ...     list(open_artefact(folder, "note")[1])
+    ['note.txt']
     """
     folder = Path(folder)
     manifest = folder / f"{kind}.json"
@@ -157,6 +185,13 @@ def read_artefact(folder, kind, read, *, check=()):
         check: the names of files to be compared with their digests first.
     Raises:
         FileNotFoundError, ValueError: as `open_artefact`; or if the artefact can't be read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Commit(folder, "note", {}) as commit:
+    ...         _ = commit.file("note.txt").write_text("whole")
+    ...     read_artefact(folder, "note", lambda document, paths: paths["note.txt"].read_text(), check=["note.txt"])
+    'whole'
     """
     while True:
         document, paths = open_artefact(folder, kind)
@@ -176,7 +211,13 @@ def read_artefact(folder, kind, read, *, check=()):
 
 
 def digest(path, *, algorithm="sha256"):
-    """The hex digest of a file's content, read in blocks."""
+    """The hex digest of a file's content, read in blocks.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     digest(file.name)[:12]
+    'e3b0c44298fc'
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 

@@ -41,6 +41,9 @@ def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=3
         FileNotFoundError: if the server has no such file.
         ConnectionError: if there is no network, or it broke too often.
         OSError: if the disk is full, or the server refuses.
+
+    >>> fetch("https://example.org/set.zip", "data/set.zip", checksum="sha256:617afb…")  # doctest: +SKIP
+    PosixPath('data/set.zip')
     """
     if not re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE):
         raise ValueError(f"{url!r}: expected an address that begins with http:// or https://")
@@ -76,6 +79,9 @@ def bring(source, path, *, checksum, size=None):
         FileNotFoundError: if there is no such source.
         ValueError: if it has the wrong size or checksum.
         OSError: if the disk is full.
+
+    >>> bring("Downloads/glove.6B.zip", "pretrained/glove.6B.zip", checksum="sha256:617afb…")  # doctest: +SKIP
+    PosixPath('pretrained/glove.6B.zip')
     """
     source, path = Path(source), Path(path)
     if _fault(path, checksum, size) is None:
@@ -99,6 +105,10 @@ def verify(path, *, checksum, size=None):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it has the wrong size or checksum.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     verify(file.name, checksum="md5:d41d8cd98f00b204e9800998ecf8427e", size=0)
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: there is no such file")

@@ -7,7 +7,11 @@ import devise
 
 
 def checkout():
-    """The folder of the source checkout that `devise` runs from, or None when it is installed."""
+    """The folder of the source checkout that `devise` runs from, or None when it is installed.
+
+    >>> checkout() is None or (checkout() / "setup.py").is_file()
+    True
+    """
     folder = Path(devise.__file__).resolve().parent.parent
     return folder if (folder / "setup.py").is_file() and (folder / "data").is_dir() else None
 
@@ -16,6 +20,9 @@ def home():
     """The folder under which `data/` and `pretrained/` lie.
 
     `DEVISE_HOME` where it is set, else the checkout, else `devise` in the user's cache folder.
+
+    >>> home() == data_root().parent == pretrained_root().parent
+    True
     """
     if os.environ.get("DEVISE_HOME"):
         return Path(os.environ["DEVISE_HOME"]).expanduser()
@@ -24,12 +31,20 @@ def home():
 
 
 def data_root():
-    """The folder of data sets and computed features."""
+    """The folder of data sets and computed features.
+
+    >>> data_root().name
+    'data'
+    """
     return home() / "data"
 
 
 def pretrained_root():
-    """The folder of weights and word vectors."""
+    """The folder of weights and word vectors.
+
+    >>> pretrained_root().name
+    'pretrained'
+    """
     return home() / "pretrained"
 
 
@@ -38,6 +53,9 @@ def bundled(name):
 
     Raises:
         FileNotFoundError: if the package does not carry it.
+
+    >>> bundled("caltech37").name
+    'caltech37'
     """
     roots = [checkout() and checkout() / "data", Path(devise.__file__).resolve().parent / "bundled"]
     for root in filter(None, roots):

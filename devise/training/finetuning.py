@@ -31,6 +31,10 @@ class Finetuned(NamedTuple):
         weights: {path: array}, the weights of the layers that trained; for `Backbone.with_weights`.
         head: the head that goes with them.
         history: History; its best_epoch is 0 where no epoch was better than the start.
+
+    >>> tuned = finetune(network, head, pictures, labels, loss)  # doctest: +SKIP
+    >>> backbone.with_weights(tuned.weights)  # doctest: +SKIP
+    Backbone(vgg16, layer=fc2, dim=4096, weights=imagenet, fine-tuned)
     """
 
     weights: dict[str, np.ndarray]
@@ -75,6 +79,10 @@ def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser=
     Raises:
         ValueError: before anything starts, if the parts don't fit. Later, if the loss or a weight
             stops being finite, or a picture can't be had.
+
+    >>> tuned = finetune(backbone.keras_model(), head, pictures, labels, loss, layers=2, epochs=1)  # doctest: +SKIP
+    >>> tuned.history.best_epoch  # doctest: +SKIP
+    1
     """
     labels, validation = _check_data(network, head, pictures, labels, loss, validation)
     check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,

@@ -16,6 +16,11 @@ class Head(ABC):
 
     A head knows its own kind and sizes and nothing of pictures or words. `load_head` reads back
     whatever kind `save` wrote.
+
+    >>> from devise.training import RidgeHead
+    >>> head = RidgeHead(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
+    >>> head.kind, head.input_dim, head.dim, sorted(head.weights())
+    ('ridge', 4, 2, ['bias', 'kernel'])
     """
 
     kind = None

@@ -21,6 +21,9 @@ class History:
         empty_batches: batches in which a loss over pairs found none.
         left_out: labels of the classes that had one row and took no part in batches of classes.
         seconds: wall-clock time of the run, validation included.
+
+    >>> History(loss=(0.9, 0.4, 0.5), score=(0.5, 0.8, 0.7), best_epoch=2).epochs
+    3
     """
 
     loss: tuple[float, ...]

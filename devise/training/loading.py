@@ -14,6 +14,13 @@ def load_head(path):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no head, or its weights don't fit its config.
+
+    >>> import tempfile
+    >>> from devise.training import RidgeHead
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     RidgeHead(penalty=1.0).fit([[1.0, 0.0], [0.0, 1.0]], [0, 1], [[1, 0], [0, 1]]).save(f"{folder}/head.npz")
+    ...     load_head(f"{folder}/head.npz").kind
+    'ridge'
     """
     return restored(path, *read(path))
 

@@ -71,6 +71,11 @@ def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=F
         list of Audited, in the order of `names`.
     Raises:
         ValueError: if a sense or the pooling is malformed.
+
+    >>> from devise.words import WordVectors
+    >>> words = WordVectors(["cat", "dog", "car"], [[1, 0], [0.8, 0.6], [-1, 0]])
+    >>> [record.warnings for record in audit(["cat", "okapi"], words)][1]
+    ('no vector',)
     """
     names = list(names)
     meant = meanings(names, synonyms, senses)

@@ -15,6 +15,9 @@ class Node(NamedTuple):
         name: what a reader sees.
         hypernyms: identities of what it is a kind of; none for a root.
         synonyms: other names.
+
+    >>> Node("crane", ("n01503061",), synonyms=("wading bird",)).name
+    'crane'
     """
 
     name: str
@@ -27,6 +30,10 @@ class Hierarchy:
 
     Attributes:
         nodes: {identity: Node}, read-only.
+
+    >>> animals = Hierarchy({"a": Node("animal"), "c": Node("cat", ("a",)), "d": Node("dog", ("a",))})
+    >>> animals.nodes["c"].hypernyms
+    ('a',)
     """
 
     def __init__(self, nodes):

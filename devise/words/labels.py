@@ -150,6 +150,12 @@ def read_synonyms(path):
         {label: word or phrase, with its sense}.
     Raises:
         ValueError: with the line number, if a line is of another form or a label comes twice.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "synonyms.txt").write_text("car_side = car\\ncrane = crane (bird)\\n")
+    ...     read_synonyms(f"{folder}/synonyms.txt")
+    {'car_side': 'car', 'crane': 'crane (bird)'}
     """
     synonyms = {}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):

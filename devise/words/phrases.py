@@ -40,6 +40,10 @@ def phrase_vector(text, words, *, pooling="mean"):
     Raises:
         KeyError: if one of its words has no vector.
         ValueError: if there is no word in it.
+
+    >>> from devise.words import WordVectors
+    >>> phrase_vector("dollar bill", WordVectors(["dollar", "bill"], [[1, 0], [0, 1]]))
+    array([0.70710677, 0.70710677], dtype=float32)
     """
     found = resolve(text, words, pooling=pooling)
     if found.failed:

@@ -31,6 +31,14 @@ def open_words(source, *, progress=None):
         FileNotFoundError: if nothing is there; the message says how to get it.
         ValueError: if the file can't be read; the message holds the line number.
         MissingDependency: if a package is needed to read what is there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]], name="toy").save(folder)
+    ...     open_words(folder).name
+    'toy'
+    >>> open_words("glove-6b-50d").dim  # doctest: +SKIP
+    50
     """
     if isinstance(source, WordVectors):
         return source
@@ -83,6 +91,13 @@ def convert(path, folder, *, name=None, source=None, progress=None):
         progress: called with the bytes read and the bytes of the file.
     Raises:
         ValueError: if the file holds no vectors that can be read, or is a pickle.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "toy.txt").write_text("cat 1 0\\ndog 0.8 0.6\\n")
+    ...     convert(f"{folder}/toy.txt", f"{folder}/toy")
+    ...     WordVectors.load(f"{folder}/toy").words
+    ('cat', 'dog')
     """
     path = Path(path)
     name = name or _name(path)
@@ -94,12 +109,21 @@ def convert(path, folder, *, name=None, source=None, progress=None):
 
 
 def from_gensim(vectors, *, name="gensim"):
-    """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency."""
+    """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency.
+
+    >>> words = WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])
+    >>> from_gensim(to_gensim(words)).words
+    ('cat', 'dog')
+    """
     return WordVectors(vectors.index_to_key, vectors.vectors, name=name)
 
 
 def to_gensim(words):
-    """WordVectors as a gensim KeyedVectors, with a copy of the matrix."""
+    """WordVectors as a gensim KeyedVectors, with a copy of the matrix.
+
+    >>> to_gensim(WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])).most_similar("cat")[0][0]
+    'dog'
+    """
     from gensim.models import KeyedVectors
 
     vectors = KeyedVectors(words.dim)

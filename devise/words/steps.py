@@ -143,6 +143,9 @@ def nouns_of(words):
 
     Returns:
         Nouns.
+
+    >>> from devise.words import open_words
+    >>> nouns_of(open_words("glove-6b-50d"))  # doctest: +SKIP
     """
     if all(word in shipped_nouns() for word in words):
         return shipped_nouns()

@@ -28,6 +28,9 @@ class LabelSynset(NamedTuple):
         synset: its identity in WordNet 3.0.
         lookalikes: ImageNet classes whose pictures show the same though WordNet has them elsewhere:
             ImageNet's "cup" is a punch there, its "cock" no rooster, its "tusker" no elephant.
+
+    >>> label_synsets()["lobster"].synset[0]
+    'n'
     """
 
     synset: str
@@ -74,6 +77,8 @@ def write_hierarchy(wordnet, synsets, path):
     Raises:
         ValueError: if WordNet is not version 3.0, whose numbers ImageNet uses.
         KeyError: if WordNet has no such synset.
+
+    >>> write_hierarchy(WordNet.open(), ["n02121620"], "cat.json")  # doctest: +SKIP
     """
     if wordnet.version != VERSION:
         raise ValueError(f"this is WordNet {wordnet.version}: expected {VERSION}, as ImageNet numbers it")
@@ -100,6 +105,8 @@ def imagenet_tree(hierarchy, labels):
         Hierarchy of the branches, everything in them, and the labels.
     Raises:
         KeyError: if the hierarchy lacks a label.
+
+    >>> tree = imagenet_tree(hierarchy, imagenet_ids)  # doctest: +SKIP
     """
     branches = [branch for branch in BRANCHES if branch in hierarchy]
     inside = set(branches).union(*(hierarchy.descendants(branch) for branch in branches))

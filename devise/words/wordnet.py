@@ -36,6 +36,10 @@ class WordNet:
 
     Attributes:
         version: "3.0", or "unknown" where the files don't say.
+
+    >>> wordnet = WordNet.open()  # doctest: +SKIP
+    >>> wordnet.version  # doctest: +SKIP
+    '3.0'
     """
 
     def __init__(self, data, index):

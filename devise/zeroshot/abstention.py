@@ -14,6 +14,10 @@ class CoverageCurve(NamedTuple):
         thresholds: float64 (m,), falling.
         coverage: float64 (m,), the share of pictures whose score is at least that; it rises to 1.
         accuracy: float64 (m,), the share of those that is right.
+
+    >>> curve = coverage_curve([0.9, 0.8, 0.3], [True, True, False])
+    >>> curve.accuracy.round(2).tolist()
+    [1.0, 1.0, 0.67]
     """
 
     thresholds: np.ndarray

@@ -16,6 +16,10 @@ class Rule(ABC):
 
     Attributes:
         n_candidates: c, or None where x itself has a column for each candidate.
+
+    >>> from devise.zeroshot import NearestLabel
+    >>> NearestLabel(np.eye(3)).tag([[0.1, 0.9, 0.3]], k=2).ids
+    array([[1, 2]])
     """
 
     n_candidates = None
@@ -67,6 +71,10 @@ class Adjusted(Rule):
 
     Args:
         rule: Rule.
+
+    >>> from devise.zeroshot import CSLS, NearestLabel
+    >>> isinstance(CSLS(NearestLabel(np.eye(2)), np.eye(2)), Adjusted)
+    True
     """
 
     def __init__(self, rule):

@@ -24,6 +24,11 @@ class Bilinear(LinearProjection):
         rate: step size, above 0.
         epochs: passes over the pictures.
         batch_size: pictures in a step.
+
+    >>> from devise.zeroshot import ALE
+    >>> rule = ALE(epochs=5).fit(np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1], np.eye(2)).onto(np.eye(2))
+    >>> rule.tag(np.eye(4)[[0, 1]], k=1).ids.ravel()
+    array([0, 1])
     """
 
     rule = InnerProduct

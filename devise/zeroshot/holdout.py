@@ -15,6 +15,9 @@ class Fold(NamedTuple):
         fit: to learn from.
         seen: other pictures of the classes in `fit`, to validate on.
         unseen: all pictures of the classes held out.
+
+    >>> Fold(fit=np.array([0, 1]), seen=np.array([2]), unseen=np.array([3, 4])).unseen
+    array([3, 4])
     """
 
     fit: np.ndarray
@@ -23,7 +26,11 @@ class Fold(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The best of some options, and the hit@1 on held-out classes that it was chosen for."""
+    """The best of some options, and the hit@1 on held-out classes that it was chosen for.
+
+    >>> Choice({"penalty": 1.0}, accuracy=0.42).options
+    {'penalty': 1.0}
+    """
 
     options: dict
     accuracy: float

@@ -18,6 +18,11 @@ class Projection(ABC):
         x_name: what x is, as an error calls it.
         input_dim, dim: columns of x and of the embeddings; None before `fit`.
         rule: how embeddings are compared with candidates, a class made as `NearestLabel` is.
+
+    >>> from devise.zeroshot import Ridge
+    >>> ridge = Ridge(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
+    >>> ridge.onto(np.eye(2)).tag(np.eye(4)[:2], k=1).ids.ravel()
+    array([0, 1])
     """
 
     x_name = "features"
@@ -72,6 +77,10 @@ class LinearProjection(Projection):
     Attributes:
         kernel: W, float32 (input_dim, dim).
         bias: b, float32 (dim,).
+
+    >>> from devise.zeroshot import Ridge
+    >>> isinstance(Ridge(penalty=1.0), LinearProjection)
+    True
     """
 
     kernel = bias = None

@@ -23,6 +23,11 @@ class PairLoss(Loss):
 
     Attributes:
         empty_batches: keras.Variable, how many batches had nothing to compare.
+
+    >>> from devise.losses.pairs import Triplet
+    >>> loss = Triplet(margin=0.1)
+    >>> float(loss([0, 0, 1, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
+    0.0
     """
 
     def __init__(self, miner=None):
