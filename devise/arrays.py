@@ -87,7 +87,14 @@ def read_npy(path, dtype, shape, *, mapped=False):
 
 
 def write_npy(path, array):
-    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one."""
+    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npy(f"{folder}/rows.npy", np.eye(2))
+    ...     np.load(f"{folder}/rows.npy").shape
+    (2, 2)
+    """
     array = np.ascontiguousarray(array)
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))

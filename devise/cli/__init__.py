@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the pipeline
     "finetune": "a trained model → one whose network is trained too",
     "siamese": "pictures → a model for picture search by a learnt distance",
     "evaluate": "flat hit@k of a model, over stated candidates",
+    "export": "a trained model → one Keras or ONNX file",
     "index": "pictures → an index to search",
     "search": "pictures by a word, a phrase or a picture; words by a word",
     "serve": "a page over an index, with a JSON API",

@@ -25,6 +25,10 @@ class Galleries:
         largest: all pictures but the queries.
         left_out: sizes that were asked for and lie outside these two.
         draws: how often queries and galleries were drawn.
+
+    >>> found = evaluate_galleries({"raw": np.eye(6)[[0, 0, 1, 1, 2, 2]]}, [0, 0, 1, 1, 2, 2], [3], ks=(1,))
+    >>> found.smallest, found.largest
+    (3, 3)
     """
 
     runs: dict

@@ -20,6 +20,10 @@ class Trust(NamedTuple):
         far_low, far_high: of the false-accept rate on classes that did not choose the threshold.
         far: its mean.
         classes: how many classes they rest on.
+
+    >>> trust = Trust(low=0.71, high=0.79, far_low=0.0, far_high=0.04, far=0.02, classes=12)
+    >>> trust.far_low <= trust.far <= trust.far_high
+    True
     """
 
     low: float

@@ -63,6 +63,10 @@ def usable(table):
 
     Raises:
         ValueError: if there is not one row a picture, or a row holds NaN or infinity.
+
+    >>> images = ImageSet(("cat/1.jpg", "black.jpg"), [0, -1], ("cat",), root=None)
+    >>> usable(FeatureTable(np.array([[1.0, 2.0], [0.0, 0.0]], np.float32), images, {})).images.paths
+    ('cat/1.jpg',)
     """
     if len(table.matrix) != len(table.images):
         raise ValueError(f"there are {len(table.matrix)} rows of features and {len(table.images)} pictures: expected "

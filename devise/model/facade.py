@@ -7,6 +7,7 @@ from devise import features
 from devise.datasets import ImageSet, Split, split
 from devise.evaluation import Candidates, evaluate
 from devise.model import saving
+from devise.model.exporting import export
 from devise.model.finetuning import finetune
 from devise.model.fitting import rows_of, train_head
 from devise.model.frozen import as_images, opened
@@ -256,6 +257,10 @@ class Devise:
     def keras_model(self):
         """The whole network as one Keras model: picture (n, h, w, 3), 0 to 255, in; unit embedding out."""
         return whole_model(self.backbone, self._fitted().head)
+
+    def export(self, path):
+        """Write `keras_model()` as a .keras or .onnx file; see `devise.model.exporting.export`."""
+        return export(self._fitted(), path)
 
     def _adopt(self, table):
         """Take a table's backbone for one's own, or refuse it."""

@@ -6,7 +6,7 @@ def whole_model(backbone, head):
 
     Args:
         backbone: a Backbone, which stays frozen.
-        head: an MlpHead with weights.
+        head: an MlpHead, RidgeHead or ProjectionHead with weights.
     Returns:
         keras.Model from float32 (n, h, w, 3), 0 to 255, to float32 (n, dim).
     Raises:
@@ -18,7 +18,7 @@ def whole_model(backbone, head):
     import keras
 
     if not hasattr(head, "keras_layers"):
-        raise ValueError(f"the {head.kind} head is a closed form, not a network: train an mlp head")
+        raise ValueError(f"the {head.kind} head is no network: train a model, its head will be one")
     if head.input_dim != backbone.dim:
         raise ValueError(f"the head takes {head.input_dim} features, {backbone.name} {backbone.layer} "
                          f"gives {backbone.dim}")
@@ -26,7 +26,8 @@ def whole_model(backbone, head):
     outputs = frozen.output
     for layer in head.keras_layers():
         outputs = layer(outputs)
-    return keras.Model(frozen.inputs, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")
+    [pictures] = frozen.inputs
+    return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")
 
 
 def parameter_counts(model):

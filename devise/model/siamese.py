@@ -10,6 +10,7 @@ from devise.datasets.class_splits import ClassSplit, class_split
 from devise.evaluation import choose_threshold, evaluate_galleries, evaluate_open_set, retrieve, threshold_trust
 from devise.metrics import cluster_bootstrap
 from devise.model import siamese_saving
+from devise.model.exporting import export
 from devise.model.fitting import rows_of
 from devise.model.frozen import AUTO, OnBackbone, raw_rows, readable_features
 from devise.model.siamese_finetuning import finetune
@@ -217,6 +218,10 @@ class Siamese(OnBackbone):
         spaces = self.spaces()
         return {name: evaluate_open_set(spaces[name](rows), labels, gallery=gallery, threshold=self.thresholds[name])
                 for name in ("raw", "learnt")}
+
+    def export(self, path):
+        """Write backbone and head as a .keras or .onnx file; see `devise.model.exporting.export`."""
+        return export(self._fitted(), path)
 
     def save(self, folder):
         """Write the model to a folder, whole or not at all."""

@@ -17,6 +17,9 @@ def space_map(points, labels, path, *, words=None, highlight=(), title="", note=
     Raises:
         ValueError: if points and labels differ in number, points are not finite, or a highlighted class
             has no picture.
+
+    >>> space_map([[0, 0], [1, 1]], ["cat", "dog"], "map.png", words={"animal": (0.5, 0.5)})  # doctest: +SKIP
+    'map.png'
     """
     points, labels = np.asarray(points, float), np.asarray(labels)
     if points.shape != (len(labels), 2) or not len(labels) or not np.isfinite(points).all():

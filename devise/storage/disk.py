@@ -36,6 +36,10 @@ def written(path, size):
 
     Raises:
         OSError: ENOSPC.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     written(file.name, 0)
     """
     if (there := Path(path).stat().st_size) != size:
         raise _full(Path(path).parent, size - there, "What was there before is kept: make room and save again.")

@@ -74,6 +74,16 @@ class RidgeHead(Head):
         self.penalty, (self._kernel, self._bias) = penalty, solve(penalty)
         return self
 
+    def keras_layers(self):
+        """The map as one Dense layer, to be put behind a backbone; a copy of its weights."""
+        import keras
+
+        self._require_weights()
+        dense = keras.layers.Dense(self.dim, name="embedding")
+        dense.build((None, self.input_dim))
+        dense.set_weights([self._kernel, self._bias])
+        return [dense]
+
     def _forward(self, rows):
         return rows @ self._kernel + self._bias
 
