@@ -1,5 +1,6 @@
 """A frozen network that turns pictures into feature vectors, and what it does to a picture first."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -8,11 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.backbones import graphs
+from devise.backbones import graphs, runtimes
 
 BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
-RUNTIME = "function"
-RUNTIMES = ("function", "xla", "keras")
+RUNTIME = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,10 @@ class Backbone:
         trained: False for random weights.
         preprocessing: a `Preprocessing`.
         class_names: the classes of the network's logits; empty where it has no classifier.
-        runtime: "function" (a compiled graph), "xla" or "keras" (`predict_on_batch`).
+        runtime: "function" (TensorFlow's compiled graph), "xla", "keras" (`predict_on_batch`), or an
+            engine that runs an ONNX file of the network, "onnxruntime" or "openvino". "auto" is the
+            fastest engine that is installed and agrees with Keras, for trained weights as they come;
+            else "function". Features differ by float32 rounding only.
         batch: pictures a forward pass.
         changes: {path: array}, the weights of the network that are not those `weights` says, set by
             fine-tuning; kept for saving.
@@ -99,8 +102,7 @@ class Backbone:
 
     def __init__(self, name, network, *, layer, weights, trained, preprocessing, class_names=(),
                  runtime=RUNTIME, batch=BATCH, changes=None):
-        if runtime not in RUNTIMES:
-            raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
+        self.runtime = runtimes.choose(runtime, lasting=trained and not changes)
         network.trainable = False
         self._network, self._model = network, graphs.cut(network, layer)
         self._preprocessing = preprocessing
@@ -108,7 +110,8 @@ class Backbone:
         self.class_names = tuple(class_names)
         self.size = preprocessing.size
         self.dim = self._model.output_shape[-1]
-        self.runtime, self.batch, self.changes = runtime, batch, dict(changes or {})
+        self.batch, self.changes = batch, dict(changes or {})
+        self._asked = runtime
 
     def __repr__(self):
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
@@ -185,8 +188,20 @@ class Backbone:
         model = graphs.replaced(self._model, changes)
         weights = self.weights if self.changes else f"{self.weights}, fine-tuned"
         return Backbone(self.name, model, layer=self.layer, weights=weights, trained=self.trained,
-                        preprocessing=self._preprocessing, runtime=self.runtime, batch=self.batch,
+                        preprocessing=self._preprocessing, runtime=self._asked, batch=self.batch,
                         changes={**self.changes, **changes})
+
+    def with_runtime(self, runtime):
+        """This backbone run by another engine: another one, on the same network."""
+        return Backbone(self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
+                        preprocessing=self._preprocessing, class_names=self.class_names, runtime=runtime,
+                        batch=self.batch, changes=self.changes)
+
+    @property
+    def pending_export(self):
+        """The ONNX file that the first features will write, which takes seconds to a minute; None if there is none."""
+        path = runtimes.file_of(self._stem) if self.runtime in runtimes.ENGINES else None
+        return path if path and not path.is_file() else None
 
     @cached_property
     def fingerprint(self):
@@ -200,13 +215,29 @@ class Backbone:
             checksum.update(values)
         return checksum.hexdigest()
 
+    @property
+    def _stem(self):
+        return f"{self.name}-{self.fingerprint[:16]}"
+
     @cached_property
     def _forward(self):
-        return graphs.compiled(self._model, self.runtime, self.batch)
+        if self.runtime in runtimes.ENGINES:
+            try:
+                return runtimes.compiled(self._model, self.runtime, self.batch, self._stem)
+            except (ValueError, ImportError):
+                if self._asked != "auto":
+                    raise
+                self.runtime = "function"  # nobody asked for this engine, which can't do it
+        return runtimes.compiled(self._model, self.runtime, self.batch)
 
     @cached_property
     def _classify(self):
-        return graphs.compiled(self._network, self.runtime, self.batch)
+        if self.runtime in runtimes.ENGINES:
+            with contextlib.suppress(ValueError):  # of a cut elsewhere than before the classes
+                classifier = self._classifier
+                return lambda pictures: np.asarray(classifier(self._forward(pictures)))
+        graph = "function" if self.runtime in runtimes.ENGINES else self.runtime
+        return runtimes.compiled(self._network, graph, self.batch)
 
     @cached_property
     def _classifier(self):

@@ -1,4 +1,4 @@
-"""Keras graphs: cut at a layer, copied with other weights, compiled for batches of one size."""
+"""Keras graphs: cut at a layer, copied with other weights."""
 
 import difflib
 
@@ -48,17 +48,3 @@ def replaced(model, changes):
     for weight, old in zip(copy.weights, model.weights, strict=True):
         weight.assign(changes.get(old.path, old))
     return copy
-
-
-def compiled(model, runtime, batch):
-    """A function from uint8 pictures (batch, h, w, 3) to a float32 array."""
-    if runtime == "keras":
-        return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
-                 jit_compile=runtime == "xla")
-    def forward(pictures):
-        return model(tf.cast(pictures, tf.float32), training=False)
-
-    return lambda pictures: forward(pictures).numpy()

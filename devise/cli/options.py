@@ -76,13 +76,16 @@ def add_labels(command):
 
 
 def add_backbone(command, default="auto"):
-    """--backbone, --weights and --layer."""
+    """--backbone, --weights, --layer and --runtime."""
     auto = ", VGG16 where its weights are at hand, else EfficientNet-Lite0" if default == "auto" else ""
     command.add_argument("--backbone", default=default, metavar="NAME",
                          help=f"vgg16, efficientnet_lite0, … (default: {default}{auto})")
     command.add_argument("--weights", default="imagenet", metavar="W",
                          help="imagenet, a file, or random (default: imagenet)")
     command.add_argument("--layer", metavar="LAYER", help="take the features from this layer")
+    command.add_argument("--runtime", default="auto", metavar="NAME",
+                         help="auto, function, xla, keras, onnxruntime or openvino (default: auto, the fastest engine "
+                         "that is installed; features are the same up to rounding)")
 
 
 def add_words(command):
@@ -168,7 +171,11 @@ def backbone(args):
     if name == "auto":
         name, why = backbones.choose()
         say(f"backbone {name}: {why}")
-    return backbones.load(name, weights=None if args.weights == "random" else args.weights, layer=args.layer)
+    weights = None if args.weights == "random" else args.weights
+    network = backbones.load(name, weights=weights, layer=args.layer, runtime=args.runtime)
+    if getattr(network, "pending_export", None):
+        say(f"{network.name} is written as ONNX for {network.runtime}, once: {network.pending_export}")
+    return network
 
 
 def words(args):

@@ -27,7 +27,7 @@ EXAMPLE = """\
   devise recipe xian2018 --root ~/xlsa17/data"""
 # what a recipe may have no use for, and then refuses
 OPTIONAL = ("images", "labels", "class_level", "unseen", "root", "seeds", "draws", "beside", "synonyms", "weights",
-            "layer", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+            "layer", "runtime", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
 SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
 FRAMEWORK = True
@@ -80,7 +80,7 @@ def run(args):
 def _bundled(args, output):
     """The report of a recipe that brings its data along."""
     recipe = RECIPES[args.name]
-    network = ("weights", "layer") if "images" in recipe.options and args.images else ()
+    network = ("weights", "layer", "runtime") if "images" in recipe.options and args.images else ()
     options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
                    f"the recipe {args.name} has no use for it")
     if "root" in recipe.options and args.root is None:

@@ -31,7 +31,7 @@ def run(args):
     from devise.model import Devise
 
     if args.model:
-        options.refuse(args, ("backbone", "weights", "layer"), "the model has its own backbone")
+        options.refuse(args, ("backbone", "weights", "layer", "runtime"), "the model has its own backbone")
     pair = from_files([args.first, args.second])
     model = Devise.load(args.model) if args.model else None
     table = features.compute(pair, model.backbone if model else options.backbone(args))

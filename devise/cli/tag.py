@@ -70,7 +70,7 @@ def _nearest(args):
     """(FeatureTable, tags) by the words nearest in a model's space."""
     from devise.model import Devise
 
-    options.refuse(args, ("backbone", "weights", "layer"), "the model has its own backbone")
+    options.refuse(args, ("backbone", "weights", "layer", "runtime"), "the model has its own backbone")
     options.refuse(args, ("words",), "the model has its own words")
     if not args.pictures:
         raise WrongUsage("expected the model's folder and then pictures: devise tag MODEL PICTURE…")

@@ -91,5 +91,5 @@ def _name(args, table):
     name = table.backbone["name"]
     if args.backbone not in ("auto", name):
         raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
-    options.refuse(args, ("labels", "class_level", "weights", "layer"), "the features were made before")
+    options.refuse(args, ("labels", "class_level", "weights", "layer", "runtime"), "the features were made before")
     return name

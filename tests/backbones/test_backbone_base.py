@@ -10,7 +10,8 @@ from keras import applications
 from PIL import Image
 
 from devise.backbones import Backbone, Preprocessing, keras_applications
-from devise.backbones.base import RUNTIMES, randomise, seed_of
+from devise.backbones.base import randomise, seed_of
+from devise.backbones.runtimes.tensorflow import RUNTIMES
 
 SMALL = Preprocessing((8, 6))
 
@@ -104,7 +105,7 @@ def test_every_runtime_and_any_number_of_pictures_agree(runtime, n):
 
 
 def test_an_unknown_runtime_or_layer_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="expected one of function, xla, keras"):
+    with pytest.raises(ValueError, match="expected one of auto, function, xla, keras"):
         small_backbone(runtime="jit")
     with pytest.raises(ValueError, match="no layer 'secnd': try second"):
         small_backbone(layer="secnd")

@@ -59,7 +59,7 @@ def test_extract_computes_once_and_lists_what_it_skips(answer, stub, broken, tmp
 def test_random_weights_are_asked_for_by_name(devise, stub, picture_folder, tmp_path):
     devise("extract", picture_folder, "--backbone", "vgg16", "--weights", "random", "--layer", "fc1",
            "-o", tmp_path / "t")
-    assert stub == [("vgg16", {"weights": None, "layer": "fc1"})]
+    assert stub == [("vgg16", {"weights": None, "layer": "fc1", "runtime": "auto"})]
 
 
 def test_figures_of_untrained_backbones_say_so(devise, answer, stub, picture_folder, words_file, tmp_path):
@@ -254,7 +254,7 @@ def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_f
                  "--backbone", "thumbnail", "--unseen", "horse", "--sizes", "16", "--epochs", "2",
                  "--seeds", "2", "-o", tmp_path / "results")
     assert ran.code == 0, ran.err
-    assert stub == [("thumbnail", {"weights": "imagenet", "layer": None})]
+    assert stub == [("thumbnail", {"weights": "imagenet", "layer": None, "runtime": "auto"})]
     lines = ran.out.splitlines()
     head = next(row for row, line in enumerate(lines) if line.startswith("candidates, k ="))
     assert lines[head].split()[3:6] == ["1", "2", "3"]
@@ -272,3 +272,15 @@ def test_a_table_of_figures_is_aligned():
     assert lines.splitlines() == ["over             @1  note",
                                   "seen         97.4 %  a",
                                   "words20000  100.0 %  bcd"]
+
+
+def test_the_runtime_is_passed_on_and_what_it_will_write_is_said(devise, stub, picture_folder, tmp_path):
+    from devise import backbones
+
+    network = backbones.load()
+    network.runtime, network.pending_export = "openvino", tmp_path / "thumbnail-0123.onnx"
+    ran = devise("extract", picture_folder, "--backbone", "vgg16", "--runtime", "openvino", "-o", tmp_path / "t")
+    assert ran.code == 0 and stub[-1][1]["runtime"] == "openvino"
+    assert f"thumbnail is written as ONNX for openvino, once: {network.pending_export}" in ran.err
+    network.pending_export = None
+    assert "ONNX" not in devise("extract", picture_folder, "-o", tmp_path / "t").err

@@ -1,0 +1,97 @@
+"""What runs a frozen network: TensorFlow, or an engine that reads an ONNX file of it.
+
+The file is written once a network, under the pretrained root, by the fingerprint. An engine is used
+only after it gave the features of Keras on a trial batch, within `TOLERANCE`.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import numpy as np
+
+from devise.backbones.runtimes import onnx, onnxruntime, openvino, tensorflow
+from devise.storage import pretrained_root, read_json, write_json
+
+ENGINES = {"openvino": openvino, "onnxruntime": onnxruntime}  # the faster first, as `devise bench extract` finds
+RUNTIMES = ("auto", *tensorflow.RUNTIMES, *ENGINES)
+TOLERANCE = 1e-4  # of the largest feature of a batch; float32 sums in another order differ by some 1e-6
+
+
+def choose(runtime, *, lasting):
+    """The runtime that a name stands for: "auto" is the first engine that is installed, else TensorFlow.
+
+    Args:
+        runtime: one of `RUNTIMES`.
+        lasting: whether the network is one that is met again. For others, with random or fine-tuned
+            weights, "auto" doesn't leave files behind.
+    Raises:
+        ValueError: if there is no such runtime.
+
+    >>> choose("xla", lasting=True), choose("auto", lasting=False)
+    ('xla', 'function')
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
+    if runtime != "auto":
+        return runtime
+    ready = [name for name in ENGINES if all(map(find_spec, (name, "onnx", "tf2onnx")))] if lasting else []
+    return ready[0] if ready else "function"
+
+
+def file_of(stem):
+    """Where the ONNX file of a network lies, or will lie."""
+    return pretrained_root() / "onnx" / f"{stem}.onnx"
+
+
+def compiled(model, runtime, batch, stem=None):
+    """A function from uint8 pictures (batch, h, w, 3) to a float32 array (batch, dim).
+
+    Args:
+        model: a Keras model of float32 pictures.
+        runtime: one of `RUNTIMES` but "auto".
+        batch: pictures a call, always as many.
+        stem: for an engine that reads a file, the name of that; it must stand for the weights too.
+    Raises:
+        MissingDependency: if the engine, or the converter where it is needed, is not installed.
+        ValueError: if the network can't be written as ONNX, or the engine gives other features than Keras.
+    """
+    if runtime not in ENGINES:
+        return tensorflow.compiled(model, runtime, batch)
+    path = file_of(stem)
+    if not path.is_file():
+        onnx.export(model, path)
+    shape = (batch, *model.input_shape[1:])
+    forward = ENGINES[runtime].compiled(path, shape)
+    error = _known_error(model, forward, shape, runtime, path)
+    if not error <= TOLERANCE:
+        raise ValueError(f"{runtime} gives other features for {model.name} than Keras: they differ by {error:.1e} of "
+                         f"the largest, expected at most {TOLERANCE}; take runtime='function'")
+    return forward
+
+
+def relative_error(found, expected):
+    """The largest difference between two arrays, as a fraction of the largest expected value.
+
+    >>> relative_error(np.array([1.0, 2.02]), np.array([1.0, 2.0]))
+    0.01
+    """
+    return round(float(np.abs(found - expected).max() / np.abs(expected).max()), 12)
+
+
+def _known_error(model, forward, shape, runtime, path):
+    """How far an engine is from Keras on noise, measured once a network and version of the engine."""
+    record = path.with_suffix(".json")
+    try:
+        known = read_json(record)
+    except (FileNotFoundError, ValueError):
+        known = {}
+    try:
+        key = f"{runtime} {version(runtime)}"
+    except PackageNotFoundError:
+        key = runtime
+    if key not in known:
+        noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        error = relative_error(forward(noise), tensorflow.compiled(model, "keras", shape[0])(noise))
+        known[key] = error if np.isfinite(error) else "not finite"
+        write_json(record, known)
+    return known[key] if isinstance(known[key], float) else float("inf")

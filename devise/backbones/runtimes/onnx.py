@@ -9,7 +9,7 @@ from devise.errors import require
 from devise.storage import atomic_path
 
 LARGE = 16384  # values; what is smaller, such as a bias, takes part in the converter's own simplifications
-FREE = "n"  # the name of the first dimension of pictures and features
+INPUT, FREE = "pictures", "n"  # the names in a file of a backbone: what goes in, and the first dimension
 LIMIT = 2 ** 31  # bytes, of any protocol buffer
 
 
@@ -80,6 +80,12 @@ def _converted(tf2onnx, model, values, name):
         except Exception as error:  # the converter raises its own and Python's
             raise _refusal(model, error) from error
     return graph
+
+
+def unusable(path, engine, error):
+    """What to raise where an engine can't run a file."""
+    return ValueError(f"{path} can't be run by {engine} ({' '.join(str(error).split())}): remove it, it is written "
+                      "again, or take runtime='function'")
 
 
 def _refusal(model, error):
