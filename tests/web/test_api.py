@@ -74,6 +74,8 @@ def test_words_near_a_word_and_the_similarity_of_two_pictures(client, search):
 def test_an_unknown_word_comes_with_near_ones(client):
     error = problem(client.get("/api/by-text", params={"text": "red catz"}), 404)
     assert error["code"] == "unknown_word" and error["suggestions"][0] == "red cat"
+    again = problem(client.get("/api/by-text", params={"text": "red catz", "k": 3}), 404)
+    assert again == error
     assert problem(client.get("/api/by-word", params={"word": "oceann"}), 404)["suggestions"] == ["ocean"]
     assert problem(client.get("/api/by-text", params={"text": "zzzzqqqq"}), 404)["suggestions"] == []
 
