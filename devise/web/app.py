@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import mimetypes
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +22,7 @@ ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one 
 Scores are cosines, higher is better, best first. An error has the body
 `{"error": {"code", "message", "suggestions"}}`."""
 CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "wrong_type", 422: "wrong_value"}
-PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, 4  # threads
+PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
 
 
 def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
