@@ -1,9 +1,9 @@
 """Speed as ratios, each measured in one run on this machine.
 
 --json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
-numbers by name), "machine": {"cpus", "system", "architecture", "python", "versions"}} and what the
-benchmark states of its data. -o FOLDER writes this as report.json, the tables as table.md, and a picture
-where the benchmark draws one.
+numbers by name), "curve" (of index: recall and speed), "machine": {"cpus", "system", "architecture",
+"python", "versions"}} and what the benchmark states of its data. -o FOLDER writes this as report.json, the
+tables as table.md, and a picture where the benchmark draws one.
 """
 
 import importlib
