@@ -44,9 +44,10 @@ def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
 
     @contextlib.asynccontextmanager
     async def lifespan(api):
-        with contextlib.closing(service):
+        with contextlib.closing(desk):
             warming = asyncio.get_running_loop().run_in_executor(desk.pictures, service.warm)
-            warming.add_done_callback(lambda done: done.exception())  # health tells of a failure
+            # health tells of a failure; asked for, so that asyncio does not print it
+            warming.add_done_callback(lambda done: done.cancelled() or done.exception())
             yield
 
     api = fastapi.FastAPI(title="devise", version=__version__, description=ABOUT, docs_url=None, redoc_url=None,
@@ -79,6 +80,12 @@ class Desk:
         self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
         self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
         self._gate = Gate(self.limits.uploads, self.limits.seconds)
+
+    def close(self):
+        """Drop what waits, and end the threads."""
+        for pool in (self.pictures, self._queries):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.service.close()
 
     async def ask(self, verb, *args):
         """What a verb of the service answers."""

@@ -40,7 +40,7 @@ class Service:
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
         self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
-        self._warming, self._network = threading.Lock(), "loading"
+        self._warming, self._network, self._closing = threading.Lock(), "loading", False
 
     def warm(self):
         """Load the network and the words, so that the first asker does not wait for them."""
@@ -60,6 +60,7 @@ class Service:
 
     def close(self):
         """End the thread of the network."""
+        self._closing = True
         self._batcher.close()
 
     def backbone(self):
@@ -68,7 +69,8 @@ class Service:
             try:
                 return self.search.model.backbone
             except Exception:
-                LOG.exception("the network can't be loaded")
+                if not self._closing:  # then it is no news that a load was broken off
+                    LOG.exception("the network can't be loaded")
                 raise Refused(503, "no_network", "the network that looks at pictures can't be loaded; the server's "
                               "log says why") from None
 
