@@ -25,13 +25,14 @@ CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "
 PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
 
 
-def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
+def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None, before_loading=None):
     """An ASGI application over a Search.
 
     Args:
         search: a `devise.search.Search`, which must not change while it is served.
         limits: a `devise.web.Limits`.
         hosts, any_address, token: see `devise.web.guard.Guard`.
+        before_loading: called once, by the thread that then loads the network.
     Returns:
         the application; its attribute `service` is the Service behind it.
     Raises:
@@ -39,7 +40,7 @@ def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
     """
     fastapi = require("fastapi", "web")
     limits = limits or Limits()
-    service = Service(search, limits)
+    service = Service(search, limits, before_loading=before_loading)
     desk = Desk(service)
 
     @contextlib.asynccontextmanager

@@ -21,7 +21,7 @@ def server(monkeypatch):
     given = []
 
     class Stopped:
-        def __init__(self, app, *, host, port, limits):
+        def __init__(self, app, *, host, port, limits):  # as of devise.web.Server
             given.append((app, host, limits))
             self.port = port or 45678
 

@@ -141,6 +141,13 @@ def test_a_network_that_can_not_be_loaded(ask, search, draw, monkeypatch):
     assert client.get("/api/health").json()["network"] == "failed"
 
 
+def test_before_the_network_is_loaded_something_may_be_done_once(ask, draw):
+    done = []
+    client = ask(before_loading=lambda: done.append(True))
+    client.service.warm()
+    assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200 and done == [True]
+
+
 def test_the_sample_is_drawn_by_its_seed(client):
     first, again, other = (client.get(f"/api/pictures?k=10&seed={seed}").json() for seed in (1, 1, 2))
     assert first == again != other and first["total"] == 40
