@@ -26,12 +26,15 @@ def cpus():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def memory():
-    """What this process holds in RAM now, and the most it has held, in bytes; mapped pages count.
+def memory(pid=None):
+    """What a process holds in RAM now, and the most it has held, in bytes; mapped pages count.
 
     Where the system does not tell the first, it is the second too.
+
+    Args:
+        pid: of the process; None for this one, of which alone every system tells.
     """
-    status = Path("/proc/self/status")
+    status = Path("/proc") / str(pid or "self") / "status"
     if status.exists():  # getrusage would count what the process was before it became this program
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return tuple(int(fields[field].split()[0]) * 1024 for field in ("VmRSS", "VmHWM"))

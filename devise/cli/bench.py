@@ -1,9 +1,9 @@
 """Speed as ratios, each measured in one run on this machine.
 
 --json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
-numbers by name), "machine": {"cpus", "system", "architecture", "python", "versions"}} and what the
-benchmark states of its data. -o FOLDER writes this as report.json, the tables as table.md, and a picture
-where the benchmark draws one.
+numbers by name), "curve" (of index: recall and speed), "machine": {"cpus", "system", "architecture",
+"python", "versions"}} and what the benchmark states of its data. -o FOLDER writes this as report.json, the
+tables as table.md, and a picture where the benchmark draws one.
 """
 
 import importlib
@@ -17,8 +17,9 @@ EXAMPLE = """\
   devise bench train -o results/bench-train
   devise bench extract --backbone vgg16 -n 32
   devise bench words --path glove.6B.300d.txt
-  devise bench index -n 100000 --engines usearch,annoy"""
-NAMES = ("extract", "train", "words", "index", "evaluation")
+  devise bench index -n 100000 --engines usearch,annoy
+  devise bench serve --path index -n 200"""
+NAMES = ("extract", "train", "words", "index", "evaluation", "serve")
 FRAMEWORK = True
 STOPPED = "nothing was written; the same command measures anew"
 
@@ -27,11 +28,12 @@ def arguments(command):
     command.add_argument("name", type=options.one_of("benchmark", NAMES), metavar="NAME",
                          help=", ".join(NAMES))
     command.add_argument("-n", type=options.count, metavar="N",
-                         help="how many pictures, rows, words or vectors")
+                         help="how many pictures, rows, words, vectors or clients")
     command.add_argument("--dim", type=options.count, metavar="N",
                          help="train, words, index, evaluation: of the vectors")
     command.add_argument("--path", type=Path, metavar="FILE",
-                         help="words: a file of vectors (default: one that is made for the purpose)")
+                         help="words: a file of vectors (default: one that is made for the purpose); serve: an index")
+    command.add_argument("--seconds", type=options.count, metavar="N", help="serve: for how long (default: 60)")
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
     command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
@@ -98,10 +100,13 @@ def _joined(value):
 
 def _asked(args, known):
     """The options that were given, as the benchmark calls them; those it hasn't are refused."""
-    names = ("n", "dim", "path", "images", "backbone", "engines")
+    names = ("n", "dim", "path", "images", "backbone", "engines", "seconds")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if strange := [name for name in asked if name not in known]:
         raise WrongUsage(f"the benchmark {args.name} has no {', '.join(map(options.flag, strange))}")
+    if missing := [name for name, known_as in known.items() if known_as.default is known_as.empty and
+                   name not in asked]:
+        raise WrongUsage(f"the benchmark {args.name} needs {', '.join(map(options.flag, missing))}")
     if "images" in asked:
         asked["images"] = options.images(asked["images"])
     return asked

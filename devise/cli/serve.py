@@ -14,14 +14,14 @@ import secrets
 import time
 from pathlib import Path
 
-from devise.cli import Answer, options
+from devise.cli import Answer, options, quiet_framework
 from devise.cli.text import say
 
 EXAMPLE = """\
   devise serve index
   devise serve index --port 9000 --max-upload 50
   devise serve index --host 0.0.0.0 --allow-host pictures.example.org"""
-FRAMEWORK = True
+FRAMEWORK = False  # it takes seconds, in which words can be answered
 WAITS = True
 ANYWHERE = ("0.0.0.0", "::")
 
@@ -61,14 +61,14 @@ def run(args):
     limits = web.Limits(upload_bytes=args.max_upload * 1_000_000)
     secret = args.token or (None if args.host in LOOPBACK else secrets.token_urlsafe(24))
     app = web.app(Search.load(args.index), limits=limits, hosts=(*LOOPBACK, args.host, *args.allow_host),
-                  any_address=args.host in ANYWHERE, token=secret)
+                  any_address=args.host in ANYWHERE, token=secret, before_loading=quiet_framework)
     server = web.Server(app, host=args.host, port=args.port, limits=limits)
     name = "127.0.0.1" if args.host in ANYWHERE else args.host
     address = f"http://{f'[{name}]' if ':' in name else name}:{server.port}/"
-    say(f"{app.service.info.pictures:,} pictures at {address}{f'?token={secret}' if secret else ''}")
-    say(f"the API is told at {address}api; Ctrl-C stops the server")
     since = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
+        say(f"{len(app.service.search):,} pictures at {address}{f'?token={secret}' if secret else ''}")
+        say(f"the API is told at {address}api; Ctrl-C stops the server")
         server.run()
     seconds = round(time.monotonic() - since, 1)
     return Answer({"address": address, "seconds": seconds}, f"\nstopped after {seconds:,} seconds")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import mimetypes
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,16 +22,17 @@ ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one 
 Scores are cosines, higher is better, best first. An error has the body
 `{"error": {"code", "message", "suggestions"}}`."""
 CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "wrong_type", 422: "wrong_value"}
-PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, 4  # threads
+PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
 
 
-def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
+def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None, before_loading=None):
     """An ASGI application over a Search.
 
     Args:
         search: a `devise.search.Search`, which must not change while it is served.
         limits: a `devise.web.Limits`.
         hosts, any_address, token: see `devise.web.guard.Guard`.
+        before_loading: called once, by the thread that then loads the network.
     Returns:
         the application; its attribute `service` is the Service behind it.
     Raises:
@@ -38,14 +40,15 @@ def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None):
     """
     fastapi = require("fastapi", "web")
     limits = limits or Limits()
-    service = Service(search, limits)
+    service = Service(search, limits, before_loading=before_loading)
     desk = Desk(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(api):
-        with contextlib.closing(service):
+        with contextlib.closing(desk):
             warming = asyncio.get_running_loop().run_in_executor(desk.pictures, service.warm)
-            warming.add_done_callback(lambda done: done.exception())  # health tells of a failure
+            # health tells of a failure; asked for, so that asyncio does not print it
+            warming.add_done_callback(lambda done: done.cancelled() or done.exception())
             yield
 
     api = fastapi.FastAPI(title="devise", version=__version__, description=ABOUT, docs_url=None, redoc_url=None,
@@ -78,6 +81,12 @@ class Desk:
         self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
         self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
         self._gate = Gate(self.limits.uploads, self.limits.seconds)
+
+    def close(self):
+        """Drop what waits, and end the threads."""
+        for pool in (self.pictures, self._queries):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.service.close()
 
     async def ask(self, verb, *args):
         """What a verb of the service answers."""

@@ -8,6 +8,7 @@ import numpy as np
 
 BATCH = 8  # a Backbone computes so many at a time, whether they are there or not
 WAITING = 64
+PATIENCE = 5  # seconds for what waits when it is closed
 
 
 class Full(Exception):
@@ -46,10 +47,10 @@ class Batcher:
         return future
 
     def close(self):
-        """End the thread, once what waits is done."""
+        """End the thread, once what waits is done; one that is loading a network is left to itself."""
         if self._thread:
             self._queue.put(None)
-            self._thread.join()
+            self._thread.join(PATIENCE)
             self._thread = None
 
     def _work(self):

@@ -26,7 +26,7 @@ class Limits:
     upload_bytes: int = 20_000_000
     upload_pixels: int = 50_000_000
     seconds: float = 20
-    uploads: int = 8
+    uploads: int = 16
     cache_bytes: int = 64_000_000
     connections: int = 1000
 

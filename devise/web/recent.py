@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 
 class Recent:
-    """Values by key, those used last, from any thread.
+    """Values by key, those used last, from any thread; None is no value.
 
     Args:
         limit: of the sum of the sizes.
@@ -28,12 +28,18 @@ class Recent:
     def __contains__(self, key):
         return key in self._values
 
-    def get(self, key, make):
-        """The value of a key, made where it is not held; two threads may both make it, outside the lock."""
+    def peek(self, key):
+        """The value of a key, or None where it is not held."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                return self._values[key]
+            return self._values.get(key)
+
+    def get(self, key, make):
+        """The value of a key, made where it is not held; two threads may both make it, outside the lock."""
+        held = self.peek(key)
+        if held is not None:
+            return held
         value = make()
         with self._lock:
             if key not in self._values and self._size(value) <= self.limit:

@@ -28,7 +28,7 @@ def of(fastapi, desk):
     Text = Annotated[str, fastapi.Query(min_length=1, max_length=limits.text, description="a word or a phrase")]
     Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
 
-    def fresh(response: fastapi.Response):
+    async def fresh(response: fastapi.Response):
         response.headers["cache-control"] = FRESH
 
     api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh)])

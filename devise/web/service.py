@@ -17,10 +17,11 @@ from devise.web.limits import Limits, busy
 from devise.web.recent import Recent
 from devise.web.renditions import Renditions
 from devise.words.phrases import resolve
+from devise.zeroshot import NearestLabel
 
 LOG = logging.getLogger("devise.web")
 EXAMPLES = 8
-REMEMBERED = 256  # features of uploads, and spellings
+REMEMBERED = 256  # features of uploads, words near a word, words that are none
 
 
 class Service:
@@ -29,17 +30,19 @@ class Service:
     Args:
         search: a Search; nobody else may change it meanwhile.
         limits: a Limits.
+        before_loading: called once, by the thread that then loads the network.
     """
 
-    def __init__(self, search, limits=None):
+    def __init__(self, search, limits=None, *, before_loading=None):
         self.search, self.limits = search, limits or Limits()
         self.renditions = Renditions(search.images, self.limits.cache_bytes)
         self.can_text = "shared" in search.indexes
         self.can_tag = self.can_text and hasattr(search.model, "tag_embeddings")
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
-        self._features, self._spellings = Recent(REMEMBERED), Recent(REMEMBERED)
-        self._warming, self._network = threading.Lock(), "loading"
+        self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
+        self._before_loading = before_loading
+        self._warming, self._network, self._closing = threading.Lock(), "loading", False
 
     def warm(self):
         """Load the network and the words, so that the first asker does not wait for them."""
@@ -49,7 +52,7 @@ class Service:
             try:
                 _ = self.info
                 if self.can_tag:
-                    _ = self._candidates
+                    _ = self._naming
                 grey = np.full((64, 64, 3), 128, np.uint8)
                 self.computing(self.backbone().prepare(grey)).result()
                 self._network = "ready"
@@ -59,15 +62,20 @@ class Service:
 
     def close(self):
         """End the thread of the network."""
+        self._closing = True
         self._batcher.close()
 
     def backbone(self):
         """The network, loaded once whoever asks first."""
         with self._loading:
             try:
+                if self._before_loading:
+                    self._before_loading()
+                    self._before_loading = None
                 return self.search.model.backbone
             except Exception:
-                LOG.exception("the network can't be loaded")
+                if not self._closing:  # then it is no news that a load was broken off
+                    LOG.exception("the network can't be loaded")
                 raise Refused(503, "no_network", "the network that looks at pictures can't be loaded; the server's "
                               "log says why") from None
 
@@ -91,14 +99,7 @@ class Service:
 
     def by_text(self, text, k):
         """Found, for a word or a phrase."""
-        self._check_words()
-        try:
-            results = self.search.by_text(text, k)
-        except KeyError as error:
-            raise Refused(404, "unknown_word", str(error.args[0]), self._did_you_mean(text)) from None
-        except ValueError as error:
-            raise Refused(422, "no_words", str(error)) from None
-        return self._found(results, text=text)
+        return self._found(self._worded(text, lambda: self.search.by_text(text, k)), text=text)
 
     def by_row(self, row, k, space=None):
         """Found, for a picture of the index, which is left out itself."""
@@ -120,14 +121,8 @@ class Service:
 
     def by_word(self, word, k):
         """Words near a word or a phrase."""
-        self._check_words()
-        try:
-            found = self.search.by_word(word, k)
-        except KeyError as error:
-            raise Refused(404, "unknown_word", str(error.args[0]), self._did_you_mean(word)) from None
-        except ValueError as error:
-            raise Refused(422, "no_words", str(error)) from None
-        return answers.Words([answers.Word(word, float(score)) for word, score in found])
+        found = self._worded(word, lambda: self._near.get((word, k), lambda: self.search.by_word(word, k)))
+        return answers.Words([answers.Word(near, float(score)) for near, score in found])
 
     def similarity(self, first, second, space=None):
         """Similarity of two pictures of the index."""
@@ -149,7 +144,7 @@ class Service:
     def prepared(self, content):
         """(digest, what the network sees) of an uploaded file; the second is None where its features are known."""
         digest = hashlib.sha256(content).hexdigest()
-        if digest in self._features:
+        if self._features.peek(digest) is not None:
             return digest, None
         try:
             pixels = read_image(content, max_pixels=self.limits.upload_pixels)
@@ -192,14 +187,16 @@ class Service:
     def _tags(self, picture, k):
         if not self.can_tag:
             raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
-        candidates = self._candidates
-        found = self.search.tags(picture, k, candidates=candidates)
-        return answers.Tags(len(candidates), [answers.Tag(tag.name, tag.score) for tag in found])
+        names, rule = self._naming
+        hits = rule.tag(self.search.vector(picture, "shared")[1][None], min(k, len(names)))
+        return answers.Tags(len(names), [answers.Tag(names[row], float(score)) for row, score in
+                                         zip(hits.ids[0], hits.scores[0], strict=True)])
 
     @cached_property
-    def _candidates(self):
-        """The names that a picture may be given, without plurals of others."""
-        return self.search.model.candidates("words", filtered=True, merge_plurals=True)
+    def _naming(self):
+        """The names that a picture may be given, without plurals of others, and the rule over them, made once."""
+        candidates = self.search.model.candidates("words", filtered=True, merge_plurals=True)
+        return candidates.names, NearestLabel(candidates.vectors)
 
     def _words_name(self):
         words = getattr(self.search.model, "words", None) if self.can_text else None
@@ -217,14 +214,20 @@ class Service:
         step = max(1, len(known) // EXAMPLES)
         return known[::step][:EXAMPLES]
 
-    def _did_you_mean(self, text):
-        """The text with its unknown words replaced by near spellings."""
-        words = getattr(self.search.model, "words", None)
-        return self._spellings.get(text, lambda: _respelt(text, words)) if words is not None else []
-
-    def _check_words(self):
+    def _worded(self, text, ask):
+        """What `ask` gives for a text; words that are none are remembered, since looking for near ones takes long."""
         if not self.can_text:
             raise Refused(409, "no_words", "this index has no space that it shares with words: ask by a picture")
+        if known := self._unknown.peek(text):
+            raise Refused(*known)
+        try:
+            return ask()
+        except KeyError as error:
+            near = _respelt(text, getattr(self.search.model, "words", None))
+            refusal = (404, "unknown_word", str(error.args[0]), near)
+            raise Refused(*self._unknown.get(text, lambda: refusal)) from None
+        except ValueError as error:
+            raise Refused(422, "no_words", str(error)) from None
 
     def _check_row(self, row):
         if not 0 <= row < len(self.search):
@@ -236,6 +239,9 @@ class Service:
 
 
 def _respelt(text, words):
+    """A text with its unknown words replaced by near spellings, three at most."""
+    if words is None:
+        return []
     failed = resolve(text, words).failed
     found = [text] if failed else []
     for word in failed[:3]:

@@ -110,6 +110,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["index", "model", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "belong to annoy"),
     (["recipe", "hybrid", "--unseen", "cat"], "--unseen can't be used here"),
     (["bench", "index", "--path", "x"], "the benchmark index has no --path"),
+    (["bench", "serve", "-n", "3"], "the benchmark serve needs --path"),
     (["fetch", "--dim", "300"], "name what to fetch: caltech101"),
 ])
 def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise, words_file):

@@ -1,9 +1,16 @@
 """The command that serves: what it tells, which token it wants, how it ends."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -14,7 +21,7 @@ def server(monkeypatch):
     given = []
 
     class Stopped:
-        def __init__(self, app, *, host, port, limits):
+        def __init__(self, app, *, host, port, limits):  # as of devise.web.Server
             given.append((app, host, limits))
             self.port = port or 45678
 
@@ -58,3 +65,16 @@ def test_wrong_usage(devise, argv, said):
 def test_there_must_be_an_index(devise):
     ran = devise("serve", "nowhere")
     assert ran.code == 1 and "nowhere holds no search" in ran.err
+
+
+def test_control_c_ends_a_server_that_runs(index):
+    pytest.importorskip("fastapi")
+    argv = [sys.executable, "-m", "devise", "serve", str(index), "--port", "0", "--json"]
+    server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=os.environ | {"PYTHONPATH": str(ROOT)})
+    said = server.stderr.readline()
+    address = re.search(r"40 pictures at (http://127.0.0.1:\d+/)", said)[1]
+    server.stderr.readline()
+    server.send_signal(signal.SIGINT)
+    out, _ = server.communicate(timeout=60)
+    assert server.returncode == 0 and json.loads(out)["address"] == address

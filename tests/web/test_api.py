@@ -74,6 +74,8 @@ def test_words_near_a_word_and_the_similarity_of_two_pictures(client, search):
 def test_an_unknown_word_comes_with_near_ones(client):
     error = problem(client.get("/api/by-text", params={"text": "red catz"}), 404)
     assert error["code"] == "unknown_word" and error["suggestions"][0] == "red cat"
+    again = problem(client.get("/api/by-text", params={"text": "red catz", "k": 3}), 404)
+    assert again == error
     assert problem(client.get("/api/by-word", params={"word": "oceann"}), 404)["suggestions"] == ["ocean"]
     assert problem(client.get("/api/by-text", params={"text": "zzzzqqqq"}), 404)["suggestions"] == []
 
@@ -137,6 +139,13 @@ def test_a_network_that_can_not_be_loaded(ask, search, draw, monkeypatch):
     with pytest.raises(Exception, match="can't be loaded"):
         client.service.warm()
     assert client.get("/api/health").json()["network"] == "failed"
+
+
+def test_before_the_network_is_loaded_something_may_be_done_once(ask, draw):
+    done = []
+    client = ask(before_loading=lambda: done.append(True))
+    client.service.warm()
+    assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200 and done == [True]
 
 
 def test_the_sample_is_drawn_by_its_seed(client):

@@ -20,6 +20,7 @@ def test_the_cache_holds_what_was_used_last_within_its_bound():
             order.pop(0)
         assert {key for key in range(40) if key in recent} == set(order)
         assert recent.held == sum(one + 1 for one in order) <= 100
+    assert recent.peek("none") is None and recent.peek(key) == value
     assert recent.get("large", lambda: b"x" * 101) and "large" not in recent
     with pytest.raises(KeyError):
         recent.get("failing", lambda: {}["none"])

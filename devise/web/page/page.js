@@ -151,11 +151,7 @@ function show(now) {
   const { found, pictures } = answer;
   const n = Math.min(now.k, pictures.length);
   const shown = pictures.slice(0, n);
-  const grid = by("results");
-  const focused = document.activeElement?.closest?.(".tile")?.dataset.id;
-  grid.replaceChildren(...shown.map((picture) => tiles.tile(picture, addresses)));
-  grid.classList.toggle("below", found.known === false);
-  if (focused) grid.querySelector(`[data-id="${focused}"] .shot`)?.focus();
+  lay(shown, found.known === false);
   by("line").hidden = false;
   const browsing = !found.matches;
   by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} pictures, drawn at random`
@@ -169,8 +165,23 @@ function show(now) {
   look(now);
 }
 
+// Tiles that lie there already stay, so that the one in focus keeps it; their addresses follow the page's.
+function lay(shown, below) {
+  const grid = by("results");
+  const there = new Map([...grid.children].map((tile) => [tile.dataset.id, tile]));
+  const laid = grid.dataset.of === asked;
+  grid.dataset.of = asked;
+  grid.classList.toggle("below", below);
+  grid.replaceChildren(...shown.map((picture) => (laid && there.get(String(picture.id))) || tiles.tile(picture)));
+  shown.forEach((picture, place) => tiles.lead(grid.children[place], picture, addresses));
+}
+
 function look(now) {
-  if (now.view === null) return viewer.hide();
+  if (now.view === null) {
+    const left = viewer.hide();
+    if (left !== null) by("results").querySelector(`[data-id="${left}"] .shot`)?.focus();
+    return;
+  }
   const place = answer.pictures.findIndex((picture) => picture.id === now.view);
   const known = place >= 0 ? answer.pictures[place] : answer.found.picture?.id === now.view ? answer.found.picture : null;
   if (!known) return viewer.hide();

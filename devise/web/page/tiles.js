@@ -4,11 +4,11 @@ import { bar, element, icon, link, number, title } from "./elements.js";
 
 const SIMILAR = "M4 6.5h9v9H4zM16 9.5h4v9h-9v-1.5";
 
-export function tile(picture, addresses) {
+export function tile(picture) {
   const name = title(picture);
   const image = element("img", { src: picture.image, alt: describe(picture), loading: "lazy", decoding: "async",
     width: 180, height: 180, draggable: false });
-  const shot = link(addresses.view(picture.id), { className: "shot" }, image);
+  const shot = link("/", { className: "shot" }, image);
   image.addEventListener("error", () => {
     shot.classList.add("gone");
     shot.replaceChildren(`${picture.name.split("/").pop()} can’t be shown: its file is gone or damaged`);
@@ -19,10 +19,16 @@ export function tile(picture, addresses) {
     under.append(element("span", { className: "number", title: "cosine" }, number(picture.score)));
     made.append(bar(picture.score));
   }
-  made.append(link(addresses.like(picture.id), { className: "like", "aria-label": `More like this: ${describe(picture)}` },
+  made.append(link("/", { className: "like", "aria-label": `More like this: ${describe(picture)}` },
     icon(SIMILAR), element("span", {}, "More like this")));
   made.dataset.id = picture.id;
   return made;
+}
+
+// Where a tile leads from the page as it is now.
+export function lead(made, picture, addresses) {
+  made.querySelector(".shot").href = addresses.view(picture.id);
+  made.querySelector(".like").href = addresses.like(picture.id);
 }
 
 export function describe(picture) {

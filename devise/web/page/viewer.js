@@ -25,9 +25,12 @@ export function show(picture, { before, after, addresses, tags }) {
   if (!dialog.open) dialog.showModal();
 }
 
+// The id of the picture that was shown, or null.
 export function hide() {
+  const left = shown;
   shown = null;
   if (dialog.open) dialog.close();
+  return left;
 }
 
 export function listen({ step, leave }) {

@@ -1,0 +1,362 @@
+"""The page in a real browser: type, drop, follow, share, go back, by keyboard, on a phone, in the dark."""
+
+import re
+import shutil
+import threading
+
+import pytest
+
+from devise import web
+
+sync = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")
+ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+expect = sync.expect
+DROP = """([place, name, bytes]) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    const event = new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true });
+    document.querySelector(place).dispatchEvent(event);
+  }
+}"""
+PATHS = {"/": ".tile", "/?q=cat": ".tile", "/?like=3": "#query .tag", "/?q=oceann": ".note",
+         "/?q=cat&view=0": "#viewer .tag", "/api": "section"}  # each with what is there once it is whole
+PASTE = """(bytes) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
+  dispatchEvent(new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(drawn):
+    limits = web.Limits(upload_bytes=100_000)
+    server = web.Server(web.app(drawn, limits=limits), port=0, limits=limits)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+    thread.join()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page; at the end nothing may have failed in it, and no other host have been asked."""
+    contexts, errors, asked = [], [], set()
+
+    def open_page(path="/", to=address, **options):
+        context = browser.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if "Content Security Policy" in line.text else None)
+        page.on("request", lambda request: asked.add(re.match(r"\w+:(?://[^/]+)?", request.url)[0]))
+        page.goto(to + path)
+        return page
+
+    expect.set_options(timeout=20_000)
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert {host for host in asked if not host.startswith(("blob:", "data:"))} <= {address}
+
+
+def labels(page):
+    return page.locator("#results .label").all_inner_texts()
+
+
+def test_the_start_shows_pictures_and_words_to_try(visit):
+    page = visit()
+    expect(page.locator("h1")).to_have_text("40 pictures, found by words or by one another")
+    expect(page.locator("#results .tile")).to_have_count(24)
+    page.get_by_role("link", name="horse", exact=True).first.click()
+    expect(page.locator("h1")).to_have_text("“horse”")
+
+
+def test_type_a_word(visit, drawn):
+    page = visit()
+    page.get_by_role("searchbox", name="Search by words").fill("cat")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("“cat”")
+    expect(page.locator("#status")).to_have_text("24 of 40 pictures, by cosine in the shared space (pictures and "
+                                                 "words)")
+    found = drawn.by_text("cat", 24).matches
+    assert labels(page) == [match.label for match in found]
+    assert page.locator("#results .number").all_inner_texts() == [
+        f"{match.score:.2f}".replace("-", "−") for match in found]
+    expect(page.get_by_role("link", name="cats", exact=True)).to_be_visible()  # a near word
+    assert page.url.endswith("/?q=cat") and page.title() == "cat · devise"
+    sizes = page.eval_on_selector_all("#results img", "all => all.map(one => one.complete && one.naturalWidth)")
+    assert sizes[0] > 0
+
+
+def test_an_address_is_shared(visit, drawn):
+    page = visit("/?q=ocean&k=8")
+    expect(page.locator("#results .tile")).to_have_count(8)
+    expect(page.get_by_role("searchbox")).to_have_value("ocean")
+    page = visit("/?like=12&space=shared&k=4")
+    expect(page.locator("h1")).to_have_text("Like cat")
+    expect(page.locator("#results .tile")).to_have_count(4)
+    wanted = [match.row for match in drawn.by_picture(drawn.images.paths[12], 4, space="shared").matches]
+    assert page.eval_on_selector_all(".tile", "all => all.map(one => Number(one.dataset.id))") == wanted
+    expect(page.locator("#space")).to_have_value("shared")
+
+
+def test_more_like_this_and_back_and_forward(visit, drawn):
+    page = visit("/?q=cat")
+    first = page.locator(".tile").first
+    row = first.get_attribute("data-id")
+    first.hover()
+    first.get_by_role("link", name=re.compile("^More like this")).click()
+    expect(page.locator("h1")).to_have_text(re.compile("^Like "))
+    assert page.url.endswith(f"/?like={row}")
+    expect(page.locator("#query .tag")).to_have_count(len(drawn.tags(drawn.images.paths[int(row)], 8)))
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("“cat”")
+    expect(page.get_by_role("searchbox")).to_have_value("cat")
+    page.go_forward()
+    expect(page.locator("h1")).to_have_text(re.compile("^Like "))
+    page.locator("#query .tag").first.click()  # a tag is a word to search by
+    expect(page.locator("h1")).to_have_text(re.compile("^“"))
+
+
+def test_the_slider_says_how_many(visit):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    slider = page.get_by_role("slider", name="Show")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tile")).to_have_count(20)
+    assert page.url.endswith("/?q=cat&k=20")
+    page.keyboard.press("End")
+    expect(page.locator(".tile")).to_have_count(40)
+
+
+@pytest.mark.parametrize("how", ["choose", "drop", "paste"])
+def test_a_picture_of_ones_own(visit, drawn, draw, how):
+    page = visit()
+    expect(page.locator(".tile")).to_have_count(24)
+    content = draw((40, 60, 220))
+    if how == "choose":
+        page.set_input_files("#file", {"name": "blue.png", "mimeType": "image/png", "buffer": content})
+    elif how == "drop":
+        page.evaluate(DROP, ["#results", "blue.png", list(content)])
+    else:
+        page.evaluate(PASTE, list(content))
+    expect(page.locator("h1")).to_have_text("Your picture")
+    expect(page.locator("#status")).to_contain_text("in the raw space")
+    assert set(labels(page)[:5]) == {"horse"}  # which are drawn in blue
+    expect(page.locator("#query .tag").first).to_be_visible()
+    assert page.locator("#query img").evaluate("one => one.decode().then(() => one.naturalWidth)") == 32
+    page.locator("#space").select_option("shared")
+    expect(page.locator("#status")).to_contain_text("in the shared space")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("no longer here")  # nobody kept it
+
+
+@pytest.mark.parametrize("content, said", [
+    (b"root:x:0:0", "That file can’t be read as a picture"), (b"x" * 100_001, "That picture is too large")])
+def test_a_wrong_file_is_told_and_the_page_goes_on(visit, draw, content, said):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    page.set_input_files("#file", {"name": "x.jpg", "mimeType": "image/jpeg", "buffer": content})
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page.locator(".tile")).to_have_count(0)
+    page.go_back()
+    expect(page.locator(".tile")).to_have_count(24)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_an_unknown_word_is_answered_with_near_ones(visit):
+    page = visit("/?q=oceann")
+    expect(page.get_by_role("alert")).to_contain_text("“oceann” is not among the words this index knows")
+    page.get_by_role("link", name="ocean", exact=True).click()
+    expect(page.locator("h1")).to_have_text("“ocean”")
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+@pytest.mark.parametrize("path, said", [("/?like=4000", "There is no such picture"), ("/?mine", "no longer here"),
+                                        ("/?like=1&space=nowhere", "space: input should be 'raw' or 'shared'")])
+def test_an_address_that_leads_nowhere_says_so(visit, path, said):
+    expect(visit(path).get_by_role("alert")).to_contain_text(said, ignore_case=True)
+
+
+def test_text_is_only_ever_text(visit):
+    page = visit("/?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    expect(page.get_by_role("alert")).to_contain_text("“<img src=x onerror=alert(1)>”")
+    assert page.locator("#problem img").count() == 0
+
+
+def test_all_of_it_by_keyboard(visit):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    shots = page.locator(".shot")
+    expect(shots.first).to_be_focused()
+    across = page.locator("#results").evaluate("one => getComputedStyle(one).gridTemplateColumns.split(' ').length")
+    for key, place in [("ArrowRight", 1), ("ArrowDown", 1 + across), ("ArrowLeft", across), ("ArrowUp", 0),
+                       ("ArrowUp", 0), ("End", 23), ("Home", 0)]:
+        page.keyboard.press(key)
+        expect(shots.nth(place)).to_be_focused()
+    assert shots.first.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"  # the focus is seen
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    title = page.locator("#viewer-name").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#viewer-name")).not_to_have_text(title)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#viewer-name")).to_have_text(title)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("h1")).to_have_text("“cat”")
+    page.keyboard.press("m")
+    expect(page.locator("h1")).to_have_text(re.compile("^Like "))
+
+
+def test_one_picture_large_with_its_tags(visit):
+    page = visit("/?q=cat")
+    page.locator(".shot").nth(2).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".tag").first).to_be_visible()
+    assert "view=" in page.url
+    shared = visit(page.url.removeprefix(page.url.split("/?")[0]))
+    expect(shared.get_by_role("dialog")).to_be_visible()
+    shared.get_by_role("button", name="Close").click()
+    expect(shared.get_by_role("dialog")).to_be_hidden()
+    page.go_back()  # as a phone's back does
+    expect(dialog).to_be_hidden()
+    page.locator(".shot").nth(2).click()
+    dialog.get_by_role("link", name="More like this").click()
+    expect(page.locator("h1")).to_have_text(re.compile("^Like "))
+    expect(dialog).to_be_hidden()
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(visit, address):
+    page = visit("/?q=cat", viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    expect(page.locator(".tile")).to_have_count(24)
+    assert page.locator(".like").first.evaluate("one => getComputedStyle(one).opacity") == "1"  # nothing hovers here
+    tops = page.eval_on_selector_all(".tile", "all => all.slice(0, 3).map(one => one.offsetTop)")
+    assert tops[0] == tops[1] != tops[2]
+    for path, there in PATHS.items():
+        page.goto(address + path)
+        expect(page.locator(there).first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+CONTRAST = """() => {
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    paint.clearRect(0, 0, 1, 1);
+    paint.fillStyle = colour;
+    paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  const behind = (one) => {
+    for (; one; one = one.parentElement) {
+      const colour = rgb(getComputedStyle(one).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !one.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    const [a, b] = [light(rgb(getComputedStyle(one).color)), light(behind(one))].sort((x, y) => y - x);
+    if ((a + .05) / (b + .05) < 4.5) low.push(`${one.tagName}.${one.className} ${one.textContent.slice(0, 30)}`);
+  }
+  return low;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_in_the_light_and_in_the_dark(visit, address, scheme):
+    page = visit(color_scheme=scheme)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == (scheme == "dark")
+    for path, there in PATHS.items():
+        page.goto(address + path)
+        expect(page.locator(there).first).to_be_visible()
+        assert page.evaluate(CONTRAST) == [], path
+
+
+def test_every_control_has_a_name_and_every_picture_a_text(visit):
+    page = visit("/?like=3&view=3")
+    expect(page.locator("#viewer .tag").first).to_be_visible()
+    nameless = page.evaluate("""() => [...document.querySelectorAll("a, button, input, select")].filter(one =>
+        !(one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent || one.title ||
+          one.querySelector("img")?.alt || "").trim())
+        .map(one => one.outerHTML)""")
+    assert nameless == []
+    assert page.evaluate("[...document.images].filter(one => !one.hasAttribute('alt')).length") == 0
+    assert page.locator("html").get_attribute("lang") == "en" and page.locator("h1").count() == 1
+
+
+def test_no_match_is_said(browser, learnt, served, draw):
+    page = browser.new_page()
+    page.goto(served(learnt) + "/?like=3")
+    expect(page.get_by_role("alert")).to_contain_text("No match in this index")
+    expect(page.get_by_role("alert")).to_contain_text("is below the threshold of 2.000 (false accepts 1.0 % on "
+                                                      "validation classes)")
+    expect(page.get_by_role("searchbox")).to_be_disabled()  # there are no words to ask by
+    assert page.locator("#query .tag").count() == 0
+    page.close()
+
+
+def test_a_server_that_has_gone_can_be_asked_again(browser, drawn):
+    server = web.Server(web.app(drawn), port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.port}/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    page.route("**/api/**", lambda route: route.abort())
+    page.get_by_role("searchbox").fill("dog")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Is “devise serve” still running?")
+    page.unroute("**/api/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("h1")).to_have_text("“dog”")
+    page.close()
+    server.stop()
+    thread.join()
+
+
+def test_the_door_takes_the_token(browser, drawn, served):
+    page = browser.new_page()
+    page.goto(served(drawn, token="a-token-of-some-length") + "/")
+    page.get_by_label("Token").fill("a-token-of-some-length")
+    page.get_by_role("button", name="Enter").click()
+    expect(page.locator(".tile")).to_have_count(24)
+    assert "token" not in page.url
+    page.close()
+
+
+def test_a_picture_whose_file_is_gone_has_a_place_and_says_why(browser, search, served):
+    search.images.file(3).unlink()
+    page = browser.new_page()
+    page.goto(served() + "/?like=4&k=40")
+    gone = page.locator(".tile[data-id='3'] .shot")
+    gone.scroll_into_view_if_needed()
+    expect(gone).to_have_text(re.compile("its file is gone or damaged"))
+    page.close()
