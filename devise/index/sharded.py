@@ -8,6 +8,7 @@ parts find.
 import numpy as np
 
 from devise.index.base import Index
+from devise.index.members import listed
 from devise.index.registry import choose, make
 from devise.storage import read_json, write_json
 
@@ -42,32 +43,32 @@ class Sharded(Index):
         self.parts, self.of, self.options = parts, of, dict(options or {})
 
     @classmethod
-    def join(cls, indexes, *, fingerprint=None):
-        """Indexes that are there already, as one: the ids of each follow the largest id of the one before.
-
-        They are not copied: what changes in the whole changes in them.
+    def join(cls, indexes, *, firsts=None, fingerprint=None):
+        """Indexes that are there already, as one. They are not copied: what changes in the whole changes in them.
 
         Args:
             indexes: built ones, of one dim; the engines may differ.
-        Returns:
-            The whole, and int64 (n indexes,), what is added to the ids of each.
+            firsts: int64 (n indexes,), what is added to the ids of each; None lets them follow the largest id
+                of the one before.
         Raises:
-            ValueError: for no indexes, or dims that differ.
+            ValueError: for no indexes, dims that differ, or ids that would overlap.
 
         >>> left, right = (make("exact").build(rows) for rows in ([[3, 4], [1, 0]], [[0, 1]]))
-        >>> whole, firsts = Sharded.join([left, right])
-        >>> whole.search([[0, 5]], k=1).ids, firsts
-        (array([[2]]), array([0, 2]))
+        >>> Sharded.join([left, right]).search([[0, 5]], k=1).ids
+        array([[2]])
         """
         dims = [index.dim for index in indexes]
         if not dims or None in dims or len(set(dims)) > 1:
             raise ValueError(f"the indexes have the dims {dims}: expected built ones of one dim")
         whole = cls(parts=len(indexes), of="auto", fingerprint=fingerprint)
-        firsts = np.cumsum([0, *(int(index.ids.max(initial=-1)) + 1 for index in indexes[:-1])])
-        whole._take(list(indexes), firsts)
-        whole.dim = dims[0]
-        whole._ids = np.concatenate([index.ids + first for index, first in zip(indexes, firsts, strict=True)])
-        return whole, firsts
+        if firsts is None:
+            firsts = np.cumsum([0, *(int(index.ids.max(initial=-1)) + 1 for index in indexes[:-1])])
+        ids = np.concatenate([index.ids + first for index, first in zip(indexes, firsts, strict=True)])
+        if (np.diff(ids) <= 0).any():
+            raise ValueError(f"the ids overlap when {listed(firsts)} are added to them: leave more room")
+        whole._take(list(indexes), np.asarray(firsts, np.int64))
+        whole.dim, whole._ids = dims[0], ids
+        return whole
 
     @property
     def parameters(self):

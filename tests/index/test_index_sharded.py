@@ -40,8 +40,7 @@ def test_indexes_that_are_there_are_joined_under_ids_of_their_own(tmp_path):
     rows = vectors(40)
     left = make("exact").build(rows[:10], np.arange(10) * 3)
     right = make("exact").build(rows[10:])
-    whole, firsts = Sharded.join([left, right])
-    assert firsts.tolist() == [0, 28]
+    whole = Sharded.join([left, right])
     members = {int(member): row for member, row in zip([*range(0, 30, 3), *range(28, 58)], rows, strict=True)}
     assert whole.ids.tolist() == list(members)
     query = vectors(1, seed=2)
@@ -63,7 +62,7 @@ def test_engines_can_be_mixed(tmp_path):
     pytest.importorskip("annoy")
     rows = vectors(60)
     parts = [make("annoy", search_k=10**6).build(rows[:30]), make("exact").build(rows[30:])]
-    whole, _ = Sharded.join(parts)
+    whole = Sharded.join(parts)
     exact = make("exact").build(rows)
     for either in (whole, (whole.save(tmp_path), load(tmp_path))[1]):
         np.testing.assert_array_equal(either.search(vectors(5, seed=3), 7).ids, exact.search(vectors(5, seed=3), 7).ids)
@@ -73,3 +72,10 @@ def test_engines_can_be_mixed(tmp_path):
 def test_only_indexes_of_one_dim_are_joined(indexes):
     with pytest.raises(ValueError, match="expected built ones of one dim"):
         Sharded.join([make("exact").build(rows) for rows in indexes])
+
+
+def test_ids_that_would_overlap_are_refused():
+    parts = [make("exact").build(vectors(4)), make("exact").build(vectors(4))]
+    assert Sharded.join(parts, firsts=[0, 10]).ids.tolist() == [0, 1, 2, 3, 10, 11, 12, 13]
+    with pytest.raises(ValueError, match="overlap when 0, 3 are added"):
+        Sharded.join(parts, firsts=[0, 3])
