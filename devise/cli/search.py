@@ -2,10 +2,10 @@
 
 --json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
 "file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
-first; "file" is the picture on this disk and "sheet" the drawing of --save, or null. Where the model has
-a threshold, "known" says whether the best score reaches it: if not, the index has no match; else both are
-null. With --word it prints {"query", "words": [{"word", "score"}]}. Of several queries each that fails is
-listed, the others are answered, and the exit code is 1.
+first; "file" is the picture on this disk and "sheet" the drawing of --save, or null; "index" is a list
+where several are searched. Where the model has a threshold, "known" says whether the best score reaches
+it: if not, the index has no match; else both are null. With --word it prints {"query", "words": [{"word",
+"score"}]}. Of several queries each that fails is listed, the others are answered, and the exit code is 1.
 """
 
 import math
@@ -18,13 +18,15 @@ EXAMPLE = """\
   devise search index --text ocean --save sheet.png
   devise search index --text "dollar bill" --text lobster -k 5
   devise search index --picture cat.jpg
-  devise search index --word ocean"""
+  devise search index --word ocean
+  devise search holidays archive --text ocean"""
 FRAMEWORK = False
 STOPPED = "nothing was changed; the same command starts anew"
 
 
 def arguments(command):
-    command.add_argument("index", type=Path, metavar="INDEX", help="a folder that `devise index` wrote")
+    command.add_argument("index", type=Path, nargs="+", metavar="INDEX",
+                         help="a folder that `devise index` wrote; several of one model are searched as one")
     query = command.add_mutually_exclusive_group(required=True)
     query.add_argument("--text", action="append", metavar="TEXT",
                        help="a word or phrase; may be given several times")
@@ -45,14 +47,15 @@ def run(args):
         options.refuse(args, ["save"], "--word finds words, not pictures")
     if args.picture:
         quiet_framework()  # for words it is not needed, and it takes seconds
-    search = Search.load(args.index)
+    search = Search.load(*args.index)
     if args.word:
         found = search.by_word(args.word, args.k)
         words = [{"word": word, "score": float(score)} for word, score in found]
         return Answer({"query": args.word, "words": words},
                       "\n".join(f"{score:6.3f}  {word}" for word, score in found))
     results, failed = _ask(search, args)
-    document = {"index": str(args.index), "results": [
+    folders = [str(folder) for folder in args.index]
+    document = {"index": folders if len(folders) > 1 else folders[0], "results": [
         {"query": result.query, "space": result.space,
          "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches],
          "threshold": _finite(result.threshold), "known": result.known}

@@ -6,9 +6,10 @@ from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_c
 from devise.datasets.class_splits import ClassSplit, class_split, galleries
 from devise.datasets.folders import duplicates, from_files, from_folder
 from devise.datasets.images import check_image, read_image
+from devise.datasets.joining import join
 from devise.datasets.samples import samples
 from devise.datasets.splits import PARTS, Split, query_gallery, split
 
 __all__ = ["PARTS", "Augmentation", "CaptionSet", "ClassSplit", "ImageSet", "Judgements", "Skipped", "Split",
            "caption_set", "check_image", "class_split", "duplicates", "from_files", "from_folder", "galleries",
-           "query_gallery", "read_captions", "read_image", "samples", "split", "with_captions"]
+           "join", "query_gallery", "read_captions", "read_image", "samples", "split", "with_captions"]

@@ -28,7 +28,7 @@ class Annoy(Index):
 
     Args:
         n_trees: how many trees.
-        search_k: candidates a query looks at; -1 for n_trees · max(k, √n / 2). Annoy's own
+        search_k: candidates a query looks at; -1 for n_trees · max(k, 2 √n). Annoy's own
             default of n_trees · k finds too few in large sets.
         seed: of the random hyperplanes, 0 to 2**31 - 1.
         n_jobs: threads of the build. With 1 two builds of the same rows are the same forest, with
@@ -129,7 +129,7 @@ class Annoy(Index):
     def _candidates(self, k):
         if self.search_k > 0:
             return self.search_k
-        return int(min(self.n_trees * max(k, math.sqrt(len(self._planted)) / 2), MOST_CANDIDATES))
+        return int(min(self.n_trees * max(k, 2 * math.sqrt(len(self._planted))), MOST_CANDIDATES))
 
     def _save(self, commit):
         write_npy(commit.file("planted.npy"), self._planted)

@@ -87,12 +87,13 @@ def approximately(index, queries, k, search):
     if tied.size:
         exact_ids, exact_scores = compare_all(index, queries[tied], k)
         columns = max(width, exact_ids.shape[1])
-        ids, scores = _widened(ids, columns, -1), _widened(scores, columns, -np.inf)
-        ids[tied], scores[tied] = _widened(exact_ids, columns, -1), _widened(exact_scores, columns, -np.inf)
+        ids, scores = widened(ids, columns, -1), widened(scores, columns, -np.inf)
+        ids[tied], scores[tied] = widened(exact_ids, columns, -1), widened(exact_scores, columns, -np.inf)
     return ids, scores
 
 
-def _widened(part, columns, empty):
+def widened(part, columns, empty):
+    """Ids or scores (q, m) with this many columns, the new ones empty."""
     return np.pad(part, ((0, 0), (0, columns - part.shape[1])), constant_values=empty)
 
 

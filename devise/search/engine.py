@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from devise import index, storage
-from devise.datasets import ImageSet, Skipped
+from devise.datasets import ImageSet, Skipped, join
 from devise.errors import unknown
 from devise.model.identity import fingerprint
 from devise.model.spaces import indexable, open_model, spaces
+from devise.search.joining import joined
 from devise.search.results import Match, Results
 
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
@@ -33,7 +34,7 @@ class Search:
 
     def __init__(self, model, images, indexes):
         self.model, self.images, self.indexes = model, images, indexes
-        self._row = {path: row for row, path in enumerate(images.paths)}
+        self._row = _rows(images)
 
     @classmethod
     def build(cls, model, data, *, engine="auto", only=None, folder=None, progress=None, **options):
@@ -102,8 +103,9 @@ class Search:
                 part.add(rows[space], ids)
             else:
                 part.build(np.concatenate([part.vectors(part.ids), rows[space]]))
-        self.images = _joined(self.images, images)
-        self._row = {path: row for row, path in enumerate(self.images.paths)}
+        rootless = [replace(part, root=None) for part in (self.images, images)]  # their paths are as they shall be
+        self.images = replace(join(rootless), root=self.images.root)
+        self._row = _rows(self.images)
         return images
 
     def by_text(self, text, k=10):
@@ -200,13 +202,19 @@ class Search:
         _sweep(folder)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, *more):
         """Open an index that `save` wrote; vectors stay on disk where the engine can map them.
 
+        Args:
+            folder, more: several are searched as one, if one model made them. A picture that is in two of them
+                is found once.
         Raises:
-            FileNotFoundError: if the folder holds none.
-            ValueError: if its parts don't fit one another.
+            FileNotFoundError: if a folder holds none.
+            ValueError: if its parts don't fit one another, or the folders don't.
         """
+        if more:
+            searches = [cls.load(each) for each in (folder, *more)]
+            return cls(searches[0].model, *joined(searches, (folder, *more)))
         return storage.read_artefact(folder, "search", partial(cls._read, Path(folder)), check=["rows.json"])
 
     @classmethod
@@ -271,12 +279,9 @@ class Search:
         return space
 
 
-def _joined(old, new):
-    """Two sets of pictures as one, their classes by name."""
-    names = (*old.label_names, *(name for name in new.label_names if name not in old.label_names))
-    place = np.array([*map(names.index, new.label_names), -1])  # -1, no class, stays
-    return ImageSet((*old.paths, *new.paths), np.concatenate([old.labels, place[new.labels]]), names, old.root,
-                    (*old.skipped, *new.skipped))
+def _rows(images):
+    """{path: row}, the first row of a path that comes twice."""
+    return {images.paths[row]: row for row in reversed(range(len(images)))}
 
 
 def _place(path, root):

@@ -108,6 +108,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["train", "caltech37", "-o", "m", "--head", "ridge", "--batch-size", "8"], "leave out --batch-size"),
     (["train", "caltech37", "-o", "m", "--sizes", "2000,many"], "'many' is not a whole number"),
     (["index", "model", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "belong to annoy"),
+    (["index", "model", "pictures", "-o", "i", "--uri", "x.db"], "--uri belongs to milvus, the engine is auto"),
     (["recipe", "hybrid", "--unseen", "cat"], "--unseen can't be used here"),
     (["bench", "index", "--path", "x"], "the benchmark index has no --path"),
     (["bench", "serve", "-n", "3"], "the benchmark serve needs --path"),

@@ -249,6 +249,26 @@ def test_the_knobs_of_an_engine_choose_it(devise, model, picture_folder, tmp_pat
     assert Search.load(tmp_path / "i").indexes["raw"].n_trees == 3
 
 
+def test_several_indexes_are_searched_with_one_command(answer, devise, model, index, picture_folder, tmp_path):
+    ran = devise("index", model, picture_folder / "cat", "--engine", "exact", "-o", tmp_path / "cats")
+    assert ran.code == 0
+    one, two = (answer("search", *folders, "--text", "cat", "-k", 12)
+                for folders in ([index], [index, tmp_path / "cats"]))
+    assert two["index"] == [str(index), str(tmp_path / "cats")] and one["index"] == str(index)
+    assert [match["file"] for match in two["results"][0]["matches"]] == [
+        match["file"] for match in one["results"][0]["matches"]]
+
+
+def test_an_index_in_a_milvus_database(answer, devise, model, picture_folder, tmp_path, index):
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+    ran = devise("index", model, picture_folder, "--engine", "milvus", "--uri", tmp_path / "p.db", "-o", tmp_path / "i")
+    assert ran.code == 0 and (tmp_path / "p.db").is_dir()
+    found, expected = (answer("search", folder, "--text", "cat", "-k", 5)["results"][0]["matches"]
+                       for folder in (tmp_path / "i", index))
+    assert [match["path"] for match in found] == [match["path"] for match in expected]
+
+
 def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, tmp_path):
     ran = devise("recipe", "hybrid", "--images", picture_folder, "--words", words_file,
                  "--backbone", "thumbnail", "--unseen", "horse", "--sizes", "16", "--epochs", "2",

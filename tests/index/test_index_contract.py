@@ -13,7 +13,9 @@ from devise.errors import MissingDependency
 from devise.index import engines, load, make
 
 THOROUGH = {"annoy": {"search_k": 10**6}, "faiss": {"n_probes": 10**6},  # with which a small index finds all there is
-            "hnswlib": {"search_depth": 1000}, "usearch": {"search_depth": 1000}}
+            "hnswlib": {"search_depth": 1000}, "usearch": {"search_depth": 1000}, "milvus": {"search_depth": 1000},
+            "sharded": {"parts": 3}}
+UNEVEN = {"milvus"}  # a database adds up otherwise in rows that it has indexed than in fresh ones
 
 
 @pytest.fixture(params=engines())
@@ -284,7 +286,11 @@ def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, 
 def test_two_builds_answer_alike_to_the_last_bit(new):
     rows, queries = vectors(500), vectors(50, seed=1)
     first, second = (new().build(rows).search(queries, 10) for _ in range(2))
-    assert first.ids.tobytes() == second.ids.tobytes() and first.scores.tobytes() == second.scores.tobytes()
+    assert first.ids.tobytes() == second.ids.tobytes()
+    if new().engine in UNEVEN:
+        np.testing.assert_allclose(first.scores, second.scores, atol=1e-6)
+    else:
+        assert first.scores.tobytes() == second.scores.tobytes()
 
 
 def test_recall_of_a_thorough_index(new):
@@ -312,8 +318,10 @@ def test_a_new_process_reads_what_was_saved(new, tmp_path):
     output = subprocess.run([sys.executable, "-c", READ, tmp_path / "index", tmp_path / "queries.npy"],
                             cwd=Path(devise.__file__).parents[1], capture_output=True, check=True, text=True)
     hits = index.search(vectors(20, seed=2), 9, exclude=np.arange(20))
-    assert json.loads(output.stdout) == [
-        hits.ids.tolist(), hits.scores.tolist(), 203, 8, index.engine, index.parameters, "vgg16-ab12",
+    read = json.loads(output.stdout)
+    np.testing.assert_allclose(read[1], hits.scores, atol=1e-6 if index.engine in UNEVEN else 0)
+    assert read[:1] + read[2:] == [
+        hits.ids.tolist(), 203, 8, index.engine, index.parameters, "vgg16-ab12",
         {"note": "Übung"}]
 
 
@@ -372,8 +380,11 @@ print(held() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell mapped pages from others")
 def test_a_saved_index_stays_on_the_disk_where_it_can(new, tmp_path):
+    index = new()
+    if index.engine == "milvus":
+        pytest.skip("the process that opens it is the database itself")
     rows = vectors(4000, dim=512)
-    index = new().build(rows)
+    index.build(rows)
     index.save(tmp_path / "index")
     np.save(tmp_path / "query.npy", rows[:1])
     output = subprocess.run([sys.executable, "-c", HELD, tmp_path / "index", index.engine, tmp_path / "query.npy"],

@@ -175,3 +175,51 @@ def test_another_engine_answers_as_exact_does_on_a_small_set(engine, model, tabl
     for word in ("cat", "dog", "car"):
         found, expected = (index.by_text(word, k=3).matches for index in (other, search))
         assert {match.row for match in found} == {match.row for match in expected}
+
+
+@pytest.fixture
+def halves(model, table, tmp_path):
+    """The folders of two indexes over the even and the odd pictures."""
+    folders = [tmp_path / "even", tmp_path / "odd"]
+    for start, folder in enumerate(folders):
+        Search.build(model, table.subset(list(range(start, len(table), 2))), engine="exact").save(folder)
+    return folders
+
+
+def test_several_indexes_are_searched_as_one(halves, search, model, table):
+    both = Search.load(*halves)
+    both.model = model  # the one on disk can't know words that are in memory only
+    assert sorted(both.images.paths) == sorted(table.images.paths) and len(both) == 40
+    for found, expected in [(both.by_text("cat", 7), search.by_text("cat", 7)),
+                            (both.by_picture("dog/4.png", 7), search.by_picture("dog/4.png", 7)),
+                            (both.by_picture("dog/5.png", 7, space="shared"),
+                             search.by_picture("dog/5.png", 7, space="shared"))]:
+        assert [(match.path, match.label) for match in found.matches] == [
+            (match.path, match.label) for match in expected.matches]
+        np.testing.assert_allclose([match.score for match in found.matches],
+                                   [match.score for match in expected.matches], atol=1e-6)
+        assert all(both.images.file(match.row).is_file() for match in found.matches)
+
+
+def test_a_picture_in_two_folders_is_found_once(halves, search, model, table, tmp_path):
+    Search.build(model, table.subset([1, 2, 3]), engine="exact").save(tmp_path / "again")
+    three = Search.load(*halves, tmp_path / "again")
+    path = table.images.paths[1]
+    found = [match.path for match in three.by_picture(path, 40).matches]
+    assert sorted([*found, path]) == sorted(table.images.paths)
+    assert found == [match.path for match in search.by_picture(path, 40).matches]
+
+
+def test_indexes_of_different_models_are_not_mixed(halves, table, backbone, vocabulary, tmp_path):
+    other = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=["cat"])
+    Search.build(other, table, engine="exact").save(tmp_path / "other")
+    with pytest.raises(ValueError, match="even and .*other are of different models or spaces"):
+        Search.load(halves[0], tmp_path / "other")
+
+
+def test_a_joined_index_can_be_saved_as_one(halves, tmp_path):
+    both = Search.load(*halves)
+    both.save(tmp_path / "both")
+    again = Search.load(tmp_path / "both")
+    assert again.indexes["raw"].engine == "sharded"
+    assert again.by_picture("dog/4.png", 5).matches == both.by_picture("dog/4.png", 5).matches

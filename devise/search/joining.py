@@ -1,0 +1,42 @@
+"""Several indexes of one model as one, each where it lies."""
+
+import numpy as np
+
+from devise.datasets import join
+from devise.index.sharded import Sharded
+
+
+def joined(searches, folders):
+    """The pictures and the indexes of all; the rows of each search follow those of the one before.
+
+    A picture that is in two of them is left out of the later one's indexes, in memory only.
+
+    Args:
+        searches: opened ones.
+        folders: how an error calls them.
+    Returns:
+        ImageSet, and {space: Sharded}.
+    Raises:
+        ValueError: if they are of different models, or have not the same spaces.
+    """
+    first = searches[0]
+    for search, folder in zip(searches, folders, strict=True):
+        if _made_by(search) != _made_by(first):
+            raise ValueError(f"the indexes in {folders[0]} and {folder} are of different models or spaces: index the "
+                             "pictures of one with the model of the other")
+    images = join([search.images for search in searches])
+    firsts = np.cumsum([0, *map(len, searches[:-1])])
+    _, kept = np.unique(images.paths, return_index=True)
+    again = np.setdiff1d(np.arange(len(images)), kept)
+    for search, start in zip(searches, firsts, strict=True):
+        own = again[(again >= start) & (again < start + len(search))] - start
+        for part in search.indexes.values():
+            part.remove(own)
+    return images, {space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts,
+                                        fingerprint=part.fingerprint) for space, part in first.indexes.items()}
+
+
+def _made_by(search):
+    """The model's words, and of each space the model's fingerprint."""
+    words = getattr(search.model, "words_record", None) or {}
+    return words.get("fingerprint"), {space: part.fingerprint for space, part in search.indexes.items()}
