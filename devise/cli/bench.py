@@ -18,7 +18,7 @@ EXAMPLE = """\
   devise bench extract --backbone vgg16 -n 32
   devise bench words --path glove.6B.300d.txt
   devise bench index -n 100000 --engines usearch,annoy"""
-NAMES = ("extract", "train", "words", "index", "evaluation")
+NAMES = ("extract", "distributed", "train", "words", "index", "evaluation")
 FRAMEWORK = True
 
 
@@ -33,7 +33,7 @@ def arguments(command):
                          help="words: a file of vectors (default: one that is made for the purpose)")
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
-    command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
+    command.add_argument("--backbone", metavar="NAME", help="extract, distributed, train: default efficientnet_lite0")
     command.add_argument("--engines", type=options.names, metavar="A,B",
                          help="index: beside exact (default: those that are installed)")
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR",

@@ -1,6 +1,7 @@
 """What several commands share: pictures, backbones, words and heads as arguments."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from devise.cli import WrongUsage, unknown
@@ -160,13 +161,19 @@ def labelled(args, pictures, *, default="auto"):
 
 def backbone(args):
     """The backbone that was named; for 'auto' the best at hand, and a line that says which and why."""
+    return load_backbone(args)()
+
+
+def load_backbone(args):
+    """A function that loads that backbone, here or in another process."""
     from devise import backbones
 
     name = args.backbone
     if name == "auto":
         name, why = backbones.choose()
         say(f"backbone {name}: {why}")
-    return backbones.load(name, weights=None if args.weights == "random" else args.weights, layer=args.layer)
+    weights = str(Path(args.weights).resolve()) if Path(args.weights).is_file() else args.weights
+    return partial(backbones.load, name, weights=None if weights == "random" else weights, layer=args.layer)
 
 
 def words(args):

@@ -26,6 +26,15 @@ def test_a_bar_is_as_long_as_its_number_from_the_top_down(axes):
     assert axes.get_xscale() == "log" and axes.get_xlim()[0] < 0.5 and axes.get_xlim()[1] > 1234.5
 
 
+def test_what_is_near_one_another_starts_from_zero(monkeypatch, tmp_path):
+    kept, save = [], curves._save
+    monkeypatch.setattr(bars, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    bar_plot({"": {"devise": 3.0, "other": 2.0}}, tmp_path / "bars.png", label="seconds")
+    axes, = kept[0].axes
+    assert axes.get_xscale() == "linear" and axes.get_xlim()[0] == 0
+    assert axes.get_xlabel() == "seconds" and [text.get_text() for text in axes.texts] == ["3", "2"]
+
+
 def test_our_own_rows_stand_out(axes):
     ours, others, again = (bar.get_facecolor() for bar in axes.patches)
     assert ours == again != others
