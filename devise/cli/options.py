@@ -1,6 +1,7 @@
 """What several commands share: pictures, backbones, words and heads as arguments."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from devise.cli import WrongUsage
@@ -165,17 +166,23 @@ def labelled(args, pictures, *, default="auto"):
 
 def backbone(args):
     """The backbone that was named; for 'auto' the best at hand, and a line that says which and why."""
+    network = load_backbone(args)()
+    if getattr(network, "pending_export", None):
+        say(f"{network.name} is written as ONNX for {network.runtime}, once: {network.pending_export}")
+    return network
+
+
+def load_backbone(args):
+    """A function that loads that backbone, here or in another process."""
     from devise import backbones
 
     name = args.backbone
     if name == "auto":
         name, why = backbones.choose()
         say(f"backbone {name}: {why}")
-    weights = None if args.weights == "random" else args.weights
-    network = backbones.load(name, weights=weights, layer=args.layer, runtime=args.runtime)
-    if getattr(network, "pending_export", None):
-        say(f"{network.name} is written as ONNX for {network.runtime}, once: {network.pending_export}")
-    return network
+    weights = str(Path(args.weights).resolve()) if Path(args.weights).is_file() else args.weights
+    return partial(backbones.load, name, weights=None if weights == "random" else weights, layer=args.layer,
+                   runtime=args.runtime)
 
 
 def words(args):

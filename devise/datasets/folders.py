@@ -56,7 +56,7 @@ def from_folder(root, *, labels=None, class_level="first", check=True, progress=
     if class_level not in ("first", "last"):
         raise ValueError(f"class_level is {class_level!r}: expected 'first' or 'last'")
     files, closed = _walk(root)
-    classes, unused = _by_folder(files, class_level)
+    classes, unused = by_folder(files, class_level)
     if labels is not None:
         unused |= dict.fromkeys(classes, "not in the label file")
         classes, missing = _by_label(_read_labels(labels, root), files, root)
@@ -148,7 +148,7 @@ def _leads_to_folder(entry):
         return False
 
 
-def _by_folder(files, class_level):
+def by_folder(files, class_level):
     """The classes of the pictures among some files, and why the others of them are not used."""
     classes, unused = {}, {}
     for path in filter(_is_picture, files):

@@ -87,18 +87,18 @@ def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
     folder = Path(folder) if folder else default_folder(images, backbone)
-    old = _table_of(folder, backbone)
+    old = table_of(folder, backbone)
     keys, stats, failed = _content_keys(images, old[1] if old else [])
     partial = folder / f"partial-{backbone.fingerprint[:12]}"
-    known = _known(partial, old, dtype)
+    known = known_vectors(partial, old, dtype)
     with contextlib.ExitStack() as work:
         if any(key and key not in known for key in keys):
             work.enter_context(storage.alone(partial))
-            old = _table_of(folder, backbone)  # another process may have been at the same
+            old = table_of(folder, backbone)  # another process may have been at the same
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
 
 
-def _table_of(folder, backbone):
+def table_of(folder, backbone):
     """What `open_table` gives of the table that is there, or None; refused where it is another network's."""
     old = open_table(folder) if (folder / "features.json").is_file() else None
     if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
@@ -110,14 +110,13 @@ def _table_of(folder, backbone):
 
 def _brought_up(images, backbone, folder, partial, old, contents, dtype, progress):
     """The table with a row for each readable picture, those that are not known computed."""
-    keys, stats, failed = contents
-    known = _known(partial, old, dtype)
+    keys, _, failed = contents
+    known = known_vectors(partial, old, dtype)
     wanted = {}  # content key → its first row
     for row, key in enumerate(keys):
         if key and key not in known:
             wanted.setdefault(key, row)
-    done_before = len(images) - len(wanted)
-    unread = {}
+    done_before, unread = len(images) - len(wanted), {}
     with contextlib.closing(_Parts(partial, backbone.dim)) as parts:
         for done, row, value in _forward(images, list(wanted.values()), backbone, backbone.features):
             if isinstance(value, str):
@@ -126,8 +125,24 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
                 parts.append(keys[row], value)
             if progress:
                 progress(done_before + done, len(images))
-    known = _known(partial, old, dtype)
     failed += [Skipped(images.paths[row], unread[key]) for row, key in enumerate(keys) if key in unread]
+    return publish(images, backbone, folder, partial, old, contents, dtype, computed=len(wanted) - len(unread))
+
+
+def publish(images, backbone, folder, partial, old, contents, dtype, *, computed):
+    """The table of the pictures whose vectors are at hand, written where it is new; the parts are removed.
+
+    Args:
+        backbone: the network, or what `describe` says of one as attributes.
+        folder, partial: the table's folder, and that of the parts.
+        old: what `table_of` gave.
+        contents: the content keys of all rows, their (size, mtime_ns), and the Skipped without a vector.
+        computed: how many vectors are new, for the table that is returned.
+    Returns:
+        FeatureTable.
+    """
+    keys, stats, failed = contents
+    known = known_vectors(partial, old, dtype)
     rows = [row for row, key in enumerate(keys) if key in known]
     kept = _readable(images, rows, failed)
     records = [{"path": images.paths[row], "label": int(images.labels[row]), "sha256": keys[row],
@@ -139,7 +154,7 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
         write(folder, document, records, [known[record["sha256"]] for record in records])
     shutil.rmtree(partial, ignore_errors=True)
     matrix = open_table(folder)[2]
-    return FeatureTable(matrix, kept, document["backbone"], folder, computed=len(wanted) - len(unread))
+    return FeatureTable(matrix, kept, document["backbone"], folder, computed=computed)
 
 
 def _content_keys(images, records):
@@ -208,16 +223,21 @@ class _Parts:
             self.close()
 
     def close(self):
-        """Write what is at hand; the list of keys comes last and makes the part count."""
+        """Write what is at hand."""
         if self.keys:
-            path = self.folder / f"{uuid.uuid4().hex[:12]}.npy"
-            with storage.atomic_path(path) as temporary:
-                write_npy(temporary, np.stack(self.rows))
-            storage.write_json(path.with_suffix(".json"), self.keys)
+            write_part(self.folder, self.keys, np.stack(self.rows))
         self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
-def _known(partial, old, dtype):
+def write_part(folder, keys, rows):
+    """Finished rows and their content keys as two files; the keys come last and make the part count."""
+    path = folder / f"{uuid.uuid4().hex[:12]}.npy"
+    with storage.atomic_path(path) as temporary:
+        write_npy(temporary, rows)
+    storage.write_json(path.with_suffix(".json"), keys)
+
+
+def known_vectors(partial, old, dtype):
     """{content key: (matrix, row)} of every vector at hand, in the table and in parts."""
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again

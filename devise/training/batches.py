@@ -17,6 +17,8 @@ class Batches:
         features: (n, d), may be memory-mapped, or a FeatureBank of such.
         labels: int (n,).
         draw: an EveryRow or a ClassRows of these rows.
+    Attributes:
+        resident: the tensor (n, d) of all rows, of all levels one beneath the other, or None.
     """
 
     def __init__(self, features, labels, draw, *, resident_bytes):
@@ -24,10 +26,11 @@ class Batches:
         self._levels = self._bank.levels if self._bank else (features,)
         self._labels, self._draw = np.tile(labels.astype(np.int32), len(self._levels)), draw
         row_bytes = 4 * features.shape[1]
-        self._resident = None
+        self.resident = None
         if row_bytes * len(self._labels) <= resident_bytes:
             kept = [_rows(level) for level in self._levels]
-            self._resident = (kept[0] if len(kept) == 1 else tf.concat(kept, axis=0)), tf.constant(self._labels)
+            self.resident = kept[0] if len(kept) == 1 else tf.concat(kept, axis=0)
+            self._resident_labels = tf.constant(self._labels)
         self._run = max(1, resident_bytes // (row_bytes * draw.most))
 
     def epoch(self, rng, number=1):
@@ -43,8 +46,8 @@ class Batches:
         if self._bank:  # a generator of its own: the order is that of plain features
             levels = self._bank.draw(len(order), number, rng.spawn(1)[0])
             order = order + levels.astype(np.int32) * np.int32(len(self._levels[0]))
-        if self._resident:
-            yield *self._resident, tf.constant(order), tf.constant(ends)
+        if self.resident is not None:
+            yield self.resident, self._resident_labels, tf.constant(order), tf.constant(ends)
             return
         for first in range(0, len(ends) - 1, self._run):
             part = ends[first:first + self._run + 1]

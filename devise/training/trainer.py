@@ -1,14 +1,14 @@
 """Training of a head on cached features, near the time of its matrix products.
 
 The loop over batches is one TensorFlow graph, entered once an epoch; the features stay on the
-device, and the optimiser is one fused kernel a variable. XLA is left out: on a CPU it makes these
-matrix products slower than the library's are.
+device, and the optimiser is one fused kernel a variable; few rows are trained in their span, see
+`passes`. XLA is left out: on a CPU it makes these matrix products slower than the library's are.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from devise.training import draws, optimisers
+from devise.training import draws, optimisers, passes
 from devise.training.bank import FeatureBank
 from devise.training.batches import Batches
 from devise.training.course import run_epochs
@@ -24,8 +24,8 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
           seed=0, before_epoch=None, after_epoch=None, progress=None, resident_bytes=RESIDENT_BYTES):
     """Fit a head's weights, in place.
 
-    The result is that of Keras' `fit` over the same batches, and the same on every run with the
-    same seed on the same machine. Larger batches are faster, and as good where `learning_rate`
+    The result is that of Keras' `fit` over the same batches, but for rounding, and the same on every
+    run with the same seed on the same machine. Larger batches are faster, and as good where `learning_rate`
     grows with them: 128 and 0.04 gave the hit@1 and cosines of 32 and 0.01 (32 and 60 classes of
     Caltech-101), while 128 and 0.01 gave less of both.
 
@@ -80,33 +80,39 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
     judge = validation and Judge(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
     model, own = head.keras_model(), list(getattr(loss, "trainable_variables", ()))
     variables, rng = [*model.weights, *own], np.random.default_rng(seed)
-    run = _compile(model, loss, [*model.trainable_variables, *own], variables,
-                   optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
     batches = Batches(features, labels, draw, resident_bytes=resident_bytes)
+    way = passes.make(model, batches.resident, optimiser)
+    run = _compile(way, loss, [*way.learned, *own], variables, columns=features.shape[1],
+                   optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
+    watched = any(one is not None for one in (judge, before_epoch, after_epoch))
 
     def one_epoch(epoch):
         total, rows, count = 0.0, 0, 0
         for part in batches.epoch(rng, epoch):
             total += float(run(*part))
             rows, count = rows + len(part[2]), count + len(part[3]) - 1
+        if watched or epoch == epochs:
+            way.settle()
         if progress is not None:
             progress(epoch, epochs)
         return total, rows, count
 
-    return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
-                      variables=variables, judge=judge, decides=validate is not None,
-                      start_counts=head.start_counts, patience=patience, learning_rate=learning_rate,
-                      before_epoch=before_epoch, after_epoch=after_epoch)
+    try:
+        return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
+                          variables=variables, judge=judge, decides=validate is not None,
+                          start_counts=head.start_counts, patience=patience, learning_rate=learning_rate,
+                          before_epoch=before_epoch, after_epoch=after_epoch)
+    except KeyboardInterrupt:
+        way.settle()  # who stops it by hand goes on with the head as it is
+        raise
 
 
-def _compile(model, loss, learned, watched, *, optimiser, **options):
+def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
     """A graph that trains on a run of batches and returns the sum of its rows' losses.
 
-    The sum is NaN where a variable of `watched` has stopped being finite.
+    The sum is NaN where one of the variables, or of those learned, has stopped being finite.
     """
     update = optimisers.make(optimiser, learned, **options)
-    columns = model.input_shape[1]
-
     numbers = tf.TensorSpec((None,), tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec((None, columns), tf.float32), numbers, numbers, numbers])
@@ -115,11 +121,11 @@ def _compile(model, loss, learned, watched, *, optimiser, **options):
         for batch in tf.range(tf.size(ends) - 1):
             rows = order[ends[batch]:ends[batch + 1]]
             with tf.GradientTape() as tape:
-                value = loss(tf.gather(labels, rows), model(tf.gather(features, rows), training=True))
+                value = loss(tf.gather(labels, rows), way.outputs(features, rows))
             sources = [variable.value for variable in learned]
             update(tape.gradient(value, sources, unconnected_gradients="zero"))
             total += value * tf.cast(tf.size(rows), tf.float32)
-        finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in watched]
+        finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in [*variables, *learned]]
         return tf.where(tf.reduce_all(finite), total, np.nan)
 
     return run

@@ -47,6 +47,58 @@ def test_equals_keras_fit_over_the_same_batches(train_set, optimiser, batch_norm
     np.testing.assert_allclose(history.loss, losses, rtol=1e-4)
 
 
+def wide(data, columns=200):
+    """The same rows with more columns than there are rows."""
+    return data.features @ np.random.default_rng(3).standard_normal((24, columns), dtype=np.float32) / 5
+
+
+@pytest.mark.parametrize("config", [
+    HeadConfig(dim=5, sizes=(16,)), HeadConfig(dim=5, sizes=(16,), dropout=0.0, batch_norm=False),
+    HeadConfig(dim=5, sizes=(16, 8), dropout=0.0), HeadConfig(dim=5, sizes=())])
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_fewer_rows_than_columns_equal_keras_fit_too(train_set, config, nesterov):
+    features, loss = wide(train_set), Cosine(train_set.vectors)
+    head = MlpHead(config).build(200, seed=0)
+    history = train(head, features, train_set.labels, loss, learning_rate=0.02, nesterov=nesterov, epochs=4,
+                    batch_size=32, seed=7)
+    model, order, losses = MlpHead(config).build(200, seed=0).keras_model(), np.random.default_rng(7), []
+    model.compile(optimizer=keras.optimizers.SGD(0.02, momentum=0.9, nesterov=nesterov), loss=loss)
+    for _ in range(4):
+        rows = order.permutation(96)
+        result = model.fit(features[rows], train_set.labels[rows].astype(np.int32), batch_size=32, shuffle=False,
+                           verbose=0)
+        losses += result.history["loss"]
+    assert_same(weights(head), [weight.numpy() for weight in model.weights], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(history.loss, losses, rtol=1e-4)
+
+
+def test_of_few_rows_whoever_looks_sees_the_weights_as_they_are(train_set, validation_set, small):
+    features, seen = wide(train_set), []
+    scores = iter([0.1, 0.7, 0.3])
+    call = {"labels": train_set.labels, "loss": Cosine(train_set.vectors), "batch_size": 16}
+    head = MlpHead(small).build(200)
+    train(head, features, epochs=3, validation=(wide(validation_set), validation_set.labels),
+          validate=lambda rows: next(scores), after_epoch=lambda history: seen.append(weights(head)), **call)
+    heads = [MlpHead(small).build(200) for _ in range(3)]
+    for epochs, other in enumerate(heads, start=1):
+        train(other, features, epochs=epochs, **call)
+        assert_same(seen[epochs - 1], weights(other), rtol=0, atol=0)
+    assert_same(weights(head), weights(heads[1]), rtol=0, atol=0)
+
+
+def test_few_rows_stopped_by_hand_keep_what_was_learned(train_set, small):
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    head, other = MlpHead(small).build(200), MlpHead(small).build(200)
+    call = {"features": wide(train_set), "labels": train_set.labels, "loss": Cosine(train_set.vectors)}
+    with pytest.raises(KeyboardInterrupt):
+        train(head, **call, epochs=5, progress=stop)
+    train(other, **call, epochs=2)
+    assert_same(weights(head), weights(other), rtol=0, atol=0)
+
+
 def test_learns_to_name_held_out_rows(train_set, validation_set, small):
     head, history = trained(small, train_set, learning_rate=0.05, epochs=30, batch_size=16)
     assert history.loss[-1] < 0.5 * history.loss[0]

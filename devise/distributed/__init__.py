@@ -1,0 +1,18 @@
+"""Features of more pictures than one process gets through: workers on this machine, or on a cluster.
+
+The table that comes out is that of `devise.features.extract`, in the same folder: nothing behind it
+knows how many workers there were.
+"""
+
+_HOME = {"extract": "extraction", "from_url": "sources", "from_parquet": "parquet"}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    """The room's public names, imported when they are asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

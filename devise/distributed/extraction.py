@@ -1,0 +1,139 @@
+"""Pictures → features by many workers: dealt out in shards, each kept as it comes, none computed twice."""
+
+import json
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+from devise import features, storage
+from devise.datasets import Skipped
+from devise.distributed import ray
+from devise.distributed.pictures import OnDisk
+from devise.distributed.worker import Worker
+from devise.features.extraction import known_vectors, publish, table_of, write_part
+
+SHARD_ROWS = 512  # what a killed worker has to do again; VGG16's features of as many take 8 MB
+
+
+def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, threads=1, gpus=0, dtype="float32",
+            shard_rows=SHARD_ROWS, progress=None):
+    """The feature table of a set of pictures, as `devise.features.extract` gives it, by several workers.
+
+    Each worker loads the network once. It reads its pictures where they lie and sends the vectors
+    back through Ray's object store, so that only this process needs the table's folder. A shard is on
+    disk as soon as it is done: a run that was stopped goes on there, here or by `features.extract`.
+    What a worker had at hand when it was killed is done by another one.
+
+    Args:
+        pictures: an ImageSet on a disk that all workers see under the same path, or what `from_url` or
+            `from_parquet` gave.
+        load_backbone: a function without arguments that loads the network,
+            `functools.partial(backbones.load, "vgg16")`; each worker calls it.
+        folder: of the table; by default as for `features.extract`.
+        workers: how many.
+        address: of a Ray cluster, "auto" or "ray://host:10001"; None starts Ray on this machine, for this
+            call, on the loopback interface.
+        threads: processors of each worker, and threads of its arithmetic.
+        gpus: GPUs of each worker; a fraction lets several share one.
+        dtype: float32 or float16.
+        shard_rows: pictures that are dealt out at a time.
+        progress: callable (done, total), in pictures.
+    Returns:
+        FeatureTable, its rows in the order of the pictures.
+    Raises:
+        ValueError: if the folder holds another backbone's features, no picture can be read, or workers
+            have different networks.
+        RuntimeError: if workers keep dying over a shard; the message names its pictures.
+        MissingDependency: if Ray is not installed.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
+    if shard_rows < 1 or workers < 1:
+        raise ValueError(f"shard_rows is {shard_rows} and workers is {workers}: expected 1 or more")
+    pictures = pictures if hasattr(pictures, "part") else OnDisk(pictures)
+    with ray.crew(Worker, load_backbone, threads, workers=workers, address=address, cpus=threads, gpus=gpus) as crew:
+        backbone = _agreed(crew.ask("describe"))
+        folder = Path(folder) if folder else features.default_folder(pictures.images, backbone)
+        partial = folder / f"partial-{backbone.fingerprint[:12]}"
+        with storage.alone(partial):
+            return _Run(pictures, backbone, folder, partial, dtype, progress).finish(crew, shard_rows)
+
+
+def _agreed(descriptions):
+    """The network that all workers have, as attributes."""
+    first = descriptions[0]
+    for other in descriptions[1:]:
+        if other["fingerprint"] != first["fingerprint"]:
+            raise ValueError(f"workers have different networks, {first['name']} ({first['fingerprint'][:12]}) and "
+                             f"{other['name']} ({other['fingerprint'][:12]}): give all machines the same weights")
+    return SimpleNamespace(**first)
+
+
+class _Run:
+    """One call of `extract`: what is known of each row, and the shards as they come."""
+
+    def __init__(self, pictures, backbone, folder, partial, dtype, progress):
+        self._pictures, self._images, self._backbone = pictures, pictures.images, backbone
+        self._folder, self._partial, self._dtype, self._progress = folder, partial, dtype, progress
+        self._old = table_of(folder, backbone)
+        self._stats, self._failed = _stats(pictures)
+        trusted = {(record["path"], record["size"], record["mtime_ns"]): record["sha256"]
+                   for record in [*(self._old[1] if self._old else []), *_records(partial)]}
+        known = known_vectors(partial, self._old, dtype)
+        keys = [trusted.get((path, *stat)) for path, stat in zip(self._images.paths, self._stats, strict=True)]
+        self._keys = [key if key in known else None for key in keys]
+        self._computed = 0
+
+    def finish(self, crew, shard_rows):
+        """Deal out what is missing, and publish the table."""
+        wanted = [row for row, key in enumerate(self._keys) if key is None and row not in self._failed]
+        shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
+        done = len(self._images) - len(wanted)
+        for number, shard in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
+            self._keep(shards[number], shard)
+            done += len(shards[number])
+            if self._progress:
+                self._progress(done, len(self._images))
+        failed = [Skipped(self._images.paths[row], self._failed[row]) for row in sorted(self._failed)]
+        return publish(self._images, self._backbone, self._folder, self._partial, self._old,
+                       (self._keys, self._stats, failed), self._dtype, computed=self._computed)
+
+    def _keep(self, rows, shard):
+        """Write a shard to the disk; which pictures it is of comes last and makes it count."""
+        for place, reason in shard.reasons.items():
+            self._failed[rows[place]] = reason
+        if not len(shard.places):
+            return
+        for place in shard.places.tolist():
+            self._keys[rows[place]] = shard.keys[place]
+        write_part(self._partial, [shard.keys[place] for place in shard.places.tolist()], shard.vectors)
+        chosen = [rows[place] for place in shard.places.tolist()]
+        records = [{"path": self._images.paths[row], "sha256": self._keys[row], "size": self._stats[row][0],
+                    "mtime_ns": self._stats[row][1]} for row in chosen]
+        storage.write_json(self._partial / "shards" / f"{uuid.uuid4().hex[:12]}.json", records)
+        self._computed += len(chosen)
+
+
+def _stats(pictures):
+    """(size, mtime_ns) of every picture, and {row: reason} of those that are not there."""
+    stats, failed = [], {}
+    for row in range(len(pictures.images)):
+        try:
+            stats.append(pictures.stat(row))
+        except OSError as error:
+            stats.append((0, 0))
+            failed[row] = error.strerror or str(error)
+    return stats, failed
+
+
+def _records(partial):
+    """What finished shards say of their pictures; a damaged one is done again."""
+    for path in sorted((partial / "shards").glob("*.json")):
+        with suppress(OSError, ValueError):
+            yield from json.loads(path.read_text(encoding="utf-8"))
+
+
+def _named(part):
+    """A part in a message."""
+    return f"{part.paths[0]} … {part.paths[-1]}" if len(part.paths) > 1 else part.paths[0]

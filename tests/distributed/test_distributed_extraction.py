@@ -1,0 +1,184 @@
+"""Two workers give what one process gives, and lose nothing when one of them is killed."""
+
+import os
+import signal
+from functools import partial
+
+import numpy as np
+import pytest
+
+from devise import distributed, features
+from devise.datasets import from_folder
+from devise.distributed import from_parquet, from_url
+
+
+def assert_same_table(folder, other):
+    """Two folders hold the same table: the same bytes, the same rows, the same document."""
+    mine, theirs = (features.load(place) for place in (folder, other))
+    np.testing.assert_array_equal(mine.matrix, theirs.matrix)
+    for name in ("features.npy", "rows.json"):
+        one, two = (next(place.glob(f"{name.split('.')[0]}-*")).read_bytes() for place in (folder, other))
+        assert one == two
+    assert (folder / "features.json").read_text() == (other / "features.json").read_text()
+
+
+def test_two_workers_give_the_table_of_the_local_path_byte_for_byte(load_backbone, backbone, picture_folder, tmp_path):
+    whole = (picture_folder / "cat/0.png").read_bytes()
+    (picture_folder / "cat/truncated.png").write_bytes(whole[:-200])
+    (picture_folder / "dog/0.png").write_bytes(whole)  # the same content under two names
+    images, seen = from_folder(picture_folder), []
+    table = distributed.extract(images, load_backbone, tmp_path / "dealt", workers=2, shard_rows=7,
+                                progress=lambda *at: seen.append(at))
+    local = features.extract(images, backbone, tmp_path / "local")
+    assert_same_table(tmp_path / "dealt", tmp_path / "local")
+    assert table.images.paths == local.images.paths and table.images.skipped == local.images.skipped
+    assert [item.path for item in table.images.skipped] == ["cat/truncated.png"]
+    assert len(list((tmp_path / "pids").iterdir())) == 2, "each worker loads the network once"
+    assert seen[-1] == (41, 41) and [total for _, total in seen] == [41] * 6
+    assert {path.name.split("-")[0].split(".")[0] for path in (tmp_path / "dealt").iterdir()} == {"features", "rows"}
+
+
+def test_a_second_run_computes_nothing_here_or_there(load_backbone, backbone, picture_folder, tmp_path):
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    assert distributed.extract(images, load_backbone, folder, workers=1).computed == 40
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert distributed.extract(images, load_backbone, folder, workers=1).computed == 0
+    assert features.extract(images, backbone, folder).computed == backbone.calls == 0
+    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_worker_that_is_killed_loses_nothing(load_backbone, backbone, picture_folder, tmp_path):
+    def kill(done, total):
+        pids = sorted(int(path.name) for path in (tmp_path / "pids").iterdir())
+        if len(pids) == 2 and not killed:
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(pids[0])
+
+    images, killed = from_folder(picture_folder), []
+    table = distributed.extract(images, load_backbone, tmp_path / "dealt", workers=2, shard_rows=2, progress=kill)
+    assert killed and len(list((tmp_path / "pids").iterdir())) == 3, "another one took its place"
+    assert table.computed == 40
+    features.extract(images, backbone, tmp_path / "local")
+    assert_same_table(tmp_path / "dealt", tmp_path / "local")
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_stopped_run_goes_on_behind_its_shards(load_backbone, backbone, picture_folder, tmp_path, here):
+    def stop(done, total):
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    with pytest.raises(KeyboardInterrupt):
+        distributed.extract(images, load_backbone, folder, workers=1, shard_rows=5, progress=stop)
+    assert not (folder / "features.json").exists()
+    table = (features.extract(images, backbone, folder) if here else
+             distributed.extract(images, load_backbone, folder, workers=1, shard_rows=5))
+    assert table.computed == 20
+    features.extract(images, backbone, tmp_path / "local")
+    assert_same_table(folder, tmp_path / "local")
+    assert not list(folder.glob("partial*"))
+
+
+def test_a_damaged_shard_is_done_again(load_backbone, picture_folder, tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    with pytest.raises(KeyboardInterrupt):
+        distributed.extract(images, load_backbone, folder, workers=1, shard_rows=5, progress=stop)
+    part, = folder.glob("partial*/*.npy")
+    part.write_bytes(part.read_bytes()[:100])
+    assert distributed.extract(images, load_backbone, folder, workers=1).computed == 40
+
+
+class Deadly:
+    """A network that a black picture kills."""
+
+    def __init__(self, backbone):
+        self._backbone = backbone
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._backbone, name)
+
+    def features(self, pictures):
+        if (pictures == 0).all(axis=(1, 2, 3)).any():
+            os._exit(1)
+        return self._backbone.features(pictures)
+
+
+def deadly(load):
+    return Deadly(load())
+
+
+def test_a_picture_that_kills_every_worker_is_named_and_the_others_are_kept(ray, load_backbone, picture_folder,
+                                                                           tmp_path, monkeypatch):
+    import sys
+
+    from PIL import Image
+
+    from devise.distributed import ray as cluster
+
+    monkeypatch.setattr(cluster, "RETRIES", 1)
+    monkeypatch.setattr(cluster, "AHEAD", 1)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    Image.new("RGB", (9, 9)).save(picture_folder / "horse/black.png")
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    with pytest.raises(RuntimeError, match=r"a worker died 2 times with horse/9.png … horse/black.png at hand"):
+        distributed.extract(images, partial(deadly, load_backbone), folder, workers=1, shard_rows=3)
+    kept = sum(len(np.load(path)) for path in folder.glob("partial*/*.npy"))
+    assert kept == 39, "all but the last shard"
+
+
+def test_workers_with_different_networks_are_refused(load_backbone, picture_folder, make_backbone, tmp_path):
+    load = partial(_by_turn, make_backbone, tmp_path)
+    with pytest.raises(ValueError, match="workers have different networks"):
+        distributed.extract(from_folder(picture_folder), load, tmp_path / "table", workers=2)
+
+
+def _by_turn(make_backbone, folder):
+    try:
+        (folder / "taken").mkdir()
+    except FileExistsError:
+        return make_backbone(1)
+    return make_backbone(0)
+
+
+def test_a_worker_that_can_not_start_says_why(ray, picture_folder, tmp_path):
+    with pytest.raises(RuntimeError, match="a worker could not start: ZeroDivisionError: .* by zero"):
+        distributed.extract(from_folder(picture_folder), partial(divmod, 1, 0), tmp_path / "table", workers=1)
+
+
+def test_pictures_behind_a_url_and_in_parquet_have_the_same_features(load_backbone, backbone, picture_folder, tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (picture_folder / "cat/broken.png").write_text("no picture")
+    images = from_folder(picture_folder, check=False)
+    local = features.extract(images, backbone, tmp_path / "local")
+    by_url = distributed.extract(from_url(f"file://{picture_folder}"), load_backbone, tmp_path / "url", workers=1,
+                                 shard_rows=16)
+    np.testing.assert_array_equal(by_url.matrix, local.matrix)
+    assert by_url.images.paths == tuple(f"file://{picture_folder}/{path}" for path in local.images.paths)
+    assert by_url.images.label_names == local.images.label_names
+    np.testing.assert_array_equal(by_url.images.labels, local.images.labels)
+    assert [(item.path.removeprefix(f"file://{picture_folder}/"), item.reason) for item in by_url.images.skipped] == [
+        tuple(item) for item in local.images.skipped]
+
+    column = [{"bytes": images.file(row).read_bytes(), "path": path} for row, path in enumerate(images.paths)]
+    table = pyarrow.table({"image": column, "label": [images.label_of(row) for row in range(len(images))]})
+    parquet.write_table(table, tmp_path / "pictures.parquet", row_group_size=9)
+    rows = distributed.extract(from_parquet(tmp_path / "pictures.parquet"), load_backbone, tmp_path / "rows",
+                               workers=1, shard_rows=16)
+    np.testing.assert_array_equal(rows.matrix, local.matrix)
+    np.testing.assert_array_equal(rows.images.labels, local.images.labels)
+    assert [item.reason for item in rows.images.skipped] == [item.reason for item in local.images.skipped]
+    assert distributed.extract(from_parquet(tmp_path / "pictures.parquet"), load_backbone, tmp_path / "rows",
+                               workers=1).computed == 0
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"dtype": "int8"}, "dtype is 'int8'"), ({"workers": 0}, "workers is 0"), ({"shard_rows": 0}, "shard_rows is 0")])
+def test_what_does_not_fit_is_refused_before_ray_starts(picture_folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        distributed.extract(from_folder(picture_folder), None, **options)

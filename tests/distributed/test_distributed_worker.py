@@ -1,0 +1,63 @@
+"""What a worker makes of a part, without Ray."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from devise.datasets import from_folder, read_image
+from devise.distributed.pictures import OnDisk, Part
+from devise.distributed.worker import THREADS, Worker
+
+
+@pytest.fixture
+def worker(backbone, monkeypatch):
+    for name in THREADS:
+        monkeypatch.setenv(name, "9")  # restored after the test
+    return Worker(lambda: backbone, threads=3)
+
+
+def test_keys_are_contents_and_vectors_those_of_one_picture_alone(worker, backbone, picture_folder):
+    images = from_folder(picture_folder)
+    shard = worker.extract(OnDisk(images).part([5, 17, 30]))
+    assert shard.keys == [hashlib.sha256(images.file(row).read_bytes()).hexdigest() for row in (5, 17, 30)]
+    assert shard.places.tolist() == [0, 1, 2] and shard.reasons == {}
+    for place, row in enumerate((5, 17, 30)):
+        alone = backbone.features(backbone.prepare(read_image(images.file(row)))[None])[0]
+        np.testing.assert_array_equal(shard.vectors[place], alone)
+
+
+def test_what_can_not_be_read_keeps_its_place_and_reason(worker, picture_folder):
+    images = from_folder(picture_folder)
+    (picture_folder / images.paths[1]).write_text("x")
+    (picture_folder / images.paths[3]).unlink()
+    shard = worker.extract(OnDisk(images).part([0, 1, 2, 3]))
+    assert shard.places.tolist() == [0, 2] and len(shard.vectors) == 2
+    assert shard.reasons == {1: "not a picture: its content is no jpg, png, webp, gif, bmp or tiff",
+                             3: "No such file or directory"}
+    shard = worker.extract(OnDisk(images).part([1, 3]))
+    assert shard.places.tolist() == [] and shard.vectors.shape == (0, 24) and sorted(shard.reasons) == [0, 1]
+
+
+def test_what_is_wrong_with_the_network_is_no_reason_to_skip(worker, backbone, picture_folder):
+    def features(pictures):
+        raise ValueError("another size is expected")
+
+    backbone.features = features
+    with pytest.raises(ValueError, match="another size"):
+        worker.extract(OnDisk(from_folder(picture_folder)).part([0]))
+
+
+def test_pictures_that_can_not_be_fetched_are_passed_over(worker, picture_folder):
+    def fetch(folder):
+        (folder / "1").write_bytes((picture_folder / "cat/0.png").read_bytes())
+        return {0: "no such file"}
+
+    shard = worker.extract(Part(("a", "b"), fetch=fetch))
+    assert shard.keys[0] is None and shard.places.tolist() == [1] and shard.reasons == {0: "no such file"}
+
+
+def test_threads_are_set_before_the_network_is_loaded(worker):
+    import os
+
+    assert [os.environ[name] for name in THREADS] == ["3", "3"]
