@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import logging
 import os
 import re
 import sys
@@ -192,6 +193,7 @@ def quiet_framework():
     try:
         os.dup2(nowhere, 2)
         importlib.import_module("keras")
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # a recipe makes one graph a training, on purpose
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

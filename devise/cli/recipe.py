@@ -2,9 +2,9 @@
 
 --json prints {"recipe", "output" (the folder)} and what report.json holds: {"title", "trained", "facts":
 {name: value}, "tables": [{"caption" (which states the candidates), "columns", "rows": [{"name", "values":
-{column: {"mean", "std", "min", "max", "n", "low", "high"}, in [0, 1], or a count}}], "published": [{"name",
-"values", "source", "table", "candidates", "certain"}]}], "examples", "pictures": [{"caption", "file"}],
-"notes"}.
+{column: {"mean", "std", "min", "max", "n", "low", "high"} or {"difference", "low", "high", "p", "n"}, in
+[0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates", "certain"}]}],
+"examples", "pictures": [{"caption", "file"}], "notes"}.
 """
 
 import argparse
@@ -24,10 +24,14 @@ EXAMPLE = """\
   devise recipe zeroshot --draws 20 --beside clip=embeddings.npz
   devise recipe devise2013 --images ~/imagenet --backbone vgg16
   devise recipe conse2014 --seeds 10
-  devise recipe xian2018 --root ~/xlsa17/data"""
+  devise recipe xian2018 --root ~/xlsa17/data
+  devise recipe siamese --images ~/pictures --test crab,elephant,lobster
+  devise recipe metric --root ~/CUB_200_2011 --set cub200"""
 # what a recipe may have no use for, and then refuses
-OPTIONAL = ("images", "labels", "class_level", "unseen", "root", "seeds", "draws", "beside", "synonyms", "weights",
-            "layer", "runtime", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+OPTIONAL = ("images", "labels", "class_level", "unseen", "test", "root", "set", "seeds", "draws", "trials", "gallery",
+            "beside", "synonyms", "weights", "layer", "runtime", "epochs", "batch_size", "optimiser", "learning_rate",
+            "momentum", "patience")
+BACKBONE = "efficientnet_lite0"
 SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
 FRAMEWORK = True
@@ -44,20 +48,29 @@ def arguments(command):
                          "ids, n02084071/*.jpg, as ImageNet has them")
     command.add_argument("--root", type=Path, metavar="DIR",
                          help="of xian2018: the folder with SUN, CUB, AWA1, AWA2, APY, those that are there, each "
-                         "with res101.mat and att_splits.mat")
+                         "with res101.mat and att_splits.mat; of metric: that of the --set")
+    command.add_argument("--set", choices=("cub200", "cars196", "sop", "in-shop"),
+                         help="of metric: a published set in its own layout and split, in --root")
+    command.add_argument("--test", type=options.share, metavar="A,B",
+                         help="of siamese and metric: the classes for the figures, which nothing learns from: names, "
+                         "how many, or a share (default: 0.3)")
+    command.add_argument("--gallery", type=options.sizes, metavar="N,N",
+                         help="of siamese: sizes of galleries to draw (default: 100,1000,10000)")
+    command.add_argument("--trials", type=options.count, metavar="N",
+                         help="of metric: how many choices of hyperparameters each loss may try (default: 4)")
     options.add_labels(command)
     command.add_argument("--unseen", type=options.classes, metavar="A,B",
                          help="of --images: classes to keep out of the training, or how many to draw "
                          "(default: 5)")
     command.add_argument("--seeds", type=options.count, metavar="N",
-                         help="how many trainings (default: 5, of xian2018 1)")
+                         help="how many trainings (default: 5, of metric 3, of xian2018 1)")
     command.add_argument("--draws", type=options.count, metavar="N",
                          help="of zeroshot: how many random draws of unseen classes, beside the set's own "
                          "(default: 20)")
     command.add_argument("--beside", type=beside, action="append", metavar="NAME=FILE",
                          help="of zeroshot: a row for another system, from an .npz with the arrays pictures, "
                          "paths, words and names")
-    options.add_backbone(command, default="efficientnet_lite0")
+    options.add_backbone(command, default=BACKBONE)
     options.add_words(command)
     options.add_training(command)
 
@@ -80,23 +93,42 @@ def run(args):
 def _bundled(args, output):
     """The report of a recipe that brings its data along."""
     recipe = RECIPES[args.name]
-    network = ("weights", "layer", "runtime") if "images" in recipe.options and args.images else ()
+    network = ("weights", "layer", "runtime") if "images" in recipe.options and (args.images or args.set) else ()
     options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
                    f"the recipe {args.name} has no use for it")
-    if "root" in recipe.options and args.root is None:
-        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with the published sets")
     given = {name: getattr(args, name) for name in recipe.options if getattr(args, name) is not None}
-    if "images" in given:
+    if "test" in recipe.options:
+        given |= _retrieval(args, given)
+    elif "root" in recipe.options and args.root is None:
+        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with the published sets")
+    elif "images" in given:
         given |= {"images": options.images(args.images), "backbone": options.backbone(args)}
         say_skipped(given["images"])
     with progress_bar(args.name, unit="steps") as progress:
         return import_module(recipe.module).run(output, progress=progress, **given)
 
 
+def _retrieval(args, given):
+    """What the retrieval recipes run on: labelled pictures or features, or a published set."""
+    for name in ("labels", "class_level"):  # of the pictures, which are read here
+        given.pop(name, None)
+    if (args.root is None) != (args.set is None):
+        raise WrongUsage("--root and --set go together: the folder, and which set it holds")
+    if args.set:
+        options.refuse(args, ("images", "labels", "class_level", "test"), "a published set has its own split")
+        return {"backbone": options.backbone(args)}
+    if not args.images:
+        options.refuse(args, ("labels", "class_level"), "they go with --images")
+        return {}
+    data, backbone = options.labelled(args, args.images, default=BACKBONE)
+    say_skipped(getattr(data, "images", data))
+    return {"images": data, "backbone": backbone}
+
+
 def _hybrid(args, output):
     from devise.recipes import hybrid
 
-    options.refuse(args, ["draws", "beside", "root"], "they go with other recipes")
+    options.refuse(args, ["draws", "beside", "root", "set", "test", "gallery", "trials"], "they go with other recipes")
     training = options.training(args)
     unseen = UNSEEN if args.unseen is None else args.unseen
     if not args.images:

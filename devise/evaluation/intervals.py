@@ -1,11 +1,13 @@
-"""Tables whose figures are means over draws or runs, each with its 95 % interval."""
+"""Tables whose figures are means over draws or runs, or differences, each with its 95 % interval."""
 
-from devise.evaluation.tables import Table
-from devise.metrics.summary import Spread
+import math
+
+from devise.evaluation.tables import NOTHING, Table
+from devise.metrics.summary import Comparison, Spread
 
 
 class IntervalTable(Table):
-    """A Table that readers see as "mean (low–high)" in percent; JSON holds each Spread whole.
+    """A Table that readers see as "mean (low–high)" in percent; JSON holds each Spread or Comparison whole.
 
     >>> from devise.metrics import spread
     >>> table = IntervalTable("hit@1 of three draws.", ("all",), {"ridge": {"all": spread([0.4, 0.5, 0.6])}})
@@ -28,9 +30,18 @@ class IntervalTable(Table):
 
 
 def _text(value):
-    """A Spread as mean and interval, which stops at 0 and 100; of one value the value alone."""
+    """A Spread as mean and interval, which stops at 0 and 100, of one value the value alone; a Comparison in points."""
+    if isinstance(value, Comparison):
+        if math.isnan(value.difference):
+            return NOTHING
+        interval = "" if math.isnan(value.low) else f" ({_points(value.low)} to {_points(value.high)})"
+        return f"{_points(value.difference)}{interval}"
     if not isinstance(value, Spread):
         return value
     if value.n == 1:
         return f"{100 * value.mean:.1f}"
     return f"{100 * value.mean:.1f} ({100 * max(0, value.low):.1f}–{100 * min(1, value.high):.1f})"
+
+
+def _points(value):
+    return f"{100 * value:+.2f}".replace("-", "−")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from devise import notebook
 from devise.frames import frame
-from devise.metrics.summary import Spread
+from devise.metrics.summary import Comparison, Spread
 
 RECALLED = "† as recalled; check against the paper"
 NOTHING = "–"
@@ -92,15 +92,19 @@ class Table:
     def to_frame(self):
         """A pandas DataFrame with a row for each name, fractions as they are.
 
-        A column of Spreads becomes two, its means and, called "… ±", its standard deviations. Rows of
-        others come last, under their source in the column "source".
+        A column of Spreads becomes two, its means and, called "… ±", its standard deviations; one of
+        Comparisons three, its differences, "… low" and "… high". Rows of others come last, under
+        their source in the column "source".
         """
         records = [(name, values, None) for name, values in self.rows.items()]
         records += [(row.name, row.values, row.source) for row in self.published]
         columns = {}
         for column in self.columns:
             values = [record[1].get(column) for record in records]
-            columns[column] = [value.mean if isinstance(value, Spread) else value for value in values]
+            columns[column] = [value.mean if isinstance(value, Spread) else
+                               value.difference if isinstance(value, Comparison) else value for value in values]
+            for end in ("low", "high") if any(isinstance(value, Comparison) for value in values) else ():
+                columns[f"{column} {end}"] = [getattr(value, end, None) for value in values]
             if any(isinstance(value, Spread) for value in values):
                 columns[f"{column} ±"] = [value.std if isinstance(value, Spread) else None for value in values]
         if self.published:
@@ -168,7 +172,7 @@ def plain_values(values):
 
 def plain(value):
     """A value as JSON has it: NaN and infinity become null, a Spread a dict."""
-    if isinstance(value, Spread):
+    if isinstance(value, Spread | Comparison):
         return plain_values(value._asdict())
     if isinstance(value, Integral):
         return value if isinstance(value, bool) else int(value)

@@ -2,8 +2,8 @@
 
 _HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
          "hit_curve": "curves", "history_curve": "curves",
-         "bar_plot": "bars",
-         "interval_plot": "intervals", "recall_curves": "recall", "schedule_plot": "schedules", "space_map": "maps"}
+         "bar_plot": "bars", "interval_plot": "intervals", "progress_curve": "progress", "recall_curves": "recall",
+         "roc_plot": "progress", "schedule_plot": "schedules", "space_map": "maps"}
 
 __all__ = list(_HOME)
 

@@ -10,7 +10,7 @@ NOTE = 68  # letters a line of the note takes
 APART = 0.2  # between the dots of one row; rows are 1 apart
 
 
-def interval_plot(rows, path, *, title="", label="% of pictures", note=""):
+def interval_plot(rows, path, *, title="", label="% of pictures", note="", origin=0):
     """Draw each row's figures as dots with their 95 % intervals, and return the path of the PNG.
 
     Args:
@@ -19,6 +19,8 @@ def interval_plot(rows, path, *, title="", label="% of pictures", note=""):
         path: where to write; a file that exists is replaced in one step.
         label: what the figures are, below their axis; they are drawn in percent.
         note: a line under the title: candidates, n, what the intervals are of.
+        origin: where the axis begins, in percent; None begins near the least figure, for small
+            differences of large ones.
     Raises:
         ValueError: if there is nothing to draw.
 
@@ -32,7 +34,7 @@ def interval_plot(rows, path, *, title="", label="% of pictures", note=""):
         figure, axes = _figure(8, 1.9 + 0.24 * len(rows) * max(1.6, len(series)))
         for number, name in enumerate(series):
             _draw(axes, number, name, [values.get(name) for values in rows.values()], len(series))
-        _dress(axes, list(rows), label, note)
+        _dress(axes, list(rows), label, note, origin)
         _entitle(figure, title)
         return _save(figure, path)
 
@@ -50,10 +52,11 @@ def _draw(axes, number, name, values, n_series):
     axes.plot(means, heights, mark, color=colour, label=name, clip_on=False, zorder=3)
 
 
-def _dress(axes, names, label, note):
+def _dress(axes, names, label, note, origin):
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(left=0)
+    if origin is not None:
+        axes.set_xlim(left=origin)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")

@@ -27,6 +27,11 @@ RECIPES = {
                          ("images", "words", "seeds")),
     "conse2014": Recipe("devise.recipes.conse2014", "ConSE(1), (10) and (1000) beside DeViSE, in the zero-shot form",
                         ("images", "words", "seeds")),
+    "metric": Recipe("devise.recipes.metric", "losses and mining under one budget, by cross-validation over classes",
+                     ("images", "labels", "class_level", "test", "root", "set", "seeds", "epochs", "trials")),
+    "siamese": Recipe("devise.recipes.siamese", "triplets on a folder of classes, before and after on classes that "
+                      "nothing learned from",
+                      ("images", "labels", "class_level", "test", "seeds", "gallery", "epochs")),
     "xian2018": Recipe("devise.recipes.xian2018", "the attribute benchmarks SUN, CUB, AWA1, AWA2 and APY, proposed "
                        "splits", ("root", "seeds")),
 }

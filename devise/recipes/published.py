@@ -17,7 +17,7 @@ def published(paper, table=None, *, data=None, candidates=None):
     """The rows of a paper's tables, in their order.
 
     Args:
-        paper: "devise2013", "conse2014", "xian2018", "hybrid" or "orientation".
+        paper: "devise2013", "conse2014", "xian2018", "musgrave2020", "hybrid" or "orientation".
         table: as the paper numbers it, "Table 1"; None takes all.
         data: pictures that were measured, such as "test" of the hybrid, or "SUN".
         candidates: a set of candidates by its short name, such as "2-hop +1K".
@@ -54,7 +54,8 @@ def beside(paper, table, candidates, count):
 
 
 def count_of(candidates, kind="count"):
-    """How many candidates a set has, by its short name; with kind "unseen", how many of them are unseen."""
+    """How many candidates a set has, by its short name; with kind "unseen" how many of them are unseen, of a
+    retrieval set its test classes, and with kind "pictures" their pictures."""
     return _document()["candidates"][candidates][kind]
 
 

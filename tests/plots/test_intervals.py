@@ -40,3 +40,13 @@ def test_nothing_to_draw_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="no figures to draw"):
         interval_plot({"ridge": {}}, tmp_path / "plot.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_axis_may_begin_near_the_least_figure(tmp_path, monkeypatch):
+    from devise.plots import intervals
+
+    drawn = []
+    monkeypatch.setattr(intervals, "_save", lambda figure, path: drawn.append(figure.axes[0].get_xlim()[0]))
+    for options in ({}, {"origin": 50}, {"origin": None}):
+        interval_plot({"a": {"x": 0.75}, "b": {"x": 0.8}}, tmp_path / "x.png", **options)
+    assert drawn[:2] == [0, 50] and 70 < drawn[2] < 75

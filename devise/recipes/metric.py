@@ -1,0 +1,172 @@
+"""Losses × mining on one set of pictures under one budget, each choice by cross-validation over classes.
+
+The protocol is that of the reality check of Musgrave et al. 2020, as far as a head on frozen features
+can follow it; the notes of the report say how far. Beside the losses stand the features as they are,
+the map in closed form that all trainings start from, and heads that learned nothing or nonsense.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from devise import plots
+from devise.evaluation import Report
+from devise.evaluation.intervals import IntervalTable
+from devise.metrics import spread
+from devise.model.frozen import raw_rows
+from devise.model.siamese import POWER, SHRINKAGE
+from devise.recipes.published import count_of, published
+from devise.recipes.trial.comparing import FIGURES, differences_table, figures_table
+from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, joined, start
+from devise.recipes.trial.retrieval import TEST, open_retrieval
+from devise.recipes.trial.triplets import closed_form
+
+SEEDS = 3
+RAW = "pretrained, raw features"
+START = "the start: closed form"
+PAPER = "musgrave2020"
+
+
+def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, seeds=SEEDS, epochs=EPOCHS,
+        trials=TRIALS, folds=FOLDS, dim=DIM, arms=ARMS, progress=None):
+    """Measure all losses on the untrained classes and write the report with its picture.
+
+    Args:
+        output: the folder to write.
+        images: ImageSet or FeatureTable of labelled pictures; None takes the bundled set.
+        backbone: the Backbone of pictures.
+        test: the classes for the figures: names, how many, or a share.
+        root, set: a published set in its own split, in place of these: see `devise.recipes.trial.retrieval.SETS`.
+        seeds: how many runs of the chosen options; each trains a head a fold.
+        epochs: of each training.
+        trials: how many choices of hyperparameters each loss may try.
+        folds: of the classes to learn from, no class in two.
+        dim: of each head.
+        arms: Arms to compare.
+        progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
+    Returns:
+        Report.
+    Raises:
+        ValueError: if there are too few classes for the folds, or the pictures can't be used.
+    """
+    started, output = time.monotonic(), Path(output)
+    source = open_retrieval(images, backbone, test=test, root=root, name=set, progress=progress)
+    parts, dim = source.folds(folds), min(dim, source.matrix.shape[1])
+    step = _Steps(len(arms) * folds * (trials + seeds - 1), progress)
+    rows, single, chosen = _baselines(source, parts, dim, seeds), {}, {}
+    for arm in arms:
+        found = chosen[arm.name] = choose(arm, source, parts, dim=dim, epochs=epochs, n=trials, step=step)
+        heads = [found.heads] + [[fit(arm, source, fold, found.trial, seed=seed, dim=dim, epochs=epochs, step=step)[0]
+                                  for fold in parts] for seed in range(1, seeds)]
+        rows[arm.name] = [source.measure(joined(group)) for group in heads]
+        single[arm.name] = [source.measure(head.embed) for group in heads for head in group]
+    tables = (_figures(source, rows, chosen, folds, dim, seeds),
+              differences_table("What each gains on the raw features", {
+                  name: (rows[RAW], runs) for name, runs in rows.items() if name != RAW}, head="loss, miner − raw"),
+              differences_table("What each loss adds to the start", {
+                  name: (rows[START], rows[name]) for name in chosen}, head="loss, miner − start"),
+              _separated(single, folds, dim, seeds), _choices(chosen, folds))
+    facts = source.facts() | {
+        "budget": f"each loss: {trials} choices of learning rate and of its own options on {folds} folds, then "
+                  f"{seeds} seeds on each fold with the best; {epochs} epochs, batches of 8 classes × 4 pictures, Adam",
+        "head": f"a linear map, {source.matrix.shape[1]} → {dim}, from the closed form: features to the power "
+                f"{POWER:g}, whitened within classes, shrinkage {SHRINKAGE:g}; {folds} joined",
+        "seeds": ", ".join(map(str, range(seeds))), "time (s)": round(time.monotonic() - started, 1)}
+    report = Report("Losses and mining for retrieval, under one budget", facts, source.table.backbone["trained"],
+                    tables, pictures=(_draw(source, rows, seeds, output),), notes=_notes(source, folds, dim))
+    report.save(output)
+    return report
+
+
+class _Steps:
+    """Counts trainings for a progress callable."""
+
+    def __init__(self, total, progress):
+        self._done, self._total, self._progress = 0, total, progress
+
+    def __call__(self):
+        self._done = min(self._done + 1, self._total)
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _baselines(source, parts, dim, seeds):
+    """What no loss trained: {row: [Retrieval]}."""
+    chance = [np.random.default_rng(seed).standard_normal((source.matrix.shape[1], dim)) for seed in range(seeds)]
+    starts = [start(dim).fit(source.matrix[rows], source.labels[rows]) for rows, _held in parts]
+    whole = closed_form(source, source.split.train)
+    return {RAW: [source.measure(raw_rows)],
+            f"random head, {dim}-d": [source.measure(lambda matrix, map=map: raw_rows(matrix @ map)) for map in chance],
+            f"closed form of all classes to learn from, {whole.dim}-d": [source.measure(whole.embed)],
+            START: [source.measure(joined(starts))]}
+
+
+def _figures(source, rows, chosen, folds, dim, seeds):
+    caption = (f"Retrieval of {len(source.split.names['test'])} classes that nothing learned from, in %: the heads of "
+               f"{folds} folds joined, {folds} × {dim}-d; mean of {seeds} seeds with the 95 % interval over them, rows "
+               "without an interval have no seed. Validation: mean MAP@R of the chosen options on the folds' own "
+               "validation classes")
+    extra = {name: {"validation MAP@R": found.score} for name, found in chosen.items()}
+    table = figures_table(caption, rows, extra=extra)
+    return IntervalTable(table.caption, table.columns, table.rows, "loss, miner", _beside(source))
+
+
+def _separated(single, folds, dim, seeds):
+    rows = {name: {figure: spread([float(np.nanmean(value(run))) for run in runs]) for figure, value in FIGURES.items()}
+            for name, runs in single.items()}
+    return IntervalTable(f"The same heads one by one, {dim}-d, in %: mean of {folds} folds × {seeds} seeds, with the "
+                         "95 % interval over these.", tuple(FIGURES), rows, "loss, miner")
+
+
+def _choices(chosen, folds):
+    rows = {name: {"learning rate": f"{found.trial.rate:g}",
+                   "options": ", ".join(f"{key} {value:g}" for key, value in found.trial.options.items()) or "its own",
+                   "epochs kept": ", ".join(map(str, found.epochs))} for name, found in chosen.items()}
+    return IntervalTable(f"What cross-validation on {folds} folds chose, with seed 0; epoch 0 is the start, which no "
+                         "training improved on.", ("learning rate", "options", "epochs kept"), rows, "loss, miner")
+
+
+def _beside(source):
+    """The published rows, where the set is the whole published one in its own split."""
+    if source.name is None or not standard(source):
+        return ()
+    return published(PAPER, data=source.name)
+
+
+def standard(source):
+    """Whether a source is a published set with all its test classes and pictures."""
+    known = {"cub200", "cars196", "sop"}
+    return source.name in known and (len(source.split.names["test"]), len(source.split.test)) == (
+        count_of(source.name), count_of(source.name, "pictures"))
+
+
+def _draw(source, rows, seeds, output):
+    plots.interval_plot({name: {"MAP@R": spread([float(np.nanmean(run.map_at_r)) for run in runs])}
+                         for name, runs in rows.items()}, output / "map_at_r.png", label="MAP@R (%)", origin=None,
+                        title=f"Retrieval of {len(source.split.names['test'])} classes that nothing learned from",
+                        note=f"mean and 95 % interval over {seeds} seeds; a dot alone has no seed")
+    return "MAP@R of each loss on the untrained classes", "map_at_r.png"
+
+
+def _notes(source, folds, dim):
+    notes = [
+        f"Of the protocol of Musgrave et al. 2020 (section 4) are followed: one network, one embedding size, one batch "
+        f"size and optimiser for all losses; hyperparameters by cross-validation on {folds} folds of the classes to "
+        "learn from that share no class, by MAP@R; the test classes are looked at once, at the end; the folds' heads "
+        "joined and one by one; means with 95 % intervals over runs; Precision@1 (here Recall@1), R-precision, MAP@R.",
+        "Not followed: the network is frozen, and a linear head on its features trains; a few random choices in place "
+        "of 50 steps of Bayesian optimisation; no augmentation; Adam in place of RMSprop; fewer runs than ten; heads "
+        f"start from the closed form in place of random weights. Joined, ours are {folds} × {dim}-d.",
+        f"Memory: the last {MEMORY:,} rows, or as many as train, from when it is full. Labels shuffled: what the "
+        "budget gives where there is nothing to learn, the closed form of shuffled labels included."]
+    if source.name is None:
+        notes.append("No published row is printed: theirs are of CUB-200-2011, Cars196 and Stanford Online Products in "
+                     "their own splits (--root DIR --set cub200, cars196 or sop), these are other pictures.")
+    elif not standard(source):
+        notes.append(f"No published row is printed: {source.name} is not whole here, or the paper has no figures of "
+                     "it.")
+    else:
+        notes.append("The published rows are of networks that were trained end to end (BN-Inception), joined to 512-d: "
+                     "the same pictures and split, another method.")
+    return (*notes, *source.notes())

@@ -1,0 +1,157 @@
+"""Every loss under one budget: choices by cross-validation over classes, then the folds' heads joined.
+
+After Musgrave, Belongie and Lim 2020, A Metric Learning Reality Check, section 4: the classes to learn
+from are split into folds that share no class, each fold validates a training on the others, the options
+with the best mean MAP@R are taken, and the heads of the folds are joined to one embedding.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from devise.arrays import unit_rows
+from devise.model.siamese import POWER, SHRINKAGE
+from devise.model.siamese_fitting import batch_classes, own_numbers, scores, validation_labels
+
+DIM, FOLDS, TRIALS, EPOCHS = 512, 4, 3, 8
+PER_CLASS = 4
+MEMORY = 1024  # rows, or as many as there are
+RATES = (1e-5, 3e-5, 1e-4, 3e-4)  # of Adam
+FIRST_RATE = 1e-4
+OPTIONS = {  # what a loss may try beside its own defaults
+    "contrastive": {"positive_margin": (0.3, 0.5, 0.7, 0.9), "negative_margin": (0.2, 0.3, 0.4, 0.5)},
+    "triplet": {"margin": (0.05, 0.1, 0.2, 0.4)},
+    "soft-triplet": {},
+    "margin": {"margin": (0.1, 0.2, 0.3), "beta": (0.8, 1.0, 1.2)},
+    "range": {"margin": (0.5, 1.0, 1.5), "between": (0.5, 1.0, 2.0)},
+    "n-pair": {"temperature": (0.05, 0.1, 0.2, 0.4)},
+    "multi-similarity": {"base": (0.3, 0.5, 0.7), "beta": (20.0, 50.0)},
+    "proxy-anchor": {"margin": (0.05, 0.1, 0.2), "scale": (16.0, 32.0)},
+    "normalised-softmax": {"temperature": (0.05, 0.1, 0.2)},
+}
+
+
+class Arm(NamedTuple):
+    """A loss, the miner of its triplets, whether it has a memory, and whether its labels are shuffled, a control."""
+
+    loss: str
+    miner: str | None = None
+    memory: bool = False
+    shuffled: bool = False
+
+    @property
+    def name(self):
+        """How a table calls it.
+
+        >>> Arm("triplet", "hard-negative", memory=True).name
+        'triplet, hard-negative, memory'
+        """
+        return ", ".join([self.loss, *([self.miner] if self.miner else []), *(["memory"] if self.memory else []),
+                          *(["labels shuffled"] if self.shuffled else [])])
+
+
+ARMS = (
+    Arm("contrastive"), Arm("contrastive", "hard"), Arm("triplet", "all"), Arm("triplet", "semi-hard"),
+    Arm("triplet", "hard"), Arm("triplet", "distance-weighted"), Arm("soft-triplet", "hard"), Arm("margin"),
+    Arm("margin", "distance-weighted"), Arm("range"), Arm("n-pair"), Arm("multi-similarity"), Arm("proxy-anchor"),
+    Arm("normalised-softmax"), Arm("contrastive", memory=True), Arm("triplet", "hard-negative", memory=True),
+    Arm("margin", memory=True), Arm("n-pair", memory=True), Arm("multi-similarity", memory=True),
+    Arm("contrastive", shuffled=True))
+
+
+class Trial(NamedTuple):
+    """One choice of hyperparameters: the learning rate, and options of the loss."""
+
+    rate: float
+    options: dict
+
+
+class Chosen(NamedTuple):
+    """What cross-validation took.
+
+    Attributes:
+        trial: Trial.
+        score: its mean MAP@R over the folds' validation classes.
+        heads: the heads of its folds, of seed 0.
+        epochs: the epoch that each fold kept; 0 is the start.
+    """
+
+    trial: Trial
+    score: float
+    heads: list
+    epochs: list
+
+
+def trials(arm, n, *, seed=0):
+    """n different choices for an arm, the first of them the loss's own defaults.
+
+    >>> trials(Arm("n-pair"), 2)[0]
+    Trial(rate=0.0001, options={})
+    """
+    random, space = np.random.default_rng([seed, len(arm.loss)]), OPTIONS[arm.loss]
+    found = [Trial(FIRST_RATE, {})]
+    most = len(RATES) * int(np.prod([len(values) for values in space.values()])) + (1 if space else 0)
+    while len(found) < min(n, most):
+        drawn = Trial(float(random.choice(RATES)),
+                      {name: float(random.choice(values)) for name, values in space.items()})
+        found += [drawn] if drawn not in found else []
+    return found
+
+
+def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
+    """Try n choices on every fold and take the best: Chosen.
+
+    Args:
+        source: RetrievalSource.
+        folds: (train rows, validation rows) pairs, see `RetrievalSource.folds`.
+        step: called after each training.
+    """
+    best = None
+    for trial in trials(arm, n):
+        heads, histories = zip(*[fit(arm, source, fold, trial, seed=0, dim=dim, epochs=epochs, step=step)
+                                 for fold in folds], strict=True)
+        score = float(np.mean([max(history.start_score, *history.score) for history in histories]))
+        if best is None or score > best.score:
+            best = Chosen(trial, score, list(heads), [history.best_epoch for history in histories])
+    return best
+
+
+def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
+    """(head, History) of one training on one fold; all arms start from the same map, see `start`."""
+    from devise.training import train
+
+    train_rows, held_rows = fold
+    mine, theirs = own_numbers(source.labels[train_rows]), own_numbers(source.labels[held_rows])
+    if arm.shuffled:
+        mine = np.random.default_rng(seed).permutation(mine)
+    loss = _loss(arm, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
+    head = start(dim)
+    history = train(head, source.matrix[train_rows], mine, loss, optimiser="adam", learning_rate=trial.rate,
+                    epochs=epochs, classes=batch_classes(None, mine), per_class=PER_CLASS, seed=seed,
+                    validation=(source.matrix[held_rows], validation_labels(loss, theirs, int(mine.max()) + 1)),
+                    validate=lambda rows: scores(rows, theirs))
+    if step:
+        step()
+    return head, history
+
+
+def start(dim):
+    """The head that every training starts from: the closed form, which `train` finds for the rows it is given."""
+    from devise.training import ProjectionHead
+
+    return ProjectionHead(dim, start="within-class", shrinkage=SHRINKAGE, power=POWER)
+
+
+def joined(heads):
+    """The embedding of several heads side by side, each weighing the same: features → unit rows."""
+    return lambda matrix: unit_rows(np.concatenate([head.embed(matrix) for head in heads], axis=1))
+
+
+def _loss(arm, trial, *, n_labels, dim, rows):
+    from devise.losses import CrossBatchMemory, pairs
+
+    loss = pairs.make(arm.loss, n_labels=n_labels, dim=dim, miner=arm.miner, **trial.options)
+    if not arm.memory:
+        return loss
+    size = min(MEMORY, rows)
+    return CrossBatchMemory(loss, size=size, dim=dim, warm_up=size // 32)

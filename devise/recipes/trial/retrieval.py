@@ -1,0 +1,166 @@
+"""What the retrieval recipes run on: classes to learn from, other classes to be judged on, and who asks whom."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from devise import features
+from devise.datasets.base import ImageSet
+from devise.datasets.class_splits import ClassSplit, class_split
+from devise.datasets.retrieval_sets import READERS
+from devise.datasets.splits import generator
+from devise.evaluation import retrieve
+from devise.recipes.hybrid import BUNDLED
+
+SETS = {"cub200": "cub200", "cars196": "cars196", "sop": "online-products", "in-shop": "in-shop"}
+KS = (1, 10, 50, 1000)
+TEST, VALIDATION = 0.3, 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalSource:
+    """Labelled pictures as features, with the classes that nothing may learn from.
+
+    Attributes:
+        table: FeatureTable.
+        split: ClassSplit without validation: `train` is all that may be learned from or chose by.
+        queries, gallery: int64 rows of the test classes, or None: each asks all others.
+        name: of a published set, a key of SETS; else None.
+    """
+
+    table: features.FeatureTable
+    split: ClassSplit
+    queries: np.ndarray | None = None
+    gallery: np.ndarray | None = None
+    name: str | None = None
+
+    @property
+    def labels(self):
+        """int64 (n,), positions in the names of the classes."""
+        return self.table.images.labels
+
+    @property
+    def names(self):
+        """The classes."""
+        return self.table.images.label_names
+
+    @cached_property
+    def matrix(self):
+        """float32 (n, dim)."""
+        return np.asarray(self.table.matrix, np.float32)
+
+    def parts(self, seed, *, share=VALIDATION):
+        """A ClassSplit: classes that train, classes that choose, drawn by the seed, and the test classes.
+
+        Two classes choose at the least: of one nothing can be mistaken for another.
+        """
+        many = len(self.split.names["train"]) - len(self.split.single)
+        validation = max(2, int(share * many + 0.5))
+        return class_split(self.labels, self.names, validation=validation, test=self.split.names["test"], seed=seed)
+
+    def folds(self, n, *, seed=0):
+        """The classes to learn from in n parts, each the validation of one (train rows, validation rows) pair.
+
+        Classes of one picture, which has no other to find, are always among those that train.
+
+        Raises:
+            ValueError: if there are fewer than 2 n classes with two pictures.
+        """
+        rows = self.split.train
+        many = [name for name in self.split.names["train"] if name not in self.split.single]
+        if n < 2 or len(many) < 2 * n:
+            raise ValueError(f"{n} folds were asked for and {len(many)} classes have two pictures to learn from: "
+                             f"expected two folds or more, and two classes for each")
+        ranks = {name: generator(seed, "folds", name).random() for name in many}
+        order = [self.names.index(name) for name in sorted(many, key=ranks.get)]
+        held = [np.isin(self.labels[rows], order[fold::n]) for fold in range(n)]
+        return [(rows[~mask], rows[mask]) for mask in held]
+
+    def measure(self, embed, *, ks=KS):
+        """What an embedding retrieves among the test classes.
+
+        Args:
+            embed: a function from features (m, dim) to rows.
+        Returns:
+            Retrieval; its row ids are positions in the test part.
+        """
+        rows = self.split.test
+        places = {part: None if found is None else np.searchsorted(rows, found)
+                  for part, found in (("queries", self.queries), ("gallery", self.gallery))}
+        return retrieve(embed(self.matrix[rows]), self.labels[rows], ks=ks, **places)
+
+    def facts(self):
+        """What a report says of it."""
+        mine, counts = self.table.backbone, {part: len(names) for part, names in self.split.names.items()}
+        asked = len(self.split.test) if self.queries is None else len(self.queries)
+        among = "each among all others" if self.gallery is None else f"in a gallery of {len(self.gallery):,}"
+        said = {"backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
+                "pictures": len(self.table),
+                "to learn from": f"{counts['train']:,} classes, {len(self.split.train):,} pictures",
+                "untrained": f"{counts['test']:,} classes, {len(self.split.test):,} pictures, {asked:,} of which ask, "
+                             f"{among}"}
+        if counts["test"] <= 60:
+            said["untrained classes"] = list(self.split.names["test"])
+        if self.split.single:
+            said["classes of one picture"] = f"{len(self.split.single):,}: {', '.join(self.split.single[:10])}"
+        return said
+
+    def notes(self):
+        """What was left out, for a report."""
+        notes = [self.table.images.report()] if self.table.images.skipped else []
+        if self.split.single:
+            notes.append(f"{len(self.split.single):,} classes have one picture, which has no other to find: they are "
+                         "not among the untrained ones, and give no pair to learn from.")
+        if (self.labels < 0).any():
+            notes.append(f"{int((self.labels < 0).sum()):,} pictures without a class are in no part.")
+        return notes
+
+
+def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None, seed=0, progress=None):
+    """The bundled set, labelled pictures, their features, or a published set in its own split.
+
+    Args:
+        data: ImageSet or FeatureTable; None takes the bundled set.
+        backbone: the Backbone of pictures.
+        test: classes that nothing learns from: names, how many, or a share; drawn by `seed`.
+        root, name: the folder of a published set, and which of SETS it is, in place of the others.
+    Returns:
+        RetrievalSource.
+    Raises:
+        ValueError: if the pictures have no classes, fewer than two are left for a part, or features
+            hold NaN.
+    """
+    if root is not None:
+        if name not in SETS:
+            raise ValueError(f"there is no set {name!r}: expected {', '.join(SETS)}")
+        found = READERS[SETS[name]](root)
+        table = features.usable(features.extract(found.images, backbone, progress=progress))
+        split = found.split.among(found.images.paths, table.images.paths)
+        places = {path: row for row, path in enumerate(table.images.paths)}
+        asking = [None if rows is None else np.sort([places[found.images.paths[row]] for row in rows
+                                                     if found.images.paths[row] in places])
+                  for rows in (found.queries, found.gallery)]
+        return _checked(RetrievalSource(table, split, *asking, name=name))
+    if data is None:
+        data = features.load(BUNDLED)
+    if not data_names(data):
+        raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
+                         "file")
+    table = features.extract(data, backbone, progress=progress) if isinstance(data, ImageSet) else data
+    table = features.usable(table)
+    images = table.images
+    return _checked(RetrievalSource(table, class_split(images.labels, images.label_names, validation=0, test=test,
+                                                       seed=seed)))
+
+
+def data_names(data):
+    """The classes of an ImageSet or of a FeatureTable."""
+    return data.label_names if isinstance(data, ImageSet) else data.images.label_names
+
+
+def _checked(source):
+    """A source whose untrained classes can be told apart."""
+    if len(source.split.names["test"]) < 2:
+        raise ValueError(f"{len(source.split.names['test'])} classes are for the figures: expected two or more")
+    return source

@@ -1,0 +1,179 @@
+"""The metric recipe: choices by cross-validation, its figures by hand, and published rows only where they belong."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from devise import cli, storage
+from devise.datasets import ImageSet
+from devise.datasets.class_splits import ClassSplit
+from devise.evaluation import retrieve
+from devise.features import FeatureTable
+from devise.losses.pairs import MINED, NAMES
+from devise.model.siamese_fitting import own_numbers
+from devise.recipes import metric
+from devise.recipes.trial import protocol
+from devise.recipes.trial.protocol import ARMS, OPTIONS, Arm, Trial, choose, fit, joined, trials
+from devise.recipes.trial.retrieval import RetrievalSource, open_retrieval
+
+FEW = (Arm("contrastive"), Arm("triplet", "semi-hard"), Arm("n-pair", memory=True), Arm("contrastive", shuffled=True))
+SMALL = {"seeds": 2, "epochs": 2, "trials": 2, "folds": 3, "dim": 8, "arms": FEW}
+
+
+@pytest.fixture(scope="module")
+def source(hidden_classes):
+    return open_retrieval(hidden_classes, test=5)
+
+
+@pytest.fixture(scope="module")
+def ran(hidden_classes, tmp_path_factory):
+    folder, steps = tmp_path_factory.mktemp("metric"), []
+    with pytest.warns(UserWarning, match="classes of one row"):
+        metric.run(folder, images=hidden_classes, test=5, progress=lambda *step: steps.append(step), **SMALL)
+    return folder, storage.read_json(folder / "report.json"), steps
+
+
+def rows(report, number):
+    return {row["name"]: row["values"] for row in report["tables"][number - 1]["rows"]}
+
+
+def test_every_loss_is_there_and_each_that_can_be_is_mined_and_remembered():
+    assert {arm.loss for arm in ARMS} == set(NAMES) == set(OPTIONS)
+    assert {arm.loss for arm in ARMS if arm.miner} == set(MINED)
+    remembered = {arm.loss for arm in ARMS if arm.memory}
+    assert remembered == {"contrastive", "triplet", "margin", "n-pair", "multi-similarity"}
+    assert len({arm.name for arm in ARMS}) == len(ARMS)
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
+def test_choices_are_different_as_many_for_each_and_start_with_the_defaults(arm):
+    found = trials(arm, 4)
+    assert len(found) == 4 and found[0] == Trial(protocol.FIRST_RATE, {})
+    assert all(one not in found[:place] for place, one in enumerate(found))
+    assert found == trials(arm, 4)
+    for trial in found:  # the loss takes what is drawn for it
+        protocol._loss(arm, trial, n_labels=3, dim=4, rows=40)
+
+
+def test_it_writes_a_report_and_a_picture(ran):
+    folder, report, steps = ran
+    total = len(FEW) * 3 * (2 + 1)
+    assert steps == [(done, total) for done in range(1, total + 1)]
+    assert Image.open(folder / report["pictures"][0]["file"]).format == "PNG"
+    assert list(rows(report, 1)) == [metric.RAW, "random head, 8-d", "closed form of all classes to learn from, 20-d",
+                                     metric.START, *(arm.name for arm in FEW)]
+    assert report["tables"][0]["columns"] == ["Recall@1", "R-precision", "MAP@R", "validation MAP@R"]
+    assert list(rows(report, 4)) == [arm.name for arm in FEW] == list(rows(report, 5))
+    json.dumps(report, allow_nan=False)
+    assert "No published row is printed" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_figures_are_those_of_the_heads_side_by_side(ran, source):
+    folds, found = source.folds(3), rows(ran[1], 1)["contrastive"]
+    tests = source.split.test
+    with pytest.warns(UserWarning):
+        chosen = choose(FEW[0], source, folds, dim=8, epochs=2, n=2)
+        again = [fit(FEW[0], source, fold, chosen.trial, seed=1, dim=8, epochs=2)[0] for fold in folds]
+    figures = []
+    for heads in (chosen.heads, again):
+        rows_ = np.concatenate([head.outputs(source.matrix[tests])
+                                / np.linalg.norm(head.outputs(source.matrix[tests]), axis=1, keepdims=True)
+                                for head in heads], axis=1)
+        figures.append(retrieve(rows_, source.labels[tests]).means()["map_at_r"])
+    assert found["MAP@R"]["mean"] == pytest.approx(np.mean(figures), abs=1e-5) and found["MAP@R"]["n"] == 2
+    assert found["validation MAP@R"] == pytest.approx(chosen.score)
+    single = [retrieve(head.embed(source.matrix[tests]), source.labels[tests]).means()["r_precision"]
+              for head in (*chosen.heads, *again)]
+    assert rows(ran[1], 4)["contrastive"]["R-precision"]["mean"] == pytest.approx(np.mean(single), abs=1e-5)
+
+
+def test_the_best_choice_on_the_folds_is_taken_and_no_test_class_is_looked_at(source, monkeypatch):
+    seen = []
+
+    def made_up(arm, source, fold, trial, *, seed, dim, epochs, step):
+        seen.append(fold)
+        history = type("H", (), {"start_score": 0.1, "score": (trial.rate * 100,), "best_epoch": 1})
+        return trial, history
+
+    monkeypatch.setattr(protocol, "fit", made_up)
+    folds = source.folds(3)
+    chosen = choose(Arm("n-pair"), source, folds, n=4)
+    best = max(trials(Arm("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
+    assert chosen.trial == best and chosen.heads == [best] * 3 and len(seen) == 12
+    tested = set(source.split.test.tolist())
+    assert not any(tested & {*fold[0].tolist(), *fold[1].tolist()} for fold in seen)
+
+
+def test_shuffled_labels_teach_nothing_and_their_classes_are_as_large(source, monkeypatch):
+    given = []
+    monkeypatch.setattr("devise.training.train", lambda head, x, labels, *rest, **options: given.append(labels))
+    fold = source.folds(3)[0]
+    fit(FEW[3], source, fold, Trial(1e-4, {}), seed=0, dim=8)
+    true = own_numbers(source.labels[fold[0]])
+    assert np.array_equal(np.bincount(given[0]), np.bincount(true)) and not np.array_equal(given[0], true)
+
+
+def test_heads_side_by_side_weigh_the_same(source):
+    heads = [protocol.start(8).fit(source.matrix[rows], source.labels[rows]) for rows, _ in source.folds(3)]
+    rows_ = joined(heads)(source.matrix[:5])
+    cosines = np.mean([head.embed(source.matrix[:5]) @ head.embed(source.matrix[:5]).T for head in heads], axis=0)
+    np.testing.assert_allclose(rows_ @ rows_.T, cosines, atol=1e-5)
+
+
+def published_source(name, n_classes, n_pictures):
+    """A source with so many test classes and pictures, and two classes to learn from."""
+    labels = np.append(np.arange(n_pictures) % n_classes, [n_classes] * 2 + [n_classes + 1] * 2)
+    names = tuple(map(str, range(n_classes + 2)))
+    images = ImageSet(list(map(str, range(len(labels)))), labels, names, None)
+    split = ClassSplit(np.arange(n_pictures, n_pictures + 4), [], np.arange(n_pictures),
+                       {"train": names[-2:], "validation": (), "test": names[:-2]})
+    return RetrievalSource(FeatureTable(np.ones((len(labels), 2)), images, {}), split, name=name)
+
+
+@pytest.mark.parametrize(("name", "classes", "pictures"), [("cub200", 100, 5924), ("cars196", 98, 8131)])
+def test_published_rows_stand_beside_whole_published_sets_only(name, classes, pictures):
+    found = {row.name: row for row in metric._beside(published_source(name, classes, pictures))}
+    assert len(found) == 10 and not any(row.certain for row in found.values())
+    expected = {"cub200": (0.6813, 0.2653), "cars196": (0.8178, 0.2489)}[name]
+    assert (found["contrastive"].values["Recall@1"], found["contrastive"].values["MAP@R"]) == expected
+    for other in (published_source(name, classes, pictures - 1), published_source(None, classes, pictures),
+                  published_source("in-shop", classes, pictures)):
+        assert metric._beside(other) == ()
+
+
+def test_a_published_set_from_the_command_line(tmp_path, monkeypatch, make_backbone, capsys):
+    from devise import backbones
+
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+    network, random = make_backbone(), np.random.default_rng(0)
+    monkeypatch.setattr(backbones, "load", lambda name="vgg16", **options: network)
+    small = {"arms": FEW[:1], "folds": 2, "dim": 4}
+    monkeypatch.setattr(metric.run, "__kwdefaults__", metric.run.__kwdefaults__ | small)
+    images, labels, number = [], [], 0
+    for label in (1, 2, 3, 4, 101, 102):
+        for _ in range(4):
+            number += 1
+            path = f"{label:03}.bird/{number}.png"
+            (tmp_path / "cub" / "images" / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "cub/images" / path)
+            images.append(f"{number} {path}")
+            labels.append(f"{number} {label}")
+    (tmp_path / "cub/images.txt").write_text("\n".join(images))
+    (tmp_path / "cub/image_class_labels.txt").write_text("\n".join(labels))
+    (tmp_path / "cub/classes.txt").write_text("\n".join(f"{n} {n:03}.bird" for n in (1, 2, 3, 4, 101, 102)))
+    code = cli.main(["recipe", "metric", "--root", str(tmp_path / "cub"), "--set", "cub200", "--seeds", "1", "--epochs",
+                     "1", "--trials", "1", "-o", str(tmp_path / "out"), "--json"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    found = json.loads(printed.out)
+    assert found["facts"]["untrained classes"] == ["101.bird", "102.bird"]
+    assert any("cub200 is not whole here" in note for note in found["notes"])
+    assert found["tables"][0]["published"] == []
+
+
+def test_too_few_classes_for_the_folds_are_refused(hidden_classes, tmp_path):
+    with pytest.raises(ValueError, match="4 folds were asked for and 6 classes have two pictures"):
+        metric.run(tmp_path / "out", images=hidden_classes, test=10)
+    assert not (tmp_path / "out").exists()
