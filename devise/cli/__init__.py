@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the pipeline
     "train": "pictures or features → a trained model",
     "finetune": "a trained model → one whose network is trained too",
     "siamese": "pictures → a model for picture search by a learnt distance",
+    "captions": "pictures with sentences → a model that finds pictures by either",
     "evaluate": "flat hit@k of a model, over stated candidates",
     "index": "pictures → an index to search",
     "search": "pictures by a word, a phrase or a picture; words by a word",

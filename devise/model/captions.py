@@ -117,6 +117,11 @@ class CaptionModel(OnBackbone):
         self.parts = {part: tuple(table.images.paths[row] for row in rows) for part, rows in kept.items()}
         return self
 
+    @property
+    def heads(self):
+        """The heads that decide what a picture becomes."""
+        return self._fitted().visual, self.joint.head
+
     def spaces(self):
         """{"learnt", "raw", "shared"}, functions from features to unit rows; the first is the default."""
         return {"learnt": self._fitted().visual.embed, "raw": raw_rows, "shared": self.joint.head.embed}
