@@ -24,10 +24,12 @@ EXAMPLE = """\
   devise recipe zeroshot --draws 20 --beside clip=embeddings.npz
   devise recipe devise2013 --images ~/imagenet --backbone vgg16
   devise recipe conse2014 --seeds 10
-  devise recipe xian2018 --root ~/xlsa17/data"""
+  devise recipe xian2018 --root ~/xlsa17/data
+  devise recipe captions --root ~/flickr8k"""
 # what a recipe may have no use for, and then refuses
 OPTIONAL = ("images", "labels", "class_level", "unseen", "root", "seeds", "draws", "beside", "synonyms", "weights",
             "layer", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+ROOTS = {"xian2018": "the published sets", "captions": "pictures, captions and lists of parts, as Flickr8k has them"}
 SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
 FRAMEWORK = True
@@ -44,13 +46,13 @@ def arguments(command):
                          "ids, n02084071/*.jpg, as ImageNet has them")
     command.add_argument("--root", type=Path, metavar="DIR",
                          help="of xian2018: the folder with SUN, CUB, AWA1, AWA2, APY, those that are there, each "
-                         "with res101.mat and att_splits.mat")
+                         "with res101.mat and att_splits.mat; of captions: a folder in Flickr8k's layout")
     options.add_labels(command)
     command.add_argument("--unseen", type=options.classes, metavar="A,B",
                          help="of --images: classes to keep out of the training, or how many to draw "
                          "(default: 5)")
     command.add_argument("--seeds", type=options.count, metavar="N",
-                         help="how many trainings (default: 5, of xian2018 1)")
+                         help="how many trainings (default: 5, of xian2018 1, of captions 3)")
     command.add_argument("--draws", type=options.count, metavar="N",
                          help="of zeroshot: how many random draws of unseen classes, beside the set's own "
                          "(default: 20)")
@@ -80,12 +82,16 @@ def run(args):
 def _bundled(args, output):
     """The report of a recipe that brings its data along."""
     recipe = RECIPES[args.name]
-    network = ("weights", "layer") if "images" in recipe.options and args.images else ()
+    network = ("weights", "layer") if "backbone" in recipe.options or "images" in recipe.options and args.images else ()
     options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
                    f"the recipe {args.name} has no use for it")
     if "root" in recipe.options and args.root is None:
-        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with the published sets")
+        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with {ROOTS[args.name]}")
     given = {name: getattr(args, name) for name in recipe.options if getattr(args, name) is not None}
+    if "backbone" in given:
+        given["backbone"] = options.backbone(args)
+    if "words" in given:
+        given["words"] = options.words(args)
     if "images" in given:
         given |= {"images": options.images(args.images), "backbone": options.backbone(args)}
         say_skipped(given["images"])

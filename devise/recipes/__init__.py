@@ -25,6 +25,8 @@ RECIPES = {
                         ("images", "words", "seeds")),
     "xian2018": Recipe("devise.recipes.xian2018", "the attribute benchmarks SUN, CUB, AWA1, AWA2 and APY, proposed "
                        "splits", ("root", "seeds")),
+    "captions": Recipe("devise.recipes.captions", "pictures retrieved as captions say, sentences and pictures, what "
+                       "people said", ("root", "words", "seeds", "backbone")),
 }
 
 __all__ = ["RECIPES", "Recipe", "bundled_table"]
