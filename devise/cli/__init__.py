@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the pipeline
     "train": "pictures or features → a trained model",
     "finetune": "a trained model → one whose network is trained too",
     "siamese": "pictures → a model for picture search by a learnt distance",
+    "captions": "pictures with sentences → a model that finds pictures by either",
     "evaluate": "flat hit@k of a model, over stated candidates",
     "export": "a trained model → one Keras or ONNX file",
     "index": "pictures → an index to search",

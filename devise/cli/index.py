@@ -1,8 +1,8 @@
 """Pictures → an index to search, complete on its own: it holds the model too.
 
 A trained model has the spaces raw, shared with the words, and hidden (the last hidden layer of an mlp);
-one of `devise siamese` has learnt and raw. With --add more pictures join an index, of new classes too, and
-nothing is trained.
+one of `devise siamese` has learnt and raw, one of `devise captions` learnt, raw and shared. With --add more
+pictures join an index, of new classes too, and nothing is trained.
 
 --json prints {"index", "n", "added" (pictures, with --add), "engine", "recall_at_10": {space: fraction of
 the exact answers, measured on this index}, "skipped": [{"path", "reason"}]}. Files that can't be read are
@@ -29,8 +29,8 @@ STOPPED = "an older index is as it was; the features are kept, and the same comm
 def arguments(command):
     command.add_argument("model", metavar="MODEL",
                          help=f"a folder that `devise train` wrote, or '{UNTRAINED}': no training, the backbone's own "
-                         "ImageNet classes are mixed in the space of the words; or one of `devise siamese`; with "
-                         "--add the index itself")
+                         "ImageNet classes are mixed in the space of the words; or one of `devise siamese` or "
+                         "`devise captions`; with --add the index itself")
     options.add_pictures(command, nargs="+")
     command.add_argument("-o", "--output", type=options.folder, metavar="INDEX",
                          help="the folder to write (default with --add: the index itself)")

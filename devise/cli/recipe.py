@@ -26,11 +26,13 @@ EXAMPLE = """\
   devise recipe conse2014 --seeds 10
   devise recipe xian2018 --root ~/xlsa17/data
   devise recipe siamese --images ~/pictures --test crab,elephant,lobster
-  devise recipe metric --root ~/CUB_200_2011 --set cub200"""
+  devise recipe metric --root ~/CUB_200_2011 --set cub200
+  devise recipe captions --root ~/flickr8k"""
 # what a recipe may have no use for, and then refuses
 OPTIONAL = ("images", "labels", "class_level", "unseen", "test", "root", "set", "seeds", "draws", "trials", "gallery",
             "beside", "synonyms", "weights", "layer", "runtime", "epochs", "batch_size", "optimiser", "learning_rate",
             "momentum", "patience")
+ROOTS = {"xian2018": "the published sets", "captions": "pictures, captions and lists of parts, as Flickr8k has them"}
 BACKBONE = "efficientnet_lite0"
 SEEDS = 5
 UNSEEN = 5  # classes, where none are named; as many as the bundled set has
@@ -48,7 +50,8 @@ def arguments(command):
                          "ids, n02084071/*.jpg, as ImageNet has them")
     command.add_argument("--root", type=Path, metavar="DIR",
                          help="of xian2018: the folder with SUN, CUB, AWA1, AWA2, APY, those that are there, each "
-                         "with res101.mat and att_splits.mat; of metric: that of the --set")
+                         "with res101.mat and att_splits.mat; of metric: that of the --set; of captions: a folder in "
+                         "Flickr8k's layout")
     command.add_argument("--set", choices=("cub200", "cars196", "sop", "in-shop"),
                          help="of metric: a published set in its own layout and split, in --root")
     command.add_argument("--test", type=options.share, metavar="A,B",
@@ -63,7 +66,7 @@ def arguments(command):
                          help="of --images: classes to keep out of the training, or how many to draw "
                          "(default: 5)")
     command.add_argument("--seeds", type=options.count, metavar="N",
-                         help="how many trainings (default: 5, of metric 3, of xian2018 1)")
+                         help="how many trainings (default: 5, of metric and captions 3, of xian2018 1)")
     command.add_argument("--draws", type=options.count, metavar="N",
                          help="of zeroshot: how many random draws of unseen classes, beside the set's own "
                          "(default: 20)")
@@ -93,14 +96,19 @@ def run(args):
 def _bundled(args, output):
     """The report of a recipe that brings its data along."""
     recipe = RECIPES[args.name]
-    network = ("weights", "layer", "runtime") if "images" in recipe.options and (args.images or args.set) else ()
+    chosen = "backbone" in recipe.options or "images" in recipe.options and (args.images or args.set)
+    network = ("weights", "layer", "runtime") if chosen else ()
     options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
                    f"the recipe {args.name} has no use for it")
     given = {name: getattr(args, name) for name in recipe.options if getattr(args, name) is not None}
+    if "backbone" in given:
+        given["backbone"] = options.backbone(args)
+    if "words" in given:
+        given["words"] = options.words(args)
     if "test" in recipe.options:
         given |= _retrieval(args, given)
     elif "root" in recipe.options and args.root is None:
-        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with the published sets")
+        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with {ROOTS[args.name]}")
     elif "images" in given:
         given |= {"images": options.images(args.images), "backbone": options.backbone(args)}
         say_skipped(given["images"])

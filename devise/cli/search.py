@@ -1,11 +1,12 @@
-"""Pictures by a word, a phrase or a picture; words by a word.
+"""Pictures by a word, a sentence, a picture, or a picture changed by words; words by a word.
 
 --json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
 "file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
 first; "file" is the picture on this disk and "sheet" the drawing of --save, or null; "index" is a list
 where several are searched. Where the model has a threshold, "known" says whether the best score reaches
-it: if not, the index has no match; else both are null. With --word it prints {"query", "words": [{"word",
-"score"}]}. Of several queries each that fails is listed, the others are answered, and the exit code is 1.
+it: if not, the index has no match; else both are null. The result of a picture that words change has them
+as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word", "score"}]}. Of
+several queries each that fails is listed, the others are answered, and the exit code is 1.
 """
 
 import math
@@ -18,6 +19,7 @@ EXAMPLE = """\
   devise search index --text ocean --save sheet.png
   devise search index --text "dollar bill" --text lobster -k 5
   devise search index --picture cat.jpg
+  devise search index --picture cat.jpg --plus "blue hat" --minus grass --save sheet.png
   devise search index --word ocean
   devise search holidays archive --text ocean"""
 FRAMEWORK = False
@@ -29,14 +31,18 @@ def arguments(command):
                          help="a folder that `devise index` wrote; several of one model are searched as one")
     query = command.add_mutually_exclusive_group(required=True)
     query.add_argument("--text", action="append", metavar="TEXT",
-                       help="a word or phrase; may be given several times")
+                       help="a word, a phrase or a sentence; may be given several times")
     query.add_argument("--picture", action="append", metavar="PICTURE",
                        help="an indexed picture or any other file; may be given several times")
     query.add_argument("--word", metavar="WORD", help="the words nearest to a word or phrase")
+    command.add_argument("--plus", action="append", metavar="TEXT",
+                         help="--picture: what it should show more of, in the space shared with words; may be given "
+                         "several times")
+    command.add_argument("--minus", action="append", metavar="TEXT", help="--picture: what it should show less of")
     command.add_argument("-k", type=options.count, default=10, metavar="N", help="how many (default: 10)")
     command.add_argument("--space", metavar="SPACE",
                          help="of --picture: raw features, hidden, shared with the words, or learnt (default: learnt "
-                         "of a siamese model, else raw)")
+                         "where the model has it, else raw)")
     command.add_argument("--save", type=Path, metavar="PNG", help="draw what was found")
 
 
@@ -45,6 +51,10 @@ def run(args):
 
     if args.word:
         options.refuse(args, ["save"], "--word finds words, not pictures")
+    if not args.picture:
+        options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
+    elif args.plus or args.minus:
+        options.refuse(args, ["space"], "pictures meet words in the shared space alone")
     if args.picture:
         quiet_framework()  # for words it is not needed, and it takes seconds
     search = Search.load(*args.index)
@@ -58,7 +68,7 @@ def run(args):
     document = {"index": folders if len(folders) > 1 else folders[0], "results": [
         {"query": result.query, "space": result.space,
          "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches],
-         "threshold": _finite(result.threshold), "known": result.known}
+         "threshold": _finite(result.threshold), "known": result.known} | _change(result)
         for result in results], "failed": failed, "sheet": args.save and str(args.save)}
     text = "\n\n".join(_lines(search, result) for result in results)
     if args.save:
@@ -71,8 +81,7 @@ def _ask(search, args):
     results, failed = [], []
     for query in args.text or args.picture:
         try:
-            results.append(search.by_text(query, args.k) if args.text else
-                           search.by_picture(query, args.k, space=args.space))
+            results.append(_answer(search, query, args))
         except (KeyError, ValueError) as error:
             if len(args.text or args.picture) == 1:
                 raise
@@ -81,6 +90,19 @@ def _ask(search, args):
     if not results:
         raise ValueError(f"none of {len(failed)} queries could be answered")
     return results, failed
+
+
+def _answer(search, query, args):
+    if args.text:
+        return search.by_text(query, args.k)
+    if args.plus or args.minus:
+        return search.by_change(query, args.k, plus=args.plus or (), minus=args.minus or ())
+    return search.by_picture(query, args.k, space=args.space)
+
+
+def _change(result):
+    """What a picture was changed by, for JSON."""
+    return {"plus": list(result.plus), "minus": list(result.minus)} if result.change else {}
 
 
 def save_sheet(search, results, path):
@@ -99,7 +121,7 @@ def _query(search, result):
     row = search.row(result.query)
     if row is None and not Path(result.query).is_file():
         return result.query
-    return plots.Card(result.query if row is None else search.images.file(row), label="query")
+    return plots.Card(result.query if row is None else search.images.file(row), label=result.change or "query")
 
 
 def _card(search, match):
@@ -115,7 +137,7 @@ def _file(search, match):
 def _lines(search, result):
     lines = [f"{match.score:6.3f}  {match.path}" + (f"  ({match.label})" if match.label else "")
              for match in result.matches]
-    head = paint(f"{result.query} (cosine, {result.space} space)", "bold")
+    head = paint(f"{result.asked} (cosine, {result.space} space)", "bold")
     if result.known is False:
         head += "\nno match in the index"
     if result.known is False and result.matches:

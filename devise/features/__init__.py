@@ -5,7 +5,8 @@ content digests. Extraction writes finished batches as it goes, so that an inter
 a picture whose content is already in the table is not computed again, whatever its name.
 """
 
+from devise.features.augmented import Augmented
 from devise.features.extraction import compute, default_folder, extract
 from devise.features.table import FeatureTable, describe, load, usable
 
-__all__ = ["FeatureTable", "compute", "default_folder", "describe", "extract", "load", "usable"]
+__all__ = ["Augmented", "FeatureTable", "compute", "default_folder", "describe", "extract", "load", "usable"]

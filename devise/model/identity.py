@@ -10,7 +10,7 @@ def fingerprint(model):
     """A SHA-256 over the backbone's fingerprint and the head: equal for two models that embed alike.
 
     Args:
-        model: a fitted Devise or Siamese.
+        model: a fitted Devise or Siamese, or a CaptionModel with its two heads.
 
     >>> from devise.training import RidgeHead
     >>> from types import SimpleNamespace
@@ -20,9 +20,10 @@ def fingerprint(model):
     (True, 64)
     """
     content = hashlib.sha256(str(model.backbone_record["fingerprint"]).encode())
-    content.update(json.dumps(model.head.config, sort_keys=True).encode())
-    for name, weight in sorted(model.head.weights().items()):
-        weight = np.ascontiguousarray(weight)
-        content.update(f"{name}{weight.dtype.str}{weight.shape}".encode())
-        content.update(weight)
+    for head in getattr(model, "heads", None) or (model.head,):
+        content.update(json.dumps(head.config, sort_keys=True).encode())
+        for name, weight in sorted(head.weights().items()):
+            weight = np.ascontiguousarray(weight)
+            content.update(f"{name}{weight.dtype.str}{weight.shape}".encode())
+            content.update(weight)
     return content.hexdigest()

@@ -18,7 +18,7 @@ def spaces(model):
     these are the raw features. "hidden" is the last hidden layer of its head, where it has one.
 
     Args:
-        model: a Devise or a Siamese.
+        model: a Devise, a Siamese or a CaptionModel.
     """
     if hasattr(model, "spaces"):
         return model.spaces()
@@ -50,7 +50,7 @@ def indexable(model, data, folder=None, progress=None):
 
 
 def open_model(folder):
-    """The model in a folder: a Devise or a Siamese.
+    """The model in a folder: a Devise, a Siamese or a CaptionModel.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -60,6 +60,10 @@ def open_model(folder):
         from devise.model.siamese import Siamese
 
         return Siamese.load(folder)
+    if (Path(folder) / "captions.json").is_file():
+        from devise.model.captions import CaptionModel
+
+        return CaptionModel.load(folder)
     from devise.model.facade import Devise
 
     return Devise.load(folder)

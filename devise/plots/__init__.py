@@ -1,6 +1,7 @@
 """Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space."""
 
 _HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
+         "Compared": "comparisons", "comparison_sheet": "comparisons",
          "hit_curve": "curves", "history_curve": "curves",
          "bar_plot": "bars", "interval_plot": "intervals", "progress_curve": "progress", "recall_curves": "recall",
          "roc_plot": "progress", "schedule_plot": "schedules", "space_map": "maps"}

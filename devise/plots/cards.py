@@ -57,21 +57,46 @@ def draw_card(sheet, corner, card, *, query=False):
     x, y = corner
     draw = ImageDraw.Draw(sheet)
     if isinstance(card, str):
-        sheet.paste(_written(card, WORD, PAPER), corner)
+        draw_panel(sheet, corner, card)
         draw.text((x + SIDE / 2, y + SIDE + 6), "word", font=face("word"), fill=QUIET, anchor="ma")
         return
-    picture, reason = _load(card.picture)
-    frame = WORD if query else {True: RIGHT, False: WRONG}.get(card.right)
-    if frame:
-        draw.rectangle((x, y, x + SIDE - 1, y + SIDE - 1), fill=frame)
-    inset = FRAME if frame else 0
-    sheet.paste(_panel(card, picture, reason, SIDE - 2 * inset), (x + inset, y + inset))
+    named = draw_panel(sheet, corner, card, query=query)
     # a card without a picture shows its label in the panel, and its file beneath
-    named = picture is None and not reason
     text = _name(card) if named or not card.label else card.label
     text = elide(tidy(text), SIDE, middle=named)
     draw.text((x, y + SIDE + 6), text, font=face(text), fill=QUIET if named else INK)
-    _draw_score(draw, (x, y + SIDE + 6 + LINE), card)
+    draw_score(draw, (x, y + SIDE + 6 + LINE), card)
+
+
+def draw_panel(sheet, corner, card, *, query=False):
+    """Draw the square of a card, without the lines beneath it.
+
+    Returns:
+        Whether its label stands in it, since the picture is not here.
+    """
+    x, y = corner
+    if isinstance(card, str):
+        sheet.paste(_written(card, WORD, PAPER), corner)
+        return True
+    picture, reason = _load(card.picture)
+    frame = WORD if query else {True: RIGHT, False: WRONG}.get(card.right)
+    if frame:
+        ImageDraw.Draw(sheet).rectangle((x, y, x + SIDE - 1, y + SIDE - 1), fill=frame)
+    inset = FRAME if frame else 0
+    sheet.paste(_panel(card, picture, reason, SIDE - 2 * inset), (x + inset, y + inset))
+    return picture is None and not reason
+
+
+def draw_score(draw, corner, card):
+    """Write a card's score, and the mark that says right or wrong, between `corner` and a card's width from it."""
+    x, y = corner
+    if card.right is not None:
+        mark = MARKS[bool(card.right)]
+        draw.text((x + SIDE, y - 4), mark, font=face(mark, MARK, bold=True), anchor="ra",
+                  fill=RIGHT if card.right else WRONG)
+    if card.score is not None:
+        text = f"{card.score:.3f}".replace("-", "−")
+        draw.text((x, y), text, font=face(text), fill=QUIET)
 
 
 def class_colour(label):
@@ -132,17 +157,6 @@ def _written(text, ground, ink, side=SIDE, **options):
     panel = Image.new("RGB", (side, side), ground)
     write_centred(panel, tidy(text), ink, **{"bold": True, **options})
     return panel
-
-
-def _draw_score(draw, corner, card):
-    x, y = corner
-    if card.right is not None:
-        mark = MARKS[bool(card.right)]
-        draw.text((x + SIDE, y - 4), mark, font=face(mark, MARK, bold=True), anchor="ra",
-                  fill=RIGHT if card.right else WRONG)
-    if card.score is not None:
-        text = f"{card.score:.3f}".replace("-", "−")
-        draw.text((x, y), text, font=face(text), fill=QUIET)
 
 
 def _name(card):

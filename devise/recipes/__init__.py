@@ -34,6 +34,8 @@ RECIPES = {
                       ("images", "labels", "class_level", "test", "seeds", "gallery", "epochs")),
     "xian2018": Recipe("devise.recipes.xian2018", "the attribute benchmarks SUN, CUB, AWA1, AWA2 and APY, proposed "
                        "splits", ("root", "seeds")),
+    "captions": Recipe("devise.recipes.captions", "pictures retrieved as captions say, sentences and pictures, what "
+                       "people said", ("root", "words", "seeds", "backbone")),
 }
 
 __all__ = ["RECIPES", "Recipe", "bundled_table"]

@@ -11,10 +11,12 @@ import numpy as np
 from devise import index, storage
 from devise.datasets import ImageSet, Skipped, join
 from devise.errors import unknown
+from devise.model.arithmetic import changed
 from devise.model.identity import fingerprint
 from devise.model.spaces import indexable, open_model, spaces
 from devise.search.joining import joined
 from devise.search.results import Match, Results
+from devise.words import phrase_vector
 
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
 
@@ -23,7 +25,7 @@ class Search:
     """Pictures indexed in every space that their model declares, see `devise.model.spaces.spaces`.
 
     Args:
-        model: a fitted Devise or Siamese.
+        model: a fitted Devise, Siamese or CaptionModel.
         images: ImageSet, row i of it being id i of the indexes.
         indexes: {space: Index}.
 
@@ -41,7 +43,7 @@ class Search:
         """Index pictures.
 
         Args:
-            model: a fitted Devise or Siamese.
+            model: a fitted Devise, Siamese or CaptionModel.
             data: ImageSet, or a FeatureTable of the model's backbone.
             engine: a name from `devise.index.engines()`, or "auto" for what `devise.index.choose` says of the
                 widest space; options go to the engine.
@@ -127,7 +129,7 @@ class Search:
         Args:
             picture: the path of an indexed picture or of any other file, its pixels, uint8 (h, w, 3), or
                 its features, float (dim of the backbone,).
-            space: where to compare; None for the default, which for a Devise is 'raw', for a Siamese
+            space: where to compare; None for the default, which for a Devise is 'raw', for the others
                 'learnt'.
             reject: leave out matches below the model's threshold, so that a picture of something that
                 is not in the index has none.
@@ -140,13 +142,30 @@ class Search:
             raise ValueError(f"the model has no threshold for the space {space!r}: train one with `devise siamese`, "
                              "or ask without reject")
         row, vector = self.vector(picture, space)
-        exclude = np.array([-1 if row is None else row], np.int64)
-        matches = self._matches(self.indexes[space].search(vector[None], self._depth(k), exclude=exclude))
+        hits = self.indexes[space].search(vector[None], self._depth(k), exclude=self._itself(row))
+        matches = self._matches(hits)
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
             matches = tuple(match for match in matches if match.score >= threshold)
-        query = "a picture" if isinstance(picture, np.ndarray) else str(picture)
-        return Results(query, space, matches, threshold, known, self.images.root)
+        return Results(_named(picture), space, matches, threshold, known, self.images.root)
+
+    def by_change(self, picture, k=10, *, plus=(), minus=(), **weights):
+        """Pictures like a picture that is changed by words: "this, but with a blue hat and without the dog".
+
+        Args:
+            picture: as of `by_picture`; itself it is left out.
+            plus, minus, weights (force and less): see `devise.model.arithmetic.changed`.
+        Returns:
+            Results in the shared space.
+        Raises:
+            KeyError, ValueError: if a text has no vector, or the model knows no words.
+        """
+        self._check_words()
+        row, vector = self.vector(picture, "shared")
+        asked = changed(self.model, vector[None], plus=plus, minus=minus, **weights)
+        hits = self.indexes["shared"].search(asked, self._depth(k), exclude=self._itself(row))
+        return Results(_named(picture), "shared", self._matches(hits), root=self.images.root,
+                       plus=tuple(plus), minus=tuple(minus))
 
     def similarity(self, first, second, *, space=None):
         """The cosine of two pictures, indexed or not.
@@ -160,11 +179,14 @@ class Search:
     def by_word(self, word, k=10):
         """The words nearest to a word or phrase: a list of (word, cosine)."""
         self._check_words()
-        return self.model.words.neighbours(word if word in self.model.words else self.model.embed_words([word])[0], k)
+        words = self.model.words
+        return words.neighbours(word if word in words else phrase_vector(word, words), k)
 
     def tags(self, picture, k=10, **options):
         """Names for a picture, as `by_picture` takes it; options as in `Devise.tag`."""
         self._check_words()
+        if not hasattr(self.model, "tag_embeddings"):
+            raise ValueError("a model learnt from captions gives no tags: ask with by_text whether a sentence fits")
         return self.model.tag_embeddings(self.vector(picture, "shared")[1][None], k, **options)[0]
 
     def vector(self, picture, space):
@@ -262,6 +284,11 @@ class Search:
         return tuple(Match(row, self.images.paths[row], self.images.label_of(row), score) for row, score in pairs
                      if row >= 0)
 
+    @staticmethod
+    def _itself(row):
+        """What an index leaves out of an answer to this row; -1 for a picture that is not in it."""
+        return np.array([-1 if row is None else row], np.int64)
+
     def _depth(self, k):
         if k < 1:
             raise ValueError(f"k is {k}: ask for at least 1 picture")
@@ -270,13 +297,18 @@ class Search:
     def _check_words(self):
         if "shared" not in self.indexes:
             raise ValueError(f"this index has the spaces {', '.join(self.indexes)} and none that it shares with words: "
-                             "ask by picture, or index with a model that `devise train` made, or with conse")
+                             "ask by picture, or index with a model that `devise train` or `devise captions` made, "
+                             "or with conse")
 
     def _check_space(self, space):
         space = self.default_space if space is None else space
         if space not in self.indexes:
             raise ValueError(unknown("space", space, self.indexes))
         return space
+
+
+def _named(picture):
+    return "a picture" if isinstance(picture, np.ndarray) else str(picture)
 
 
 def _rows(images):

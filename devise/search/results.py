@@ -27,6 +27,7 @@ class Results(NamedTuple):
         threshold: the cosine from which on a picture counts as found; None where the model has none.
         known: whether the best match reaches it; None without a threshold.
         root: the folder that the paths of the matches start from, or None.
+        plus, minus: the words that a picture was changed by, see `Search.by_change`.
 
     >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
     >>> [match.path for match in found.matches]
@@ -39,13 +40,25 @@ class Results(NamedTuple):
     threshold: float | None = None
     known: bool | None = None
     root: Path | None = None
+    plus: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+
+    @property
+    def change(self):
+        """What was added to the picture and taken from it, for a person: "+ blue hat − dog"; "" for nothing."""
+        return " ".join([*(f"+ {text}" for text in self.plus), *(f"− {text}" for text in self.minus)])
+
+    @property
+    def asked(self):
+        """The query and its change in one line."""
+        return f"{self.query} {self.change}".rstrip()
 
     def to_frame(self):
         """A pandas DataFrame with a row a match, best first: row, path, label (missing where it has none), score."""
         return frame({name: [getattr(match, name) for match in self.matches] for name in Match._fields})
 
     def _repr_html_(self):
-        title = f"{self.query} (cosine, {self.space} space)"
+        title = f"{self.asked} (cosine, {self.space} space)"
         title += f": no match, the best is below {self.threshold:.3f}" if self.known is False else ""
         return notebook.gallery(title, [(self.root and self.root / match.path,
                                          [f"{match.score:.3f}", match.label or Path(match.path).name])

@@ -83,7 +83,12 @@ class Tfidf:
         """Rows of single sentences, a sequence of str: float32 (n, terms), as `pictures`."""
         if not self._fitted:
             raise ValueError("the terms are not known yet: call fit with the captions of the training pictures")
-        return self._vectoriser.transform(texts)
+        texts = list(texts)
+        return self._vectoriser.transform(texts) if texts else self._vectoriser.transform([""])[:0]
+
+    def cut(self, text):
+        """The terms of a text in their order, known or not, without stop words: a list of str."""
+        return self._vectoriser.build_analyzer()(text)
 
     def to_json(self):
         """Terms and weights, ready for JSON."""
@@ -117,11 +122,11 @@ def latent(rows, others, dim, *, seed=0):
         float32 (Σ m, dim), the others one below the other, unit rows; a zero row stays zero.
 
     >>> rows = Tfidf().fit(docs := [("a dog",), ("a cat",), ("dog and cat",)]).pictures(docs)
-    >>> latent(rows, [rows], 2).shape
+    >>> latent(rows, [rows], 1).shape
     (3, 1)
     """
     decomposition = require("sklearn.decomposition", EXTRA)
-    dim = min(dim, min(rows.shape) - 1)
+    dim = min(dim, *rows.shape)
     found = decomposition.TruncatedSVD(dim, random_state=seed).fit(rows)
     columns = np.concatenate([found.transform(other) for other in others]).astype(np.float32)
     return columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), np.finfo(np.float32).tiny)

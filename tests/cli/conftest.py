@@ -66,6 +66,17 @@ def words_file(tmp_path, vocabulary):
 
 
 @pytest.fixture
+def captions_file(picture_folder):
+    """A CSV beside the pictures with two sentences about each, named by their paths."""
+    path = picture_folder.parent / "captions.csv"
+    colours = {"cat": "red", "dog": "dollar", "horse": "ocean", "car": "bill"}
+    rows = [f"{place.parent.name}/{place.name},{text}" for place in sorted(picture_folder.glob("*/*.png"))
+            for text in (f"the {place.parent.name}", f"a {colours[place.parent.name]} {place.parent.name}")]
+    path.write_text("\n".join(["image,caption", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
 def broken(picture_folder):
     """The picture folder with a file in it that is no picture."""
     (picture_folder / "cat" / "notes.png").write_text("not a picture")

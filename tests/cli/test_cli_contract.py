@@ -10,7 +10,7 @@ from devise import cli
 
 
 @pytest.fixture
-def lines(model, index, words_file, picture_folder, tmp_path):
+def lines(model, index, words_file, captions_file, picture_folder, tmp_path):
     """{command: arguments of a run that succeeds}."""
     picture = picture_folder / "cat" / "0.png"
     return {
@@ -19,6 +19,8 @@ def lines(model, index, words_file, picture_folder, tmp_path):
         "train": [picture_folder, "--words", words_file, "--head", "ridge", "-o", tmp_path / "again"],
         "siamese": [picture_folder, "--validation", 2, "--test", 0, "--epochs", 1, "--classes", 2,
                     "-o", tmp_path / "learnt"],
+        "captions": [picture_folder, "--captions", captions_file, "--words", words_file, "--epochs", 1,
+                     "-o", tmp_path / "told"],
         "evaluate": [model],
         "index": [model, picture_folder, "--engine", "exact", "-o", tmp_path / "other"],
         "search": [index, "--text", "ocean", "-k", 3],

@@ -51,6 +51,8 @@ def test_a_text_without_a_known_term_has_an_empty_row_that_is_found():
     rows = Tfidf().fit(CAPTIONS).texts(["a dog", "the xylophone", "", "cat"])
     assert empty(rows).tolist() == [1, 2]
     assert np.diff(rows.indptr).tolist() == [1, 0, 0, 1]
+    assert Tfidf().fit(CAPTIONS).pictures([]).shape == (0, 6)
+    assert Tfidf().fit(CAPTIONS).cut("The cat, a hovercraft!") == ["cat", "hovercraft"]
 
 
 def test_rare_terms_and_all_but_the_most_frequent_can_be_left_out():
@@ -96,7 +98,7 @@ def test_latent_columns_keep_the_inner_products_as_well_as_any_can():
 def test_latent_rows_without_a_term_stay_zero_and_columns_are_no_more_than_there_can_be():
     terms = Tfidf().fit(CAPTIONS)
     found = latent(terms.pictures(CAPTIONS), [terms.pictures(CAPTIONS), terms.texts(["xylophone"])], 100)
-    assert found.shape == (4, 2)
+    assert found.shape == (4, 3)
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 1, 0], abs=1e-5)
     again = latent(terms.pictures(CAPTIONS), [terms.pictures(CAPTIONS)], 100)
     np.testing.assert_array_equal(again, found[:3])

@@ -1,0 +1,49 @@
+"""A frozen network that sees changed pictures: its features are cached as those of any other."""
+
+import hashlib
+from types import SimpleNamespace
+
+import numpy as np
+
+from devise.datasets import Augmentation
+
+
+class Augmented(SimpleNamespace):
+    """A backbone before which every picture is changed, the same way each time.
+
+    What changes a picture is drawn by its own pixels and the seed, so that neither order nor threads
+    matter and `features.extract` can keep the result. A level of a `devise.training.FeatureBank` is
+    the table of one strength.
+
+    Args:
+        backbone: a Backbone.
+        strength: of the augmentation, 0 to 1.
+        augmentation: Augmentation; None takes its defaults.
+        seed: another one gives other copies.
+
+    >>> class Network:
+    ...     name, layer, dim, weights, trained, fingerprint = "mean", "top", 3, "none", True, "0" * 64
+    ...     prepare = staticmethod(lambda image: image)
+    ...     features = staticmethod(lambda pictures: pictures.mean(axis=(1, 2)))
+    >>> Augmented(Network(), 0.5).fingerprint != Augmented(Network(), 1.0).fingerprint
+    True
+    """
+
+    def __init__(self, backbone, strength, *, augmentation=None, seed=0):
+        augmentation = augmentation or Augmentation()
+        said = f"{backbone.fingerprint} {augmentation} {strength} {seed}"
+        super().__init__(name=f"{backbone.name}-augmented", layer=backbone.layer, dim=backbone.dim,
+                         weights=backbone.weights, trained=backbone.trained,
+                         fingerprint=hashlib.sha256(said.encode()).hexdigest())
+        self._backbone, self._augmentation, self._strength, self._seed = backbone, augmentation, strength, seed
+
+    def prepare(self, image):
+        """A picture, changed, as the backbone prepares it."""
+        image = np.ascontiguousarray(image)
+        drawn = int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big")
+        random = np.random.default_rng([drawn, self._seed])
+        return self._backbone.prepare(self._augmentation(image, random, self._strength))
+
+    def features(self, pictures):
+        """What the backbone says of them."""
+        return self._backbone.features(pictures)
