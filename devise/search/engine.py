@@ -164,8 +164,8 @@ class Search:
         row, vector = self.vector(picture, "shared")
         asked = changed(self.model, vector[None], plus=plus, minus=minus, **weights)
         hits = self.indexes["shared"].search(asked, self._depth(k), exclude=self._itself(row))
-        return Results(_named(picture), "shared", self._matches(hits), root=self.images.root,
-                       plus=tuple(plus), minus=tuple(minus))
+        return Results(_named(picture), "shared", self._matches(hits), root=self.images.root, plus=tuple(plus),
+                       minus=tuple(minus))
 
     def similarity(self, first, second, *, space=None):
         """The cosine of two pictures, indexed or not.

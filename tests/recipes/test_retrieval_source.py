@@ -117,7 +117,8 @@ def test_a_difference_is_three_columns_of_a_data_frame(source):
     table = differences_table("What is gained", {"half": (raw, half)})
     found, expected = table.to_frame(), compare(raw, half)["R-precision"]
     assert found.loc["half", "R-precision"] == expected.difference
-    assert (found.loc["half", "R-precision low"], found.loc["half", "R-precision high"]) == (expected.low, expected.high)
+    ends = found.loc["half", "R-precision low"], found.loc["half", "R-precision high"]
+    assert ends == (expected.low, expected.high)
 
 
 def test_figures_are_spreads_over_the_seeds(source):
