@@ -78,13 +78,18 @@ class Desk:
 
     def __init__(self, service):
         self.service, self.limits = service, service.limits
-        self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
-        self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
+        self._open()
         self._gate = Gate(self.limits.uploads, self.limits.seconds)
 
+    def _open(self):
+        self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
+        self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
+
     def close(self):
-        """Drop what waits, and end the threads."""
-        for pool in (self.pictures, self._queries):
+        """Drop what waits, and end the threads; what is asked afterwards begins new ones."""
+        ended = self.pictures, self._queries
+        self._open()
+        for pool in ended:
             pool.shutdown(wait=False, cancel_futures=True)
         self.service.close()
 

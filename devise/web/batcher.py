@@ -24,8 +24,9 @@ class Batcher:
     """
 
     def __init__(self, backbone, waiting=WAITING):
-        self._backbone, self._queue = backbone, queue.Queue(waiting)
-        self._thread, self._starting = None, threading.Lock()
+        self._backbone, self._waiting = backbone, waiting
+        self._queue = self._thread = None
+        self._starting = threading.Lock()
 
     def submit(self, picture):
         """The Future of a picture's features, float32 (dim,).
@@ -36,29 +37,32 @@ class Batcher:
             Full: if too many wait already.
         """
         future = Future()
-        try:
-            self._queue.put_nowait((picture, future))
-        except queue.Full:
-            raise Full from None
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="devise-network", daemon=True)
+                self._queue = queue.Queue(self._waiting)
+                self._thread = threading.Thread(target=self._work, args=[self._queue], name="devise-network",
+                                                daemon=True)
                 self._thread.start()
+            try:
+                self._queue.put_nowait((picture, future))
+            except queue.Full:
+                raise Full from None
         return future
 
     def close(self):
         """End the thread, once what waits is done; one that is loading a network is left to itself."""
-        if self._thread:
-            self._queue.put(None)
-            self._thread.join(PATIENCE)
-            self._thread = None
+        with self._starting:
+            thread, jobs, self._thread = self._thread, self._queue, None
+        if thread:
+            jobs.put(None)
+            thread.join(PATIENCE)
 
-    def _work(self):
-        while (job := self._queue.get()) is not None:
+    def _work(self, waiting):
+        while (job := waiting.get()) is not None:
             jobs, last = [job], False
             while len(jobs) < BATCH and not last:
                 try:
-                    job = self._queue.get_nowait()
+                    job = waiting.get_nowait()
                 except queue.Empty:
                     break
                 last = job is None

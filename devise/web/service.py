@@ -49,6 +49,7 @@ class Service:
         with self._warming:
             if self._network == "ready":
                 return
+            self._closing = False
             try:
                 _ = self.info
                 if self.can_tag:

@@ -148,6 +148,14 @@ def test_before_the_network_is_loaded_something_may_be_done_once(ask, draw):
     assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200 and done == [True]
 
 
+def test_an_application_may_be_ended_and_begun_again(ask, draw):
+    client = ask()
+    client.__exit__(None, None, None)
+    client.__enter__()
+    assert client.get("/api/by-text?text=cat").status_code == 200
+    assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200
+
+
 def test_the_sample_is_drawn_by_its_seed(client):
     first, again, other = (client.get(f"/api/pictures?k=10&seed={seed}").json() for seed in (1, 1, 2))
     assert first == again != other and first["total"] == 40

@@ -61,14 +61,14 @@ def visit(browser, address):
         context = browser.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if "Content Security Policy" in line.text else None)
         page.on("request", lambda request: asked.add(re.match(r"\w+:(?://[^/]+)?", request.url)[0]))
         page.goto(to + path)
         return page
 
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)
     yield open_page
     for context in contexts:
         context.close()
