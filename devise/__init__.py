@@ -7,8 +7,8 @@ __version__ = "0.1.0"
 
 _NAMES = {"Devise": "model", "Search": "search", "open_words": "words", "from_folder": "datasets",
           "from_files": "datasets", "samples": "datasets", "extract": "features"}
-_ROOMS = ("arrays", "backbones", "checks", "datasets", "errors", "evaluation", "features", "index", "losses", "metrics",
-          "model", "plots", "recipes", "search", "storage", "training", "words", "zeroshot")
+_ROOMS = ("arrays", "backbones", "checks", "datasets", "distributed", "errors", "evaluation", "features", "index",
+          "losses", "metrics", "model", "plots", "recipes", "search", "storage", "training", "words", "zeroshot")
 
 __all__ = [*_NAMES, *_ROOMS]
 

@@ -46,6 +46,11 @@ def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, th
             have different networks.
         RuntimeError: if workers keep dying over a shard; the message names its pictures.
         MissingDependency: if Ray is not installed.
+
+    >>> from functools import partial
+    >>> from devise import backbones, datasets
+    >>> load = partial(backbones.load, "efficientnet_lite0")
+    >>> table = extract(datasets.from_folder("pictures"), load, "features", workers=2)  # doctest: +SKIP
     """
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")

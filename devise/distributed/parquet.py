@@ -26,6 +26,8 @@ def from_parquet(url, *, image="image", label="label", options=None):
         FileNotFoundError: if there is nothing.
         ValueError: if no file is Parquet, or has no such columns.
         MissingDependency: if pyarrow, or the package that opens such URLs, is not installed.
+
+    >>> pictures = from_parquet("s3://bucket/set", label=None)  # doctest: +SKIP
     """
     place = Place(url, options)
     files = {path: facts for path, facts in place.files().items() if path.endswith(".parquet") or not path}

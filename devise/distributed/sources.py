@@ -96,6 +96,8 @@ def from_url(url, *, class_level="first", options=None):
         FileNotFoundError: if there is nothing.
         ValueError: if no file has the name of a picture.
         MissingDependency: if the package that opens such URLs is not installed.
+
+    >>> pictures = from_url("s3://bucket/photos", options={"anon": True})  # doctest: +SKIP
     """
     place = Place(url, options)
     files = place.files()
