@@ -1,6 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
 # make test-faults  kills, damaged files, full disks and more at full size, an hour (results/faults.json)
+# make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
 
 PYTHON   ?= python3
@@ -14,7 +15,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 export DEVISE_TENSORFLOW ?= tensorflow-cpu
 endif
 
-.PHONY: demo test test-faults lint clean
+.PHONY: demo test test-faults lint reference clean
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
@@ -37,6 +38,9 @@ test-faults: $(VENV)/.test
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
+
+reference: $(VENV)/.test
+	$(VENV)/bin/python .ci/reference.py results/reference
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -11,6 +11,7 @@ from devise.model.spaces import open_model
 from devise.words import NAMES, label_vectors
 from devise.words.readers import at_hand
 
+KINDS = ("siamese", "captions", "model")  # of manifests, as `open_model` looks for them
 ALIKE = 1e-4  # how far a label vector may be from the one that the words give: float32, summed in another order
 
 
@@ -24,21 +25,25 @@ def check_model(found, folder, progress, *, within=False):
         return
     try:
         model = open_model(folder)
-        head = model.head  # read, and its weights refused where they don't fit or hold NaN
+        heads = getattr(model, "heads", None) or (model.head,)  # read, and refused where they hold NaN or don't fit
     except DAMAGE as error:
         found.problem(str(error), AGAIN[found.kind])
         return
     found.opened, record = model, model.backbone_record
-    found.facts = {"head": f"{head.kind} {head.input_dim} → {head.dim}", "backbone": record["name"]}
-    if record.get("dim") not in (None, head.input_dim):
-        found.problem(f"its head takes {head.input_dim} features, its backbone {record['name']} gives {record['dim']}",
-                      AGAIN[found.kind])
-    if found.kind == "model":
-        _check_split(found, [model.split.train, model.split.validation, model.split.test, model.split.unseen_rows])
-        _check_words(found, model)
-    else:
+    found.facts = {"head": ", ".join(f"{head.kind} {head.input_dim} → {head.dim}" for head in heads),
+                   "backbone": record["name"]}
+    for head in heads:
+        if record.get("dim") not in (None, head.input_dim):
+            found.problem(f"its head takes {head.input_dim} features, its backbone {record['name']} gives "
+                          f"{record['dim']}", AGAIN[found.kind])
+    if found.kind == "captions":
+        _check_split(found, [np.array(paths) for paths in model.parts.values()])
+    elif found.kind == "siamese":
         found.facts["classes"] = len(model.label_names)
         _check_split(found, [model.split.train, model.split.validation, model.split.test])
+    else:
+        _check_split(found, [model.split.train, model.split.validation, model.split.test, model.split.unseen_rows])
+        _check_words(found, model)
     _check_backbone(found, record)
     _check_training(found, model, within)
 
@@ -113,10 +118,12 @@ def fit_features(found, model, table):
     except ValueError as error:
         found.problem(str(error), "devise extract with that backbone, or train again", place)
         return
-    names = model.labels.names if hasattr(model, "labels") else model.label_names
-    if tuple(names) != tuple(table.images.label_names):
-        found.problem("the features have other classes than the model", "give those of the training", place)
-    gone = set(model.paths) - set(table.images.paths)
+    if found.kind != "captions":  # which knows no classes
+        names = model.labels.names if found.kind == "model" else model.label_names
+        if tuple(names) != tuple(table.images.label_names):
+            found.problem("the features have other classes than the model", "give those of the training", place)
+    used = [path for paths in model.parts.values() for path in paths] if found.kind == "captions" else model.paths
+    gone = set(used) - set(table.images.paths)
     if gone:
         found.problem(f"{len(gone):,} pictures of the model's split are not among the features: {min(gone)}",
                       "extract the same pictures again, or train again", place)

@@ -11,8 +11,9 @@ from devise.checks import models, searches, tables
 from devise.checks.base import Checked, size, some
 from devise.model.spaces import spaces
 
-KINDS = {"search": searches.check_search, "siamese": models.check_model, "model": models.check_model,
-         "features": tables.check_features, "index": searches.check_index, "words": tables.check_words}
+KINDS = {"search": searches.check_search, "siamese": models.check_model, "captions": models.check_model,
+         "model": models.check_model, "features": tables.check_features, "index": searches.check_index,
+         "words": tables.check_words}
 SAME = 0.999  # the least cosine of a picture's features with those computed again
 
 
@@ -83,16 +84,16 @@ def _kind(folder):
 
 def _fit(found, other):
     """Whether one place fits another; asked for both orders."""
-    if found.kind in ("model", "siamese"):
+    if found.kind in models.KINDS:
         if other.kind == "features":
             models.fit_features(found, found.opened, other.opened)
-        elif other.kind == "words" and found.kind == "model":
+        elif other.kind == "words" and hasattr(found.opened, "words_record"):
             record = found.opened.words_record
             if record["fingerprint"] != other.opened.fingerprint:
                 found.problem(f"it was trained on {record['name']} ({record['fingerprint'][:12]}), the words in "
                               f"{other.place} are {other.opened.fingerprint[:12]}",
                               "bring the words of the training, or train again", other.place)
-    elif found.kind == "search" and other.kind in ("model", "siamese"):
+    elif found.kind == "search" and other.kind in models.KINDS:
         searches.fit_model(found, found.opened, other.opened, other.place)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from devise import index
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
-from devise.checks.models import check_model
+from devise.checks.models import KINDS, check_model
 from devise.checks.tables import check_pictures
 from devise.model.identity import fingerprint
 from devise.model.spaces import spaces
@@ -43,7 +43,8 @@ def check_search(found, folder, progress):
     document, parts = opened[0], Path(folder) / str(opened[0].get("build"))
     names = document.get("spaces", ())
     indexes = {space: Checked(str(parts / space), "index") for space in names}
-    model = Checked(str(parts / "model"), "siamese" if (parts / "model/siamese.json").is_file() else "model")
+    kind = next((kind for kind in KINDS if (parts / "model" / f"{kind}.json").is_file()), "model")
+    model = Checked(str(parts / "model"), kind)
     for space, part in indexes.items():
         check_index(part, parts / space, progress)
     check_model(model, parts / "model", progress, within=True)
@@ -67,7 +68,7 @@ def check_search(found, folder, progress):
 def _check_spaces(found, search):
     """Whether each space is one of the model's, with its dim."""
     model = search.model
-    known, probe = spaces(model), np.ones((1, model.head.input_dim), np.float32)
+    known, probe = spaces(model), np.ones((1, model.backbone_record["dim"]), np.float32)
     for space, part in search.indexes.items():
         if space not in known:
             found.problem(f"its model has no space {space!r}, only {', '.join(known)}", AGAIN["search"])

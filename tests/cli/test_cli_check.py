@@ -16,3 +16,14 @@ def test_a_place_that_is_none(devise):
     ran = devise("check", "nowhere")
     assert ran.code == 1 and ran.err == ("devise check: nowhere does not exist: expected a folder that devise wrote, "
                                          "or caltech37\n")
+
+
+def test_every_kind_of_model_is_known(answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
+    made = {"siamese": ["--validation", 2, "--test", 0, "--epochs", 1, "--classes", 2],
+            "captions": ["--captions", captions_file, "--words", words_file, "--epochs", 1]}
+    for name, argv in made.items():
+        assert devise(name, picture_folder, *argv, "-o", tmp_path / name).code == 0
+        index = tmp_path / f"{name}-index"
+        assert devise("index", tmp_path / name, picture_folder, "--engine", "exact", "-o", index).code == 0
+        found = answer("check", tmp_path / name, index)
+        assert [place["kind"] for place in found["places"]] == [name, "search"] and found["ok"]
