@@ -33,6 +33,7 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
 test-faults: $(VENV)/.test
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[faults]'
 	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -s
 	$(VENV)/bin/python tests/faults/programs/table.py
 

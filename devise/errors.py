@@ -1,4 +1,4 @@
-"""The one exception of our own, the import that raises it, and what to say of a name that nobody knows."""
+"""The one exception of our own, the import that raises it, and how messages name what came."""
 
 import difflib
 import importlib
@@ -45,3 +45,12 @@ def unknown(what, name, known):
     some = ", ".join(list(map(str, known))[:MOST]) + (", …" if len(known) > MOST else "")
     hint = f"did you mean {' or '.join(near)}?" if near else f"expected {some}"
     return f"there is no {what} {name!r}: {hint}"
+
+
+def quoted(text, most=100):
+    """`text` in quotes for a message, without its middle where it is long: a query may be a whole book.
+
+    >>> quoted("cat"), quoted("z" * 1000, most=10)
+    ("'cat'", "'zzzzz…zzzzz'")
+    """
+    return repr(text if len(text) <= most else f"{text[:most // 2]}…{text[-(most // 2):]}")

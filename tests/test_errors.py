@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from devise.errors import MissingDependency, require, unknown
+from devise.errors import MissingDependency, quoted, require, unknown
 
 
 def test_a_module_that_is_there():
@@ -38,3 +38,8 @@ def test_an_unknown_name_gets_a_guess_or_the_list(name, said):
 def test_a_long_list_is_cut():
     said = unknown("class", "x", [f"class {number}" for number in range(50)])
     assert said.endswith("class 18, class 19, …") and "class 20" not in said
+
+
+def test_a_long_text_is_quoted_without_its_middle():
+    assert quoted("it's") == repr("it's")
+    assert quoted("a" * 50 + "b" * 1000 + "c" * 50) == repr("a" * 50 + "…" + "c" * 50)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import reprlib
 import unicodedata
 from collections import deque
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from devise import storage
 from devise.datasets.base import ImageSet, Skipped
 from devise.datasets.images import EXTENSIONS, check_image
+from devise.errors import quoted
 
 # Pictures too, by their names, in kinds that are not read: they are listed, not passed over.
 UNREAD = (".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".ico", ".dng", ".cr2",
@@ -182,7 +184,14 @@ def _read_labels(source, root):
         if file is None:
             raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
         pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
-    return [(os.fspath(path), _class_name(path, label)) for path, label in pairs]
+    return [(_entry(path, source), _class_name(path, label)) for path, label in pairs]
+
+
+def _entry(path, source):
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"{'the labels' if isinstance(source, Mapping) else source} name the picture "
+                         f"{reprlib.repr(path)}: expected a path")
+    return os.fspath(path)
 
 
 def _json_pairs(file):
@@ -275,7 +284,8 @@ def _image_set(root, paths, classes, refused, check, progress):
 def _first(skipped):
     if not skipped:
         return ""
-    return f"; {len(skipped):,} were skipped, the first {skipped[0].path}: {skipped[0].reason}"
+    path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)
+    return f"; {len(skipped):,} were skipped, the first {path}: {skipped[0].reason}"
 
 
 def _parts(path):

@@ -13,7 +13,7 @@ from devise.errors import require
 from devise.web import reference, routes
 from devise.web.answers import Failure, Problem, Refused
 from devise.web.guard import LOOPBACK, Guard
-from devise.web.limits import Gate, Limits, body, busy
+from devise.web.limits import Gate, Limits, body, busy, check_length
 from devise.web.service import Service
 
 PAGE = Path(__file__).parent / "page"
@@ -108,6 +108,7 @@ class Desk:
         if not (kind.startswith("image/") or kind == "application/octet-stream"):
             raise Refused(415, "wrong_type", f"the content-type is {kind or 'missing'}: send the picture's file as "
                           "the body, with a content-type such as image/jpeg")
+        check_length(request, self.limits)
         async with self._gate.place():
             content = await body(request, self.limits)
             try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from devise.errors import require
 from devise.web.answers import Refused
 
 
@@ -50,11 +51,16 @@ class Gate:
             self._places.release()
 
 
-async def body(request, limits):
-    """The body of a request, in memory, or a refusal as soon as it is known to be too large or too slow."""
+def check_length(request, limits):
+    """Refuse a request that says itself that its body is too large, before it waits for a place."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.upload_bytes:
         raise _too_large(limits)
+
+
+async def body(request, limits):
+    """The body of a request, in memory, or a refusal as soon as it is known to be too large or too slow."""
+    gone = require("starlette.requests", "web").ClientDisconnect
     held = bytearray()
     try:
         async with asyncio.timeout(limits.seconds):
@@ -64,6 +70,8 @@ async def body(request, limits):
                     raise _too_large(limits)
     except TimeoutError:
         raise Refused(408, "too_slow", f"the picture did not arrive within {limits.seconds:g} seconds") from None
+    except gone:  # nobody is there to be told
+        raise Refused(400, "gone", "the connection was closed before the picture had arrived") from None
     return bytes(held)
 
 

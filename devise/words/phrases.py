@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise.errors import quoted
 from devise.words.vocabulary import IRREGULAR, SAME_THING, singulars
 
 SEPARATORS = re.compile(r"[\s_/–—-]+")
@@ -49,7 +50,7 @@ def phrase_vector(text, words, *, pooling="mean"):
     if found.failed:
         words.row(found.failed[0])  # raises, with near spellings
     if found.vector is None:
-        raise ValueError(f"{text!r} has no direction in {words.name}: expected one word or several")
+        raise ValueError(f"{quoted(text)} has no direction in {words.name}: expected one word or several")
     return found.vector
 
 

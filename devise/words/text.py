@@ -52,7 +52,7 @@ class VectorText:
 
         Raises:
             ValueError: with the line number, for a line with too few numbers, a NaN or infinite
-                one, or one that is no number; and if the header promised another count.
+                one, or one that is no number, or lines that end in CR alone; and if the header promised another count.
         """
         size, count = self.path.stat().st_size, 0
         with open(self.path, "rb") as file:
@@ -96,7 +96,11 @@ class VectorText:
         except ValueError as error:
             raise ValueError(f"{self.path}, line {number}: {error}; expected {self.dim} numbers "
                              "at the end of the line") from error
-        return parts[0].strip()
+        word = parts[0].strip()
+        if b"\r" in word:
+            raise ValueError(f"{self.path}, line {number}: it holds carriage returns: its lines end in CR alone, "
+                             "write them with LF or CRLF")
+        return word
 
     def _sample(self):
         """The fields of the first lines that are not blank."""

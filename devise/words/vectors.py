@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
+from devise.errors import quoted
 from devise.words import cache
 
 FREQUENT = 100_000  # spellings are proposed from these; rarer words are misspelt themselves
@@ -104,7 +105,7 @@ class WordVectors:
         row = self._find(word)
         if row is None:
             near = self.near_spellings(word)
-            raise KeyError(f"{word!r} is not among the {len(self):,} words of {self.name}"
+            raise KeyError(f"{quoted(word)} is not among the {len(self):,} words of {self.name}"
                            + (f": near spellings are {', '.join(near)}" if near else ""))
         return row
 

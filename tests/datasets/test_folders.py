@@ -279,3 +279,17 @@ def test_links_that_lead_to_themselves_are_listed_and_the_others_read(tmp_path):
     assert images.paths == ("whole.png",)
     assert [item.path for item in images.skipped] == ["a.jpg", "b.jpg"]
     assert all("can't be opened" in item.reason for item in images.skipped)
+
+
+@pytest.mark.parametrize("path", [7, None, ["a.png"], {"a": 1}])
+def test_a_label_for_what_is_no_path_is_refused(tmp_path, path):
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.png")
+    (tmp_path / "labels.json").write_text(json.dumps([{"path": path, "label": "cat"}]))
+    with pytest.raises(ValueError, match="labels.json name the picture .*: expected a path"):
+        from_folder(tmp_path, labels="labels.json")
+
+
+def test_a_long_path_is_told_in_few_words():
+    with pytest.raises(ValueError, match="a…a") as told:
+        from_files(["a" * 100_000])
+    assert len(str(told.value)) < 400

@@ -237,3 +237,28 @@ def test_a_port_that_is_taken(search, served):
     port = int(served().rpartition(":")[2])
     with pytest.raises(OSError, match=f"127.0.0.1:{port} can't be had"):
         web.Server(web.app(search), port=port)
+
+
+def test_a_client_that_hangs_up_is_no_error_of_the_server(ask):
+    async def hung_up():
+        sent = []
+        messages = [{"type": "http.request", "body": b"\x89PNG", "more_body": True}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/api/by-picture", "raw_path": b"/api/by-picture",
+                 "query_string": b"", "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"image/png")]}
+        await ask().app(scope, receive, send)
+        return sent[0]["status"]
+
+    assert asyncio.run(hung_up()) == 400
+
+
+def test_a_file_that_says_it_is_too_large_is_refused_while_all_places_are_taken(ask):
+    client = ask(limits=web.Limits(uploads=0, seconds=30, upload_bytes=1000))
+    answer = client.post("/api/by-picture", content=bytes(2000), headers=PNG)
+    assert answer.status_code == 413

@@ -69,10 +69,16 @@ def keras_of(path):
     return backbones.load("mobilenet_v3_small", weights=str(path))
 
 
+def words_in(path):
+    words.convert(path, f"{path}.words")
+    return len(words.WordVectors.load(f"{path}.words"))
+
+
 KINDS = {"features": features_of, "words": words_of, "index": index_of, "model": model_of, "siamese": siamese_of,
          "search": search_of, "labels": labels_of, "keras": keras_of, "tensors": read_tensors, "head": load_head,
          "json": storage.read_json, "captions": read_captions, "text": lambda path: list(VectorText(path).blocks()),
-         "open_words": words.open_words, "unpack": lambda path: storage.unpack(path, f"{path}.unpacked")}
+         "open_words": words.open_words, "converted": words_in,
+         "unpack": lambda path: storage.unpack(path, f"{path}.unpacked")}
 
 
 def megabytes():
@@ -82,8 +88,8 @@ def megabytes():
 def told(kind, path):
     start, before = time.perf_counter(), megabytes()
     try:
-        KINDS[kind](Path(path))
-        answer = {"opened": True}
+        found = KINDS[kind](Path(path))
+        answer = {"opened": found if isinstance(found, int) else True}
     except Exception as error:
         answer = {"error": type(error).__name__, "message": str(error)[:2000]}
     return {**answer, "seconds": time.perf_counter() - start, "grown": megabytes() - before}
