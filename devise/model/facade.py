@@ -52,7 +52,7 @@ class Devise:
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
         self.synonyms, self.seed = dict(synonyms or {}), seed
         self._head = self.labels = self.split = self.history = self.paths = self.data_record = None
-        self._table = self._head_parts = self._changes_file = None
+        self._table = self._head_parts = self._changes = None
 
     @classmethod
     def untrained(cls, words, *, backbone="efficientnet_lite0", **options):
@@ -97,7 +97,7 @@ class Devise:
     def backbone(self):
         """The frozen network, loaded on first use; refused when it is not that of the training."""
         if self._backbone is None:
-            self._backbone = opened(self.backbone_record, self._changes_file)
+            self._backbone = opened(self.backbone_record, self._changes)
             self.backbone_record = self.backbone_record | features.describe(self._backbone)
         return self._backbone
 

@@ -3,6 +3,7 @@
 import copy
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,21 +67,36 @@ def save_changes(backbone, path):
         np.savez(file, **backbone.changes)
 
 
-def with_saved_changes(base, path, fingerprint):
-    """The fine-tuned backbone of a model: its base with the weights that `save_changes` wrote.
+class SavedChanges(NamedTuple):
+    """Weights that fine-tuning gave a backbone, in memory, and the file that they were in."""
+
+    path: Path
+    weights: dict
+
+
+def read_changes(path):
+    """The SavedChanges that `save_changes` wrote; read with the model, since the file goes when it is saved anew.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, or the backbone is not the one of the fingerprint.
+        ValueError: if it is damaged.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected the fine-tuned weights of {base.name}")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected the weights that fine-tuning gave a backbone")
+    return SavedChanges(Path(path), read_npz(path))
+
+
+def with_saved_changes(base, changes, fingerprint):
+    """The fine-tuned backbone of a model: its base with SavedChanges.
+
+    Raises:
+        ValueError: if they don't fit, or the backbone is not the one of the fingerprint.
+    """
+    path = changes.path
     try:
-        own = base.with_weights(read_npz(path))
-    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
-        raise ValueError(f"{path} can't be read as fine-tuned weights of {base.name} ({error}): "
-                         "fine-tune again") from error
+        own = base.with_weights(changes.weights)
+    except ValueError as error:
+        raise ValueError(f"{path} has no fine-tuned weights of {base.name} ({error}): fine-tune again") from error
     if own.fingerprint != fingerprint:
         raise ValueError(f"{path} makes {base.name} {own.fingerprint[:12]}, the model was trained on "
                          f"{fingerprint[:12]}: bring the weights of the training, or fine-tune again")

@@ -26,13 +26,13 @@ class OnBackbone:
         self._backbone = None if isinstance(backbone, str) else backbone
         self.backbone_record = (features.describe(self._backbone) if self._backbone else
                                 {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
-        self.data_record = self._table = self._changes_file = None
+        self.data_record = self._table = self._changes = None
 
     @property
     def backbone(self):
         """The frozen network, loaded on first use; refused when it is not that of the training."""
         if self._backbone is None:
-            self._backbone = opened(self.backbone_record, self._changes_file)
+            self._backbone = opened(self.backbone_record, self._changes)
             self.backbone_record = self.backbone_record | features.describe(self._backbone)
         return self._backbone
 
@@ -74,12 +74,12 @@ def as_images(pictures):
     return pictures if isinstance(pictures, ImageSet) else from_files(pictures)
 
 
-def opened(record, changes_file=None):
+def opened(record, changes=None):
     """The network that a model records, with the weights that fine-tuning gave it.
 
     Args:
         record: name, layer, weights, fingerprint; of a fine-tuned one "base", what it was before.
-        changes_file: where `save_changes` wrote its weights.
+        changes: of a fine-tuned one its SavedChanges.
     Raises:
         ValueError: if it is not the network of the training.
     """
@@ -89,7 +89,7 @@ def opened(record, changes_file=None):
     name = backbones.choose()[0] if base["name"] == AUTO else base["name"]
     loaded = backbones.load(name, layer=base["layer"], weights=base["weights"])
     if "base" in record:
-        loaded = with_saved_changes(loaded, changes_file, record["fingerprint"])
+        loaded = with_saved_changes(loaded, changes, record["fingerprint"])
     if record["fingerprint"] not in (None, loaded.fingerprint):
         raise ValueError(f"this model was trained on {name} {record['layer']} with fingerprint "
                          f"{record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "

@@ -10,7 +10,7 @@ import numpy as np
 from devise import __version__, storage
 from devise.arrays import read_npy, write_npy
 from devise.datasets import PARTS, Split
-from devise.model.finetuning import save_changes
+from devise.model.finetuning import read_changes, save_changes
 from devise.words import NAMES, LabelTable
 
 
@@ -29,7 +29,8 @@ def save(model, folder):
 
 def load(kind, folder, *, words=None):
     """A model of the class `kind` from a folder that `save` wrote; see `Devise.load`."""
-    return storage.read_artefact(folder, "model", partial(_read, kind, words), check=["head.npz", "labels.npy"])
+    return storage.read_artefact(folder, "model", partial(_read, kind, words),
+                                 check=["head.npz", "labels.npy", "backbone.npz"])
 
 
 def _read(kind, words, document, files):
@@ -40,7 +41,7 @@ def _read(kind, words, document, files):
     model.words_record, model.backbone_record = document["words"], document["backbone"]
     model._words = words and fitting(words, model.words_record)
     model._backbone = model._table = None
-    model._changes_file = files.get("backbone.npz")
+    model._changes = read_changes(files["backbone.npz"]) if "backbone.npz" in files else None
     model.synonyms, model.seed, model.data_record = document["synonyms"], document["seed"], document["data"]
     model.paths = tuple(path for part in PARTS for path in document["split"][part])
     model.split = Split.from_json(document["split"], model.paths)

@@ -108,7 +108,7 @@ def _own_loss(record):
 def _with(model, backbone, tuned, table):
     """A model like another, with the backbone, head and features that fine-tuning gave."""
     record, new = model.backbone_record, copy.copy(model)
-    new._backbone, new._changes_file = backbone, None
+    new._backbone, new._changes = backbone, None
     new.backbone_record = {**features.describe(backbone), "base": record.get("base", record)}
     new.head = tuned.head
     new.split = ClassSplit.from_json(model.split.to_json(model.paths), table.images.paths)

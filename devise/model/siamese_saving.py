@@ -6,7 +6,7 @@ from functools import partial
 from devise import storage
 from devise.datasets.class_splits import PARTS, ClassSplit
 from devise.evaluation import Trust
-from devise.model.finetuning import save_changes
+from devise.model.finetuning import read_changes, save_changes
 from devise.model.saving import versions
 
 
@@ -27,7 +27,7 @@ def save(model, folder):
 
 def load(kind, folder):
     """A model of the class `kind` from a folder that `save` wrote; see `Siamese.load`."""
-    return storage.read_artefact(folder, "siamese", partial(_read, kind), check=["head.npz"])
+    return storage.read_artefact(folder, "siamese", partial(_read, kind), check=["head.npz", "backbone.npz"])
 
 
 def _read(kind, document, files):
@@ -43,7 +43,7 @@ def _read(kind, document, files):
     model.thresholds = {space: -math.inf if value is None else value
                         for space, value in document["thresholds"].items()}
     model.trust = {space: _trust(values) for space, values in document.get("trust", {}).items()}
-    model._changes_file = files.get("backbone.npz")
+    model._changes = read_changes(files["backbone.npz"]) if "backbone.npz" in files else None
     return model
 
 

@@ -182,7 +182,7 @@ def read_artefact(folder, kind, read, *, check=()):
     Args:
         read: gets what `open_artefact` returns. Whatever it stumbles over in a damaged artefact, a
             key that is missing or a value of another type, becomes a ValueError.
-        check: the names of files to be compared with their digests first.
+        check: the names of files to be compared with their digests first, where they are there.
     Raises:
         FileNotFoundError, ValueError: as `open_artefact`; or if the artefact can't be read.
 
@@ -196,7 +196,7 @@ def read_artefact(folder, kind, read, *, check=()):
     while True:
         document, paths = open_artefact(folder, kind)
         try:
-            for name in check:
+            for name in paths.keys() & set(check):
                 if digest(paths[name]) != document["files"][name]["sha256"]:
                     raise ValueError(f"{paths[name]} is damaged, its content is not what was saved: make it again")
             return read(document, paths)

@@ -40,9 +40,9 @@ class Batcher:
         with self._starting:
             if self._thread is None:
                 self._queue = queue.Queue(self._waiting)
-                self._thread = threading.Thread(target=self._work, args=[self._queue], name="devise-network",
-                                                daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, args=[self._queue], name="devise-network", daemon=True)
+                thread.start()  # before it has its name here, since `close` can come from another thread
+                self._thread = thread
             try:
                 self._queue.put_nowait((picture, future))
             except queue.Full:

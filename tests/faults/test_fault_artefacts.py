@@ -364,7 +364,7 @@ def test_a_keras_file_with_a_lambda_is_not_run(opened, tmp_path, size):
     model.save(tmp_path / "evil.keras")
     canary.unlink(missing_ok=True)  # building it has run it
     model.save_weights(tmp_path / "evil.weights.h5")
-    for name in ("evil.keras", "evil.weights.h5"):
+    for name in ("evil.keras", "evil.weights.h5")[:size(1, 2)]:
         told = opened("keras", tmp_path / name)
         assert told.get("error") == "ValueError" and name in told["message"], told
     assert not canary.exists()

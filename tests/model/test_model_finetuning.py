@@ -9,7 +9,7 @@ from devise.backbones.base import randomise
 from devise.datasets import from_folder
 from devise.losses import Cosine
 from devise.model import Devise, finetuning
-from devise.model.finetuning import finetune, save_changes, with_saved_changes
+from devise.model.finetuning import finetune, read_changes, save_changes, with_saved_changes
 from devise.training import HeadConfig, MlpHead, RidgeHead
 
 SIZE = (12, 16)
@@ -152,7 +152,7 @@ def test_the_pictures_of_its_features_serve_by_default(model, tmp_path):
 def test_its_weights_survive_a_file(model, images, tmp_path):
     own = tuned(model, images, tmp_path).backbone
     save_changes(own, tmp_path / "backbone.npz")
-    again = with_saved_changes(small_backbone(), tmp_path / "backbone.npz", own.fingerprint)
+    again = with_saved_changes(small_backbone(), read_changes(tmp_path / "backbone.npz"), own.fingerprint)
     assert again.fingerprint == own.fingerprint and again.weights == own.weights
     pictures = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
     np.testing.assert_array_equal(again.features(pictures), own.features(pictures))
@@ -160,14 +160,17 @@ def test_its_weights_survive_a_file(model, images, tmp_path):
 
 def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path):
     own, path = tuned(model, images, tmp_path).backbone, tmp_path / "backbone.npz"
-    with pytest.raises(FileNotFoundError, match="expected the fine-tuned weights of small"):
-        with_saved_changes(small_backbone(), path, own.fingerprint)
+    with pytest.raises(FileNotFoundError, match="expected the weights that fine-tuning gave"):
+        read_changes(path)
     save_changes(own, path)
     with pytest.raises(ValueError, match="bring the weights of the training, or fine-tune again"):
-        with_saved_changes(small_backbone(seed=1), path, own.fingerprint)
+        with_saved_changes(small_backbone(seed=1), read_changes(path), own.fingerprint)
+    np.savez(tmp_path / "other.npz", kernel=np.ones(3))
+    with pytest.raises(ValueError, match="other.npz has no fine-tuned weights of small"):
+        with_saved_changes(small_backbone(), read_changes(tmp_path / "other.npz"), own.fingerprint)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match="can't be read as fine-tuned weights of small"):
-        with_saved_changes(small_backbone(), path, own.fingerprint)
+    with pytest.raises(ValueError, match="backbone.npz can't be read as arrays"):
+        read_changes(path)
 
 
 def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):

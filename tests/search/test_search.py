@@ -223,3 +223,14 @@ def test_a_joined_index_can_be_saved_as_one(halves, tmp_path):
     again = Search.load(tmp_path / "both")
     assert again.indexes["raw"].engine == "sharded"
     assert again.by_picture("dog/4.png", 5).matches == both.by_picture("dog/4.png", 5).matches
+
+
+def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_folder, backbone, vocabulary):
+    """Another process may save the index anew while a page answers from the old one."""
+    search.save(tmp_path / "index")
+    opened = Search.load(tmp_path / "index")
+    search.save(tmp_path / "index")
+    opened.model._words, opened.model._backbone = vocabulary, backbone
+    asked = next(picture_folder.rglob("*.png"))
+    assert opened.by_picture(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
+    assert opened.by_text("cat", k=1).matches

@@ -27,7 +27,10 @@ import rights
 
 
 class Steps:
-    """Counts what a process does to the files below a folder, and kills it before a given step."""
+    """Counts what a process does to the files below a folder, and kills it before a given step.
+
+    A file that is opened for writing anew counts twice: before it, and while it is empty.
+    """
 
     EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 
@@ -41,9 +44,17 @@ class Steps:
         if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
             return
         if os.fspath(arguments[0]).startswith(self.folder):
-            if self.count == self.last:
-                os.kill(os.getpid(), signal.SIGKILL)
-            self.count += 1
+            self.step()
+            if event == "open" and arguments[2] & os.O_TRUNC:
+                self.step(empty=arguments[0])
+
+    def step(self, empty=None):
+        if self.count == self.last:
+            if empty:
+                self.last = None
+                os.close(os.open(empty, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
 
 
 def copied(function, kill_after=None):
