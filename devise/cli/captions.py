@@ -23,6 +23,7 @@ EXAMPLE = """\
   devise captions ~/pictures --captions captions.csv -o model
   devise captions features --captions results_20130124.token --loss ranking -o model"""
 FRAMEWORK = True
+STOPPED = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
 COLUMNS = {"triplets": "agreement", "NDCG@32": "ndcg", "NDCG, 1 to 128": "area"}
 SHARE = 0.1
 

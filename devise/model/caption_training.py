@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
+from devise.errors import unknown
 from devise.evaluation.captions import text_retrieval
 from devise.model.caption_lessons import DIM
 
@@ -80,7 +81,7 @@ def train_visual(lesson, *, loss="triplet", gap=None, bank=None, seed=0, progres
         def before(epoch):
             graded.gap.assign(at(epoch))
     else:
-        raise ValueError(f"loss is {loss!r}: expected 'triplet' or 'ranking'")
+        raise ValueError(unknown("loss", loss, ("triplet", "ranking")))
     head = ProjectionHead(_dim(lesson), start="pca")
     history = train(head, lesson.features if bank is None else bank, lesson.labels, graded,
                     validation=(lesson.held, lesson.held_labels), validate=lesson.score, seed=seed,

@@ -7,6 +7,7 @@ import numpy as np
 
 from devise import features
 from devise.datasets import ImageSet
+from devise.errors import unknown
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_bootstrap
 from devise.model import caption_saving, saving
@@ -130,7 +131,7 @@ class CaptionModel(OnBackbone):
         """Features (n, dim of the backbone) as unit rows of a space, float32."""
         known = self.spaces()
         if space not in known:
-            raise ValueError(f"space is {space!r}: expected one of {', '.join(known)}")
+            raise ValueError(unknown("space", space, known))
         return known[space](matrix)
 
     def embed_pictures(self, pictures, *, space="shared", progress=None):

@@ -229,7 +229,7 @@ def test_sentences_without_a_known_word_are_counted(table, words, backbone):
     (lambda m, t, w: m.fit(features.FeatureTable(t.matrix, ImageSet(t.images.paths, t.images.labels, (), root=None),
                                                  t.backbone)), "the pictures have no captions"),
     (lambda m, t, w: m.fit(t, parts={"train": np.arange(9)}), "too few pictures .*0 of 0 for dev"),
-    (lambda m, t, w: m.fit(t, parts=PARTS, loss="tripled"), "loss is 'tripled': expected 'triplet' or 'ranking'"),
+    (lambda m, t, w: m.fit(t, parts=PARTS, loss="tripled"), "there is no loss 'tripled': did you mean triplet"),
     (lambda m, t, w: m.fit(t, dev=0.6, test=0.4), "leaves 0 to learn from"),
     (lambda m, t, w: m.save("nowhere"), "call fit first"),
     (lambda m, t, w: m.embed_words(["dog"]), "call fit first"),
@@ -246,7 +246,7 @@ def test_what_does_not_fit_a_fitted_model_is_said(fitted, words, tmp_path):
     model, table = fitted
     with pytest.raises(ValueError, match="1 texts have no word of toy and no term"):
         model.embed_words(["unutterable"])
-    with pytest.raises(ValueError, match="space is 'hidden': expected one of learnt, raw, shared"):
+    with pytest.raises(ValueError, match="there is no space 'hidden': expected learnt, raw, shared"):
         model.embed_features(table.matrix, space="hidden")
     with pytest.raises(ValueError, match="0 pictures with captions are for test"):
         model.evaluate(table.subset(PARTS["train"]))
