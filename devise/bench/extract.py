@@ -1,4 +1,8 @@
-"""Pictures a second through the frozen network: each runtime beside Keras' own `predict`."""
+"""Pictures a second through the frozen network: each runtime beside Keras' own `predict`.
+
+Everything that is compared takes turns, so that a busy minute does not fall on one alone, and what is
+printed is the median of the rounds' ratios. The machine's matrix product is timed in the same rounds.
+"""
 
 import tempfile
 import time
@@ -8,69 +12,151 @@ import numpy as np
 from PIL import Image
 
 from devise import backbones, features
+from devise.backbones.runtimes import ENGINES, choose, relative_error
+from devise.bench import arithmetic
 from devise.datasets import from_folder, read_image
 
 SIZE = (300, 400)  # of the pictures that are drawn where none are given
+RUNTIMES = ("function", "xla", "onnxruntime", "openvino")
+BASE = "predict"
+WHAT = ("forward", "decode, then forward", "decode and forward")
+ROUNDS = 5
 
 
-def run(*, backbone="efficientnet_lite0", images=None, n=96, runtimes=("function",), progress=None):
+def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS, runtimes=RUNTIMES, progress=None):
     """Time the forward pass alone, and the whole of extraction with decoding.
 
-    Runtimes take turns, three rounds each, after one round that compiles; the median counts.
-
     Args:
-        backbone: a name; without trained weights at hand it is timed with random ones.
+        backbone: names between commas; those without trained weights at hand are timed with random ones.
         images: ImageSet; None draws n pictures of noise, 400 × 300, as JPEG files.
         n: how many pictures.
-        runtimes: beside "keras"; "xla" is another, which on a CPU takes ten times as long.
+        rounds: how often each is timed, after one that compiles.
+        runtimes: beside "predict", which is `keras.Model.predict` on the prepared pictures as one array.
     Returns:
-        {"bench": "extract", "rows": [{"what", "pictures", "pictures_per_second", "max_relative_error"}],
-         "ratios": {name: times Keras' predict}}.
+        {"bench": "extract", "rows": [{"backbone", "what", "runtime", "per_second" (pictures), "over_predict" (median
+        over rounds), "low", "high" (of the rounds), "max_relative_error" (to predict's features), "of_matrix_rate"
+        (the share of NumPy's rate in a 2048² float32 product), "first_call_s"}], "ratios": {backbone: {what:
+        times predict}}, "networks": {backbone: what it is}, "chosen": runtime that "auto" stands for here, "skipped": {runtime: why}}. "forward" is without
+        decoding; "decode, then …" reads a batch, then computes it; "decode and …" does both at once.
     """
+    names = [name.strip() for name in backbone.split(",") if name.strip()]
+    rows, networks, skipped = [], {}, {}
+    step = _Steps(progress, len(names) * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder:
         images = images or _drawn(Path(folder), n)
         images = images.subset(np.arange(min(n, len(images))))
-        networks = {runtime: _load(backbone, runtime) for runtime in ("keras", *runtimes)}
-        batch = np.stack([networks["keras"].prepare(read_image(images.file(row))) for row in range(len(images))])
-        seconds, answers = {}, {}
-        steps = list(networks) * 4
-        for step, runtime in enumerate(steps, start=1):
+        for name in names:
+            network, written = _load(name), []
+            try:
+                measured, missing = _measure(network, images, rounds, runtimes, written, step)
+            finally:
+                for path in written:  # of random weights, which nobody meets again
+                    path.unlink(missing_ok=True)
+            rows += [{"backbone": name, **row} for row in measured]
+            skipped |= missing
+            networks[name] = {"weights": network.weights, "layer": network.layer, "batch": network.batch,
+                              "gflop_a_picture": _giga(arithmetic.flops(network.keras_model()))}
+    ratios = {name: {_title(row): row["over_predict"] for row in rows if row["backbone"] == name and
+                     _title(row) != f"forward, {BASE}"} for name in networks}
+    return {"bench": "extract", "rows": rows, "ratios": ratios, "pictures": len(images), "rounds": rounds,
+            "networks": networks, "chosen": choose("auto", lasting=True), "skipped": skipped}
+
+
+def plot(document, path):
+    """How many times as fast as predict each way is, a group a network; returns the path."""
+    from devise.plots import bar_plot
+
+    groups = {}
+    for row in document["rows"]:
+        groups.setdefault(row["backbone"], {})[_title(row)] = row["over_predict"]
+    chosen = document["chosen"]
+    return bar_plot(groups, path, title="Pictures a second, as a multiple of keras.Model.predict without decoding",
+                    label="times predict", ours=tuple(f"{what}, {chosen}" for what in WHAT),
+                    note=f"{document['pictures']} pictures, {document['rounds']} rounds in turns, their median; in "
+                    f"colour: {chosen}, which is taken by itself")
+
+
+def _measure(network, images, rounds, asked, written, step):
+    """The rows of one network, and {runtime: why it is missing}."""
+    prepared = np.stack([network.prepare(read_image(images.file(row))) for row in range(len(images))])
+    ways, missing = _ways(network, images, prepared, asked, written), {}
+    matrices = arithmetic.square_matrices()
+    seconds, answers, rates = {way: [] for way in ways}, {}, []
+    for number in range(rounds + 1):
+        rates.append(arithmetic.matrix_rate(matrices))
+        for way in list(ways):
             started = time.perf_counter()
-            answers[runtime] = networks[runtime].features(batch)
-            seconds.setdefault(runtime, []).append(time.perf_counter() - started)
-            if progress:
-                progress(step, len(steps) + 1)
-        rows = [{"what": f"forward, {runtime}", "pictures": len(batch),
-                 "pictures_per_second": len(batch) / float(np.median(seconds[runtime][1:])),
-                 "first_call_s": seconds[runtime][0],
-                 "max_relative_error": _relative_error(answers[runtime], answers["keras"])} for runtime in networks]
-        rows.append(_whole(images, _load(backbone, "function"), batch))
-    rates = {row["what"]: row["pictures_per_second"] for row in rows}
-    ratios = {f"{what} over forward, keras": rate / rates["forward, keras"] for what, rate in rates.items()
-              if what != "forward, keras"}
-    return {"bench": "extract", "backbone": networks["keras"].name, "weights": networks["keras"].weights,
-            "rows": rows, "ratios": ratios}
+            try:
+                answers[way] = ways[way]()
+            except (ImportError, ValueError) as error:
+                if number:
+                    raise
+                missing[way[1]] = str(error)
+                del ways[way]
+                continue
+            took = time.perf_counter() - started
+            seconds[way].append(took)
+        step()
+    work = arithmetic.flops(network.keras_model())
+    base = np.array(seconds["forward", BASE][1:])
+    rows = []
+    for way in ways:
+        took = np.array(seconds[way][1:])
+        ratios = base / took
+        share = work * len(prepared) / took / np.array(rates[1:]) if work else None
+        rows.append({"what": way[0], "runtime": way[1], "per_second": len(prepared) / float(np.median(took)),
+                     "over_predict": float(np.median(ratios)), "low": float(ratios.min()), "high": float(ratios.max()),
+                     "max_relative_error": relative_error(answers[way], answers["forward", BASE]),
+                     "of_matrix_rate": None if share is None else float(np.median(share)),
+                     "first_call_s": seconds[way][0]})
+    return rows, missing
 
 
-def _load(name, runtime):
+def _ways(network, images, prepared, asked, written):
+    """{(what, runtime): a function that gives the features of all pictures}."""
+    model, floats = network.keras_model(), prepared.astype(np.float32)
+
+    def predict(pictures):
+        return model.predict(pictures, batch_size=network.batch, verbose=0)
+
+    def decoded():
+        return [network.prepare(read_image(images.file(row))) for row in range(len(images))]
+
+    ways = {("forward", BASE): lambda: predict(floats)}
+    others = {runtime: network.with_runtime(runtime) for runtime in asked}
+    for runtime, other in others.items():
+        ways["forward", runtime] = lambda other=other: other.features(prepared)
+        if not network.trained and runtime in ENGINES and other.pending_export:
+            written += [other.pending_export, other.pending_export.with_suffix(".json")]
+    ways["decode, then forward", BASE] = lambda: predict(np.stack(decoded()).astype(np.float32))
+    for runtime, other in others.items():
+        if runtime != "xla":  # compiled for as long as all else takes
+            ways["decode, then forward", runtime] = lambda other=other: _in_turn(other, images)
+            ways["decode and forward", runtime] = lambda other=other: features.compute(images, other).matrix
+    return ways
+
+
+def _in_turn(network, images):
+    """Batch by batch, first read, then computed."""
+    rows = range(len(images))
+    blocks = [rows[start:start + network.batch] for start in range(0, len(rows), network.batch)]
+    return np.concatenate([network.features(np.stack([network.prepare(read_image(images.file(row)))
+                                                      for row in block])) for block in blocks])
+
+
+def _title(row):
+    return f"{row['what']}, {row['runtime']}"
+
+
+def _giga(number):
+    return None if number is None else number / 1e9
+
+
+def _load(name):
     try:
-        return backbones.load(name, runtime=runtime)
+        return backbones.load(name, runtime="function")
     except (OSError, ImportError):  # the arithmetic is the same without the trained numbers
-        return backbones.load(name, weights=None, runtime=runtime)
-
-
-def _whole(images, network, batch):
-    """Decoding, preparing and computing overlapped, as `features.compute` does it."""
-    network.features(batch[:1])  # compiled before the clock starts
-    started = time.perf_counter()
-    table = features.compute(images, network)
-    rate = len(table) / (time.perf_counter() - started)
-    return {"what": "decode and forward, function", "pictures": len(table), "pictures_per_second": rate,
-            "first_call_s": None, "max_relative_error": _relative_error(table.matrix, network.features(batch))}
-
-
-def _relative_error(found, expected):
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+        return backbones.load(name, weights=None, runtime="function")
 
 
 def _drawn(folder, n):
@@ -81,3 +167,15 @@ def _drawn(folder, n):
         picture = Image.fromarray(coarse).resize(SIZE[::-1], Image.Resampling.BICUBIC)
         picture.save(folder / f"{number:04}.jpg", quality=90)
     return from_folder(folder)
+
+
+class _Steps:
+    """Counts the rounds for the progress bar."""
+
+    def __init__(self, progress, total):
+        self._progress, self._done, self._total = progress, 0, total
+
+    def __call__(self):
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total)

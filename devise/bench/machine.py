@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("numpy", "gensim", "keras", "tensorflow", "tensorflow-cpu", "annoy", "faiss-cpu", "hnswlib",
-            "usearch", "pymilvus", "milvus-lite")
+            "usearch", "pymilvus", "milvus-lite", "onnxruntime", "openvino")
 
 
 def machine():

@@ -15,7 +15,7 @@ from devise.cli.text import markdown, pairs, plain, progress_bar, table
 
 EXAMPLE = """\
   devise bench train -o results/bench-train
-  devise bench extract --backbone vgg16 -n 32
+  devise bench extract --backbone vgg16 -n 32 -o results/bench-extract
   devise bench words --path glove.6B.300d.txt
   devise bench index -n 100000 --engines usearch,annoy
   devise bench serve --path index -n 200"""
@@ -36,7 +36,8 @@ def arguments(command):
     command.add_argument("--seconds", type=options.count, metavar="N", help="serve: for how long (default: 60)")
     command.add_argument("--images", metavar="PICTURES",
                          help="extract: your own pictures (default: drawn ones)")
-    command.add_argument("--backbone", metavar="NAME", help="extract, distributed, train: default efficientnet_lite0")
+    command.add_argument("--backbone", metavar="NAME",
+                         help="extract, distributed, train: default efficientnet_lite0, of extract vgg16 too: A,B")
     command.add_argument("--engines", type=options.names, metavar="A,B",
                          help="index: beside exact (default: those that are installed)")
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR",

@@ -1,33 +1,84 @@
-import json
+"""The benchmark on a network of three layers: what is compared with what, and what is left behind."""
 
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
 import pytest
 
 from devise import backbones
+from devise.backbones import Backbone, Preprocessing, runtimes
+from devise.backbones.base import randomise
 from devise.bench import extract
 
 
-def test_every_runtime_gives_the_same_features(monkeypatch, make_backbone):
-    monkeypatch.setattr(backbones, "load", lambda name, **options: make_backbone())
-    steps = []
-    document = extract.run(n=5, runtimes=("function", "xla"), progress=lambda done, total: steps.append((done, total)))
-    assert [row["what"] for row in document["rows"]] == [
-        "forward, keras", "forward, function", "forward, xla", "decode and forward, function"]
-    assert all(row["pictures"] == 5 and row["pictures_per_second"] > 0 for row in document["rows"])
-    assert all(row["max_relative_error"] < 1e-5 for row in document["rows"])
-    rates = {row["what"]: row["pictures_per_second"] for row in document["rows"]}
-    for name, ratio in document["ratios"].items():
-        what = name.removesuffix(" over forward, keras")
-        assert ratio == pytest.approx(rates[what] / rates["forward, keras"])
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    """Every backbone is a small one; trained only where its name says so. Returns the pretrained root."""
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+
+    def load(name, *, weights="imagenet", runtime="auto"):
+        if weights == "imagenet" and name != "trained":
+            raise FileNotFoundError("no weights here")
+        preprocessing = Preprocessing((8, 6))
+        pictures, x = preprocessing.inputs()
+        x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(x))
+        network = keras.Model(pictures, keras.layers.Dense(3)(x), name="small")
+        randomise(network, 0)
+        return Backbone(name, network, layer="pooled", weights=weights or "random:0", trained=weights is not None,
+                        preprocessing=preprocessing, class_names=("a", "b", "c"), runtime=runtime, batch=4)
+
+    monkeypatch.setattr(backbones, "load", load)
+    monkeypatch.setattr(extract.arithmetic, "SIDE", 16)
+    return tmp_path / "home" / "pretrained"
+
+
+def test_each_way_is_compared_with_predict_in_the_same_rounds(monkeypatch):
+    clock = iter(np.cumsum(np.tile([0.0, 1.0, 0.0, 0.5, 0.0, 2.0, 0.0, 4.0, 0.0, 1.0], 4)).tolist())
+    monkeypatch.setattr(extract.arithmetic, "matrix_rate", lambda matrices: 1000.0)
+    monkeypatch.setattr(extract, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    document = extract.run(backbone="first", n=6, rounds=2, runtimes=("function",))
+    found = {(row["what"], row["runtime"]): row for row in document["rows"]}
+    assert list(found) == [("forward", "predict"), ("forward", "function"), ("decode, then forward", "predict"),
+                           ("decode, then forward", "function"), ("decode and forward", "function")]
+    assert [row["over_predict"] for row in found.values()] == pytest.approx([1, 2, 0.5, 0.25, 1])
+    assert [row["per_second"] for row in found.values()] == pytest.approx([6, 12, 3, 1.5, 6])
+    flop = 2 * (6 * 4 * 9 * 3 * 4)  # of the convolution before the cut
+    assert found["forward", "function"]["of_matrix_rate"] == pytest.approx(flop * 12 / 1000)
+    assert document["ratios"]["first"] == {
+        "forward, function": 2, "decode, then forward, predict": 0.5, "decode, then forward, function": 0.25,
+        "decode and forward, function": 1}
     assert json.loads(json.dumps(document)) == document
 
 
-def test_without_trained_weights_random_ones_are_timed_and_said(monkeypatch, make_backbone):
-    def load(name, *, weights="imagenet", **options):
-        if weights == "imagenet":
-            raise FileNotFoundError("no weights here")
-        network = make_backbone()
-        network.weights = "random (seed 0)"
-        return network
+def test_every_runtime_gives_the_features_of_predict(small):
+    steps = []
+    document = extract.run(backbone="first,trained", n=5, rounds=1, runtimes=("function", "keras", *runtimes.ENGINES),
+                           progress=lambda done, total: steps.append((done, total)))
+    missing = [name for name in runtimes.ENGINES if name in document["skipped"]]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert len(document["rows"]) == 2 * (1 + 4 + 1 + 2 * 4 - 3 * len(missing))
+    assert all(0 <= row["max_relative_error"] < 1e-5 and row["per_second"] > 0 for row in document["rows"])
+    assert document["networks"]["first"]["weights"] == "random:0"
+    assert document["networks"]["trained"]["weights"] == "imagenet"
+    # files of random weights are gone, those of trained ones stay
+    left = {path.name.rpartition("-")[0] for path in small.rglob("*") if path.is_file()}
+    assert left == (set() if len(missing) == 2 else {"trained"})
 
-    monkeypatch.setattr(backbones, "load", load)
-    assert extract.run(n=2)["weights"] == "random (seed 0)"
+
+def test_a_runtime_that_is_not_there_is_said(monkeypatch):
+    def lacking(path, shape):
+        raise ImportError("openvino is not installed: pip install it")
+
+    monkeypatch.setattr(runtimes.openvino, "compiled", lacking)
+    monkeypatch.setattr(runtimes.onnx, "export", lambda model, path: path.parent.mkdir(parents=True, exist_ok=True))
+    document = extract.run(backbone="first", n=2, rounds=1, runtimes=("openvino",))
+    assert document["skipped"] == {"openvino": "openvino is not installed: pip install it"}
+    assert {row["runtime"] for row in document["rows"]} == {"predict"}
+
+
+def test_the_picture_has_a_bar_for_each_way(tmp_path):
+    document = extract.run(backbone="first", n=2, rounds=1, runtimes=("function",))
+    path = extract.plot(document, tmp_path / "extract.png")
+    assert path.read_bytes()[:4] == b"\x89PNG"
