@@ -36,8 +36,9 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
         {"bench": "extract", "rows": [{"backbone", "what", "runtime", "per_second" (pictures), "over_predict" (median
         over rounds), "low", "high" (of the rounds), "max_relative_error" (to predict's features), "of_matrix_rate"
         (the share of NumPy's rate in a 2048² float32 product), "first_call_s"}], "ratios": {backbone: {what:
-        times predict}}, "networks": {backbone: what it is}, "chosen": runtime that "auto" stands for here, "skipped": {runtime: why}}. "forward" is without
-        decoding; "decode, then …" reads a batch, then computes it; "decode and …" does both at once.
+        times predict}}, "networks": {backbone: what it is}, "chosen": what "auto" stands for here, "skipped":
+        {runtime: why}}. "forward" is without decoding; "decode, then …" reads a batch, then computes it;
+        "decode and …" does both at once.
     """
     names = [name.strip() for name in backbone.split(",") if name.strip()]
     rows, networks, skipped = [], {}, {}

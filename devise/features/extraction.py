@@ -2,11 +2,13 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import time
 import uuid
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,8 @@ from devise.arrays import write_npy
 from devise.datasets import Skipped, read_image
 from devise.features.table import FeatureTable, describe, open_table, unchanged, write
 
-BATCH = 32
+BATCH = 16  # pictures that the network is given at once: what is read before its first work
+AHEAD = 3 * BATCH  # pictures that are read before they are needed, and all that is held of them
 PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
 
 
@@ -179,7 +182,7 @@ def _content_keys(images, records):
 def _forward(images, rows, backbone, network, change=None):
     """Yields (pictures done, row, feature vector or the reason why there is none).
 
-    Pictures are decoded in threads while the network works on the batch before.
+    Pictures are decoded in threads while the network works on those before them, in their order.
     """
     def prepared(row):
         file = images.file(row)
@@ -189,17 +192,16 @@ def _forward(images, rows, backbone, network, change=None):
         except (ValueError, OSError) as error:
             return str(error).removeprefix(f"{file}: ")
 
-    batches = [rows[start:start + BATCH] for start in range(0, len(rows), BATCH)]
-    done = 0
+    waiting, done = iter(rows), 0
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        ahead = [pool.submit(prepared, row) for row in batches[0]] if batches else []
-        for number, batch in enumerate(batches):
-            decoded = [future.result() for future in ahead]
-            following = batches[number + 1] if number + 1 < len(batches) else []
-            ahead = [pool.submit(prepared, row) for row in following]
+        ahead = deque((row, pool.submit(prepared, row)) for row in itertools.islice(waiting, AHEAD))
+        while ahead:
+            batch = [ahead.popleft() for _ in range(min(BATCH, len(ahead)))]
+            decoded = [future.result() for _, future in batch]
+            ahead.extend((row, pool.submit(prepared, row)) for row in itertools.islice(waiting, len(batch)))
             pictures = [picture for picture in decoded if not isinstance(picture, str)]
             features = iter(network(np.stack(pictures)) if pictures else ())
-            for row, picture in zip(batch, decoded, strict=True):
+            for (row, _), picture in zip(batch, decoded, strict=True):
                 done += 1
                 yield done, row, picture if isinstance(picture, str) else next(features)
 

@@ -1,4 +1,5 @@
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -172,3 +173,26 @@ def test_default_folder_is_one_a_backbone_and_place(make_backbone, tmp_path, mon
     assert first != other
     assert first.is_relative_to(tmp_path / "home/data/features")
     assert features.extract(images, make_backbone(0)).folder == first
+
+
+def test_no_more_is_read_ahead_than_stated_and_the_order_is_kept(picture_folder, backbone, monkeypatch):
+    """The network waits in its first call for reading that goes on, and counts in each what has been read."""
+    images, read, seen = from_folder(picture_folder), [], []
+    expected, forward = by_hand(images, backbone), backbone.features
+    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extraction, "AHEAD", 8)
+    monkeypatch.setattr(extraction, "read_image", lambda file: read.append(file) or read_image(file))
+
+    def waiting(pictures):
+        deadline = time.monotonic() + 30
+        while not seen and len(read) < 12 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        seen.append((len(read), len(pictures)))
+        return forward(pictures)
+
+    backbone.features = waiting
+    table = features.compute(images, backbone)
+    np.testing.assert_allclose(table.matrix, expected, rtol=1e-5)
+    assert table.images.paths == images.paths and [n for _, n in seen] == [4] * 10
+    assert all(done <= 4 * number + 8 for number, (done, _) in enumerate(seen, start=1)), "too much is held"
+    assert seen[0][0] == 12, "nothing is read while the network works"
