@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from devise.arrays import BLOCK_BYTES
 from devise.bench.machine import memory
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.protocols import flat_hit_at_k
@@ -40,8 +41,9 @@ def run(*, n=12_000, dim=512, words=None, queries=10_000, per_class=10, naive_by
     Returns:
         {"bench": "evaluation", "data", sizes, "rows": [{"what", "queries", "gallery", "seconds",
         "cpu_seconds", "mib" (peak, all of it), "mib_above" (over what it held before), "hit_at_1",
-        "map_at_r"}], "ratios": {"naive_time", "naive_memory" (naive / ours, the same rows),
-        "over_products" (ours / the matrix products alone)}, "naive_would_need_gib" for all n,
+        "recall_at_10", "map_at_r"}], "ratios": {"naive_time", "naive_memory" (naive / ours, the same rows),
+        "over_products" (ours / the matrix products alone)}, "naive_would_need_gib" for all n, "ceiling_mib" (what
+        `retrieve` may hold above its input: a copy of the gallery and three blocks of scores),
         "largest_difference" of the naive way's MAP@R of a query}.
     """
     if n < per_class or per_class < 2:
@@ -65,7 +67,7 @@ def run(*, n=12_000, dim=512, words=None, queries=10_000, per_class=10, naive_by
               "naive_memory": naive["mib_above"] / max(1, ours["mib_above"]),
               "over_products": whole["seconds"] / products["seconds"]}
     return {"bench": "evaluation", "data": DATA.format(per_class=per_class), **sizes, "rows": rows, "ratios": ratios,
-            "naive_would_need_gib": NAIVE_BYTES * n**2 / 2**30,
+            "naive_would_need_gib": NAIVE_BYTES * n**2 / 2**30, "ceiling_mib": (4 * n * dim + 3 * BLOCK_BYTES) / 2**20,
             "largest_difference": float(np.abs(values[0] - values[1]).max())}
 
 
@@ -90,7 +92,8 @@ def _retrieval(n, sizes):
     row, found = _timed(lambda: retrieve(embeddings, labels, ks=KS))
     means = found.means()
     return _row("ranks of the right answers, in blocks", n, n, row, hit_at_1=means["hit_at_k"][1],
-                map_at_r=means["map_at_r"], values=np.nan_to_num(found.map_at_r).tolist())
+                recall_at_10=means["recall_at_k"][10], map_at_r=means["map_at_r"],
+                values=np.nan_to_num(found.map_at_r).tolist())
 
 
 def _products(n, sizes):
@@ -114,10 +117,13 @@ def _naive(n, sizes):
         np.fill_diagonal(scores, -np.inf)
         order = np.argsort(-scores, axis=1)
         relevant = same_label(labels, labels[order[:, :2 * sizes["per_class"]]])
-        return relevant[:, 0].mean(), map_at_r(relevant, n_relevant=np.bincount(labels)[labels] - 1)
+        right = np.bincount(labels)[labels] - 1
+        recall = relevant[:, :10].sum(axis=1)[right > 0] / right[right > 0]
+        return relevant[:, 0].mean(), recall.mean(), map_at_r(relevant, n_relevant=right)
 
-    row, (hit, values) = _timed(work)
-    return _row("the whole matrix, sorted", n, n, row, hit_at_1=float(hit), map_at_r=float(np.nanmean(values)),
+    row, (hit, recall, values) = _timed(work)
+    return _row("the whole matrix, sorted", n, n, row, hit_at_1=float(hit), recall_at_10=float(recall),
+                map_at_r=float(np.nanmean(values)),
                 values=np.nan_to_num(values).tolist())
 
 
@@ -149,7 +155,8 @@ def _rows(n, sizes):
 
 
 def _row(what, queries, gallery, timed, **figures):
-    return {"what": what, "queries": queries, "gallery": gallery, **timed, "hit_at_1": None, "map_at_r": None} | figures
+    undefined = dict.fromkeys(("hit_at_1", "recall_at_10", "map_at_r"))
+    return {"what": what, "queries": queries, "gallery": gallery, **timed, **undefined} | figures
 
 
 def _timed(work):
