@@ -9,7 +9,7 @@ from devise import index as indexes
 from devise.bench.machine import memory, proportional
 
 SINGLE_QUERIES, SINGLE_SECONDS = 200, 3.0  # a round of single queries ends with either
-CURVES = {"annoy": ("search_k", (500, 2_000, 8_000, 32_000, 128_000)), "faiss": ("n_probes", (1, 4, 16, 64, 256)),
+CURVES = {"annoy": ("search_k", (2_000, 8_000, 32_000, 128_000)), "faiss": ("n_probes", (1, 4, 16, 64, 256)),
           "hnswlib": ("search_depth", (10, 30, 100, 300)), "usearch": ("search_depth", (10, 30, 100, 300))}
 
 
