@@ -34,11 +34,13 @@ def comparison_sheet(rows, path, *, title="", note=""):
     if not rows or not all(row.answers for row in rows):
         raise ValueError("no rows to draw: expected at least one query with the answers of one system")
     cards = [card for row in rows for found in row.answers.values() for card in found]
+    # where none is marked wrong, ✓ means what the caller's note says
+    told = cards if any(card.right is False for card in cards) else [card._replace(right=None) for card in cards]
     columns = max(1, *(len(found) for row in rows for found in row.answers.values()))
     heights = [[_height(name, (*found, row.query)) for name, found in row.answers.items()] for row in rows]
     width = 2 * MARGIN + (columns + 1) * (SIDE + GAP) + GAP
     image, top = _paper(width, sum(map(sum, heights)) + GAP * len(rows), title,
-                        [*([note] if note else []), *_notes(cards)])
+                        [*([note] if note else []), *_notes(told)])
     for row, mine in zip(rows, heights, strict=True):
         _draw(image, (MARGIN, top + (LINE if any(row.answers) else 0)), row.query, query=True)
         for (name, found), height in zip(row.answers.items(), mine, strict=True):

@@ -53,6 +53,15 @@ def test_nothing_is_cut_off(tmp_path):
     assert (pixels[edge] == 255).all()
 
 
+def test_wrong_is_spoken_of_only_where_something_is_wrong(tmp_path, monkeypatch):
+    told, notes = [], room._notes
+    monkeypatch.setattr(room, "_notes", lambda cards: told.append(notes(cards)) or told[-1])
+    for marks in ((True, None), (True, False)):
+        cards = tuple(Card(RED, right=mark) for mark in marks)
+        comparison_sheet([Compared("a question", {"": cards})], tmp_path / "sheet.png")
+    assert "✓ right, ✗ wrong." not in told[0] and "✓ right, ✗ wrong." in told[1]
+
+
 @pytest.mark.parametrize("rows", [[], [("query", {})]])
 def test_nothing_to_draw_is_said(rows, tmp_path):
     with pytest.raises(ValueError, match="no rows to draw"):

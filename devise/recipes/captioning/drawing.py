@@ -9,7 +9,7 @@ from devise.recipes.captioning.changes import answers
 from devise.recipes.captioning.contenders import JOINT, RAW, TRIPLETS
 from devise.recipes.captioning.measuring import per_query
 
-QUERIES, DEEP = 6, 5
+QUERIES, PAIRS, DEEP = 6, 4, 5  # rows of a sheet, of one with two answers a query, and pictures in a row
 
 
 def draw_figures(found, path, note):
@@ -28,7 +28,7 @@ def draw_curriculum(gap, share, path):
 def draw_neighbours(world, cosines, path, seed=0):
     """The same queries before and after: what raw features find, and what was learnt finds."""
     rows = []
-    for query in _drawn(world, seed):
+    for query in _drawn(world, seed)[:PAIRS]:
         found = {name: tuple(_card(world, place, score) for place, score in _best(cosines[name][0], query))
                  for name in (RAW, TRIPLETS)}
         rows.append(plots.Compared(_card(world, query), found))
@@ -42,11 +42,12 @@ def draw_sentences(world, joint, path, seed=0):
     for own in _drawn(world, seed):
         text = world.captions[own][0]
         scores = pictures @ joint.embed_text(world.texts.embed([text]))[0]
-        found = tuple(_card(world, place, float(scores[place]), right=bool(place == own))
+        found = tuple(_card(world, place, float(scores[place]), right=True if place == own else None)
                       for place in np.argsort(-scores, kind="stable")[:DEEP])
         rows.append(plots.Compared(text, {"": found}))
     return plots.comparison_sheet(rows, path, title=f"Sentences find pictures ({JOINT})",
-                                  note="✓ the picture that the sentence was written for; pictures alone were indexed.")
+                                  note="✓ the picture that the sentence was written for; others may fit as well. "
+                                  "Pictures alone were indexed.")
 
 
 def draw_changes(world, joint, asked, path, seed=0):
@@ -58,7 +59,7 @@ def draw_changes(world, joint, asked, path, seed=0):
         if change.query in seen or len(rows) == QUERIES:
             continue
         seen.add(change.query)
-        text = " ".join([*(f"+ {word}" for word in change.plus), *(f"− {word}" for word in change.minus)])
+        text = " ".join([*(f"+{word}" for word in change.plus), *(f"−{word}" for word in change.minus)])
         found = tuple(_card(world, place, score, right=True if place == change.target else None)
                       for place, score in answers(world, joint, change, DEEP))
         rows.append(plots.Compared(_card(world, change.query)._replace(label=text), {"": found}))
