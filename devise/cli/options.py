@@ -160,7 +160,7 @@ def labelled(args, pictures, *, default="auto"):
     name = found.backbone["name"]
     if args.backbone not in (default, name):
         raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
-    refuse(args, ("labels", "class_level", "weights", "layer"), "the features were made before")
+    refuse(args, ("labels", "class_level", "weights", "layer", "runtime"), "the features were made before")
     return found, name
 
 

@@ -36,14 +36,12 @@ def default_folder(images, backbone):
     return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}" / name
 
 
-def compute(images, backbone, *, logits=False, change=None, progress=None):
+def compute(images, backbone, *, logits=False, progress=None):
     """Features of a few pictures, kept in memory.
 
     Args:
         images: ImageSet.
         logits: take the scores of the network's own classes in place of its features.
-        change: a function of a picture uint8 (h, w, 3) and its row to the picture that the network is
-            shown, such as an augmentation; it is called in threads.
     Returns:
         FeatureTable with float32 (n, dim) of the readable pictures.
     Raises:
@@ -55,7 +53,7 @@ def compute(images, backbone, *, logits=False, change=None, progress=None):
     """
     rows, vectors, failed = [], [], []
     network = backbone.logits if logits else backbone.features
-    for done, row, value in _forward(images, range(len(images)), backbone, network, change):
+    for done, row, value in _forward(images, range(len(images)), backbone, network):
         if isinstance(value, str):
             failed.append(Skipped(images.paths[row], value))
         else:
@@ -179,7 +177,7 @@ def _content_keys(images, records):
     return keys, stats, failed
 
 
-def _forward(images, rows, backbone, network, change=None):
+def _forward(images, rows, backbone, network):
     """Yields (pictures done, row, feature vector or the reason why there is none).
 
     Pictures are decoded in threads while the network works on those before them, in their order.
@@ -187,8 +185,7 @@ def _forward(images, rows, backbone, network, change=None):
     def prepared(row):
         file = images.file(row)
         try:
-            picture = read_image(file)
-            return backbone.prepare(change(picture, row) if change else picture)
+            return backbone.prepare(read_image(file))
         except (ValueError, OSError) as error:
             return str(error).removeprefix(f"{file}: ")
 

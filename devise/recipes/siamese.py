@@ -56,7 +56,7 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
     copies = None
     if has_pictures(source.table):
         copies = changed_copies(source.table, source.split.train, network_of(source.table, backbone),
-                                output / "changed", progress=progress)
+                                progress=progress)
     models = _trained(source, copies, seeds, epochs=epochs, far=far, progress=progress)
     whole, first = triplets.closed_form(source, source.split.train), models[LEARNT][0]
     starts = [triplets.closed_form(source, source.parts(seed).train) for seed in range(seeds)]

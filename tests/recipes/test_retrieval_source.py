@@ -152,17 +152,17 @@ def test_changed_copies_are_made_once_and_are_those_of_the_pictures(picture_fold
     table = features.extract(from_folder(picture_folder), backbone)
     rows, calls = np.arange(5, 12), backbone.calls
     assert has_pictures(table) and network_of(table, backbone) is backbone
-    first = changed_copies(table, rows, backbone, tmp_path / "copies", strengths=(0.0, 1.0), seed=3)
+    first = changed_copies(table, rows, backbone, strengths=(0.0, 1.0), seed=3)
     assert backbone.calls == calls + 14
     np.testing.assert_allclose(first[0], table.matrix[rows], atol=1e-5)  # strength 0 is the picture itself
     assert np.abs(first[1] - table.matrix[rows]).max() > 0.01
-    again = changed_copies(table, rows, backbone, tmp_path / "copies", strengths=(0.0, 1.0), seed=3)
+    again = changed_copies(table, rows, backbone, strengths=(0.0, 1.0), seed=3)
     assert backbone.calls == calls + 14 and np.array_equal(first[1], again[1])
-    other = changed_copies(table, rows, backbone, tmp_path / "copies", strengths=(0.0, 1.0), seed=4)
+    other = changed_copies(table, rows, backbone, strengths=(0.0, 1.0), seed=4)
     assert not np.array_equal(other[1], first[1])
     table.images.file(8).unlink()
     with pytest.raises(ValueError, match="1 pictures can't be read any more, such as"):
-        changed_copies(table, rows, backbone, tmp_path / "others", strengths=(1.0,))
+        changed_copies(table, rows, backbone, strengths=(1.0,))
 
 
 def test_another_network_than_the_features_is_refused(hidden_classes, backbone):

@@ -138,7 +138,8 @@ def test_from_pictures_changed_copies_train_too(stub, tmp_path, capsys):
     assert names[4:] == ["triplets from the closed form", "triplets from the closed form, all changes at once",
                          "triplets from the closed form, curriculum", "triplets from raw",
                          "triplets from raw, all changes at once", "triplets from raw, curriculum"]
-    assert any("notes.png" in note for note in found["notes"]) and len(list((tmp_path / "out/changed").iterdir())) == 3
+    assert any("notes.png" in note for note in found["notes"])
+    assert stub.calls == 36 + 3 * 24  # each picture once, and those that may be learned from at three strengths
     assert "triplets from raw: curriculum − all changes at once" in [row["name"] for row in found["tables"][2]["rows"]]
 
 

@@ -1,12 +1,6 @@
 """Features of changed copies of pictures, one table a strength: a curriculum without a forward pass an epoch."""
 
-from hashlib import sha256
-from pathlib import Path
-
-import numpy as np
-
-from devise import backbones, features, storage
-from devise.datasets.augmentation import Augmentation
+from devise import backbones, features
 
 STRENGTHS = (1 / 3, 2 / 3, 1.0)
 
@@ -30,17 +24,13 @@ def network_of(table, backbone=None):
     return backbone
 
 
-def changed_copies(table, rows, backbone, folder, *, strengths=STRENGTHS, augmentation=None, seed=0, progress=None):
-    """The features of one changed copy of each picture at each strength.
-
-    A strength that was finished before is read from where it lies, so that an interrupted run goes
-    on. Its file is named by all that it depends on.
+def changed_copies(table, rows, backbone, *, strengths=STRENGTHS, seed=0, progress=None):
+    """The features of one changed copy of each picture at each strength, cached as those of any network.
 
     Args:
         table: FeatureTable whose pictures are on this disk.
         rows: int (m,), the pictures to change.
         backbone: the Backbone of the table.
-        folder: where the copies' features are kept.
         strengths: of the augmentation, each in 0..1.
         progress: called with pictures done and their total, all strengths together.
     Returns:
@@ -48,23 +38,13 @@ def changed_copies(table, rows, backbone, folder, *, strengths=STRENGTHS, augmen
     Raises:
         ValueError: if a picture can't be read any more; the message says which and why.
     """
-    augmentation, images = augmentation or Augmentation(), table.images.subset(rows)
-    content = sha256(np.ascontiguousarray(table.matrix[rows], np.float32)).hexdigest()  # of the pictures, in effect
-    levels = []
+    images, levels = table.images.subset(rows), []
     for number, strength in enumerate(strengths):
-        key = sha256(repr((backbone.fingerprint, content, augmentation, strength, seed)).encode()).hexdigest()[:16]
-        path = Path(folder) / f"strength-{strength:.2f}-{key}.npy"
-        if not path.is_file():
-            def change(picture, row, number=number, strength=strength):
-                return augmentation(picture, np.random.default_rng([seed, number, row]), strength)
-
-            found = features.compute(images, backbone, change=change, progress=progress and (
-                lambda done, total, number=number: progress(number * total + done, len(strengths) * total)))
-            if len(found) < len(images):
-                lost = found.images.skipped[-1]
-                raise ValueError(f"{len(images) - len(found)} pictures can't be read any more, such as {lost.path}: "
-                                 f"{lost.reason}")
-            with storage.atomic_path(path) as temporary:
-                np.save(temporary, found.matrix, allow_pickle=False)
-        levels.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        found = features.extract(images, features.Augmented(backbone, strength, seed=seed), progress=progress and (
+            lambda done, total, number=number: progress(number * total + done, len(strengths) * total)))
+        if len(found) < len(images):
+            lost = found.images.skipped[-1]
+            raise ValueError(f"{len(images) - len(found)} pictures can't be read any more, such as {lost.path}: "
+                             f"{lost.reason}")
+        levels.append(found.matrix)
     return levels
