@@ -20,7 +20,9 @@ UNCOUNTED = "{desc} … {elapsed}"
 
 def say(line):
     """A note for the person, on stderr: stdout belongs to the answer."""
-    with tqdm.external_write_mode(file=sys.stderr):  # not into the middle of a bar
+    with tqdm.get_lock():  # so that no bar is drawn between the wiping of one and the line
+        if BARS:
+            BARS[-1].clear(nolock=True)
         print(line, file=sys.stderr, flush=True)
 
 

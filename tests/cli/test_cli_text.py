@@ -24,6 +24,13 @@ def terminal(monkeypatch):
     return screen
 
 
+def own_stream(screen):
+    """Another stream to the same screen, as the bar of a whole command has."""
+    stream = Terminal()
+    stream.write = screen.write
+    return stream
+
+
 def waited(screen, sign):
     """Whether a sign reaches the screen, within a generous time."""
     until = time.monotonic() + 20
@@ -62,7 +69,7 @@ def test_the_innermost_bar_shows_and_all_are_wiped(terminal):
 
 
 def test_a_note_does_not_fall_into_a_bar(terminal):
-    with contextlib.redirect_stderr(terminal), text.progress_bar("extract"):
+    with contextlib.redirect_stderr(terminal), text.progress_bar("extract", file=own_stream(terminal)):
         assert waited(terminal, "extract …")
         text.say("one file is skipped")
     assert "\rone file is skipped\n" in terminal.getvalue()
