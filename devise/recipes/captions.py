@@ -21,9 +21,9 @@ from devise.words import open_words
 
 STRENGTHS = (0.5, 1.0)  # of augmentation, a copy of the training pictures' features each
 NOTES = (
-    "Each run chooses epochs and penalty on the dev pictures; gaps, temperatures and the weights of words were found on "
-    "dev pictures before, margins and learning rates are settings that nobody searched for. Intervals draw query pictures again; the gallery stays the same, so they are narrower than for "
-    "a new set of pictures.",
+    "Each run chooses epochs and penalty on the dev pictures; gaps, temperatures and the weights of words were found "
+    "on dev pictures before; margins and learning rates are settings that nobody searched for. Intervals draw query "
+    "pictures again; the gallery stays the same, so they are narrower than for a new set of pictures.",
     "The learnt rows have seen the training pictures' captions and read none at the test; the oracles read the test "
     "pictures' captions.",
 )
