@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from devise import backbones, features
+from devise.backbones import keras_applications, keras_hub
 from devise.backbones.runtimes import ENGINES, choose, relative_error
 from devise.bench import arithmetic
 from devise.datasets import from_folder, read_image
@@ -154,10 +155,20 @@ def _giga(number):
 
 
 def _load(name):
-    try:
-        return backbones.load(name, runtime="function")
-    except (OSError, ImportError):  # the arithmetic is the same without the trained numbers
-        return backbones.load(name, weights=None, runtime="function")
+    """A backbone with the weights that are at hand; a benchmark downloads nothing."""
+    if not _downloads(name):
+        try:
+            return backbones.load(name, runtime="function")
+        except (OSError, ImportError):  # the arithmetic is the same without the trained numbers
+            pass
+    return backbones.load(name, weights=None, runtime="function")
+
+
+def _downloads(name):
+    """Whether trained weights of a network would be fetched."""
+    if name == "vgg16":
+        return keras_applications.local_weights() is None
+    return name in (*keras_applications.NETWORKS, *keras_hub.NETWORKS)
 
 
 def _drawn(folder, n):

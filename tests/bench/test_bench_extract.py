@@ -82,3 +82,15 @@ def test_the_picture_has_a_bar_for_each_way(tmp_path):
     document = extract.run(backbone="first", n=2, rounds=1, runtimes=("function",))
     path = extract.plot(document, tmp_path / "extract.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_nothing_is_downloaded_for_a_benchmark(monkeypatch):
+    asked = []
+    monkeypatch.setattr(backbones, "load", lambda name, *, weights="imagenet", runtime: asked.append((name, weights)))
+    monkeypatch.setattr(extract.keras_applications, "local_weights", lambda: None)
+    for name in ("vgg16", "resnet50", "dinov2_small", "efficientnet_lite0"):
+        extract._load(name)
+    monkeypatch.setattr(extract.keras_applications, "local_weights", lambda: "vgg16.h5")
+    extract._load("vgg16")
+    assert asked == [("vgg16", None), ("resnet50", None), ("dinov2_small", None), ("efficientnet_lite0", "imagenet"),
+                     ("vgg16", "imagenet")]
