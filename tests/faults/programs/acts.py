@@ -88,7 +88,8 @@ class Extract:
 
     def kept(self, folder):
         """How many rows wait in parts for the next run."""
-        return len(extraction._known(folder / f"partial-{self.world.backbone.fingerprint[:12]}", None, "float32"))
+        partial = folder / f"partial-{self.world.backbone.fingerprint[:12]}"
+        return len(extraction.known_vectors(partial, None, "float32"))
 
 
 class Train:
