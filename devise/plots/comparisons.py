@@ -12,7 +12,12 @@ TEXT = 3  # lines of a sentence beneath its picture
 
 
 class Compared(NamedTuple):
-    """A query, and what each system found: {name: Cards, best first}. The query is a sentence (str) or a Card."""
+    """A query, and what each system found: {name: Cards, best first}. The query is a sentence (str) or a Card.
+
+    >>> from devise.plots import Card
+    >>> Compared("a dog on a beach", {"learnt": (Card(label="two dogs"),)}).query
+    'a dog on a beach'
+    """
 
     query: object
     answers: dict
@@ -29,6 +34,12 @@ def comparison_sheet(rows, path, *, title="", note=""):
         note: a line under the title.
     Raises:
         ValueError: if there is nothing to draw.
+
+    >>> import tempfile, pathlib
+    >>> from devise.plots import Card
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "answers.png"
+    >>> comparison_sheet([("a dog", {"raw": (Card(label="a cat"),), "learnt": (Card(label="a dog"),)})], path) == path
+    True
     """
     rows = [Compared(*row) for row in rows]
     if not rows or not all(row.answers for row in rows):

@@ -54,6 +54,12 @@ def roc_plot(curves, path, *, title="", points=None, note=""):
         note: a line beneath: which pictures are known and which are not.
     Raises:
         ValueError: if there is nothing to draw.
+
+    >>> import tempfile, pathlib
+    >>> from devise.metrics import roc
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "roc.png"
+    >>> roc_plot({"raw": roc([0.9, 0.4, 0.6], [True, False, True])}, path) == path
+    True
     """
     if not curves:
         raise ValueError("no curve to draw: expected {space: Roc}")
