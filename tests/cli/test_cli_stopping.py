@@ -71,7 +71,7 @@ def test_train_goes_on_from_the_features(stop, many, words_file, tmp_path, answe
     assert code == 130 and "the same command goes on from them" in err
     assert not (tmp_path / "model").exists()
     parts = list((tmp_path / "home").rglob("partial-*/*.json"))
-    assert sum(len(json.loads(part.read_text())) for part in parts) >= 32
+    assert sum(len(json.loads(part.read_text())) for part in parts) >= 16  # the first batch
     assert answer(*argv)["seen"] == ["car", "cat", "dog", "horse"]
     assert not list((tmp_path / "home").rglob("partial-*"))
 
