@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "devise"
 
 LAYERS = [
     {"errors"},
-    {"arrays", "storage", "frames"},
+    {"arrays", "storage", "frames", "machine"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
     {"features", "training", "zeroshot", "notebook"},
     {"evaluation"},

@@ -10,12 +10,12 @@ import numpy as np
 
 from devise import backbones, features
 from devise.bench.extract import _drawn
-from devise.bench.machine import cpus
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import THREADS, Worker
+from devise.machine import cpus
 
 SHARD_ROWS = 16
 MANY = 100_000_000  # pictures, for the projection

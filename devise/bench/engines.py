@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import index as indexes
-from devise.bench.machine import memory, proportional
+from devise.machine import memory, proportional
 
 SINGLE_QUERIES, SINGLE_SECONDS = 200, 3.0  # a round of single queries ends with either
 CURVES = {"annoy": ("search_k", (2_000, 8_000, 32_000, 128_000)), "faiss": ("n_probes", (1, 4, 16, 64, 256)),

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from devise.arrays import BLOCK_BYTES
-from devise.bench.machine import memory
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.protocols import flat_hit_at_k
 from devise.evaluation.retrieval import KS, retrieve
 from devise.evaluation.scores import score_blocks
+from devise.machine import memory
 from devise.metrics import map_at_r, same_label
 from devise.storage import read_json, write_json
 

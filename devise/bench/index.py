@@ -12,9 +12,9 @@ import numpy as np
 
 from devise import index as indexes
 from devise.bench import vectors
-from devise.bench.machine import cpus
 from devise.bench.worker import Worker
 from devise.errors import MissingDependency
+from devise.machine import cpus
 
 SIZES = (10_000, 100_000)
 ENGINES = "devise.bench.engines"  # what a worker is asked for

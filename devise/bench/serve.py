@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise.bench.machine import memory
+from devise.machine import memory
 
 CLIENTS, SECONDS = 200, 60
 WARM = 0.1  # the share of the time after which memory is taken for the first time

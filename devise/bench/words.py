@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from devise import index as indexes
-from devise.bench.machine import cpus, machine, memory, proportional
 from devise.bench.worker import Worker
 from devise.errors import MissingDependency
+from devise.machine import cpus, machine, memory, proportional
 from devise.words import WordVectors, convert
 from devise.words.text import VectorText
 

@@ -45,7 +45,7 @@ def arguments(command):
 
 
 def run(args):
-    from devise.bench.machine import machine
+    from devise.machine import machine
 
     bench = importlib.import_module(f"devise.bench.{args.name}")
     asked = _asked(args, inspect.signature(bench.run).parameters)

@@ -4,14 +4,13 @@ The reference project trained it on VGG16 and 32 classes of about 50 pictures, w
 kept unseen. Its table is printed beside ours; it does not say over which candidates it ranked.
 """
 
-import resource
-import sys
 import time
 from pathlib import Path
 
 from devise import features, plots, storage
 from devise.datasets import Split
 from devise.evaluation import Example, Report, combine, exact_table, exact_tags, hit_table
+from devise.machine import memory
 from devise.model import Devise
 from devise.recipes.published import published
 from devise.search import Search
@@ -162,7 +161,7 @@ def _report(model, runs, exact, table, pictures, *, seconds):
         "pictures": len(table),
         "seeds": f"{', '.join(str(seed) for seed in range(len(runs)))}; a seed draws the split and trains",
         "time (s), evaluation and pictures included": round(seconds, 1),
-        "peak memory (MB)": _peak_memory_mb(),
+        "peak memory (MB)": memory()[1] // 2**20,
     }
     tables = [hit_table(combined, part, published=PUBLISHED.get(part, ())) for part in combined.hit_at_k]
     notes = ["Every choice (epochs, penalty) was made on a validation part of the seen training pictures."]
@@ -178,8 +177,3 @@ def _report(model, runs, exact, table, pictures, *, seconds):
     examples = [example for _, example in _examples(model, table)]
     title = f"Flat hit@k: a frozen network and {_head_name(model.head.config)}"
     return Report(title, facts, mine["trained"], tuple(tables), tuple(examples), tuple(pictures), tuple(notes))
-
-
-def _peak_memory_mb():
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes, but bytes on macOS
-    return peak // (2**20 if sys.platform == "darwin" else 2**10)

@@ -19,6 +19,7 @@ from devise import features, index, storage, words  # noqa: E402
 from devise.backbones.torch_weights import read_tensors  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
 from devise.datasets.captions import read_captions  # noqa: E402
+from devise.machine import memory  # noqa: E402
 from devise.model import Devise  # noqa: E402
 from devise.model.siamese import Siamese  # noqa: E402
 from devise.search import Search  # noqa: E402
@@ -82,7 +83,7 @@ KINDS = {"features": features_of, "words": words_of, "index": index_of, "model":
 
 
 def megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return memory()[1] / 2**20
 
 
 def told(kind, path):

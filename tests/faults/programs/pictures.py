@@ -10,7 +10,6 @@ import io
 import json
 import os
 import random
-import resource
 import socket
 import struct
 import sys
@@ -29,6 +28,7 @@ from conftest import ThumbnailBackbone  # noqa: E402
 from devise import features  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
 from devise.features import extraction  # noqa: E402
+from devise.machine import memory  # noqa: E402
 
 LIMIT = 120  # seconds for a file, on a busy machine
 BATCH = 250
@@ -190,7 +190,7 @@ def main(home, n, seed, ordinary=False):
         told["read"] += len(rows)
         told["listed"] += len(found & skipped)
         told |= {"reasons": {item.path: item.reason for item in table.images.skipped}} if batch == 0 else {}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = memory()[1] // 2**20
     print(json.dumps({**told, "slowest_ms": round(1000 * slowest.seconds), "peak_mb": peak}))
 
 
