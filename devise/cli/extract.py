@@ -9,6 +9,9 @@ cluster at --address; PICTURES may then be behind a URL (s3://bucket/photos), or
 columns image and label. Whatever is stopped or dies, the same command goes on with what is missing.
 """
 
+import sys
+from contextlib import redirect_stdout
+
 from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import progress_bar, say_skipped
 
@@ -72,7 +75,8 @@ def _shared(args):
     else:
         found = options.images(args.pictures, labels=args.labels, class_level=args.class_level)
     given = {name: getattr(args, name) for name in ("threads", "gpus", "address") if getattr(args, name) is not None}
-    with progress_bar("extract") as progress:
+    # Ray tells of a worker that died on stdout, where the answer goes
+    with progress_bar("extract") as progress, redirect_stdout(sys.stderr):
         return distributed.extract(found, options.load_backbone(args), args.output, workers=args.workers,
                                    dtype=args.dtype, progress=progress, **given)
 

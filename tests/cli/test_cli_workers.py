@@ -12,6 +12,7 @@ def dealt(monkeypatch, make_backbone):
     asked = {}
 
     def extract(pictures, load_backbone, folder=None, *, dtype="float32", progress=None, **options):
+        print("(raylet) a worker died and will be replaced")  # as Ray does; the answer must not begin with it
         asked.update(options, pictures=pictures, dtype=dtype)
         images = getattr(pictures, "images", pictures)
         if images.root is None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,18 @@ def forks(program, tmp_path_factory):
     yield Forks(process)
     process.stdin.close()
     process.wait(timeout=10)
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def rays(program, tmp_path_factory):
+    """A Ray of this machine and processes that extract over it, to be ordered about as `forks` is."""
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed")
+    process = program("rays.py", tmp_path_factory.mktemp("rays"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    yield Forks(process)
+    process.stdin.close()
+    process.wait(timeout=60)
     process.stdout.close()
 
 

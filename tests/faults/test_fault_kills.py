@@ -131,6 +131,34 @@ def test_a_fetch_killed_at_random_moments_asks_for_the_rest_only(forks, memory, 
     count("kill -9, fetch", kills=kills, **found, bytes_not_fetched_twice=saved)
 
 
+@pytest.mark.parametrize("victim", ["run", "worker"])
+def test_an_extraction_over_ray_that_is_killed_goes_on_behind_its_shards(victim, rays, memory, size, count):
+    """The moment is drawn from when the workers are ready; a worker's death must not be seen at all."""
+    moments, kills, found = random.Random(1), size(2, 100), {"old": 0, "new": 0, "absent": 0}
+    fork, folder, number, kept = partial(rays, "extract"), memory / "artefact", None, 0
+    whole = fork("act", memory / "first", number=0)["seconds"]
+    for _ in range(kills):
+        following = 0 if number is None else number + 1
+        told = fork("act", folder, number=following, seconds=moments.uniform(0, whole), victim=victim)
+        assert told["exit"] in ((-9, 0) if victim == "run" else (0,)), told["answer"]
+        after = state(fork("look", folder))
+        assert after == following or (victim == "run" and after == number)
+        found["absent" if after is None else "new" if after == following else "old"] += 1
+        if after != following:
+            waiting = state(fork("kept", folder))
+            told = fork("act", folder, number=following)
+            assert told["exit"] == 0, told["answer"]
+            if after is None:  # a part may be written and not yet be said to be
+                assert 20 - waiting <= told["answer"] <= 22 - waiting
+            assert state(fork("look", folder)) == following
+            kept += waiting
+        number = following
+        if moments.random() < 0.6:
+            shutil.rmtree(folder)
+            number = None
+    count(f"kill -9, extract over Ray: the {victim}", kills=kills, **found, rows_kept=kept)
+
+
 def test_the_suite_sees_a_write_that_is_not_atomic(forks, memory):
     fork, folder = partial(forks, "plain"), memory / "artefact"
     assert fork("act", folder, number=0)["exit"] == 0
