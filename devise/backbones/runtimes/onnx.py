@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 
 import numpy as np
 
@@ -80,6 +81,12 @@ def _converted(tf2onnx, model, values, name):
         except Exception as error:  # the converter raises its own and Python's
             raise _refusal(model, error) from error
     return graph
+
+
+def threads():
+    """How many threads OMP_NUM_THREADS allows an engine, which does not ask; None where it says nothing."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else None
 
 
 def unusable(path, engine, error):

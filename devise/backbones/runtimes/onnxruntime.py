@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from devise.backbones.runtimes.onnx import FREE, INPUT, unusable
+from devise.backbones.runtimes.onnx import FREE, INPUT, threads, unusable
 from devise.errors import require
 
 
@@ -20,6 +20,7 @@ def compiled(path, shape):
     options = onnxruntime.SessionOptions()
     options.add_free_dimension_override_by_name(FREE, shape[0])  # with shapes known, more is computed beforehand
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other cores decode meanwhile
+    options.intra_op_num_threads = threads() or 0  # 0 is one a core
     options.log_severity_level = 3  # errors only
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from devise.backbones.runtimes.onnx import unusable
+from devise.backbones.runtimes.onnx import threads, unusable
 from devise.errors import require
 
 
@@ -19,11 +19,13 @@ def compiled(path, shape):
     openvino = require("openvino", "openvino")
     core = openvino.Core()
     # without this, a processor that has bfloat16 computes in it, and features would depend on the machine
-    exact = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads():
+        options["INFERENCE_NUM_THREADS"] = threads()
     try:
         network = core.read_model(str(path))
         network.reshape(list(shape))
-        request = core.compile_model(network, "CPU", exact).create_infer_request()
+        request = core.compile_model(network, "CPU", options).create_infer_request()
     except RuntimeError as error:
         raise unusable(path, "openvino", error) from error
     # a copy, since the next call writes into the same memory

@@ -57,6 +57,25 @@ def test_an_engine_gives_the_features_of_keras_under_the_same_fingerprint(engine
         np.testing.assert_allclose(ours.logits(pictures(9)[:n]), theirs.logits(pictures(9)[:n]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("said", "expected"), [("1", 1), ("3", 3), ("", None), ("many", None), ("0", None)])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_takes_as_many_threads_as_the_environment_allows(engine, said, expected, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    asked = []
+    if engine == "openvino":
+        package = pytest.importorskip("openvino")
+        right = package.Core.compile_model
+        monkeypatch.setattr(package.Core, "compile_model", lambda core, network, device, options: (
+            asked.append(options.get("INFERENCE_NUM_THREADS")), right(core, network, device, options))[1])
+    else:
+        package = pytest.importorskip("onnxruntime")
+        right = package.InferenceSession
+        monkeypatch.setattr(package, "InferenceSession", lambda path, options, **others: (
+            asked.append(options.intra_op_num_threads or None), right(path, options, **others))[1])
+    backbone(engine).features(pictures(2))
+    assert asked == [expected]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_was_returned_is_not_written_over_by_the_next_call(engine):
     ours = backbone(engine)
