@@ -60,6 +60,7 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11",
+        "threadpoolctl>=3.5",
         "tqdm>=4.66",
     ],
     extras_require=EXTRAS,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from threadpoolctl import threadpool_info
 
 from devise import arrays
 
@@ -177,3 +178,22 @@ def test_write_npy_writes_what_numpy_reads(array, tmp_path):
     np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+
+
+def test_eigenvectors_of_one_thread_solve_the_equation_and_leave_the_threads_as_they_were():
+    rows = np.random.default_rng(0).normal(size=(50, 30))
+    matrix = rows.T @ rows
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    values, vectors = arrays.eigenvectors(matrix)
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+    np.testing.assert_allclose(matrix @ vectors, vectors * values, atol=1e-10)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(30), atol=1e-12)
+    np.testing.assert_allclose(values, np.linalg.svd(rows, compute_uv=False)[::-1] ** 2, rtol=1e-10)
+
+
+def test_eigenvectors_see_one_thread(monkeypatch):
+    seen = []
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: seen.extend(
+        pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"))
+    arrays.eigenvectors(np.eye(2))
+    assert seen and set(seen) == {1}

@@ -6,6 +6,7 @@ new coordinates, the most telling first. Columns are turned so that their larges
 
 import numpy as np
 
+from devise.arrays import eigenvectors
 from devise.training.rows import blocks
 
 
@@ -89,7 +90,7 @@ def _covariance(features, centre):
 
 def _descending(matrix):
     """Eigenvalues, largest first and none below zero, and their vectors as columns."""
-    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = eigenvectors(matrix)
     return np.maximum(values[::-1], 0), vectors[:, ::-1]
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from devise.arrays import eigenvectors
 from devise.words.phrases import SMOOTHING, frequency_weight, usable
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -67,7 +68,7 @@ class SentenceVectors:
         if (sums.any(axis=1)).sum() < max(1, self.components):
             raise ValueError(f"of {len(texts)} texts too few have a word of {self.words.name} to find "
                              f"{self.components} common components")
-        _, directions = np.linalg.eigh(sums.T @ sums)  # ascending
+        _, directions = eigenvectors(sums.T @ sums)  # ascending
         self.common = directions.T[::-1][:self.components].astype(np.float32)
         return self
 

@@ -6,6 +6,7 @@ number of pictures; the papers' are not, and their values can't be taken over as
 
 import numpy as np
 
+from devise.arrays import eigenvectors
 from devise.zeroshot.nearest import InnerProduct
 from devise.zeroshot.projection import LinearProjection, positive, standardised
 
@@ -91,8 +92,8 @@ class SAE(LinearProjection):
     def _solve(self, x, labels, vectors, random):
         (x, middle, scale), targets = standardised(x.astype(np.float64)), vectors[labels].astype(np.float64)
         # both sides are symmetric: in their eigenvectors the Sylvester equation is a division
-        values, basis = np.linalg.eigh(self.lam * x.T @ x)
-        target_values, target_basis = np.linalg.eigh(targets.T @ targets)
+        values, basis = eigenvectors(self.lam * x.T @ x)
+        target_values, target_basis = eigenvectors(targets.T @ targets)
         right = (1 + self.lam) * (basis.T @ (x.T @ targets)) @ target_basis
         sums = values[:, None] + target_values
         # directions that neither side has: nothing is known there, and nothing is put there

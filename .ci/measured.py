@@ -1,0 +1,144 @@
+"""The README's measured parts, from reports: python .ci/measured.py [FOLDER]
+
+FOLDER/*/report.json of `make bench` and FOLDER/faults.json of `make test-faults` are taken over into
+.ci/measured first. What stands between a mark and the next `<!-- end -->` of the README is written anew.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+REPORTS = Path(__file__).parent / "measured"
+MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
+
+
+def readme(text, reports):
+    """The text with its marked parts as the reports have them."""
+    return MARKED.sub(lambda found: f"{found[1]}{PARTS[found[2]](reports)}\n{found[3]}", text)
+
+
+def known():
+    """{name: document} of the reports that lie here."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(REPORTS.glob("*.json"))}
+
+
+def take(folder):
+    """Take the reports below a folder over."""
+    for path in sorted(folder.rglob("report.json")):
+        shutil.copyfile(path, REPORTS / f"{path.parent.name}.json")
+    if (folder / "faults.json").is_file():
+        shutil.copyfile(folder / "faults.json", REPORTS / "faults.json")
+
+
+def speed(reports):
+    """What is compared with what, and the ratio."""
+    rows = [*_extract(reports["extract"]), *_distributed(reports["distributed"]), *_train(reports["train"]),
+            *_words(reports["words"], ""), *_words(reports["words-400000"], " -n 400000"),
+            *_evaluation(reports["evaluation"])]
+    return _table(["what", "against", "times as fast", "`devise bench`"], "llrl", rows)
+
+
+def engines(reports):
+    """A row an engine and size."""
+    rows = [[f"{row['n']:,}" + ("" if "drawn" in row["vectors"] else f", {row['vectors']}"), f"{row['engine']}",
+             f"{row['recall_at_10']:.3f}", _number(row["p50_ms"]), f"{row['batched_per_s']:,.0f}",
+             _number(row["build_s"]), f"{row['disk_mib']:,.0f}", f"{row['resident_mib']:,.0f}",
+             "–" if row["each_of_3_mib"] is None else f"{row['each_of_3_mib']:,.0f}"]
+            for name in ("index", "index-1000000") for row in reports[name]["rows"]]
+    heads = ["vectors", "engine", "recall@10", "ms a query", "queries/s, batched", "build, s", "disk, MiB",
+             "held, MiB", "each of 3"]
+    return _table(heads, "llrrrrrrr", rows)
+
+
+def machine(reports):
+    """What all was measured on."""
+    told = reports["extract"]["machine"]
+    names = ("tensorflow-cpu", "tensorflow", "keras", "openvino", "onnxruntime", "numpy", "gensim", "usearch",
+             "hnswlib", "faiss-cpu", "annoy")
+    versions = ", ".join(f"{name} {told['versions'][name]}" for name in names if name in told["versions"])
+    return f"{told['cpus']} processors ({told['system']}, {told['architecture']}), Python {told['python']}, {versions}."
+
+
+def reliability(reports):
+    """A row a trial of the fault suite."""
+    rows = [[trial, ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in told.items())]
+            for trial, told in reports["faults"].items()]
+    return _table(["trial", "counted"], "ll", rows)
+
+
+def _extract(document):
+    chosen = document["chosen"]
+    for name in document["networks"]:
+        per_second = {(row["what"], row["runtime"]): row["per_second"] for row in document["rows"]
+                      if row["backbone"] == name}
+        base = per_second["decode, then forward", "predict"]
+        yield [f"features of {name} by {chosen}, decoded meanwhile, {per_second['decode and forward', chosen]:.1f} "
+               "pictures/s", "decode, then `keras.Model.predict`",
+               _number(per_second["decode and forward", chosen] / base), "extract"]
+        for runtime in ("openvino", "onnxruntime", "function"):
+            if ("forward", runtime) in per_second:
+                ratio = document["ratios"][name][f"forward, {runtime}"]
+                yield [f"{name} without decoding, {runtime}", "`keras.Model.predict`", _number(ratio), "extract"]
+
+
+def _distributed(document):
+    yield [f"extraction by {document['workers']} workers of one thread", "one worker",
+           _number(document["ratios"]["workers_over_one"]), "distributed"]
+    yield [f"extraction by {document['workers']} workers of one thread",
+           f"one process of {document['workers']} threads", _number(document["ratios"]["workers_over_local"]),
+           "distributed"]
+
+
+def _train(document):
+    ratios, epochs = document["ratios"], document["epochs"]
+    yield [f"{epochs} epochs of a head on {document['n']:,} cached features", "`fit` of Keras",
+           _number(ratios["over_fit"]), "train"]
+    for rows, small in ratios["small"].items():
+        yield [f"the same on {int(rows):,}", "`fit`; at our batch", f"{_number(small['over_fit'])}; "
+               f"{_number(small['over_fit_same_batch'])}", "train"]
+    yield [f"the same on {document['n']:,}, in large batches", "`fit`", _number(ratios["large_batch_over_fit"]),
+           "train"]
+    yield [f"{epochs} epochs on {document['n']:,} cached features", "each picture through VGG16 in each epoch",
+           _number(ratios["over_frozen_vgg16"]), "train"]
+
+
+def _words(document, options):
+    ratios, size = document["ratios"], document["input"]
+    peak = {row["what"]: row.get("peak_mib") for row in document["rows"]}["devise, first opening: conversion"]
+    name, command = f"{size['words']:,} × {size['dim']} GloVe text", f"words{options}"
+    yield [f"first opening of {name}, {peak:,.0f} MiB", "gensim's text load",
+           _number(ratios["conversion_over_text_load"]), command]
+    yield ["later openings", "gensim's text load", _number(ratios["opening_over_text_load"]), command]
+    yield ["later openings", '`KeyedVectors.load(mmap="r")`', _number(ratios["opening_over_gensim_mmap"]), command]
+    yield ["exact neighbours of a word", "gensim's `most_similar`", _number(ratios["exact_over_most_similar"]), command]
+
+
+def _evaluation(document):
+    whole, part = document["rows"][0], document["rows"][2]
+    yield [f"recall, precision and MAP@R of {part['queries']:,} × {document['dim']} against themselves",
+           "the whole matrix, sorted", _number(document["ratios"]["naive_time"]), f"evaluation -n {document['n']}"]
+    yield [f"the same of {document['n']:,}: {whole['seconds'] / 60:.0f} minutes, {whole['mib_above']:,.0f} MiB",
+           "the matrix products alone", _number(1 / document["ratios"]["over_products"]),
+           f"evaluation -n {document['n']}"]
+
+
+def _number(value):
+    """Three digits of a number, fewer where they say nothing."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _table(heads, sides, rows):
+    lines = [heads, ["---:" if side == "r" else "---" for side in sides], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+PARTS = {"speed": speed, "engines": engines, "machine": machine, "reliability": reliability}
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        take(Path(sys.argv[1]))
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text(encoding="utf-8"), known()), encoding="utf-8")
