@@ -18,7 +18,7 @@ from devise.model.frozen import raw_rows
 from devise.model.siamese import POWER, SHRINKAGE
 from devise.recipes.published import count_of, published
 from devise.recipes.trial.comparing import FIGURES, differences_table, figures_table
-from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, joined, start
+from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, folds_of, joined
 from devise.recipes.trial.retrieval import TEST, open_retrieval
 from devise.recipes.trial.triplets import closed_form
 
@@ -52,7 +52,8 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
     """
     started, output = time.monotonic(), Path(output)
     source = open_retrieval(images, backbone, test=test, root=root, name=set, progress=progress)
-    parts, dim = source.folds(folds), min(dim, source.matrix.shape[1])
+    dim = min(dim, source.matrix.shape[1])
+    parts = folds_of(source, folds, dim)
     step = _Steps(len(arms) * folds * (trials + seeds - 1), progress)
     rows, single, chosen = _baselines(source, parts, dim, seeds), {}, {}
     for arm in arms:
@@ -94,12 +95,11 @@ class _Steps:
 def _baselines(source, parts, dim, seeds):
     """What no loss trained: {row: [Retrieval]}."""
     chance = [np.random.default_rng(seed).standard_normal((source.matrix.shape[1], dim)) for seed in range(seeds)]
-    starts = [start(dim).fit(source.matrix[rows], source.labels[rows]) for rows, _held in parts]
     whole = closed_form(source, source.split.train)
     return {RAW: [source.measure(raw_rows)],
             f"random head, {dim}-d": [source.measure(lambda matrix, map=map: raw_rows(matrix @ map)) for map in chance],
             f"closed form of all classes to learn from, {whole.dim}-d": [source.measure(whole.embed)],
-            START: [source.measure(joined(starts))]}
+            START: [source.measure(joined([fold.start for fold in parts]))]}
 
 
 def _figures(source, rows, chosen, folds, dim, seeds):

@@ -91,7 +91,7 @@ def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser=
         batch_size = BATCH_SIZE
     draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     held = validation and validation_batches(validation[1], classes, per_class, seed)
-    network, head = _thawed(network), type(head)._restore(head.config, head._weights())
+    network, head = _thawed(network), head.copy()
     opened, model = _top_variables(network, layers), head.keras_model()
     own = list(getattr(loss, "trainable_variables", ()))
     variables, state = [*opened, *model.weights, *own], touched(loss, head.dim)

@@ -78,6 +78,10 @@ class Head(ABC):
         self._require_weights()
         return self._weights()
 
+    def copy(self):
+        """A head of its own with the same weights; training one leaves the other as it is."""
+        return self._restore(self.config, {name: np.array(weight) for name, weight in self.weights().items()})
+
     def save(self, path):
         """Config and weights to one `.npz`, atomically; no pickle.
 

@@ -15,7 +15,7 @@ from devise.losses.pairs import MINED, NAMES
 from devise.model.siamese_fitting import own_numbers
 from devise.recipes import metric
 from devise.recipes.trial import protocol
-from devise.recipes.trial.protocol import ARMS, OPTIONS, Arm, Trial, choose, fit, joined, trials
+from devise.recipes.trial.protocol import ARMS, OPTIONS, Arm, Trial, choose, fit, folds_of, joined, trials
 from devise.recipes.trial.retrieval import RetrievalSource, open_retrieval
 
 FEW = (Arm("contrastive"), Arm("triplet", "semi-hard"), Arm("n-pair", memory=True), Arm("contrastive", shuffled=True))
@@ -71,7 +71,7 @@ def test_it_writes_a_report_and_a_picture(ran):
 
 
 def test_the_figures_are_those_of_the_heads_side_by_side(ran, source):
-    folds, found = source.folds(3), rows(ran[1], 1)["contrastive"]
+    folds, found = folds_of(source, 3, 8), rows(ran[1], 1)["contrastive"]
     tests = source.split.test
     with pytest.warns(UserWarning):
         chosen = choose(FEW[0], source, folds, dim=8, epochs=2, n=2)
@@ -98,25 +98,34 @@ def test_the_best_choice_on_the_folds_is_taken_and_no_test_class_is_looked_at(so
         return trial, history
 
     monkeypatch.setattr(protocol, "fit", made_up)
-    folds = source.folds(3)
+    folds = folds_of(source, 3, 8)
     chosen = choose(Arm("n-pair"), source, folds, n=4)
     best = max(trials(Arm("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
     assert chosen.trial == best and chosen.heads == [best] * 3 and len(seen) == 12
     tested = set(source.split.test.tolist())
-    assert not any(tested & {*fold[0].tolist(), *fold[1].tolist()} for fold in seen)
+    assert not any(tested & {*fold.train.tolist(), *fold.held.tolist()} for fold in seen)
 
 
 def test_shuffled_labels_teach_nothing_and_their_classes_are_as_large(source, monkeypatch):
     given = []
     monkeypatch.setattr("devise.training.train", lambda head, x, labels, *rest, **options: given.append(labels))
-    fold = source.folds(3)[0]
+    fold = folds_of(source, 3, 8)[0]
     fit(FEW[3], source, fold, Trial(1e-4, {}), seed=0, dim=8)
-    true = own_numbers(source.labels[fold[0]])
+    true = own_numbers(source.labels[fold.train])
     assert np.array_equal(np.bincount(given[0]), np.bincount(true)) and not np.array_equal(given[0], true)
 
 
+def test_every_training_starts_from_the_map_of_its_fold_and_leaves_it_as_it_was(source):
+    for fold, (train, held) in zip(folds_of(source, 3, 8), source.folds(3), strict=True):
+        expected = protocol.start(8).fit(source.matrix[train], source.labels[train]).weights()
+        head, history = fit(FEW[0], source, fold, Trial(1e-2, {}), seed=0, dim=8, epochs=1)
+        assert np.array_equal(fold.train, train) and np.array_equal(fold.held, held)
+        assert all(np.array_equal(weight, expected[name]) for name, weight in fold.start.weights().items())
+        assert history.best_epoch == 0 or not np.array_equal(head.weights()["kernel"], expected["kernel"])
+
+
 def test_heads_side_by_side_weigh_the_same(source):
-    heads = [protocol.start(8).fit(source.matrix[rows], source.labels[rows]) for rows, _ in source.folds(3)]
+    heads = [fold.start for fold in folds_of(source, 3, 8)]
     rows_ = joined(heads)(source.matrix[:5])
     cosines = np.mean([head.embed(source.matrix[:5]) @ head.embed(source.matrix[:5]).T for head in heads], axis=0)
     np.testing.assert_allclose(rows_ @ rows_.T, cosines, atol=1e-5)

@@ -50,6 +50,21 @@ def test_embeddings_are_unit_rows_and_survive_saving(head, tmp_path):
 
 
 @each_head
+def test_a_copy_embeds_the_same_and_shares_no_array(head):
+    features = np.random.default_rng(1).standard_normal((7, 24))
+    copy = head.copy()
+    assert type(copy) is type(head) and copy.config == head.config
+    np.testing.assert_array_equal(copy.embed(features), head.embed(features))
+    mine, theirs = head.weights(), copy.weights()
+    assert not any(np.shares_memory(mine[name], theirs[name]) for name in mine)
+
+
+def test_an_empty_head_has_no_copy():
+    with pytest.raises(ValueError, match="no weights yet"):
+        ProjectionHead(5).copy()
+
+
+@each_head
 def test_the_file_holds_no_pickle(head, tmp_path):
     head.save(tmp_path / "head.npz")
     with np.load(tmp_path / "head.npz", allow_pickle=False) as saved:

@@ -82,6 +82,14 @@ class Chosen(NamedTuple):
     epochs: list
 
 
+class Fold(NamedTuple):
+    """Rows to train on, rows whose classes validate, and the head that every training on it starts from."""
+
+    train: np.ndarray
+    held: np.ndarray
+    start: object
+
+
 def trials(arm, n, *, seed=0):
     """n different choices for an arm, the first of them the loss's own defaults.
 
@@ -98,12 +106,18 @@ def trials(arm, n, *, seed=0):
     return found
 
 
+def folds_of(source, n=FOLDS, dim=DIM):
+    """n Folds of the classes to learn from, no class held in two; each with its map in closed form."""
+    return [Fold(train, held, start(dim).fit(source.matrix[train], source.labels[train]))
+            for train, held in source.folds(n)]
+
+
 def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
     """Try n choices on every fold and take the best: Chosen.
 
     Args:
         source: RetrievalSource.
-        folds: (train rows, validation rows) pairs, see `RetrievalSource.folds`.
+        folds: of `folds_of`.
         step: called after each training.
     """
     best = None
@@ -117,18 +131,17 @@ def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
 
 
 def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
-    """(head, History) of one training on one fold; all arms start from the same map, see `start`."""
+    """(head, History) of one training on one fold; all arms start from its map, that of shuffled labels from theirs."""
     from devise.training import train
 
-    train_rows, held_rows = fold
-    mine, theirs = own_numbers(source.labels[train_rows]), own_numbers(source.labels[held_rows])
+    mine, theirs = own_numbers(source.labels[fold.train]), own_numbers(source.labels[fold.held])
     if arm.shuffled:
         mine = np.random.default_rng(seed).permutation(mine)
     loss = _loss(arm, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
-    head = start(dim)
-    history = train(head, source.matrix[train_rows], mine, loss, optimiser="adam", learning_rate=trial.rate,
+    head = start(dim) if arm.shuffled else fold.start.copy()
+    history = train(head, source.matrix[fold.train], mine, loss, optimiser="adam", learning_rate=trial.rate,
                     epochs=epochs, classes=batch_classes(None, mine), per_class=PER_CLASS, seed=seed,
-                    validation=(source.matrix[held_rows], validation_labels(loss, theirs, int(mine.max()) + 1)),
+                    validation=(source.matrix[fold.held], validation_labels(loss, theirs, int(mine.max()) + 1)),
                     validate=lambda rows: scores(rows, theirs))
     if step:
         step()
@@ -136,7 +149,7 @@ def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
 
 
 def start(dim):
-    """The head that every training starts from: the closed form, which `train` finds for the rows it is given."""
+    """A head that begins with the closed form of the rows it is given."""
     from devise.training import ProjectionHead
 
     return ProjectionHead(dim, start="within-class", shrinkage=SHRINKAGE, power=POWER)
