@@ -50,9 +50,8 @@ class Judge:
     """
 
     def __init__(self, outputs, labels, loss, state, validate, batches):
-        self._outputs, self._labels, self._loss, self._validate = outputs, labels, loss, validate
-        self._state = state
-        self._order, self._ends = batches
+        self._outputs, self._loss, self._validate, self._state = outputs, _summed(loss), validate, state
+        self._labels, self._order, self._ends = (tf.constant(part, tf.int32) for part in (labels, *batches))
 
     def __call__(self, epoch):
         """The verdict after an epoch; the loss remembers nothing of it.
@@ -61,10 +60,7 @@ class Judge:
             ValueError: if a score is no finite number.
         """
         outputs, before = self._outputs(), Kept(self._state)
-        total = 0.0
-        for start, end in zip(self._ends[:-1], self._ends[1:], strict=True):
-            rows = self._order[start:end]
-            total += len(rows) * float(self._loss(self._labels[rows], outputs[rows]))
+        total = float(self._loss(self._labels, tf.constant(outputs, tf.float32), self._order, self._ends))
         before.restore()  # a memory must not hold validation rows
         return Verdict(total / len(self._order), self._scores(outputs, epoch))
 
@@ -78,6 +74,19 @@ class Judge:
             raise ValueError(f"validate returned {found} after epoch {epoch}: expected a finite score, or some "
                              "by name")
         return scores
+
+
+def _summed(loss):
+    """A graph of (labels, outputs, order, ends): the loss of each batch times its rows, summed."""
+    @tf.function
+    def total(labels, outputs, order, ends):
+        found = tf.constant(0.0)
+        for batch in tf.range(tf.size(ends) - 1):
+            rows = order[ends[batch]:ends[batch + 1]]
+            found += tf.cast(tf.size(rows), tf.float32) * loss(tf.gather(labels, rows), tf.gather(outputs, rows))
+        return found
+
+    return total
 
 
 def validation_batches(labels, classes, per_class, seed):
