@@ -227,6 +227,13 @@ def _entitle(figure, title):
         figure.suptitle(textwrap.fill(title, width), x=0.01, ha="left", fontweight="bold")
 
 
+def _note(figure, note):
+    """A small line beneath all panels."""
+    if note:
+        width = int(figure.get_figwidth() * 13)  # letters of this size to the inch
+        figure.supxlabel(textwrap.fill(note, width), x=0.01, ha="left", fontsize=10, color=QUIET)
+
+
 def _save(figure, path):
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -1,12 +1,10 @@
 """Dots and intervals: figures of many rows side by side, each with how far it can be trusted."""
 
 import math
-import textwrap
 
-from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _save, _style
+from devise.plots.curves import COLOURS, _entitle, _figure, _note, _save, _style
 
 MARKS = "oDs^"
-NOTE = 68  # letters a line of the note takes
 APART = 0.2  # between the dots of one row; rows are 1 apart
 
 
@@ -18,7 +16,7 @@ def interval_plot(rows, path, *, title="", label="% of pictures", note="", origi
             row lacks, or is NaN, is left out.
         path: where to write; a file that exists is replaced in one step.
         label: what the figures are, below their axis; they are drawn in percent.
-        note: a line under the title: candidates, n, what the intervals are of.
+        note: a line beneath: candidates, n, what the intervals are of.
         origin: where the axis begins, in percent; None begins near the least figure, for small
             differences of large ones.
     Raises:
@@ -34,8 +32,9 @@ def interval_plot(rows, path, *, title="", label="% of pictures", note="", origi
         figure, axes = _figure(8, 1.9 + 0.24 * len(rows) * max(1.6, len(series)))
         for number, name in enumerate(series):
             _draw(axes, number, name, [values.get(name) for values in rows.values()], len(series))
-        _dress(axes, list(rows), label, note, origin)
+        _dress(axes, list(rows), label, origin, len(series))
         _entitle(figure, title)
+        _note(figure, note)
         return _save(figure, path)
 
 
@@ -52,7 +51,7 @@ def _draw(axes, number, name, values, n_series):
     axes.plot(means, heights, mark, color=colour, label=name, clip_on=False, zorder=3)
 
 
-def _dress(axes, names, label, note, origin):
+def _dress(axes, names, label, origin, n_series):
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     if origin is not None:
@@ -63,9 +62,8 @@ def _dress(axes, names, label, note, origin):
     for row in range(1, len(names), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#f3f5f7", zorder=0, linewidth=0)
     axes.set_xlabel(label)
-    if note:
-        axes.set_title(textwrap.fill(note, NOTE), loc="left", fontsize=10, color=QUIET)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    if n_series > 1:  # one says what it is at the axis
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
 
 
 def _mean(value):

@@ -3,7 +3,7 @@
 import math
 
 from devise.metrics.summary import Spread
-from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _look, _save, _style
+from devise.plots.curves import COLOURS, _entitle, _figure, _look, _note, _save, _style
 
 PANEL = 4.6  # inches
 
@@ -96,11 +96,6 @@ def _draw(axes, number, name, values):
     if lows != highs:
         axes.fill_between(epochs, [100 * low for low in lows], [100 * high for high in highs],
                           color=COLOURS[number % len(COLOURS)], alpha=0.15, linewidth=0)
-
-
-def _note(figure, note):
-    if note:
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=10, color=QUIET)
 
 
 def _mean(value):

@@ -150,8 +150,9 @@ def _draw(source, rows, spaces, models, open_set, epochs, output):
                          output / "progress.png", title="Validation classes while triplets train", unit="points gained",
                          note=f"{len(models[LEARNT][0].split.names['validation'])} classes, drawn by each of "
                          f"{len(models[LEARNT])} seeds; gain on the start, mean and ± 1 standard deviation")
-    plots.schedule_plot(triplets.schedules(epochs, len(models) > 4), output / "curriculum.png",
-                        title="What grows with the epochs")
+    grown = {name: [schedule(epoch) for epoch in range(1, epochs + 1)]
+             for name, schedule in triplets.schedules(epochs, len(models) > 4).items()}
+    plots.schedule_plot(grown, output / "curriculum.png", title="What grows with the epochs")
     one = open_set[0]
     points = {name: (figures.unknown_accepted, 1 - figures.known_rejected) for name, figures in one.items()}
     plots.roc_plot({name: figures.curve for name, figures in one.items()}, output / "roc.png", points=points,
