@@ -9,7 +9,7 @@ from pathlib import Path
 LAYOUTS = ("tokens", "flickr30k", "csv", "coco")
 PICTURE, SENTENCE = ("image", "image_name", "path", "file", "filename"), ("caption", "comment", "sentence")
 TOKEN = "'name.jpg#0<TAB>sentence'"
-COMMENT = re.compile(r"\s*(.+?)\s*\|\s*(\d+)\s*(?:\|\s*|\s)(.*)")  # the published file lacks the second bar once
+COMMENT = re.compile(r"\s*(.+?)\s*\|\s*(\d{1,9})\s*(?:\|\s*|\s)(.*)")  # the published file lacks the second bar once
 
 
 def read_captions(path, *, layout=None):
@@ -81,8 +81,8 @@ def _lines(text):
 def _tokens(path, text):
     for number, line in _lines(text):
         name, tab, sentence = line.partition("\t")
-        stem, mark, place = name.rpartition("#")
-        numbered = mark and place.strip().isdecimal()
+        stem, mark, place = map(str.strip, name.rpartition("#"))
+        numbered = mark and place.isdecimal() and len(place) < 10
         name = (stem if numbered else name).strip()
         if not (tab and name):
             raise ValueError(f"{path}, line {number}: expected {TOKEN}, got {line[:80]!r}")

@@ -184,13 +184,13 @@ def _read_labels(source, root):
         if file is None:
             raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
         pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
-    return [(_entry(path, source), _class_name(path, label)) for path, label in pairs]
+    said_by = "the labels" if isinstance(source, Mapping) else source
+    return [(_entry(path, said_by), _class_name(path, label, said_by)) for path, label in pairs]
 
 
-def _entry(path, source):
+def _entry(path, said_by):
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"{'the labels' if isinstance(source, Mapping) else source} name the picture "
-                         f"{reprlib.repr(path)}: expected a path")
+        raise ValueError(f"{said_by} name the picture {reprlib.repr(path)}: expected a path")
     return os.fspath(path)
 
 
@@ -232,11 +232,12 @@ def _csv_columns(row):
     return (paths[0], labels[0], 1) if paths and labels else (0, 1, 0)
 
 
-def _class_name(path, label):
+def _class_name(path, label, said_by):
     if label is None or label == "":
         return None
     if isinstance(label, bool) or not isinstance(label, (str, int)):
-        raise ValueError(f"the label of {path} is {label!r}: expected one class name")
+        raise ValueError(f"{said_by} give {reprlib.repr(path)} the label {reprlib.repr(label)}: expected one class "
+                         "name")
     return _composed(str(label).strip()) or None
 
 

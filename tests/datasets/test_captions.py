@@ -31,7 +31,14 @@ def test_every_layout_gives_the_same_captions(layout, mark, tmp_path):
     assert read_captions(write(tmp_path / "captions", mark + LAYOUTS[layout])) == EXPECTED
 
 
+@pytest.mark.parametrize(("name", "read"), [("a.jpg#\x1d0", "a.jpg"), ("a.jpg # 0 ", "a.jpg"),
+                                            (f"a.jpg#{'1' * 5000}", f"a.jpg#{'1' * 5000}")])
+def test_what_only_looks_like_a_number_is_part_of_the_name(name, read, tmp_path):
+    assert read_captions(write(tmp_path / "captions", f"{name}\tA cat .\n")) == {read: ("A cat .",)}
+
+
 @pytest.mark.parametrize(("text", "said"), [
+    ("image_name| comment_number| comment\na.jpg| " + "1" * 5000 + "| A cat .\n", "line 2: expected 'image_name"),
     ("a.jpg#0\tA cat .\nno tab here\n", "line 2: expected 'name.jpg#0"),
     ("image_name| comment_number| comment\na.jpg| 0\n", "line 2: expected 'image_name"),
     ("image,caption\na.jpg,one,two\n", "line 2: 3 columns"),

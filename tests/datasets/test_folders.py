@@ -215,11 +215,12 @@ def test_named_files_need_no_ending(tmp_path):
     ("a.csv", b"path,label\n1.png,caf\xe9\n", "not UTF-8"),
     ("a.json", "[1, 2]", "holds neither"), ("a.json", '[{"path": "1.png"}]', "one of the keys label"),
     ("a.json", "{", "not valid JSON"), ("a.json", '{"1.png": ["cat", "dog"]}', "expected one class name"),
+    ("a.json", '{"path": "g", "1": {"": " 4"}}', r"a\.json give '1' the label \{'': ' 4'\}: expected one class name"),
 ])
 def test_label_files_that_make_no_sense(labelled, name, content, message):
     (labelled / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message):
-        from_folder(labelled, labels=name)
+        from_folder(labelled, labels=labelled / name)
 
 
 def test_no_label_file(labelled):
