@@ -13,7 +13,7 @@ from devise.arrays import unit_rows
 from devise.model.siamese import POWER, SHRINKAGE
 from devise.model.siamese_fitting import batch_classes, own_numbers, scores, validation_labels
 
-DIM, FOLDS, TRIALS, EPOCHS = 512, 4, 3, 8
+DIM, FOLDS, TRIALS, EPOCHS = 256, 4, 2, 4
 PER_CLASS = 4
 MEMORY = 1024  # rows, or as many as there are
 RATES = (1e-5, 3e-5, 1e-4, 3e-4)  # of Adam
