@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
+FETCHED = 200_004  # bytes of the file that is fetched
 ENGINES = ("exact", "annoy", "faiss", "hnswlib", "usearch")
 ACTS = ("extract", "train", "build", "add", "convert", *(f"save:{engine}" for engine in ENGINES))
 
@@ -118,10 +119,11 @@ def test_a_fetch_killed_at_random_moments_asks_for_the_rest_only(forks, memory, 
         after = state(forks(act, "look", folder))
         assert after in (number, following)
         found["absent" if after is None else "new" if after == following else "old"] += 1
-        part = state(forks(act, "kept", folder))
+        part, asked = state(forks(act, "kept", folder)), len(slow_server.asked)
         assert forks(act, "act", folder, number=following)["exit"] == 0
         assert state(forks(act, "look", folder)) == following
-        assert after == following or slow_server.asked[-1] == part
+        # all may have come before the kill, and on a busy machine the server may hear late of who was killed
+        assert after == following or part == FETCHED or part in slow_server.asked[asked:]
         saved += part
         number = following
         if moments.random() < 0.3:
