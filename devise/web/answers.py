@@ -26,7 +26,7 @@ class Found:
 
     `space` is where it was compared. Where the model has a threshold there, `known` says whether the best
     score reaches it: if not, the index has no match, and the pictures are merely the nearest. `picture` is
-    the query where it is one of the index.
+    the query where it is one of the index, `plus` and `minus` are the words it was changed by.
     """
 
     space: str
@@ -36,6 +36,8 @@ class Found:
     known: bool | None
     text: str | None = None
     picture: Picture | None = None
+    plus: list[str] | None = None
+    minus: list[str] | None = None
 
 
 @dataclass(frozen=True)

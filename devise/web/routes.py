@@ -11,6 +11,7 @@ PICTURE_BODY = {"requestBody": {"required": True, "content": {
 JPEG = {200: {"description": "The copy", "content": {"image/jpeg": {"schema": {"type": "string",
                                                                                "format": "binary"}}}},
         304: {"description": "The copy that is held already is still right"}}
+CHANGES = 8  # words that are added, and as many that are taken away
 FRESH = "no-store"  # an answer changes with the index
 
 
@@ -26,6 +27,7 @@ def of(fastapi, desk):
     K = Annotated[int, fastapi.Query(ge=1, le=limits.k, description="how many")]
     Id = Annotated[int, fastapi.Query(ge=0, description="of a picture of the index")]
     Text = Annotated[str, fastapi.Query(min_length=1, max_length=limits.text, description="a word or a phrase")]
+    Texts = Annotated[list[Text], fastapi.Query(max_length=CHANGES, description="words or phrases")]
     Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
 
     async def fresh(response: fastapi.Response):
@@ -43,6 +45,11 @@ def of(fastapi, desk):
     async def by_picture(id: Id, k: K = 24, space: Space = None) -> answers.Found:
         """Pictures like one of the index, which is left out itself."""
         return await desk.ask(service.by_row, id, k, space)
+
+    @api.get("/by-change", operation_id="by_change", **told)
+    async def by_change(id: Id, plus: Texts = (), minus: Texts = (), k: K = 24) -> answers.Found:
+        """Pictures like one of the index that is changed by words: more of `plus`, less of `minus`; one or several."""
+        return await desk.ask(service.by_change, id, plus, minus, k)
 
     @api.post("/by-picture", operation_id="by_upload", openapi_extra=PICTURE_BODY, **told)
     async def by_upload(request: fastapi.Request, k: K = 24, space: Space = None) -> answers.Found:

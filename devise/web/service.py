@@ -107,6 +107,15 @@ class Service:
         picture = self.picture(row)
         return self._found(self.search.by_picture(self._path(row), k, space=space), picture=picture)
 
+    def by_change(self, row, plus, minus, k):
+        """Found, for a picture of the index that is changed by words."""
+        picture = self.picture(row)
+        for text in (*plus, *minus):  # a wrong one is refused by its name
+            self._worded(text, lambda text=text: self.search.model.embed_words([text]))
+        found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(self._path(row), k, plus=plus,
+                                                                                   minus=minus))
+        return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
+
     def by_features(self, features, k, space=None):
         """Found, for a picture that `features_of` has read."""
         return self._found(self.search.by_picture(features, k, space=space))

@@ -39,6 +39,23 @@ def test_an_indexed_picture_finds_others(client, search, space):
     assert document["picture"]["id"] == 7 and document["space"] == (space or "raw")
 
 
+@pytest.mark.parametrize(("plus", "minus"), [(["Ocean", "red cat"], ["dog"]), ([], ["dog"])])
+def test_a_picture_changed_by_words_finds_what_the_search_finds(client, search, plus, minus):
+    document = client.get("/api/by-change", params={"id": 7, "k": 6, "plus": plus, "minus": minus}).json()
+    assert rows(document) == wanted(search.by_change(search.images.paths[7], 6, plus=plus, minus=minus))
+    assert (document["picture"]["id"], document["space"]) == (7, "shared")
+    assert (document["plus"], document["minus"]) == (plus, minus)
+
+
+def test_a_change_that_can_not_be_made(client, ask, learnt):
+    assert "nothing to change" in problem(client.get("/api/by-change?id=7"), 422)["message"]
+    error = problem(client.get("/api/by-change?id=7&plus=ocean&minus=catz"), 404)
+    assert error["code"] == "unknown_word" and "cat" in error["suggestions"]
+    assert problem(client.get("/api/by-change?id=40&plus=cat"), 404)["code"] == "unknown_picture"
+    assert "plus" in problem(client.get("/api/by-change?id=7" + "&plus=cat" * 9), 422)["message"]
+    assert problem(ask(learnt).get("/api/by-change?id=7&plus=cat"), 409)["code"] == "no_words"
+
+
 @pytest.mark.parametrize("space", ["raw", "shared"])
 def test_an_upload_finds_what_its_file_finds(client, search, draw, tmp_path, space):
     (tmp_path / "red.png").write_bytes(draw())
