@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 schemathesis = pytest.importorskip("schemathesis")
 pytest.importorskip("fastapi")
 
-OPERATIONS = ("by_text", "by_picture", "by_upload", "tags", "tags_of_upload", "by_word", "similarity", "sample",
-              "picture", "image", "info", "health")
+OPERATIONS = ("by_text", "by_picture", "by_change", "by_upload", "tags", "tags_of_upload", "by_word", "similarity",
+              "sample", "picture", "image", "info", "health")
 CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 
 
@@ -44,7 +44,8 @@ def test_it_keeps_its_word_whatever_is_asked(operations, name, mode):
 
 
 @pytest.mark.parametrize("name, query", [
-    ("by_text", {"text": "cat"}), ("by_word", {"word": "cat"}), ("tags", {"id": 1}), ("by_picture", {"id": 1}),
+    ("by_text", {"text": "cat"}), ("by_change", {"id": 1, "plus": ["cat", "dog"]}),
+    ("by_word", {"word": "cat"}), ("tags", {"id": 1}), ("by_picture", {"id": 1}),
     ("similarity", {"first": 1, "second": 2})])
 def test_a_good_answer_has_the_documented_form(operations, name, query):
     case = operations[name].Case(query=query)
