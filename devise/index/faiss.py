@@ -107,5 +107,6 @@ class Faiss(Index):
         except RuntimeError as error:
             raise ValueError(f"{paths['cells.faiss']} is no index of faiss: {error}") from error
         self._mapped = True
-        if self._cells.ntotal != len(self):
-            raise ValueError(f"the cells have {self._cells.ntotal} rows, the manifest {len(self)}")
+        held, told = (self._cells.ntotal, self._cells.d), (len(self), self.dim)
+        if held != told:
+            raise ValueError(f"the cells hold {held[0]} × {held[1]} numbers, the manifest says {told[0]} × {told[1]}")

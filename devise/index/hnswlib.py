@@ -5,6 +5,8 @@ Three knobs. `links`: neighbours of a node; more find more in many dimensions an
 `search_depth`: candidates of a query; more find more and cost time in the query alone.
 """
 
+import struct
+
 import numpy as np
 
 from devise.arrays import read_npy, write_npy
@@ -118,8 +120,17 @@ class Hnswlib(Index):
             self._graph.load_index(str(paths["graph.hnsw"]))
         except RuntimeError as error:
             raise ValueError(f"{paths['graph.hnsw']} is no graph of hnswlib: {error}") from error
+        if (held := _dim_in(paths["graph.hnsw"])) != self.dim:  # hnswlib would read beyond its rows
+            raise ValueError(f"the graph has vectors of dim {held}, the manifest says {self.dim}")
         self._graph.set_num_threads(self.n_jobs)
         self._number(read_npy(paths["items.npy"], np.int64, (self._graph.get_current_count(),)))
         self._planted = len(self._items)
         if not np.array_equal(self._items[self._by_id], self._ids):
             raise ValueError("the nodes of the graph are not the members")
+
+
+def _dim_in(path):
+    """The dim of a saved graph: its header says where in a node the vector and, behind it, the label begin."""
+    with open(path, "rb") as file:
+        *_, label, vector = struct.unpack("<6Q", file.read(48))
+    return (label - vector) // 4

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from devise.arrays import read_npy
 from devise.errors import require
 from devise.index.base import NEAR, Index
 from devise.index.exact import SPARE, widened
@@ -183,7 +184,7 @@ class Milvus(Index):
     def _load(self, paths):
         if self.uri is None:
             self._create(self.dim)
-            self._fill(np.load(paths["rows.npy"], mmap_mode="r", allow_pickle=False), self._ids)
+            self._fill(read_npy(paths["rows.npy"], np.float32, (len(self), self.dim), mapped=True), self._ids)
             return
         if not self.collection or not self._client.has_collection(self.collection):
             raise ValueError(f"{self.uri} has no collection {self.collection!r}")

@@ -47,6 +47,9 @@ class LabelTable:
         if len(self.extras) != len(self.names):
             raise ValueError(f"a label table has {len(self.names)} names and {len(self.extras)} lists of "
                              "extras: expected as many of each, or none")
+        said = (*self.names, *(word for words in (*self.parts, *self.extras) for word in words))
+        if strange := [word for word in said if not isinstance(word, str)]:
+            raise ValueError(f"a label table holds {strange[0]!r} where a name or a word belongs: expected text")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("label vectors are not of length 1: pass them through arrays.unit_rows")
 

@@ -448,9 +448,10 @@ def test_a_damaged_manifest_is_refused(new, tmp_path):
             name: value for name, value in manifest.items() if name != key}))
         with pytest.raises(ValueError, match="lacks|no index engine"):
             load(tmp_path)
-    (tmp_path / "index.json").write_text(json.dumps({**manifest, "n": 49}))
-    with pytest.raises(ValueError, match="damaged"):
-        load(tmp_path)
+    for told in ({"n": 49}, {"dim": 3}):
+        (tmp_path / "index.json").write_text(json.dumps({**manifest, **told}))
+        with pytest.raises(ValueError, match=f"{tmp_path.name}.* is damaged"):
+            load(tmp_path)
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         load(tmp_path)

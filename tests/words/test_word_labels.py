@@ -165,6 +165,9 @@ def test_a_table_is_immutable_and_checked():
         LabelTable(["a"], [[3, 4]], [["a"]])
     with pytest.raises(ValueError, match="1 names and 2 lists of extras"):
         LabelTable(["a"], [[1, 0]], [["a"]], [["b"], ["c"]])
+    for names, parts, extras in (([[]], [["a"]], [[]]), (["a"], [[3]], [[]]), (["a"], [["a"]], [[None]])):
+        with pytest.raises(ValueError, match="where a name or a word belongs"):
+            LabelTable(names, [[1, 0]], parts, extras)
 
 
 def test_genuine_labels(packaged):
