@@ -1,6 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
-# make test-faults  kills, damaged files, full disks and more at full size, an hour (results/faults.json)
+# make test-faults  kills, damaged files, full disks and more at full size, two hours, and the README's table (results/faults.json)
+# make bench   every benchmark, an hour, and the README's figures from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
 
@@ -15,7 +16,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 export DEVISE_TENSORFLOW ?= tensorflow-cpu
 endif
 
-.PHONY: demo test test-faults lint reference clean
+.PHONY: demo test test-faults bench lint reference clean
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
@@ -35,7 +36,20 @@ test: $(VENV)/.test
 test-faults: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[faults]'
 	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -s
-	$(VENV)/bin/python tests/faults/programs/table.py
+	$(VENV)/bin/python .ci/measured.py results/faults.json
+
+bench: $(VENV)/.test
+	$(DEVISE) index conse $(PICTURES) -o results/bench/pictures
+	$(DEVISE) bench extract -o results/bench/extract
+	$(DEVISE) bench distributed -o results/bench/distributed
+	$(DEVISE) bench train -o results/bench/train
+	$(DEVISE) bench words -o results/bench/words
+	$(DEVISE) bench words -n 400000 -o results/bench/words-400000
+	$(DEVISE) bench index -o results/bench/index
+	$(DEVISE) bench index -n 1000000 -o results/bench/index-1000000
+	$(DEVISE) bench evaluation -n 120000 -o results/bench/evaluation
+	$(DEVISE) bench serve --path results/bench/pictures -o results/bench/serve
+	$(VENV)/bin/python .ci/measured.py results/bench
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -1,7 +1,7 @@
-"""The README's measured parts, from reports: python .ci/measured.py [FOLDER]
+"""The README's measured parts, from reports: python .ci/measured.py [results/bench | results/faults.json]
 
-FOLDER/*/report.json of `make bench` and FOLDER/faults.json of `make test-faults` are taken over into
-.ci/measured first. What stands between a mark and the next `<!-- end -->` of the README is written anew.
+The reports of `make bench` or the counts of `make test-faults` are taken over into .ci/measured first.
+What stands between a mark and the next `<!-- end -->` of the README is written anew.
 """
 
 import json
@@ -25,19 +25,17 @@ def known():
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(REPORTS.glob("*.json"))}
 
 
-def take(folder):
-    """Take the reports below a folder over."""
-    for path in sorted(folder.rglob("report.json")):
-        shutil.copyfile(path, REPORTS / f"{path.parent.name}.json")
-    if (folder / "faults.json").is_file():
-        shutil.copyfile(folder / "faults.json", REPORTS / "faults.json")
+def take(path):
+    """Take over a file, or the report of each folder in a folder, by the folder's name."""
+    if path.is_file():
+        shutil.copyfile(path, REPORTS / path.name)
+    for report in sorted(path.glob("*/report.json")):
+        shutil.copyfile(report, REPORTS / f"{report.parent.name}.json")
 
 
 def speed(reports):
-    """What is compared with what, and the ratio."""
-    rows = [*_extract(reports["extract"]), *_distributed(reports["distributed"]), *_train(reports["train"]),
-            *_words(reports["words"], ""), *_words(reports["words-400000"], " -n 400000"),
-            *_evaluation(reports["evaluation"])]
+    """What is compared with what, and the ratio, of the benchmarks whose reports are here."""
+    rows = [row for name, of in SPEED.items() if name in reports for row in of(reports[name])]
     return _table(["what", "against", "times as fast", "`devise bench`"], "llrl", rows)
 
 
@@ -47,7 +45,7 @@ def engines(reports):
              f"{row['recall_at_10']:.3f}", _number(row["p50_ms"]), f"{row['batched_per_s']:,.0f}",
              _number(row["build_s"]), f"{row['disk_mib']:,.0f}", f"{row['resident_mib']:,.0f}",
              "–" if row["each_of_3_mib"] is None else f"{row['each_of_3_mib']:,.0f}"]
-            for name in ("index", "index-1000000") for row in reports[name]["rows"]]
+            for name in ("index", "index-1000000") if name in reports for row in reports[name]["rows"]]
     heads = ["vectors", "engine", "recall@10", "ms a query", "queries/s, batched", "build, s", "disk, MiB",
              "held, MiB", "each of 3"]
     return _table(heads, "llrrrrrrr", rows)
@@ -55,7 +53,7 @@ def engines(reports):
 
 def machine(reports):
     """What all was measured on."""
-    told = reports["extract"]["machine"]
+    told = next(report["machine"] for report in reports.values() if "machine" in report)
     names = ("tensorflow-cpu", "tensorflow", "keras", "openvino", "onnxruntime", "numpy", "gensim", "usearch",
              "hnswlib", "faiss-cpu", "annoy")
     versions = ", ".join(f"{name} {told['versions'][name]}" for name in names if name in told["versions"])
@@ -63,9 +61,19 @@ def machine(reports):
 
 
 def reliability(reports):
-    """A row a trial of the fault suite."""
-    rows = [[trial, ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in told.items())]
-            for trial, told in reports["faults"].items()]
+    """A row a kind of trial: what its trials counted, summed; of memory and waiting the most."""
+    kinds = {}
+    for trial, told in reports["faults"].items():
+        kind, _, what = trial.partition(", ")
+        kinds.setdefault(kind, []).append((what, told))
+    rows = []
+    for kind, trials in kinds.items():
+        names = dict.fromkeys(name for _, told in trials for name in told)
+        together = {name: (max if name.endswith(("_ms", "_mb")) else sum)(told.get(name, 0) for _, told in trials)
+                    for name in names}
+        of = ", ".join(dict.fromkeys(what.partition(", ")[0] for what, _ in trials if what))
+        rows.append([f"{kind}: {of}" if of else kind,
+                     ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in together.items())])
     return _table(["trial", "counted"], "ll", rows)
 
 
@@ -105,10 +113,10 @@ def _train(document):
            _number(ratios["over_frozen_vgg16"]), "train"]
 
 
-def _words(document, options):
+def _words(document):
     ratios, size = document["ratios"], document["input"]
     peak = {row["what"]: row.get("peak_mib") for row in document["rows"]}["devise, first opening: conversion"]
-    name, command = f"{size['words']:,} × {size['dim']} GloVe text", f"words{options}"
+    name, command = f"{size['words']:,} × {size['dim']} GloVe text", f"words -n {size['words']}"
     yield [f"first opening of {name}, {peak:,.0f} MiB", "gensim's text load",
            _number(ratios["conversion_over_text_load"]), command]
     yield ["later openings", "gensim's text load", _number(ratios["opening_over_text_load"]), command]
@@ -135,6 +143,8 @@ def _table(heads, sides, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+SPEED = {"extract": _extract, "distributed": _distributed, "train": _train, "words": _words, "words-400000": _words,
+         "evaluation": _evaluation}
 PARTS = {"speed": speed, "engines": engines, "machine": machine, "reliability": reliability}
 
 if __name__ == "__main__":
