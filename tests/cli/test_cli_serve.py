@@ -71,7 +71,9 @@ def test_control_c_ends_a_server_that_runs(index):
     pytest.importorskip("fastapi")
     argv = [sys.executable, "-m", "devise", "serve", str(index), "--port", "0", "--json"]
     server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)})
+                              env=os.environ | {"PYTHONPATH": str(ROOT)},
+                              # the shell of a suite in the background lets it ignore the signal
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     said = server.stderr.readline()
     address = re.search(r"40 pictures at (http://127.0.0.1:\d+/)", said)[1]
     server.stderr.readline()

@@ -89,7 +89,7 @@ LABELS = {
     "nested JSON": ("labels.json", b"[" * 100_000, "labels.json is not valid JSON"),
     "a number": ("labels.json", b"7", "labels.json holds neither"),
     "a list of numbers": ("labels.json", b"[1, 2]", "labels.json holds neither"),
-    "a class that is a list": ("labels.json", b'{"a.png": ["cat"]}', "the label of a.png is"),
+    "a class that is a list": ("labels.json", b'{"a.png": ["cat"]}', "labels.json give 'a.png' the label ['cat']"),
     "an entry without a path": ("labels.json", b'[{"label": "cat"}]', "expected one of the keys"),
     "a path that is a number": ("labels.json", b'[{"path": 7, "label": "cat"}]', None),
     "a path that is null": ("labels.json", b'[{"path": null, "label": "cat"}]', None),
