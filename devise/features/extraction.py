@@ -93,9 +93,9 @@ def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
     old = table_of(folder, backbone)
     keys, stats, failed = _content_keys(images, old[1] if old else [])
     partial = folder / f"partial-{backbone.fingerprint[:12]}"
-    known = known_vectors(partial, old, dtype)
+    tabled = known_vectors(None, old, dtype)  # parts may be another process's, and gone in a moment
     with contextlib.ExitStack() as work:
-        if any(key and key not in known for key in keys):
+        if any(key and key not in tabled for key in keys):
             work.enter_context(storage.alone(partial))
             old = table_of(folder, backbone)  # another process may have been at the same
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
@@ -240,11 +240,11 @@ def write_part(folder, keys, rows):
 
 
 def known_vectors(partial, old, dtype):
-    """{content key: (matrix, row)} of every vector at hand, in the table and in parts."""
+    """{content key: (matrix, row)} of every vector at hand, in the table and in parts; of the table alone without."""
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again
     known = {}
-    for names in sorted(partial.glob("*.json")):
+    for names in sorted(partial.glob("*.json")) if partial else ():
         with contextlib.suppress(OSError, ValueError):  # a damaged part is computed again
             keys = json.loads(names.read_text(encoding="utf-8"))
             matrix = np.load(names.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)

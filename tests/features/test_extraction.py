@@ -1,3 +1,4 @@
+import contextlib
 import shutil
 import time
 
@@ -196,3 +197,21 @@ def test_no_more_is_read_ahead_than_stated_and_the_order_is_kept(picture_folder,
     assert table.images.paths == images.paths and [n for _, n in seen] == [4] * 10
     assert all(done <= 4 * number + 8 for number, (done, _) in enumerate(seen, start=1)), "too much is held"
     assert seen[0][0] == 12, "nothing is read while the network works"
+
+
+def test_parts_of_a_process_that_ends_meanwhile_are_not_counted_on(picture_folder, backbone, tmp_path, monkeypatch):
+    """Every vector waits in a part; its process publishes elsewhere and removes it while we wait for our turn."""
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    partial, alone = folder / f"partial-{backbone.fingerprint[:12]}", extraction.storage.alone
+    keys = [extraction.storage.digest(images.file(row)) for row in range(len(images))]
+    extraction.write_part(partial, keys, by_hand(images, backbone))
+
+    @contextlib.contextmanager
+    def waited(place):
+        shutil.rmtree(partial)
+        with alone(place):
+            yield
+
+    monkeypatch.setattr(extraction.storage, "alone", waited)
+    table = features.extract(images, backbone, folder)
+    assert table.images.paths == images.paths and table.computed == len(images)
