@@ -1,5 +1,7 @@
 """What the retrieval recipes run on, and how their figures are put side by side."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +11,7 @@ from devise.datasets import ImageSet, from_folder
 from devise.evaluation import retrieve
 from devise.metrics import cluster_bootstrap
 from devise.recipes.trial.changed import changed_copies, has_pictures, network_of
-from devise.recipes.trial.comparing import compare, differences_table, figures_table
+from devise.recipes.trial.comparing import compare, differences_table, figures_table, verdict
 from devise.recipes.trial.neighbours import neighbour_rows
 from devise.recipes.trial.retrieval import open_retrieval
 
@@ -169,3 +171,10 @@ def test_another_network_than_the_features_is_refused(hidden_classes, backbone):
     assert not has_pictures(hidden_classes)
     with pytest.raises(ValueError, match="extract the features again"):
         network_of(hidden_classes, backbone)
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [
+    (0.01, 0.02, "better"), (-0.02, -0.01, "worse"), (-0.01, 0.01, "no difference shown"),
+    (-1e-5, -1e-6, "no difference shown"), (1e-6, 0.01, "no difference shown")])  # printed as 0.00 points
+def test_what_is_printed_as_nothing_is_no_difference(low, high, said):
+    assert verdict(SimpleNamespace(low=low, high=high)) == said

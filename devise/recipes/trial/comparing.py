@@ -9,6 +9,7 @@ FIGURES = {"Recall@1": lambda run: run.hit_at_k[1], "R-precision": lambda run: r
            "MAP@R": lambda run: run.map_at_r}
 DEEPER = {"hit@{k}": "hit_at_k", "recall@{k}": "recall_at_k", "precision@{k}": "precision_at_k",
           "its ceiling, {k}": "ceiling_at_k"}
+PRINTED = 5e-5  # of a fraction: less is printed as 0.00 points
 TERMS = ("Recall@1 is hit@1 and precision@1; hit@k, any right answer among the first k, is what metric-learning papers "
          "call Recall@k; recall@k is the share of the right answers among the first k")
 
@@ -72,10 +73,13 @@ def differences_table(caption, pairs, *, head="embedding"):
 
 
 def verdict(comparison):
-    """What an interval says, in a word or two."""
-    if comparison.low > 0:
+    """What an interval says, in a word or two; one that is printed as 0.00 says nothing.
+
+    Heads that kept their start differ from it by rounding alone, in every class the same way.
+    """
+    if comparison.low > PRINTED:
         return "better"
-    return "worse" if comparison.high < 0 else "no difference shown"
+    return "worse" if comparison.high < -PRINTED else "no difference shown"
 
 
 def _by_seed(before, after):
