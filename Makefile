@@ -1,7 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
 # make test-faults  kills, damaged files, full disks and more at full size, two hours, and the README's table (results/faults.json)
-# make bench   every benchmark, an hour, and the README's figures from it (results/bench)
+# make bench   every benchmark, and the README's figures from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
 

@@ -214,6 +214,11 @@ class Index(ABC):
             raise ValueError("the ids are not ascending from 0 on")
         self._load(paths)
 
+    def _check_held(self, n, dim):
+        """Refuse a file of other vectors than the manifest tells of; an engine's `_load` asks."""
+        if (n, dim) != (len(self), self.dim):
+            raise ValueError(f"its file holds {n} × {dim} numbers, the manifest says {len(self)} × {self.dim}")
+
     def blocks(self):
         """The members' ids and unit rows, a block of bounded memory at a time.
 

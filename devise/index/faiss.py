@@ -107,6 +107,4 @@ class Faiss(Index):
         except RuntimeError as error:
             raise ValueError(f"{paths['cells.faiss']} is no index of faiss: {error}") from error
         self._mapped = True
-        held, told = (self._cells.ntotal, self._cells.d), (len(self), self.dim)
-        if held != told:
-            raise ValueError(f"the cells hold {held[0]} × {held[1]} numbers, the manifest says {told[0]} × {told[1]}")
+        self._check_held(self._cells.ntotal, self._cells.d)

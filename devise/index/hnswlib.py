@@ -120,8 +120,8 @@ class Hnswlib(Index):
             self._graph.load_index(str(paths["graph.hnsw"]))
         except RuntimeError as error:
             raise ValueError(f"{paths['graph.hnsw']} is no graph of hnswlib: {error}") from error
-        if (held := _dim_in(paths["graph.hnsw"])) != self.dim:  # hnswlib would read beyond its rows
-            raise ValueError(f"the graph has vectors of dim {held}, the manifest says {self.dim}")
+        # by the library's own word it would read beyond its rows; removed nodes are in its count
+        self._check_held(len(self), _dim_in(paths["graph.hnsw"]))
         self._graph.set_num_threads(self.n_jobs)
         self._number(read_npy(paths["items.npy"], np.int64, (self._graph.get_current_count(),)))
         self._planted = len(self._items)

@@ -95,6 +95,4 @@ class Usearch(Index):
             self._graph.view(str(paths["graph.usearch"]))
         except RuntimeError as error:
             raise ValueError(f"{paths['graph.usearch']} is no graph of usearch: {error}") from error
-        held, told = (len(self._graph), self._graph.ndim), (len(self), self.dim)
-        if held != told:
-            raise ValueError(f"the graph holds {held[0]} × {held[1]} numbers, the manifest says {told[0]} × {told[1]}")
+        self._check_held(len(self._graph), self._graph.ndim)

@@ -1,5 +1,6 @@
 """The fault suite: short in `make test`, at full size in `make test-faults` (DEVISE_FAULTS=full)."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -72,16 +73,23 @@ class Forks:
         return json.loads(self.read())
 
 
+@contextlib.contextmanager
+def ordered(program, name, home):
+    """A program that takes orders, as a Forks, until the block ends."""
+    process = program(name, home, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    yield Forks(process)
+    process.stdin.close()
+    process.wait(timeout=60)
+    process.stdout.close()
+
+
 @pytest.fixture(scope="session")
 def forks(program, tmp_path_factory):
     """A process with all libraries loaded, which does the acts of programs/acts.py in copies of itself."""
     if not hasattr(os, "fork"):
         pytest.skip("processes can't be copied here")
-    process = program("forks.py", tmp_path_factory.mktemp("world"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    yield Forks(process)
-    process.stdin.close()
-    process.wait(timeout=10)
-    process.stdout.close()
+    with ordered(program, "forks.py", tmp_path_factory.mktemp("world")) as orders:
+        yield orders
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +97,8 @@ def rays(program, tmp_path_factory):
     """A Ray of this machine and processes that extract over it, to be ordered about as `forks` is."""
     if find_spec("ray") is None:
         pytest.skip("ray is not installed")
-    process = program("rays.py", tmp_path_factory.mktemp("rays"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    yield Forks(process)
-    process.stdin.close()
-    process.wait(timeout=60)
-    process.stdout.close()
+    with ordered(program, "rays.py", tmp_path_factory.mktemp("rays")) as orders:
+        yield orders
 
 
 @pytest.fixture

@@ -45,15 +45,18 @@ class World:
         self.rows = dict(zip(self.images.paths, self.table.matrix, strict=True))
 
     def chosen(self, number):
-        """Twenty pictures, others in each generation; the number is a class that has no picture."""
-        rows = (7 * number + np.arange(20)) % len(self.images)
-        images = self.images.subset(rows)
-        return replace(images, label_names=(*images.label_names, f"generation {number}"))
+        return chosen(self.images, number)
 
     def table_of(self, number):
         images = self.chosen(number)
         return features.FeatureTable(np.stack([self.rows[path] for path in images.paths]), images,
                                      features.describe(self.backbone))
+
+
+def chosen(images, number):
+    """Twenty pictures, others in each generation; the number is a class that has no picture."""
+    part = images.subset((7 * number + np.arange(20)) % len(images))
+    return replace(part, label_names=(*part.label_names, f"generation {number}"))
 
 
 def number_in(label_names):

@@ -23,6 +23,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.envir
 import acts  # noqa: E402
 
 from devise import distributed  # noqa: E402
+from devise.datasets import from_folder  # noqa: E402
 from devise.distributed import extraction, ray  # noqa: E402
 
 WORKERS, SHARD_ROWS = 2, 2
@@ -52,17 +53,10 @@ def extract(home, address, folder, number):
         return agreed(descriptions)
 
     extraction._agreed = said
-    images = acts.World.chosen(_Pictures(home), int(number))
+    images = acts.chosen(from_folder(Path(home) / "pictures"), int(number))
     table = distributed.extract(images, partial(load, str(Path(home) / "pids")), folder, workers=WORKERS,
                                 address=address, shard_rows=SHARD_ROWS)
     print(table.computed, file=answers, flush=True)
-
-
-class _Pictures:
-    """The part of a World that chooses pictures, without its features."""
-
-    def __init__(self, home):
-        self.images = acts.from_folder(Path(home) / "pictures")
 
 
 def act(home, address, order):
