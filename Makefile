@@ -1,6 +1,6 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
-# make test-faults  kills, damaged files, full disks and more at full size, two hours, and the README's table (results/faults.json)
+# make test-faults  kills, damaged files, full disks and more at full size, and the README's table (results/faults.jsonl)
 # make bench   every benchmark, and the README's figures from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
@@ -35,8 +35,10 @@ test: $(VENV)/.test
 
 test-faults: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[faults]'
-	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -s
-	$(VENV)/bin/python .ci/measured.py results/faults.json
+	rm -f results/faults.jsonl
+	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -v -n 2 --dist worksteal
+	cat results/faults.jsonl
+	$(VENV)/bin/python .ci/measured.py results/faults.jsonl
 
 bench: $(VENV)/.test
 	$(DEVISE) index conse $(PICTURES) -o results/bench/pictures

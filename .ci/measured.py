@@ -1,4 +1,4 @@
-"""The README's measured parts, from reports: python .ci/measured.py [results/bench | results/faults.json]
+"""The README's measured parts, from reports: python .ci/measured.py [results/bench | results/faults.jsonl]
 
 The reports of `make bench` or the counts of `make test-faults` are taken over into .ci/measured first.
 What stands between a mark and the next `<!-- end -->` of the README is written anew.
@@ -26,9 +26,14 @@ def known():
 
 
 def take(path):
-    """Take over a file, or the report of each folder in a folder, by the folder's name."""
+    """Take over the lines of a file as one document, or each folder's report.json by the folder's name."""
     if path.is_file():
-        shutil.copyfile(path, REPORTS / path.name)
+        told = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            told |= json.loads(line)
+        known_order = known().get(path.stem, {})
+        told = {trial: told[trial] for trial in (*known_order, *told) if trial in told}
+        (REPORTS / f"{path.stem}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     for report in sorted(path.glob("*/report.json")):
         shutil.copyfile(report, REPORTS / f"{report.parent.name}.json")
 

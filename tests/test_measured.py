@@ -60,10 +60,12 @@ def test_reports_are_taken_over_by_the_name_of_their_folder(measured, tmp_path, 
     (tmp_path / "kept").mkdir()
     (tmp_path / "bench" / "train").mkdir(parents=True)
     (tmp_path / "bench" / "train" / "report.json").write_text('{"bench": "train"}', encoding="utf-8")
-    (tmp_path / "faults.json").write_text('{"a": {"n": 1}}', encoding="utf-8")
+    (tmp_path / "kept" / "faults.json").write_text('{"a": {"n": 0}, "c": {}, "b": {"n": 0}}', encoding="utf-8")
+    (tmp_path / "faults.jsonl").write_text('{"b": {"n": 2}}\n{"a": {"n": 1}}\n', encoding="utf-8")
     measured.take(tmp_path / "bench")
-    measured.take(tmp_path / "faults.json")
-    assert measured.known() == {"train": {"bench": "train"}, "faults": {"a": {"n": 1}}}
+    measured.take(tmp_path / "faults.jsonl")
+    assert measured.known() == {"train": {"bench": "train"}, "faults": {"a": {"n": 1}, "b": {"n": 2}}}
+    assert list(measured.known()["faults"]) == ["a", "b"]
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.123, "0.12"), (9.96, "9.96"), (12.34, "12.3"), (1234.5, "1,234")])

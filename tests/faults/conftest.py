@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FULL = os.environ.get("DEVISE_FAULTS") == "full"
-RESULTS = ROOT / "results" / "faults.json"
+RESULTS = ROOT / "results" / "faults.jsonl"  # a line a trial, appended, so that several processes may write
 PROGRAMS = Path(__file__).parent / "programs"
 collect_ignore = ["programs"]
 
@@ -35,10 +35,9 @@ def count():
     def keep(trial, **counts):
         print(f"\n{trial}: " + ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in counts.items()))
         if FULL:
-            known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
             RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps({**known, trial: counts}, indent=2) + "\n",
-                               encoding="utf-8")
+            with open(RESULTS, "a", encoding="utf-8") as lines:
+                lines.write(json.dumps({trial: counts}) + "\n")
 
     return keep
 
