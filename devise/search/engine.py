@@ -1,24 +1,20 @@
 """The engine that speaks paths and words: pictures indexed in each space of a model, asked by picture or text."""
 
-import shutil
-import uuid
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from devise import index, storage
+from devise import index
 from devise.datasets import ImageSet, Skipped, join
 from devise.errors import unknown
 from devise.model.arithmetic import changed
 from devise.model.identity import fingerprint
-from devise.model.spaces import indexable, open_model, spaces
+from devise.model.spaces import indexable, spaces
+from devise.search import saving
 from devise.search.joining import joined
 from devise.search.results import Match, Results
 from devise.words import phrase_vector
-
-OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
 
 
 class Search:
@@ -207,21 +203,7 @@ class Search:
 
     def save(self, folder):
         """Write the index with its model, whole or not at all; the folder is complete on its own."""
-        folder = Path(folder)
-        build = uuid.uuid4().hex[:12]  # a folder of its own, which becomes the index's when search.json names it
-        images = self.images
-        document = {"build": build, "n": len(images), "label_names": list(images.label_names),
-                    "root": str(Path(images.root).resolve()) if images.root else None, "spaces": list(self.indexes)}
-        rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
-                "skipped": [list(item) for item in images.skipped]}
-        with storage.alone(folder / build):  # until it has its name, or another's sweep could take it
-            for space, space_index in self.indexes.items():
-                space_index.save(folder / build / space)
-            self.model.save(folder / build / "model")
-            document["parts"] = _part_digests(folder / build)
-            with storage.Commit(folder, "search", document) as commit:
-                storage.write_json(commit.file("rows.json"), rows)
-        _sweep(folder)
+        saving.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder, *more):
@@ -237,33 +219,7 @@ class Search:
         if more:
             searches = [cls.load(each) for each in (folder, *more)]
             return cls(searches[0].model, *joined(searches, (folder, *more)))
-        return storage.read_artefact(folder, "search", partial(cls._read, Path(folder)), check=["rows.json"])
-
-    @classmethod
-    def _read(cls, folder, document, paths):
-        rows = storage.read_json(paths["rows.json"])
-        parts = folder / document["build"]
-        names = document.get("spaces", OLD_SPACES)
-        if not names:
-            raise ValueError(f"{folder} names no space: build the index again")
-        if strange := [name for name in (document["build"], *names) if Path(name).name != name]:
-            raise ValueError(f"{folder} names {strange[0]!r} as a part of the index: expected a folder in it")
-        if document.get("parts", there := _part_digests(parts)) != there:  # older indexes have no such record
-            other = next((name for name in {**there, **document["parts"]}
-                          if there.get(name) != document["parts"].get(name)))
-            raise ValueError(f"{parts / other} is not the one that the index in {folder} was saved with: "
-                             "build the index again")
-        model = open_model(parts / "model")
-        indexes = {space: index.load(parts / space) for space in names}
-        images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
-                          label_names=tuple(document["label_names"]),
-                          root=Path(document["root"]) if document["root"] else None,
-                          skipped=tuple(Skipped(*item) for item in rows["skipped"]))
-        for space, space_index in indexes.items():
-            if len(space_index) != len(images):
-                raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
-                                 "pictures: build the index again")
-        return cls(model, images, indexes)
+        return cls(*saving.load(Path(folder)))
 
     def _features(self, picture):
         """(1, dim) of a picture's pixels, or of its features, which are taken as they are."""
@@ -320,24 +276,3 @@ def _place(path, root):
     """The path of a file as an index below `root` names it: from there, or whole where it lies elsewhere."""
     path, root = Path(path).resolve(), Path(root).resolve()
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-
-
-def _part_digests(build):
-    """{part: digest of its manifest, which holds those of its files} of a build's model and indexes."""
-    manifests = sorted(path for path in build.glob("*/*.json") if path.stem in ("index", "model", "siamese"))
-    return {path.parent.name: storage.digest(path) for path in manifests}
-
-
-def _sweep(folder):
-    """Remove the builds that no process is making and search.json does not name."""
-    with storage.alone(folder):  # nobody names another build meanwhile
-        named = storage.open_artefact(folder, "search")[0]["build"]
-        for other in folder.iterdir():
-            if other.is_dir() and other.name != named and _is_build(other.name):
-                with storage.alone(other, wait=False) as free:
-                    if free:
-                        shutil.rmtree(other, ignore_errors=True)
-
-
-def _is_build(name):
-    return len(name) == 12 and all(letter in "0123456789abcdef" for letter in name)
