@@ -2,7 +2,7 @@
 
 import math
 
-from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _save, _style
+from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _note, _save, _style
 
 BAR = 0.72  # of the room that a row has
 OTHERS = "#b3bcc6"
@@ -19,7 +19,7 @@ def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
         path: where to write; a file that exists is replaced in one step.
         label: what the numbers are, with their unit.
         ours: rows whose names begin so have a colour of their own.
-        note: a line under the title.
+        note: a line beneath.
     Raises:
         ValueError: if there is nothing to draw.
 
@@ -53,9 +53,8 @@ def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
                 axes.annotate(group, (0, place - 0.75), xycoords=("axes fraction", "data"), xytext=(4, 0),
                               textcoords="offset points", va="center", fontsize=10, color=QUIET, fontweight="bold")
         axes.set_xlabel(f"{label} (log scale)" if logarithmic else label)
-        if note:
-            axes.set_title(note, loc="left", fontsize=10, color=QUIET)
         _entitle(figure, title)
+        _note(figure, note)
         return _save(figure, path)
 
 
