@@ -85,8 +85,10 @@ class Backbone:
         class_names: the classes of the network's logits; empty where it has no classifier.
         runtime: "function" (TensorFlow's compiled graph), "xla", "keras" (`predict_on_batch`), or an
             engine that runs an ONNX file of the network, "onnxruntime" or "openvino". "auto" is the
-            fastest engine that is installed and agrees with Keras, for trained weights as they come;
-            else "function". Features differ by float32 rounding only.
+            fastest engine that is installed and agrees with Keras, for trained weights as they come
+            and without a GPU; else "function". Features differ by float32 rounding only, but for
+            "mixed_float16" and "mixed_bfloat16", which multiply in half precision: on a GPU that is
+            faster, and features differ by about a thousandth and a hundredth of the largest.
         batch: pictures a forward pass.
         changes: {path: array}, the weights of the network that are not those `weights` says, set by
             fine-tuning; kept for saving.

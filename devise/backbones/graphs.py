@@ -1,4 +1,4 @@
-"""Keras graphs: cut at a layer, copied with other weights."""
+"""Keras graphs: cut at a layer, copied with other weights or to compute in another precision."""
 
 import difflib
 
@@ -47,4 +47,18 @@ def replaced(model, changes):
     # by order: of a weight that its layer gave no name the path is another in each copy
     for weight, old in zip(copy.weights, model.weights, strict=True):
         weight.assign(changes.get(old.path, old))
+    return copy
+
+
+def recast(model, policy):
+    """A copy of a model whose layers compute by another dtype policy, such as "mixed_float16"; same weights."""
+    import keras
+
+    def layer_of(layer):  # an operation that is no layer takes what comes
+        dtype = {"dtype": policy} if isinstance(layer, keras.Layer) else {}
+        return type(layer).from_config({**layer.get_config(), **dtype})
+
+    copy = keras.models.clone_model(model, clone_function=layer_of)
+    for weight, old in zip(copy.weights, model.weights, strict=True):
+        weight.assign(old)
     return copy

@@ -32,7 +32,7 @@ def load(name=DEFAULT, *, weights="imagenet", layer=None, seed=0, runtime=RUNTIM
             path that of its folder. `Backbone.weights` gives the same backbone again.
         layer: where the network is cut, the name of a layer; None is the one before the classes.
         seed: of random weights.
-        runtime, batch: as in `Backbone`; neither changes the fingerprint.
+        runtime, batch: as in `Backbone`; neither changes the fingerprint, so compute a table by one.
     Returns:
         Backbone.
     Raises:

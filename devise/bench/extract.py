@@ -14,17 +14,19 @@ from PIL import Image
 from devise import backbones, features
 from devise.backbones import keras_applications, keras_hub
 from devise.backbones.runtimes import ENGINES, choose, relative_error
+from devise.backbones.runtimes.tensorflow import has_gpu
 from devise.bench import arithmetic
 from devise.datasets import from_folder, read_image
 
 SIZE = (300, 400)  # of the pictures that are drawn where none are given
 RUNTIMES = ("function", "xla", "onnxruntime", "openvino")
+HALF = ("mixed_float16",)  # where there is a GPU, which is made for it
 BASE = "predict"
 WHAT = ("forward", "decode, then forward", "decode and forward")
 ROUNDS = 5
 
 
-def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS, runtimes=RUNTIMES, progress=None):
+def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS, runtimes=None, progress=None):
     """Time the forward pass alone, and the whole of extraction with decoding.
 
     Args:
@@ -32,7 +34,8 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
         images: ImageSet; None draws n pictures of noise, 400 × 300, as JPEG files.
         n: how many pictures.
         rounds: how often each is timed, after one that compiles.
-        runtimes: beside "predict", which is `keras.Model.predict` on the prepared pictures as one array.
+        runtimes: beside "predict", which is `keras.Model.predict` on the prepared pictures as one array; None
+            for all on processors, with a GPU for half precision too.
     Returns:
         {"bench": "extract", "rows": [{"backbone", "what", "runtime", "per_second" (pictures), "over_predict" (median
         over rounds), "low", "high" (of the rounds), "max_relative_error" (to predict's features), "of_matrix_rate"
@@ -42,6 +45,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
         "decode and …" does both at once.
     """
     names = [name.strip() for name in backbone.split(",") if name.strip()]
+    runtimes = runtimes or (*RUNTIMES, *(HALF if has_gpu() else ()))
     rows, networks, skipped = [], {}, {}
     step = _Steps(progress, len(names) * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder:

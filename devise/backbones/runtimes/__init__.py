@@ -1,7 +1,8 @@
 """What runs a frozen network: TensorFlow, or an engine that reads an ONNX file of it.
 
 The file is written once a network, under the pretrained root, by the fingerprint. An engine is used
-only after it gave the features of Keras on a trial batch, within `TOLERANCE`.
+only after it gave the features of Keras on a trial batch, within `TOLERANCE`; half precision likewise,
+within `ROUGH`.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -12,13 +13,16 @@ import numpy as np
 from devise.backbones.runtimes import onnx, onnxruntime, openvino, tensorflow
 from devise.storage import pretrained_root, read_json, write_json
 
-ENGINES = {"openvino": openvino, "onnxruntime": onnxruntime}  # the faster first, as `devise bench extract` finds
+ENGINES = {"openvino": openvino, "onnxruntime": onnxruntime}  # on processors; the faster of most networks first
 RUNTIMES = ("auto", *tensorflow.RUNTIMES, *ENGINES)
 TOLERANCE = 1e-4  # of the largest feature of a batch; float32 sums in another order differ by some 1e-6
+ROUGH = {"mixed_float16": 0.01, "mixed_bfloat16": 0.05}  # 11 and 8 bits of a number
 
 
 def choose(runtime, *, lasting):
     """The runtime that a name stands for: "auto" is the first engine that is installed, else TensorFlow.
+
+    The engines compute on processors: where there is a GPU, "auto" is TensorFlow, which uses it.
 
     Args:
         runtime: one of `RUNTIMES`.
@@ -34,8 +38,9 @@ def choose(runtime, *, lasting):
         raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
     if runtime != "auto":
         return runtime
-    ready = [name for name in ENGINES if all(map(find_spec, (name, "onnx", "tf2onnx")))] if lasting else []
-    return ready[0] if ready else "function"
+    if not lasting or tensorflow.has_gpu():
+        return "function"
+    return next((name for name in ENGINES if all(map(find_spec, (name, "onnx", "tf2onnx")))), "function")
 
 
 def file_of(stem):
@@ -53,19 +58,20 @@ def compiled(model, runtime, batch, stem=None):
         stem: for an engine that reads a file, the name of that; it must stand for the weights too.
     Raises:
         MissingDependency: if the engine, or the converter where it is needed, is not installed.
-        ValueError: if the network can't be written as ONNX, or the engine gives other features than Keras.
+        ValueError: if the network can't be written as ONNX, or the engine or half precision gives other
+            features than Keras.
     """
     if runtime not in ENGINES:
-        return tensorflow.compiled(model, runtime, batch)
+        forward = tensorflow.compiled(model, runtime, batch)
+        if runtime in ROUGH:
+            _check(_error(model, forward, (batch, *model.input_shape[1:])), ROUGH[runtime], runtime, model)
+        return forward
     path = file_of(stem)
     if not path.is_file():
         onnx.export(model, path)
     shape = (batch, *model.input_shape[1:])
     forward = ENGINES[runtime].compiled(path, shape)
-    error = _known_error(model, forward, shape, runtime, path)
-    if not error <= TOLERANCE:
-        raise ValueError(f"{runtime} gives other features for {model.name} than Keras: they differ by {error:.1e} of "
-                         f"the largest, expected at most {TOLERANCE}; take runtime='function'")
+    _check(_known_error(model, forward, shape, runtime, path), TOLERANCE, runtime, model)
     return forward
 
 
@@ -76,6 +82,18 @@ def relative_error(found, expected):
     0.01
     """
     return round(float(np.abs(found - expected).max() / np.abs(expected).max()), 12)
+
+
+def _check(error, most, runtime, model):
+    if not error <= most:
+        raise ValueError(f"{runtime} gives other features for {model.name} than Keras: they differ by {error:.1e} of "
+                         f"the largest, expected at most {most}; take runtime='function'")
+
+
+def _error(model, forward, shape):
+    """How far a way to run a network is from Keras on noise."""
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return relative_error(forward(noise), tensorflow.compiled(model, "keras", shape[0])(noise))
 
 
 def _known_error(model, forward, shape, runtime, path):
@@ -90,8 +108,7 @@ def _known_error(model, forward, shape, runtime, path):
     except PackageNotFoundError:
         key = runtime
     if key not in known:
-        noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        error = relative_error(forward(noise), tensorflow.compiled(model, "keras", shape[0])(noise))
+        error = _error(model, forward, shape)
         known[key] = error if np.isfinite(error) else "not finite"
         write_json(record, known)
     return known[key] if isinstance(known[key], float) else float("inf")

@@ -1,23 +1,35 @@
-"""A network run by TensorFlow, as a compiled graph, through XLA, or by Keras itself."""
+"""A network run by TensorFlow, as a compiled graph, through XLA, in half precision, or by Keras itself."""
 
 import numpy as np
 
-RUNTIMES = ("function", "xla", "keras")
+from devise.backbones import graphs
+
+MIXED = ("mixed_float16", "mixed_bfloat16")  # Keras' names: products in half precision, weights in float32
+RUNTIMES = ("function", "xla", "keras", *MIXED)
 
 
 def compiled(model, runtime, batch):
     """A function from uint8 pictures (batch, h, w, 3) to a float32 array.
 
     Args:
-        runtime: "function" (a compiled graph), "xla", or "keras" (`predict_on_batch`).
+        runtime: "function" (a compiled graph), "xla", "keras" (`predict_on_batch`), or one of `MIXED`.
     """
     if runtime == "keras":
         return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
     import tensorflow as tf
 
+    network = graphs.recast(model, runtime) if runtime in MIXED else model
+
     @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
                  jit_compile=runtime == "xla")
     def forward(pictures):
-        return model(tf.cast(pictures, tf.float32), training=False)
+        return tf.cast(network(tf.cast(pictures, tf.float32), training=False), tf.float32)
 
     return lambda pictures: forward(pictures).numpy()
+
+
+def has_gpu():
+    """Whether TensorFlow sees a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

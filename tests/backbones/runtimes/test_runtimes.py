@@ -169,3 +169,27 @@ def test_a_backbone_can_be_handed_to_another_runtime():
     assert (ours.runtime, other.runtime) == ("keras", "function")
     assert other.fingerprint == ours.fingerprint and other.keras_model().weights[0] is ours.keras_model().weights[0]
     np.testing.assert_allclose(other.logits(pictures(5)), ours.logits(pictures(5)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("runtime", "least", "most"), [("mixed_float16", 1e-5, 1e-2), ("mixed_bfloat16", 1e-3, 5e-2)])
+def test_half_precision_rounds_as_its_bits_say_and_keeps_the_fingerprint(runtime, least, most):
+    ours, theirs = backbone(runtime), backbone("keras")
+    found, expected = ours.features(pictures(9)), theirs.features(pictures(9))
+    assert found.dtype == np.float32 and ours.fingerprint == theirs.fingerprint
+    assert least < np.abs(found - expected).max() / np.abs(expected).max() < most
+    np.testing.assert_array_equal(theirs.features(pictures(9)), expected)  # the network itself stays in float32
+
+
+def test_half_precision_that_overflows_is_refused_by_name():
+    large = backbone("mixed_float16")
+    kernel = next(weight for weight in large.keras_model().weights if weight.path == "first/kernel")
+    with pytest.raises(ValueError, match="mixed_float16 gives other features for small.* than Keras"):
+        large.with_weights({"first/kernel": 1e6 * kernel.numpy()}).features(pictures(1))
+
+
+def test_auto_leaves_the_engines_of_processors_aside_where_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: True)
+    assert runtimes.choose("auto", lasting=True) == next(iter(runtimes.ENGINES))
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [f"a {kind}"])
+    assert runtimes.choose("auto", lasting=True) == "function"
+    assert runtimes.choose("onnxruntime", lasting=True) == "onnxruntime"
