@@ -15,7 +15,6 @@ from devise.arrays import BLOCK_BYTES
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.protocols import flat_hit_at_k
 from devise.evaluation.retrieval import KS, retrieve
-from devise.evaluation.scores import score_blocks
 from devise.machine import memory
 from devise.metrics import map_at_r, same_label
 from devise.storage import read_json, write_json
@@ -98,11 +97,14 @@ def _retrieval(n, sizes):
 
 def _products(n, sizes):
     embeddings, _ = _rows(n, sizes)
-    asked = min(n, PRODUCTS)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    asked, step = min(n, PRODUCTS), max(1, BLOCK_BYTES // (4 * n))
 
     def blocks():
-        return sum(len(block.queries) for block in score_blocks(embeddings, np.arange(asked), np.arange(n)))
+        for start in range(0, asked, step):
+            embeddings[start:min(start + step, asked)] @ embeddings.T
 
+    blocks()  # memory and threads that are used for the first time take longer
     row, _ = _timed(blocks)
     row = row | {name: row[name] * n / asked for name in ("seconds", "cpu_seconds")}
     return _row(f"the products alone, of {asked:,} queries, scaled", n, n, row)
