@@ -138,6 +138,13 @@ def _evaluation(document):
            f"evaluation -n {document['n']}"]
 
 
+def _serve(document):
+    every = next(row for row in document["rows"] if row["asked"] == "all")
+    yield [f"{document['clients']} clients ask the page's server at once: {document['requests_per_second']:,.0f} "
+           f"requests/s, median answer {every['p50_ms']:,.0f} ms, {every['errors']} of {every['requests']:,} failed",
+           "–", "–", "serve"]
+
+
 def _number(value):
     """Three digits of a number, fewer where they say nothing."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -149,7 +156,7 @@ def _table(heads, sides, rows):
 
 
 SPEED = {"extract": _extract, "distributed": _distributed, "train": _train, "words": _words, "words-400000": _words,
-         "evaluation": _evaluation}
+         "evaluation": _evaluation, "serve": _serve}
 PARTS = {"speed": speed, "engines": engines, "machine": machine, "reliability": reliability}
 
 if __name__ == "__main__":

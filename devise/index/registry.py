@@ -13,9 +13,9 @@ from devise.errors import MissingDependency, unknown
 from devise.storage import digest, read_artefact
 
 # Both by `devise bench index`. Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are
-# 120 MB, 10 to 30 ms on two busy cores. At 100,000 × 300 a query took 1.3 ms in usearch (recall@10 .993), 0.8 in
-# hnswlib (.995), 4.4 in faiss (.996); annoy found .93 in 4.5. usearch is before hnswlib since it is mapped, not read,
-# and comes as a wheel.
+# 120 MB, 9 ms on two idle cores. At 100,000 × 300 a query took 1.9 ms in usearch (recall@10 .993), 1.1 in hnswlib
+# (.995), 6.0 in faiss (.996); annoy found .93 in 6.0. usearch is before hnswlib since it is mapped, not read, and
+# comes as a wheel.
 EXACT_NUMBERS = 30_000_000
 PREFERRED = ("usearch", "hnswlib", "faiss", "annoy")
 OTHERS = {"base", "members", "registry"}  # the files here that are no engines
