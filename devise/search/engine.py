@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import index
-from devise.datasets import ImageSet, Skipped, join
+from devise.datasets import Skipped, join
 from devise.errors import unknown
 from devise.model.arithmetic import changed
 from devise.model.identity import fingerprint
