@@ -14,13 +14,12 @@ from PIL import Image
 from devise import backbones, features
 from devise.backbones import keras_applications, keras_hub
 from devise.backbones.runtimes import ENGINES, choose, relative_error
-from devise.backbones.runtimes.tensorflow import has_gpu
+from devise.backbones.runtimes.tensorflow import MIXED, has_gpu
 from devise.bench import arithmetic
 from devise.datasets import from_folder, read_image
 
 SIZE = (300, 400)  # of the pictures that are drawn where none are given
 RUNTIMES = ("function", "xla", "onnxruntime", "openvino")
-HALF = ("mixed_float16",)  # where there is a GPU, which is made for it
 BASE = "predict"
 WHAT = ("forward", "decode, then forward", "decode and forward")
 ROUNDS = 5
@@ -45,7 +44,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
         "decode and …" does both at once.
     """
     names = [name.strip() for name in backbone.split(",") if name.strip()]
-    runtimes = runtimes or (*RUNTIMES, *(HALF if has_gpu() else ()))
+    runtimes = runtimes or (*RUNTIMES, *([MIXED] if has_gpu() else []))
     rows, networks, skipped = [], {}, {}
     step = _Steps(progress, len(names) * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder:

@@ -87,7 +87,7 @@ def add_backbone(command, default="auto"):
     command.add_argument("--runtime", default="auto", metavar="NAME",
                          help="auto, function, xla, keras, onnxruntime or openvino (default: auto, the fastest engine "
                          "that is installed, TensorFlow with a GPU; features are the same up to rounding), or, for "
-                         "GPUs, mixed_float16 (the same up to a thousandth)")
+                         "GPUs, mixed_float16 (cosines within 3e-5)")
 
 
 def add_words(command):

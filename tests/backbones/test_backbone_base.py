@@ -95,7 +95,7 @@ def test_features_are_computed_as_by_hand():
     np.testing.assert_allclose(backbone.features(pictures(2)), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name not in MIXED])
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != MIXED])
 @pytest.mark.parametrize("n", [1, 4, 9])
 def test_every_runtime_and_any_number_of_pictures_agree(runtime, n):
     network = small_network()

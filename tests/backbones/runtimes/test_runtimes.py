@@ -171,12 +171,11 @@ def test_a_backbone_can_be_handed_to_another_runtime():
     np.testing.assert_allclose(other.logits(pictures(5)), ours.logits(pictures(5)), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("runtime", "least", "most"), [("mixed_float16", 1e-5, 1e-2), ("mixed_bfloat16", 1e-3, 5e-2)])
-def test_half_precision_rounds_as_its_bits_say_and_keeps_the_fingerprint(runtime, least, most):
-    ours, theirs = backbone(runtime), backbone("keras")
+def test_half_precision_rounds_as_its_bits_say_and_keeps_the_fingerprint():
+    ours, theirs = backbone("mixed_float16"), backbone("keras")
     found, expected = ours.features(pictures(9)), theirs.features(pictures(9))
     assert found.dtype == np.float32 and ours.fingerprint == theirs.fingerprint
-    assert least < np.abs(found - expected).max() / np.abs(expected).max() < most
+    assert 1e-5 < np.abs(found - expected).max() / np.abs(expected).max() < 1e-2  # of two layers, 2**-11 a product
     np.testing.assert_array_equal(theirs.features(pictures(9)), expected)  # the network itself stays in float32
 
 
