@@ -11,6 +11,7 @@ from devise import index, storage
 from devise.datasets import ImageSet, Skipped
 from devise.model.spaces import open_model
 
+MANIFESTS = ("index", "model", "siamese", "captions")
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
 
 
@@ -45,11 +46,11 @@ def _read(folder, document, paths):
         raise ValueError(f"{folder} names no space: build the index again")
     if strange := [name for name in (document["build"], *names) if Path(name).name != name]:
         raise ValueError(f"{folder} names {strange[0]!r} as a part of the index: expected a folder in it")
-    if document.get("parts", there := _part_digests(parts)) != there:  # older indexes have no such record
-        other = next((name for name in {**there, **document["parts"]}
-                      if there.get(name) != document["parts"].get(name)))
-        raise ValueError(f"{parts / other} is not the one that the index in {folder} was saved with: "
-                         "build the index again")
+    there = _part_digests(parts)
+    for name, known in document.get("parts", {}).items():  # older indexes have no such record, or not of all
+        if there.get(name) != known:
+            raise ValueError(f"{parts / name} is not the one that the index in {folder} was saved with: "
+                             "build the index again")
     model = open_model(parts / "model")
     indexes = {space: index.load(parts / space) for space in names}
     images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
@@ -65,7 +66,7 @@ def _read(folder, document, paths):
 
 def _part_digests(build):
     """{part: digest of its manifest, which holds those of its files} of a build's model and indexes."""
-    manifests = sorted(path for path in build.glob("*/*.json") if path.stem in ("index", "model", "siamese"))
+    manifests = sorted(path for path in build.glob("*/*.json") if path.stem in MANIFESTS)
     return {path.parent.name: storage.digest(path) for path in manifests}
 
 

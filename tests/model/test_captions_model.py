@@ -1,6 +1,7 @@
 """Two spaces learnt from captions, on drawn pictures whose content the captions tell and a nuisance hides."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from devise.model import caption_training as training  # noqa: E402
 from devise.model.caption_lessons import Lesson, draw_parts, lesson_of, usable  # noqa: E402
 from devise.model.captions import CaptionModel, captioned  # noqa: E402
 from devise.model.spaces import open_model  # noqa: E402
+from devise.search import Search  # noqa: E402
 from devise.training import FeatureBank, Schedule  # noqa: E402
 from devise.words import WordVectors  # noqa: E402
 from devise.words.captions import CaptionVectors  # noqa: E402
@@ -260,6 +262,21 @@ def test_what_does_not_fit_a_fitted_model_is_said(fitted, words, tmp_path):
     next((tmp_path / "model").glob("text-*.npy")).write_bytes(b"no array")
     with pytest.raises(ValueError, match="is damaged"):
         CaptionModel.load(tmp_path / "model", words=words)
+
+
+def test_an_index_refuses_another_model_in_the_place_of_its_own(fitted, words, tmp_path):
+    words.save(tmp_path / "words")
+    table = fitted[1]
+    mine, other = (CaptionModel(tmp_path / "words", "drawn", seed=seed).fit(table, parts=PARTS, **FAST)
+                   for seed in (1, 2))
+    Search.build(mine, table, engine="exact").save(tmp_path / "index")
+    assert len(Search.load(tmp_path / "index")) == len(table)
+    other.save(tmp_path / "other")
+    [place] = (tmp_path / "index").glob("*/model")
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "other", place)
+    with pytest.raises(ValueError, match="model is not the one that the index"):
+        Search.load(tmp_path / "index")
 
 
 def test_a_table_is_cut_to_its_pictures_with_captions(table):
