@@ -1,4 +1,4 @@
-"""Keras graphs: cut at a layer, copied with other weights or to compute in another precision."""
+"""Keras graphs: cut at a layer, copied with other weights or other settings."""
 
 import difflib
 
@@ -34,9 +34,6 @@ def replaced(model, changes):
     Raises:
         ValueError: if there is no such weight, it has another shape, or it holds NaN or infinity.
     """
-    import keras
-
-    copy = keras.models.clone_model(model)
     weights = {weight.path: weight for weight in model.weights}
     for path, values in changes.items():
         if path not in weights:
@@ -44,21 +41,22 @@ def replaced(model, changes):
         shape = tuple(weights[path].shape)
         if np.shape(values) != shape or not np.isfinite(values).all():
             raise ValueError(f"the new {path} has shape {np.shape(values)}: expected {shape}, all finite")
-    # by order: of a weight that its layer gave no name the path is another in each copy
+    copy = copied(model)
     for weight, old in zip(copy.weights, model.weights, strict=True):
-        weight.assign(changes.get(old.path, old))
+        if old.path in changes:
+            weight.assign(changes[old.path])
     return copy
 
 
-def recast(model, policy):
-    """A copy of a model whose layers compute by another dtype policy, such as "mixed_float16"; same weights."""
+def copied(model, **settings):
+    """A copy of a model with the same weights, its layers made with other settings, such as dtype="mixed_float16"."""
     import keras
 
-    def layer_of(layer):  # an operation that is no layer takes what comes
-        dtype = {"dtype": policy} if isinstance(layer, keras.Layer) else {}
-        return type(layer).from_config({**layer.get_config(), **dtype})
+    def made(layer):  # an operation that is no layer has no settings
+        return type(layer).from_config(layer.get_config() | (settings if isinstance(layer, keras.Layer) else {}))
 
-    copy = keras.models.clone_model(model, clone_function=layer_of)
+    copy = keras.models.clone_model(model, clone_function=made)
+    # by order: of a weight that its layer gave no name the path is another in each copy
     for weight, old in zip(copy.weights, model.weights, strict=True):
         weight.assign(old)
     return copy

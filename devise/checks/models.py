@@ -11,7 +11,6 @@ from devise.model.spaces import open_model
 from devise.words import NAMES, label_vectors
 from devise.words.readers import at_hand
 
-KINDS = ("siamese", "captions", "model")  # of manifests, as `open_model` looks for them
 ALIKE = 1e-4  # how far a label vector may be from the one that the words give: float32, summed in another order
 
 

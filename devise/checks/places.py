@@ -9,6 +9,7 @@ from devise import features, storage
 from devise.arrays import unit_rows
 from devise.checks import models, searches, tables
 from devise.checks.base import Checked, size, some
+from devise.model.spaces import KINDS as MODELS
 from devise.model.spaces import spaces
 
 KINDS = {"search": searches.check_search, "siamese": models.check_model, "captions": models.check_model,
@@ -84,7 +85,7 @@ def _kind(folder):
 
 def _fit(found, other):
     """Whether one place fits another; asked for both orders."""
-    if found.kind in models.KINDS:
+    if found.kind in MODELS:
         if other.kind == "features":
             models.fit_features(found, found.opened, other.opened)
         elif other.kind == "words" and hasattr(found.opened, "words_record"):
@@ -93,7 +94,7 @@ def _fit(found, other):
                 found.problem(f"it was trained on {record['name']} ({record['fingerprint'][:12]}), the words in "
                               f"{other.place} are {other.opened.fingerprint[:12]}",
                               "bring the words of the training, or train again", other.place)
-    elif found.kind == "search" and other.kind in models.KINDS:
+    elif found.kind == "search" and other.kind in MODELS:
         searches.fit_model(found, found.opened, other.opened, other.place)
 
 

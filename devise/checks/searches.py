@@ -6,10 +6,10 @@ import numpy as np
 
 from devise import index
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
-from devise.checks.models import KINDS, check_model
+from devise.checks.models import check_model
 from devise.checks.tables import check_pictures
 from devise.model.identity import fingerprint
-from devise.model.spaces import spaces
+from devise.model.spaces import KINDS, spaces
 from devise.search import Search
 
 ROWS = 4096

@@ -9,6 +9,8 @@ from devise import features
 from devise.datasets import ImageSet, Skipped
 from devise.model.frozen import raw_rows
 
+KINDS = ("siamese", "captions", "model")  # of manifests, as `open_model` looks for them
+
 
 def spaces(model):
     """What a model can make of features: {space: function of (n, dim) that gives unit rows}.

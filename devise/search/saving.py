@@ -9,9 +9,9 @@ import numpy as np
 
 from devise import index, storage
 from devise.datasets import ImageSet, Skipped
-from devise.model.spaces import open_model
+from devise.model.spaces import KINDS, open_model
 
-MANIFESTS = ("index", "model", "siamese", "captions")
+MANIFESTS = ("index", *KINDS)
 OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from devise.backbones.graphs import copied
 from devise.training import draws, optimisers
 from devise.training.course import run_epochs
 from devise.training.heads import Head
@@ -91,7 +92,8 @@ def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser=
         batch_size = BATCH_SIZE
     draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     held = validation and validation_batches(validation[1], classes, per_class, seed)
-    network, head = _thawed(network), head.copy()
+    network = copied(network, trainable=True)  # built frozen, a layer would count its weights as fixed for good
+    head = head.copy()
     opened, model = _top_variables(network, layers), head.keras_model()
     own = list(getattr(loss, "trainable_variables", ()))
     variables, state = [*opened, *model.weights, *own], touched(loss, head.dim)
@@ -154,21 +156,6 @@ class _Shown:
             raise ValueError(f"augment returned {changed.dtype} {changed.shape} of a picture uint8 "
                              f"{np.shape(picture)}: expected the same")
         return changed
-
-
-def _thawed(network):
-    """A copy of a frozen network, all of whose layers may train."""
-    import keras
-
-    def thawed(layer):  # built frozen, a layer would count its weights as fixed for good
-        thaw = {"trainable": True} if isinstance(layer, keras.Layer) else {}
-        return type(layer).from_config({**layer.get_config(), **thaw})
-
-    copy = keras.models.clone_model(network, clone_function=thawed)
-    values = {weight.path: weight for weight in network.weights}
-    for weight in copy.weights:
-        weight.assign(values[weight.path])
-    return copy
 
 
 def _top_variables(network, n):

@@ -18,7 +18,7 @@ def compiled(model, runtime, batch):
         return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
     import tensorflow as tf
 
-    network = graphs.recast(model, runtime) if runtime == MIXED else model
+    network = graphs.copied(model, dtype=runtime) if runtime == MIXED else model
 
     @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
                  jit_compile=runtime == "xla")
