@@ -5,14 +5,23 @@ time. A search asks every part for its k best and keeps the k best of all, so th
 parts find.
 """
 
-import numpy as np
+from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from devise.arrays import read_npy, write_npy
 from devise.index.base import Index
+from devise.index.exact import compare_all
 from devise.index.members import listed
 from devise.index.registry import choose, make
 from devise.storage import read_json, write_json
 
 FILE = "parts.json"
+DEEP = 10_000  # where so many of a part's first hits are not enough to find k that show, its rows are compared
 
 
 class Sharded(Index):
@@ -32,7 +41,8 @@ class Sharded(Index):
 
     engine = "sharded"
 
-    def __init__(self, *, parts=4, of="auto", options=None, fingerprint=None):
+    def __init__(self, *, parts: int = 4, of: str = "auto", options: dict | None = None,
+                 fingerprint: str | None = None) -> None:
         super().__init__(fingerprint=fingerprint)
         if not isinstance(parts, int) or parts < 1:
             raise ValueError(f"parts is {parts!r}: expected a whole number from 1")
@@ -43,15 +53,18 @@ class Sharded(Index):
         self.parts, self.of, self.options = parts, of, dict(options or {})
 
     @classmethod
-    def join(cls, indexes, *, firsts=None, fingerprint=None):
-        """Indexes that are there already, as one. They are not copied: what changes in the whole changes in them.
+    def join(cls, indexes: Sequence[Index], *, firsts: ArrayLike | None = None, hidden: ArrayLike = (),
+             fingerprint: str | None = None) -> Sharded:
+        """Indexes that are there already, as one. They are not copied, and nothing done to the whole changes them.
 
         Args:
             indexes: built ones, of one dim; the engines may differ.
             firsts: int64 (n indexes,), what is added to the ids of each; None lets them follow the largest id
                 of the one before.
+            hidden: int64 (m,), ids of the whole that are left out of it.
         Raises:
             ValueError: for no indexes, dims that differ, or ids that would overlap.
+            KeyError: if a hidden id is not there.
 
         >>> left, right = (make("exact").build(rows) for rows in ([[3, 4], [1, 0]], [[0, 1]]))
         >>> Sharded.join([left, right]).search([[0, 5]], k=1).ids
@@ -66,33 +79,32 @@ class Sharded(Index):
         ids = np.concatenate([index.ids + first for index, first in zip(indexes, firsts, strict=True)])
         if (np.diff(ids) <= 0).any():
             raise ValueError(f"the ids overlap when {listed(firsts)} are added to them: leave more room")
-        whole._take(list(indexes), np.asarray(firsts, np.int64))
+        whole._parts = [_Part(index, int(first), borrowed=True) for index, first in zip(indexes, firsts, strict=True)]
         whole.dim, whole._ids = dims[0], ids
+        whole.remove(np.asarray(hidden, np.int64))
         return whole
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         return {"parts": self.parts, "of": self.of, "options": self.options}
-
-    def _take(self, parts, firsts):
-        self._parts = parts      # the indexes
-        self._firsts = firsts    # what is added to the ids of each
 
     def _build(self, rows, ids):
         cuts = np.linspace(0, len(ids), min(self.parts, len(ids)) + 1).astype(int)
-        spans = list(zip(cuts[:-1], cuts[1:], strict=True))
-        engine = self.of
-        if engine == "auto":
-            engine, _ = choose(int(cuts[1]), rows.shape[1], options=tuple(self.options))
-        self._take([make(engine, **self.options).build(rows[start:end], ids[start:end]) for start, end in spans],
-                   np.zeros(len(spans), np.int64))
+        engine = self._engine(int(cuts[1]), rows.shape[1])
+        self._parts = [_Part(make(engine, **self.options).build(rows[start:end], ids[start:end]))
+                       for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    def _engine(self, n, dim):
+        return choose(n, dim, options=tuple(self.options))[0] if self.of == "auto" else self.of
 
     def _add(self, rows, ids):
-        """To the smallest of the parts that can have these ids."""
-        open_parts = [part for part, first in zip(self._parts, self._firsts, strict=True) if first <= ids[0]]
-        smallest = min(open_parts, key=len)
-        first = self._firsts[self._parts.index(smallest)]
-        smallest.add(rows, ids - first)
+        """To the smallest part that is its own and can have these ids, or a new one."""
+        can = [part for part in self._parts if not part.borrowed and part.first <= ids[0]]
+        if can:
+            smallest = min(can, key=len)
+            smallest.index.add(rows, ids - smallest.first)
+        else:
+            self._parts = [*self._parts, _Part(make(self._engine(*rows.shape), **self.options).build(rows, ids))]
 
     def _remove(self, ids):
         for part, chosen, _ in self._holding(ids):
@@ -101,44 +113,87 @@ class Sharded(Index):
     def _vectors(self, ids):
         rows = np.empty((len(ids), self.dim), np.float32)
         for part, chosen, places in self._holding(ids):
-            rows[places] = part.vectors(chosen)
+            rows[places] = part.index.vectors(chosen)
         return rows
 
     def _holding(self, ids):
         """(part, which of the ids it holds under its own numbers, their places among the ids)."""
-        for part, first in zip(self._parts, self._firsts, strict=True):
-            places = np.flatnonzero(np.isin(ids - first, part._ids))
+        for part in self._parts:
+            places = np.flatnonzero(part.shows(ids - part.first))
             if places.size:
-                yield part, ids[places] - first, places
+                yield part, ids[places] - part.first, places
 
     def _search(self, queries, k):
-        ids, scores = [], []
-        for part, first in zip(self._parts, self._firsts, strict=True):
-            if len(part):
-                hits = part.search(queries, min(k, len(part)))
-                ids.append(np.where(hits.ids >= 0, hits.ids + first, -1))
-                scores.append(hits.scores)
-        return np.hstack(ids), np.hstack(scores)
+        found = [part.search(queries, min(k, len(part))) for part in self._parts if len(part)]
+        return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
     def _save(self, commit):
-        stated = [{"engine": part.engine, "parameters": part.parameters, "n": len(part), "first": int(first)}
-                  for part, first in zip(self._parts, self._firsts, strict=True)]
+        stated = [{"engine": part.index.engine, "parameters": part.index.parameters, "n": len(part.index),
+                   "first": part.first} for part in self._parts]
         write_json(commit.file(FILE), stated)
         for number, part in enumerate(self._parts):
-            np.save(commit.file(f"{number}-ids.npy"), part._ids)
-            part._save(_Numbered(commit, number))
+            write_npy(commit.file(f"{number}-ids.npy"), part.index._ids)
+            write_npy(commit.file(f"{number}-hidden.npy"), part.hidden)
+            part.index._save(_Numbered(commit, number))
 
     def _load(self, paths):
-        parts, firsts = [], []
+        self._parts = []
         for number, stated in enumerate(read_json(paths[FILE])):
-            part, own = make(stated["engine"], **stated["parameters"]), f"{number}-"
-            part.restore({"dim": self.dim, "n": stated["n"], "document": {}},
-                         {name.removeprefix(own): path for name, path in paths.items() if name.startswith(own)})
-            parts.append(part)
-            firsts.append(stated["first"])
-        self._take(parts, np.array(firsts, np.int64))
-        if sum(map(len, parts)) != len(self):
-            raise ValueError(f"the parts have {sum(map(len, parts))} rows, the manifest {len(self)}")
+            index, own = make(stated["engine"], **stated["parameters"]), f"{number}-"
+            index.restore({"dim": self.dim, "n": stated["n"], "document": {}},
+                          {name.removeprefix(own): path for name, path in paths.items() if name.startswith(own)})
+            self._parts.append(_Part(index, stated["first"], read_npy(paths[own + "hidden.npy"], np.int64, (None,))))
+        if (n := sum(map(len, self._parts))) != len(self):
+            raise ValueError(f"the parts have {n} rows, the manifest {len(self)}")
+
+
+@dataclass(eq=False)
+class _Part:
+    """An index in a whole, and what of it the whole does not show.
+
+    Attributes:
+        first: what is added to its ids.
+        hidden: int64 (m,), ascending, of its own ids.
+        borrowed: whether it is somebody else's: what the whole loses is hidden then, and it stays as it is.
+    """
+
+    index: Index
+    first: int = 0
+    hidden: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    borrowed: bool = False
+
+    def __len__(self) -> int:
+        return len(self.index) - len(self.hidden)
+
+    def shows(self, ids):
+        """Which of these of its own ids it holds and does not hide, bool of their shape."""
+        return np.isin(ids, self.index._ids) & ~np.isin(ids, self.hidden)
+
+    def remove(self, ids):
+        """Take members out of the whole."""
+        if self.borrowed:
+            self.hidden = np.union1d(self.hidden, ids)
+        else:
+            self.index.remove(ids)
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """As of an index, without what is hidden."""
+        for ids, rows in self.index.blocks():
+            shown = ~np.isin(ids, self.hidden)
+            if shown.any():
+                yield ids[shown], rows[shown]
+
+    def search(self, queries, k):
+        """Ids of the whole and cosines (q, at least k), with the k best that are not hidden in them."""
+        depth = k + min(k, len(self.hidden))
+        ids, scores = self.index.search(queries, min(depth, len(self.index)))
+        while ((shown := (ids >= 0) & ~np.isin(ids, self.hidden)).sum(axis=1) < k).any():
+            depth *= 4
+            if depth > DEEP:
+                ids, scores = compare_all(self, queries, k)
+            else:
+                ids, scores = self.index.search(queries, min(depth, len(self.index)))
+        return np.where(shown, ids + self.first, -1), np.where(shown, scores, -np.inf)
 
 
 class _Numbered:

@@ -1,15 +1,23 @@
 """Several indexes of one model as one, each where it lies."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from devise.datasets import join
+from devise.datasets import ImageSet, join
 from devise.index.sharded import Sharded
 
+if TYPE_CHECKING:
+    from devise.search.engine import Search
 
-def joined(searches, folders):
+
+def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dict[str, Sharded]]:
     """The pictures and the indexes of all; the rows of each search follow those of the one before.
 
-    A picture that is in two of them is left out of the later one's indexes, in memory only.
+    A picture that is in two of them is found in the first; the indexes stay as they are.
 
     Args:
         searches: opened ones.
@@ -28,11 +36,7 @@ def joined(searches, folders):
     firsts = np.cumsum([0, *map(len, searches[:-1])])
     _, kept = np.unique(images.paths, return_index=True)
     again = np.setdiff1d(np.arange(len(images)), kept)
-    for search, start in zip(searches, firsts, strict=True):
-        own = again[(again >= start) & (again < start + len(search))] - start
-        for part in search.indexes.values():
-            part.remove(own)
-    return images, {space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts,
+    return images, {space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts, hidden=again,
                                         fingerprint=part.fingerprint) for space, part in first.indexes.items()}
 
 

@@ -58,7 +58,7 @@ def _read(folder, document, paths):
                       root=Path(document["root"]) if document["root"] else None,
                       skipped=tuple(Skipped(*item) for item in rows["skipped"]))
     for space, space_index in indexes.items():
-        if len(space_index) != len(images):
+        if len(space_index) > len(images) or space_index.ids.max(initial=-1) >= len(images):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
                              "pictures: build the index again")
     return model, images, indexes

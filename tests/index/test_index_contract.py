@@ -11,6 +11,7 @@ import pytest
 import devise
 from devise.errors import MissingDependency
 from devise.index import engines, load, make
+from devise.index.sharded import Sharded
 
 THOROUGH = {"annoy": {"search_k": 10**6}, "faiss": {"n_probes": 10**6},  # with which a small index finds all there is
             "hnswlib": {"search_depth": 1000}, "usearch": {"search_depth": 1000}, "milvus": {"search_depth": 1000},
@@ -291,6 +292,53 @@ def test_two_builds_answer_alike_to_the_last_bit(new):
         np.testing.assert_allclose(first.scores, second.scores, atol=1e-6)
     else:
         assert first.scores.tobytes() == second.scores.tobytes()
+
+
+def contents(folder):
+    """Every file below a folder: its bytes and when it was written."""
+    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_asks_changes_nothing_and_nor_does_a_whole_of_several(new, tmp_path):
+    rows = vectors(120)
+    for name, half in (("left", rows[:60]), ("right", rows[60:])):
+        new().build(half).save(tmp_path / "kept" / name)
+    before = contents(tmp_path / "kept")
+    left, right = parts = [load(tmp_path / "kept" / name) for name in ("left", "right")]
+    whole = Sharded.join(parts, hidden=[3, 60, 61])
+    whole.remove([5])
+    whole.add(rows[:1], [500])
+    for index in (left, right, whole):
+        for k in (1, 7, 300):
+            index.search(rows[:9], k, exclude=index.ids[:9])
+        index.vectors(index.ids[::7])
+        index.recall(k=3)
+        list(index.blocks())
+        _ = index.parameters, index.ids, 3 in index
+    whole.save(tmp_path / "whole")
+    assert contents(tmp_path / "kept") == before
+    for half, index, name in ((rows[:60], left, "left"), (rows[60:], right, "right")):
+        for either in (index, load(tmp_path / "kept" / name)):
+            assert_like_brute_force(either, dict(enumerate(half)), rows[:5], k=60)
+            np.testing.assert_allclose(either.vectors(np.arange(60)), unit(half), atol=1e-7)
+    members = {row: rows[row] for row in range(120) if row not in (3, 5, 60, 61)} | {500: rows[0]}
+    for either in (whole, load(tmp_path / "whole")):
+        assert_like_brute_force(either, members, rows[:5], k=120)
+
+
+@pytest.mark.parametrize("deep", [10_000, 20])
+def test_hidden_members_take_no_place_among_the_k(new, deep, monkeypatch):
+    monkeypatch.setattr("devise.index.sharded.DEEP", deep)
+    rows = vectors(90)
+    hidden = np.random.default_rng(5).permutation(90)[:80]
+    whole = Sharded.join([new().build(rows[:40]), new().build(rows[40:])], hidden=hidden)
+    members = {row: rows[row] for row in range(90) if row not in hidden}
+    assert len(whole) == 10 and whole.ids.tolist() == list(members)
+    assert_like_brute_force(whole, members, rows[:20], k=4)
+    assert_like_brute_force(whole, members, rows[:20], k=11, exclude=np.arange(20))
+    with pytest.raises(KeyError, match=f"ids {hidden[0]} are not in the index"):
+        whole.vectors(hidden[:1])
 
 
 def test_recall_of_a_thorough_index(new):

@@ -10,6 +10,7 @@ import pytest
 
 import devise
 from devise.index import load, make
+from devise.index.sharded import Sharded
 
 pytest.importorskip("pymilvus", reason="pymilvus is not installed")
 pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
@@ -80,6 +81,22 @@ def test_what_another_process_added_is_passed_over_until_it_is_known(database, t
     load(tmp_path).add([[1, 1, 0, 0]], [9])
     hits = ours.search([[1, 1, 0, 0]], 2)
     assert hits.ids.tolist() == [[0, 1]]
+
+
+def rows_of(index):
+    """All that the database holds of an index."""
+    found = index._client.query(index.collection, filter="id >= 0", output_fields=["id", "vector"])
+    return sorted((row["id"], tuple(map(float, row["vector"]))) for row in found)
+
+
+def test_a_whole_of_several_changes_none_of_their_collections(database, tmp_path):
+    parts = [make("milvus", uri=database).build(clustered(20, seed=seed)) for seed in (0, 1)]
+    before = [rows_of(part) for part in parts]
+    whole = Sharded.join(parts, hidden=np.arange(20, 40))
+    whole.remove([3])
+    whole.add(clustered(1, seed=2), [99])
+    assert whole.search(clustered(1, seed=2), 50).ids[0, 0] == 99
+    assert [rows_of(part) for part in parts] == before and [len(rows) for rows in before] == [20, 20]
 
 
 def test_no_token_is_written(database, tmp_path):

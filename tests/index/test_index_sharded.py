@@ -21,10 +21,10 @@ def test_rows_are_cut_into_parts_and_the_smallest_grows():
 
 def test_the_parts_have_the_engine_and_the_options_asked_for():
     index = make("sharded", parts=2, of="exact").build(vectors(4))
-    assert [part.engine for part in index._parts] == ["exact"] * 2
+    assert [part.index.engine for part in index._parts] == ["exact"] * 2
     pytest.importorskip("annoy")
     index = make("sharded", parts=2, options={"n_trees": 3}).build(vectors(4))
-    assert [(part.engine, part.n_trees) for part in index._parts] == [("annoy", 3)] * 2
+    assert [(part.index.engine, part.index.n_trees) for part in index._parts] == [("annoy", 3)] * 2
 
 
 @pytest.mark.parametrize("options, error, message", [

@@ -5,9 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from devise import features
+from devise import features, index
 from devise.arrays import unit_rows
+from devise.checks import check
 from devise.datasets import from_folder, read_image
+from devise.errors import MissingDependency
 from devise.model import Devise
 from devise.search import Search
 from devise.training import RidgeHead
@@ -173,7 +175,7 @@ def test_another_engine_answers_as_exact_does_on_a_small_set(engine, model, tabl
     other = Search.build(model, table, engine=engine)
     assert other.indexes["raw"].engine == engine
     for word in ("cat", "dog", "car"):
-        found, expected = (index.by_text(word, k=3).matches for index in (other, search))
+        found, expected = (each.by_text(word, k=3).matches for each in (other, search))
         assert {match.row for match in found} == {match.row for match in expected}
 
 
@@ -208,6 +210,53 @@ def test_a_picture_in_two_folders_is_found_once(halves, search, model, table, tm
     found = [match.path for match in three.by_picture(path, 40).matches]
     assert sorted([*found, path]) == sorted(table.images.paths)
     assert found == [match.path for match in search.by_picture(path, 40).matches]
+
+
+@pytest.fixture(params=[*index.engines(), "milvus with a uri"])
+def kept(request, model, table, tmp_path):
+    """The folders of two indexes that share pictures, below `kept`, and what reads the rows of their databases."""
+    engine, options, folders = request.param.split()[0], {}, [tmp_path / "kept" / name for name in ("one", "two")]
+    if request.param.endswith("uri"):
+        options = {"uri": str(tmp_path / "pictures.db")}
+    built = []
+    try:
+        for start, folder in zip((0, 15), folders, strict=True):
+            built.append(Search.build(model, table.subset(list(range(start, start + 25))), engine=engine, **options))
+            built[-1].save(folder)
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    return folders, lambda: [part.vectors(part.ids).tobytes() for search in built for part in search.indexes.values()]
+
+
+def test_what_asks_changes_nothing(kept, model, table, tmp_path):
+    """Not a byte of the folders, and not a row of a database, whatever the engine."""
+    def contents():
+        return {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+
+    folders, rows = kept
+    before, rows_before = contents(), rows()
+    for opened in (Search.load(folders[0]), Search.load(*folders), Search.load(*folders[::-1])):
+        opened.model = model
+        opened.by_text("cat", 30)
+        opened.by_word("cat")
+        opened.tags(table.images.paths[20])
+        opened.similarity(*table.images.paths[18:20])
+        opened.vector(table.images.paths[20], "shared")
+        opened.by_change(table.images.paths[20], plus=["dog"])
+        found = opened.by_picture(table.images.paths[20], 100)
+        assert len({match.path for match in found.matches}) == len(found.matches) == len(set(opened.images.paths)) - 1
+    check(*folders)
+    assert contents() == before and rows() == rows_before
+    assert [len(Search.load(folder)) for folder in folders] == [25, 25]
+
+
+def test_a_joined_index_with_a_picture_twice_can_be_saved(model, table, tmp_path):
+    for name, rows in (("one", [0, 1, 2]), ("two", [2, 3])):
+        Search.build(model, table.subset(rows), engine="exact").save(tmp_path / name)
+    both = Search.load(tmp_path / "one", tmp_path / "two")
+    both.save(tmp_path / "both")
+    found = Search.load(tmp_path / "both").by_picture(table.images.paths[0], 9).matches
+    assert found == both.by_picture(table.images.paths[0], 9).matches and len(found) == 3
 
 
 def test_indexes_of_different_models_are_not_mixed(halves, table, backbone, vocabulary, tmp_path):
