@@ -44,7 +44,7 @@ EXTRAS = {
 }
 
 setup(
-    name="devise",
+    name=re.search(r'DISTRIBUTION = "(.+?)"', (HERE / "devise/errors.py").read_text(encoding="utf-8"))[1],
     version=VERSION,
     description="Visual-semantic embeddings: pictures and words in one space",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),

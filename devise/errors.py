@@ -3,14 +3,15 @@
 import difflib
 import importlib
 
+DISTRIBUTION = "devise-vse"  # what pip calls the package; its name `devise` is another project's there
 MOST = 20  # names in a message
 
 
 class MissingDependency(ImportError):
     """An optional package is needed for what was asked; the message holds the pip line.
 
-    >>> str(MissingDependency("annoy is not installed: pip install 'devise[annoy]'"))
-    "annoy is not installed: pip install 'devise[annoy]'"
+    >>> str(MissingDependency(f"annoy is not installed: {pip_line('annoy')}"))
+    "annoy is not installed: pip install 'devise-vse[annoy]'"
     """
 
 
@@ -30,8 +31,17 @@ def require(package, extra, *, hint=""):
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        message = f"{package} is not installed: pip install 'devise[{extra}]'"
+        message = f"{package} is not installed: {pip_line(extra)}"
         raise MissingDependency(f"{message}. {hint}" if hint else message) from error
+
+
+def pip_line(extra):
+    """The command that installs an extra of this package.
+
+    >>> pip_line("web")
+    "pip install 'devise-vse[web]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def unknown(what, name, known):

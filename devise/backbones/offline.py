@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from devise.backbones import efficientnet_lite, keras_applications, registry
-from devise.errors import MissingDependency
+from devise.errors import MissingDependency, pip_line
 
 
 class Weights(NamedTuple):
@@ -59,7 +59,7 @@ def _of_keras(name):
 def _of_keras_hub(name):
     cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache/kagglehub")
     folder = next(iter(sorted(cache.glob(f"models/keras/*/keras/{name}"))), None)
-    return Weights(folder, f"pip install 'devise[hub]' and devise extract samples --backbone {name} with internet")
+    return Weights(folder, f"{pip_line('hub')} and devise extract samples --backbone {name} with internet")
 
 
 def _letters(name):

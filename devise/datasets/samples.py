@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from devise.datasets.base import ImageSet
-from devise.errors import MissingDependency
+from devise.errors import MissingDependency, pip_line
 
 # of its test images, those that are photographs of things
 PHOTOGRAPHS = ("astronaut.png", "brick.png", "camera.png", "chelsea.png", "clock_motion.png", "coffee.png",
@@ -26,7 +26,7 @@ def samples():
     found = find_spec("skimage")  # located, not imported: only its files are wanted
     if found is None:
         raise MissingDependency("scikit-image carries the sample pictures and is not installed: "
-                                "pip install 'devise[demo]'")
+                                f"{pip_line('demo')}")
     root = Path(found.origin).parent / "data"
     paths = tuple(name for name in PHOTOGRAPHS if (root / name).is_file())
     return ImageSet(paths=paths, labels=[-1] * len(paths), label_names=(), root=root)

@@ -9,7 +9,7 @@ import pkgutil
 from functools import partial
 from pathlib import Path
 
-from devise.errors import MissingDependency, unknown
+from devise.errors import MissingDependency, pip_line, unknown
 from devise.storage import digest, read_artefact
 
 # Both by `devise bench index`. Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are
@@ -90,7 +90,7 @@ def choose(n, dim, *, options=()):
     if options:
         raise missing[0]
     return "exact", (f"{n:,} × {dim:,} numbers take long to compare, but no other engine is installed: "
-                     f"pip install 'devise[{PREFERRED[0]}]'")
+                     f"{pip_line(PREFERRED[0])}")
 
 
 def _kind(engine):

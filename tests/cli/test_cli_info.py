@@ -23,7 +23,7 @@ def test_what_is_there_and_how_to_bring_the_rest(answer, home, monkeypatch):
 def test_an_engine_without_its_package(answer, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "annoy", None)
     row = next(row for row in answer("info")["engines"] if row["name"] == "annoy")
-    assert not row["here"] and row["bring"].startswith("pip install 'devise[annoy]'")
+    assert not row["here"] and row["bring"].startswith("pip install 'devise-vse[annoy]'")
 
 
 def test_the_text_has_one_line_for_those_that_come_in_one_way(devise):

