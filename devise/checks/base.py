@@ -10,8 +10,6 @@ from devise.storage import digest, open_artefact
 AGAIN = {"features": "remove the folder and run devise extract again",
          "words": "remove the folder: the text is converted again when it is opened next",
          "model": "train again, or bring the folder from where it is whole",
-         "siamese": "train again, or bring the folder from where it is whole",
-         "captions": "train again, or bring the folder from where it is whole",
          "index": "build the index again: devise index",
          "search": "build the index again: devise index"}
 # what reading a damaged or hostile file may raise, and an engine that is not installed
@@ -36,8 +34,7 @@ class Checked:
     """What a check found at one place.
 
     Attributes:
-        place, kind: the folder, and what it holds: features, model, siamese, captions, search, index or
-            words.
+        place, kind: the folder, and what it holds: features, model, search, index or words.
         facts: {name: value} that are true of it.
         problems: Problem after Problem; none where all is well.
         notes: sentences worth knowing that are no problems.

@@ -1,21 +1,25 @@
 """Models: head, labels, words, backbone, and the features they were made with."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from devise import backbones, features
 from devise.backbones.offline import weights_of
-from devise.checks.base import AGAIN, DAMAGE, whole
-from devise.model.spaces import open_model
+from devise.checks.base import AGAIN, DAMAGE, Checked, whole
+from devise.datasets import PARTS
+from devise.model import Devise
 from devise.words import NAMES, label_vectors
 from devise.words.readers import at_hand
 
 ALIKE = 1e-4  # how far a label vector may be from the one that the words give: float32, summed in another order
 
 
-def check_model(found, folder, progress, *, within=False):
-    """The facts and problems of a Devise or a Siamese.
+def check_model(found: Checked, folder: Path, progress: Callable, *, within: bool = False) -> None:
+    """The facts and problems of a model.
 
     Args:
         within: whether it lies in an index, where the features of its training may be elsewhere.
@@ -23,42 +27,29 @@ def check_model(found, folder, progress, *, within=False):
     if not whole(found, folder, found.kind, progress):
         return
     try:
-        model = open_model(folder)
-        heads = getattr(model, "heads", None) or (model.head,)  # read, and refused where they hold NaN or don't fit
+        model = Devise.load(folder)
+        for space in model.own_spaces.values():
+            space.head.weights()  # read, and refused where they hold NaN or don't fit
     except DAMAGE as error:
         found.problem(str(error), AGAIN[found.kind])
         return
-    found.opened, record = model, model.backbone_record
-    found.facts = {"head": ", ".join(f"{head.kind} {head.input_dim} → {head.dim}" for head in heads),
-                   "backbone": record["name"]}
-    for head in heads:
-        if record.get("dim") not in (None, head.input_dim):
-            found.problem(f"its head takes {head.input_dim} features, its backbone {record['name']} gives "
-                          f"{record['dim']}", AGAIN[found.kind])
-    if found.kind == "captions":
-        _check_split(found, [np.array(paths) for paths in model.parts.values()])
-    elif found.kind == "siamese":
+    found.opened, record = model, model.network.record
+    found.facts = {"spaces": ", ".join(f"{name} ({space.head.kind} {space.head.input_dim} → {space.dim})"
+                                       for name, space in model.own_spaces.items()), "backbone": record["name"]}
+    if model.label_names:
         found.facts["classes"] = len(model.label_names)
-        _check_split(found, [model.split.train, model.split.validation, model.split.test])
-    else:
-        _check_split(found, [model.split.train, model.split.validation, model.split.test, model.split.unseen_rows])
+    if model.words_record:
         _check_words(found, model)
     _check_backbone(found, record)
     _check_training(found, model, within)
 
 
-def _check_split(found, parts):
-    rows = np.concatenate(parts)
-    twice = len(rows) - len(np.unique(rows))
-    if twice:
-        found.problem(f"{twice:,} pictures are in two parts of its split, so its figures can't be trusted",
-                      AGAIN[found.kind])
-
-
 def _check_words(found, model):
     """Whether the words of the training are at hand, are those, and still give the labels their vectors."""
     record, labels = model.words_record, model.labels
-    found.facts |= {"labels": len(labels), "unseen": len(model.split.unseen), "words": record["name"]}
+    found.facts["words"] = record["name"]
+    if labels:
+        found.facts["unseen"] = len(model.split.unseen)
     source = record["source"]
     if source is None:
         found.notes.append(f"its words ({record['name']}) were in memory: give them to Devise.load(folder, words=…)")
@@ -69,9 +60,11 @@ def _check_words(found, model):
         return
     try:
         words = model.words
-        given = label_vectors(labels.names, words, synonyms=model.synonyms)
+        given = labels and label_vectors(labels.names, words, synonyms=model.record.get("synonyms"))
     except DAMAGE as error:
         found.problem(str(error), "bring the words of the training, or train again")
+        return
+    if not labels:
         return
     apart = [name for name, mine, theirs in zip(labels.names, labels.vectors, given.vectors, strict=True)
              if np.abs(mine - theirs).max() > ALIKE]
@@ -97,11 +90,13 @@ def _check_training(found, model, within):
     """Whether the features it was trained on are there and its own, which an evaluation needs."""
     if within:
         return
-    if model.data_record is None:
+    if model.data is None:
+        if model.split is None:
+            return
         found.notes.append("the features of its training are not on disk: give evaluate a feature table")
         return
     try:
-        table = features.load(model.data_record)
+        table = features.load(model.data)
     except DAMAGE as error:
         found.problem(f"the features of its training can't be opened: {error}",
                       "devise extract the same pictures to that folder; searching and tagging work without")
@@ -113,15 +108,13 @@ def fit_features(found, model, table):
     """Whether a table is of the model's backbone, has its classes and the pictures of its split."""
     place = table.source or "the features"
     try:
-        model.check_features(table)
+        model.network.check(table)
     except ValueError as error:
         found.problem(str(error), "devise extract with that backbone, or train again", place)
         return
-    if found.kind != "captions":  # which knows no classes
-        names = model.labels.names if found.kind == "model" else model.label_names
-        if tuple(names) != tuple(table.images.label_names):
-            found.problem("the features have other classes than the model", "give those of the training", place)
-    used = [path for paths in model.parts.values() for path in paths] if found.kind == "captions" else model.paths
+    if model.label_names and model.label_names != tuple(table.images.label_names):
+        found.problem("the features have other classes than the model", "give those of the training", place)
+    used = [model.paths[row] for part in PARTS for row in model.split.rows(part)] if model.split else []
     gone = set(used) - set(table.images.paths)
     if gone:
         found.problem(f"{len(gone):,} pictures of the model's split are not among the features: {min(gone)}",

@@ -9,12 +9,9 @@ from devise import features, storage
 from devise.arrays import unit_rows
 from devise.checks import models, searches, tables
 from devise.checks.base import Checked, size, some
-from devise.model.spaces import KINDS as MODELS
-from devise.model.spaces import spaces
 
-KINDS = {"search": searches.check_search, "siamese": models.check_model, "captions": models.check_model,
-         "model": models.check_model, "features": tables.check_features, "index": searches.check_index,
-         "words": tables.check_words}
+KINDS = {"search": searches.check_search, "model": models.check_model, "features": tables.check_features,
+         "index": searches.check_index, "words": tables.check_words}
 SAME = 0.999  # the least cosine of a picture's features with those computed again
 
 
@@ -85,16 +82,15 @@ def _kind(folder):
 
 def _fit(found, other):
     """Whether one place fits another; asked for both orders."""
-    if found.kind in MODELS:
+    if found.kind == "model":
         if other.kind == "features":
             models.fit_features(found, found.opened, other.opened)
-        elif other.kind == "words" and hasattr(found.opened, "words_record"):
-            record = found.opened.words_record
+        elif other.kind == "words" and (record := found.opened.words_record):
             if record["fingerprint"] != other.opened.fingerprint:
                 found.problem(f"it was trained on {record['name']} ({record['fingerprint'][:12]}), the words in "
                               f"{other.place} are {other.opened.fingerprint[:12]}",
                               "bring the words of the training, or train again", other.place)
-    elif found.kind == "search" and other.kind in MODELS:
+    elif found.kind == "search" and other.kind == "model":
         searches.fit_model(found, found.opened, other.opened, other.place)
 
 
@@ -143,6 +139,6 @@ def _pairs(found, rows, matrix):
     if found.kind == "features":
         yield "features", unit_rows(np.asarray(found.opened.matrix[rows], np.float32)), unit_rows(matrix)
         return
-    known = spaces(found.opened.model)
+    known = found.opened.model.spaces
     for space, part in found.opened.indexes.items():
-        yield space, part.vectors(rows), known[space](matrix)
+        yield space, part.vectors(rows), known[space].embed(matrix)

@@ -8,8 +8,6 @@ from devise import index
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
 from devise.checks.models import check_model
 from devise.checks.tables import check_pictures
-from devise.model.identity import fingerprint
-from devise.model.spaces import KINDS, spaces
 from devise.search import Search
 
 ROWS = 4096
@@ -43,8 +41,7 @@ def check_search(found, folder, progress):
     document, parts = opened[0], Path(folder) / str(opened[0].get("build"))
     names = document.get("spaces", ())
     indexes = {space: Checked(str(parts / space), "index") for space in names}
-    kind = next((kind for kind in KINDS if (parts / "model" / f"{kind}.json").is_file()), "model")
-    model = Checked(str(parts / "model"), kind)
+    model = Checked(str(parts / "model"), "model")
     for space, part in indexes.items():
         check_index(part, parts / space, progress)
     check_model(model, parts / "model", progress, within=True)
@@ -67,19 +64,18 @@ def check_search(found, folder, progress):
 
 def _check_spaces(found, search):
     """Whether each space is one of the model's, with its dim."""
-    model = search.model
-    known, probe = spaces(model), np.ones((1, model.backbone_record["dim"]), np.float32)
+    known = search.model.spaces
     for space, part in search.indexes.items():
         if space not in known:
             found.problem(f"its model has no space {space!r}, only {', '.join(known)}", AGAIN["search"])
-        elif known[space](probe).shape[1] != part.dim:
-            found.problem(f"the {space} index has dim {part.dim}, its model makes {known[space](probe).shape[1]}",
+        elif known[space].dim != part.dim:
+            found.problem(f"the {space} index has dim {part.dim}, its model makes {known[space].dim}",
                           AGAIN["search"])
 
 
 def fit_model(found, search, model, place):
     """Whether an index was built with a model, by the fingerprint that it kept."""
-    mine = fingerprint(model)
+    mine = model.fingerprint
     for space, part in search.indexes.items():
         if part.fingerprint is None:
             found.notes.append(f"the {space} index does not say which model it was built with: build it again to know")

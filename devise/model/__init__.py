@@ -1,10 +1,17 @@
-"""The facade over backbone, head and words, and the whole network as one Keras model."""
+"""Models: a frozen backbone and named embedding spaces, and the functions that train one."""
 
 from devise.model.arithmetic import changed
-from devise.model.facade import FIRST_WORDS, Devise
-from devise.model.network import parameter_counts, whole_model
-from devise.model.prototypes import imagenet_rule, imagenet_vectors, strict_mask
-from devise.model.tags import Tag, TaggedPictures, Tags
+from devise.model.captions import train_captions
+from devise.model.classes import train_classes
+from devise.model.devise import LEARNT, RAW, SHARED, Devise
+from devise.model.evaluating import CaptionFigures, Figures
+from devise.model.exporting import parameter_counts, whole_network
+from devise.model.labels import train_labels
+from devise.model.pretrained import pretrained
+from devise.model.space import Space
+from devise.model.tags import FIRST_WORDS, Tag, TaggedImages, Tags, nearest_names
+from devise.model.text import SentenceText, Text, WordText
 
-__all__ = ["FIRST_WORDS", "Devise", "Tag", "TaggedPictures", "Tags", "changed", "imagenet_rule", "imagenet_vectors",
-           "parameter_counts", "strict_mask", "whole_model"]
+__all__ = ["FIRST_WORDS", "LEARNT", "RAW", "SHARED", "CaptionFigures", "Devise", "Figures", "SentenceText", "Space",
+           "Tag", "TaggedImages", "Tags", "Text", "WordText", "changed", "nearest_names", "parameter_counts",
+           "pretrained", "train_captions", "train_classes", "train_labels", "whole_network"]

@@ -1,127 +1,197 @@
-"""A model whose network is trained along with its head: a backbone, and features, of its own."""
+"""Fine-tuning: the top of a model's network trained along with the head of a space, on images."""
 
-import copy
-from functools import partial
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise import features, storage
-from devise.arrays import read_npz
-from devise.datasets import Split, read_image
-from devise.model.fitting import hit_at_1, loss_of
+from devise import features
+from devise.datasets import open_images
+from devise.model.calibration import calibrated
+from devise.model.devise import LEARNT, RAW, SHARED, Devise
+from devise.model.objective import Objective, float_rows, rows_among
+from devise.model.space import Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.backbones.base import Backbone
+    from devise.datasets import ImageSet, Split
+
+EPOCHS = 3
 
 
-def finetune(model, images=None, *, loss="cosine", folder=None, progress=None, **training):
-    """A copy of a fitted model with the top of its network trained too, on the pictures.
+def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: float = 0.0, augmentation: Any = None,
+             epochs: int = EPOCHS, folder: str | Path | None = None, progress: Callable | None = None,
+             **options: Any) -> Devise:
+    """A copy of a trained model with the top of its network trained too, on the images.
 
-    The paper's second phase (Frome et al. 2013, section 3.3). Only pictures of the training part
-    train; the weights kept are those with the best hit@1 among the seen labels on the validation
-    part, the start included. The pictures then go through the new network once.
+    The paper's second phase (Frome et al. 2013, section 3.3); over pairs the training of a siamese
+    network, one set of weights seeing both images (Bromley et al. 1993). Only images of the training
+    part train; the weights kept are those that serve the validation part best, the start included.
+    The images then go through the new network once; what else was learnt on the old features is
+    learnt again on the new ones, and thresholds are chosen anew.
 
     Args:
-        model: a fitted Devise with an mlp head; it stays as it is.
-        images: ImageSet of the pictures it was fitted on; by default they are read where they lay.
-        loss: 'cosine', 'hinge', 'infonce', or a `devise.losses.Loss` on the seen labels, in their order.
+        model: it stays as it is.
+        images: those it was trained on (with their captions, where it learnt from them); by default they are
+            read where they lay.
+        loss: as the training takes it; by default "cosine" for labels, the model's own for classes.
+        augment: how strong the changes of the images are in the last epoch, 0 to 1; they grow from
+            none in the first (a curriculum: Bengio et al. 2009), cut-outs among them.
+        augmentation: an Augmentation with other limits than the usual ones.
         folder: where the new features are cached, a new folder; by default one of the network's own.
-        progress: called as progress(done, total) in pictures, through training and then extraction.
-        training: options of `devise.training.finetune`: layers, learning_rate, epochs …
+        progress: called as progress(done, total) in images, through training and then extraction.
+        options: further ones of `devise.training.finetune`: layers, learning_rate …; for classes also miner,
+            loss_options, classes and per_class.
     Returns:
         a new Devise; its history is that of this training.
     Raises:
-        ValueError: if a picture of the training is not among the images or can't be read, the head
-            is not of the mlp kind, or an option doesn't fit.
-        FileNotFoundError: if the pictures are not on this disk.
+        ValueError: if the model was not trained, its head is no network, an image of the training is not among
+            the images or can't be read, or an option doesn't fit.
+        FileNotFoundError: if the images are not on this disk.
     """
-    from devise import training as room
-
-    base = model._fitted().backbone
-    images = model.table.images if images is None else images
-    if images.label_names != model.labels.names:
-        raise ValueError("the pictures have other classes than the model: give those of the training")
+    if model.split is None:
+        raise ValueError(f"this model ({', '.join(model.spaces)}) was trained on no images, so that there is nothing to "
+                         "fine-tune on: train one, devise.train_labels, train_classes or train_captions")
+    if not 0 <= augment <= 1:
+        raise ValueError(f"augment is {augment}: expected a strength from 0, no change, to 1")
     if folder and (Path(folder) / "features.json").is_file():
         raise ValueError(f"{folder} holds features already, and those of the new network are others: "
                          "name a new folder")
-    parts = Split.from_json(model.split.to_json(model.paths), images.paths)
-    # as in fit, only seen labels are there to be pulled to or pushed from
-    seen = np.unique(images.labels[np.concatenate([parts.train, parts.validation])])
-    vectors = model.labels.vectors[seen]
-    shown, held = ((Prepared(images, rows, base), np.searchsorted(seen, images.labels[rows]))
-                   for rows in (parts.train, parts.validation))
-    validation = validate = None
-    if len(parts.validation):
-        validation = held
-        validate = partial(hit_at_1, labels=held[1], seen=np.arange(len(seen)), vectors=vectors)
-    tuned = room.finetune(base.keras_model(), model.head, *shown, loss_of(loss, vectors),
-                          validation=validation, validate=validate, seed=model.seed, progress=progress,
-                          **training)
-    own = base.with_weights(tuned.weights)
-    table = features.extract(images, own, folder, progress=progress)
-    return _with(model, own, tuned, table)
+    images = model.table.images if images is None else open_images(images)
+    if model.label_names and images.label_names != model.label_names:
+        raise ValueError("the pictures have other classes than the model: give those of the training")
+    split, base = rows_among(model.split, model.paths, images), model.backbone
+    name, goal, again = _task(model, images, split, loss, options)
+    growing = _growing(augment, augmentation, epochs)
+    if augment:
+        options |= {"augment": growing, "before_epoch": growing.before_epoch}
+    tuned = goal.finetune(base.keras_model(), model.spaces[name].head, PreparedImages(images, split.train, base),
+                          PreparedImages(images, split.validation, base), epochs=epochs,
+                          seed=model.record.get("seed", 0), progress=progress, **options)
+    network = model.network.changed(base.with_weights(tuned.weights))
+    table = features.extract(images, network.backbone, folder, progress=progress)
+    split = rows_among(model.split, model.paths, table.images)
+    own = {RAW: Space(type(model.spaces[RAW].head)(network.backbone.dim)), name: Space(tuned.head)}
+    new = Devise(network, model._words, {found: own[found] for found in model.own_spaces if found in own},
+                 labels=model.labels, label_names=model.label_names, split=split, paths=table.images.paths,
+                 table=table, record=model.record | {"augment": augment}, history={name: tuned.history})
+    return again(new, goal)
 
 
-def save_changes(backbone, path):
-    """Write the weights that fine-tuning gave a backbone to one `.npz`."""
-    with storage.atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **backbone.changes)
+class PreparedImages:
+    """The images of some rows at the network's size, read when they are asked for.
 
-
-class SavedChanges(NamedTuple):
-    """Weights that fine-tuning gave a backbone, in memory, and the file that they were in."""
-
-    path: Path
-    weights: dict
-
-
-def read_changes(path):
-    """The SavedChanges that `save_changes` wrote; read with the model, since the file goes when it is saved anew.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged.
+    Args:
+        images: ImageSet.
+        rows: int (n,).
+        backbone: whose `prepare` crops and resizes.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected the weights that fine-tuning gave a backbone")
-    return SavedChanges(Path(path), read_npz(path))
 
-
-def with_saved_changes(base, changes, fingerprint):
-    """The fine-tuned backbone of a model: its base with SavedChanges.
-
-    Raises:
-        ValueError: if they don't fit, or the backbone is not the one of the fingerprint.
-    """
-    path = changes.path
-    try:
-        own = base.with_weights(changes.weights)
-    except ValueError as error:
-        raise ValueError(f"{path} has no fine-tuned weights of {base.name} ({error}): fine-tune again") from error
-    if own.fingerprint != fingerprint:
-        raise ValueError(f"{path} makes {base.name} {own.fingerprint[:12]}, the model was trained on "
-                         f"{fingerprint[:12]}: bring the weights of the training, or fine-tune again")
-    return own
-
-
-class Prepared:
-    """The pictures of some rows, decoded when they are asked for."""
-
-    def __init__(self, images, rows, backbone):
+    def __init__(self, images: ImageSet, rows: NDArray[np.int64], backbone: Backbone):
         self._images, self._rows, self._backbone = images, rows, backbone
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, position):
-        return self._backbone.prepare(read_image(self._images.file(self._rows[position])))
+    def __getitem__(self, position: int) -> NDArray[np.uint8]:
+        return self._backbone.prepare(self._images.read(self._rows[position]))
 
 
-def _with(model, backbone, tuned, table):
-    """A model like another, with the backbone, head and features that fine-tuning gave."""
-    record, new = model.backbone_record, copy.copy(model)
-    new._backbone = backbone
-    new.backbone_record = {**features.describe(backbone), "base": record.get("base", record)}
-    new._head, new._head_parts, new.history = tuned.head, None, tuned.history
-    new.split = Split.from_json(model.split.to_json(model.paths), table.images.paths)
-    new.paths, new._table, new.data_record = table.images.paths, table, table.source
-    return new
+def _task(model: Devise, images: ImageSet, split: Split, loss: Any, options: dict
+          ) -> tuple[str, Objective, Callable]:
+    """(space, objective, what makes the new model whole) of what the model was trained on."""
+    if split.disjoint:
+        return LEARNT, *_by_classes(model, images, split, loss, options)
+    if model.labels is not None:
+        from devise.model import labels
+
+        text = model.spaces[SHARED].text
+        goal = labels.objective(images.labels, model.labels.vectors, split, loss or "cosine")
+        return SHARED, goal, lambda new, goal: new.with_space(SHARED, Space(new.spaces[SHARED].head, text))
+    return SHARED, *_by_captions(model, images, split, loss)
+
+
+def _by_classes(model, images, split, loss, options):
+    from devise.model import classes
+
+    how = {name: options.pop(name, None) for name in ("miner", "loss_options")}
+    if loss is None:
+        loss, how = _own_loss(model.record["loss"])
+    batches = {name: options.pop(name) for name in ("classes", "per_class") if name in options}
+    head = model.spaces[LEARNT].head
+    goal = classes.objective(images.labels, split, loss, **how, dim=head.dim, **batches)
+
+    def whole(new, goal):
+        new.record["loss"] = classes.loss_record(goal.loss)
+        rows = float_rows(new.table.matrix, new.split.validation)
+        labels = new.table.images.labels[new.split.validation]
+        for name in (LEARNT, RAW):
+            asked = model.spaces[name].calibration["asked"]
+            new = new.with_space(name, calibrated(new.spaces[name], rows, labels, asked, model.record.get("seed", 0)))
+        return new
+
+    return goal, whole
+
+
+def _by_captions(model, images, split, loss):
+    from devise.model import captions
+    from devise.model.caption_data import caption_data
+    from devise.model.text import SentenceText
+
+    if images.captions is None:
+        raise ValueError("the captions are not kept with the features: give finetune the pictures with their captions, "
+                         "see devise.datasets.with_captions")
+    if loss is not None:
+        raise ValueError("a model of captions is fine-tuned by the loss of its training: leave loss out")
+    table = model.features(model.table)
+    data, _, _ = caption_data(captions.captioned(table, images), split, model.words)
+    text = model.spaces[SHARED].text
+    goal = captions.joint_objective(data, text.sentences, text.kernel, model.record.get("seed", 0))
+
+    def whole(new, goal):
+        fresh, _, _ = caption_data(captions.captioned(new.table, images), new.split, model.words)
+        learnt, history = captions.train_visual(fresh, loss=model.record["loss"], seed=model.record.get("seed", 0))
+        shared = Space(new.spaces[SHARED].head, SentenceText(text.words, text.sentences, np.asarray(goal.loss.kernel)))
+        new = new.with_space(SHARED, shared)
+        new.own_spaces = {LEARNT: Space(learnt), **new.own_spaces}
+        new.history[LEARNT] = history
+        return new
+
+    return goal, whole
+
+
+def _own_loss(record: dict) -> tuple[str, dict]:
+    """The loss of a model's record, as `classes.objective` takes it."""
+    from devise.losses import pairs
+
+    if record["name"] not in pairs.NAMES:
+        raise ValueError(f"the model was trained with the loss {record['name']!r}, which has no name to be made "
+                         f"again by: say which loss, one of {', '.join(pairs.NAMES)}")
+    left = ("name", "miner", "n_labels", "dim", "soft")
+    return record["name"], {"miner": record["miner"],
+                            "loss_options": {name: value for name, value in record.items() if name not in left}}
+
+
+def _growing(augment: float, augmentation: Any, epochs: int) -> _Growing:
+    from devise.datasets.augmentation import Augmentation
+    from devise.training import Schedule
+
+    return _Growing(augmentation or Augmentation(), Schedule(0.0, augment, epochs=epochs))
+
+
+class _Growing:
+    """An augmentation whose strength an epoch sets before its images are shown."""
+
+    def __init__(self, augmentation, schedule):
+        self._augmentation, self._schedule, self._strength = augmentation, schedule, 0.0
+
+    def before_epoch(self, epoch):
+        self._strength = self._schedule(epoch)
+
+    def __call__(self, picture, random):
+        return self._augmentation(picture, random, self._strength)

@@ -1,29 +1,34 @@
-"""Which model it is: a fingerprint over all that decides what it makes of a picture."""
+"""Fingerprint of a model: a digest over all that decides its embeddings."""
+
+from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from devise.model.devise import Devise
 
-def fingerprint(model):
-    """A SHA-256 over the backbone's fingerprint and the head: equal for two models that embed alike.
 
-    Args:
-        model: a fitted Devise or Siamese, or a CaptionModel with its two heads.
+def fingerprint(model: Devise) -> str:
+    """A SHA-256 over the fingerprints of backbone and words, and every space's head and text side.
 
-    >>> from devise.training import RidgeHead
-    >>> from types import SimpleNamespace
-    >>> head = RidgeHead(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
-    >>> model = SimpleNamespace(backbone_record={"fingerprint": "ab12"}, head=head)
-    >>> fingerprint(model) == fingerprint(model), len(fingerprint(model))
-    (True, 64)
+    Thresholds are not in it: they decide what is a match, not where anything lies.
     """
-    content = hashlib.sha256(str(model.backbone_record["fingerprint"]).encode())
-    for head in getattr(model, "heads", None) or (model.head,):
-        content.update(json.dumps(head.config, sort_keys=True).encode())
-        for name, weight in sorted(head.weights().items()):
-            weight = np.ascontiguousarray(weight)
-            content.update(f"{name}{weight.dtype.str}{weight.shape}".encode())
-            content.update(weight)
+    words = model.words_record
+    content = hashlib.sha256(f"{model.network.record['fingerprint']} {words and words['fingerprint']}".encode())
+    for name, space in sorted(model.own_spaces.items()):
+        _update(content, name, space.head)
+        if space.text is not None:
+            _update(content, "text", space.text)
     return content.hexdigest()
+
+
+def _update(content, name: str, part) -> None:
+    content.update(f"{name}{json.dumps(part.config, sort_keys=True)}".encode())
+    for name, weight in sorted(part.weights().items()):
+        weight = np.ascontiguousarray(weight)
+        content.update(f"{name}{weight.dtype.str}{weight.shape}".encode())
+        content.update(weight)

@@ -1,85 +1,103 @@
-"""A model's folder: its manifest, the head's weights and the label vectors."""
+"""The folder of a model: one manifest, and a file for each head, text side and label table."""
 
+from __future__ import annotations
+
+import math
 import platform
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise import __version__, storage
-from devise.arrays import read_npy, write_npy
+from devise.arrays import read_npy, read_npz, write_npy
 from devise.datasets import PARTS, Split
-from devise.model.finetuning import read_changes, save_changes
-from devise.words import NAMES, LabelTable
+from devise.heads import load_head
+from devise.model import text
+from devise.model.sources import Network, Words
+from devise.model.space import Space
+from devise.words import LabelTable
+
+if TYPE_CHECKING:
+    from devise.model.devise import Devise
+    from devise.words import WordVectors
+
+KIND = "model"
 
 
-def save(model, folder):
-    """Write a fitted model to a folder, whole or not at all."""
-    document = {"versions": versions(), "backbone": model.backbone_record, "words": model.words_record,
-                "head": model.head.config, "labels": model.labels.to_json(), "synonyms": model.synonyms,
-                "split": model.split.to_json(model.paths), "seed": model.seed, "data": model.data_record,
-                "history": model.history and model.history.to_json()}
-    with storage.Commit(folder, "model", document) as commit:
-        model.head.save(commit.file("head.npz"))
-        write_npy(commit.file("labels.npy"), model.labels.vectors)
-        if "base" in model.backbone_record:
-            save_changes(model.backbone, commit.file("backbone.npz"))
+def save(model: Devise, folder: str | Path, *, overwrite: bool = False) -> None:
+    """Write a model to a folder, whole or not at all."""
+    document = {
+        "versions": versions(), "backbone": model.network.record, "words": model.words_record,
+        "spaces": {name: _described(space) for name, space in model.own_spaces.items()},
+        "labels": model.labels and model.labels.to_json(), "label_names": list(model.label_names),
+        "split": model.split and model.split.to_json(model.paths), "data": model.data, "record": model.record,
+        "history": {name: history.to_json() for name, history in model.history.items()}}
+    with storage.Commit(folder, KIND, document) as commit:
+        for name, space in model.own_spaces.items():
+            space.head.save(commit.file(f"{name}.npz"))
+            if space.text is not None and space.text.weights():
+                with open(commit.file(f"{name}-text.npz"), "wb") as file:
+                    np.savez(file, **space.text.weights())
+        if model.labels:
+            write_npy(commit.file("labels.npy"), model.labels.vectors)
+        if "base" in model.network.record:
+            with open(commit.file("backbone.npz"), "wb") as file:
+                np.savez(file, **model.backbone.changes)
 
 
-def load(kind, folder, *, words=None):
-    """A model of the class `kind` from a folder that `save` wrote; see `Devise.load`."""
-    return storage.read_artefact(folder, "model", partial(_read, kind, words),
-                                 check=["head.npz", "labels.npy", "backbone.npz"])
+def load(kind: type[Devise], folder: str | Path, *, words: WordVectors | str | Path | None = None) -> Devise:
+    """A model from a folder that `save` wrote; see `Devise.load`."""
+    def read(document, files):
+        return _read(kind, words, document, files)
+
+    document, _ = storage.open_artefact(folder, KIND)
+    return storage.read_artefact(folder, KIND, read, check=tuple(document["files"]))
 
 
 def _read(kind, words, document, files):
     from devise.training import History
-    from devise.training.heads import read
 
-    model = kind.__new__(kind)
-    model.words_record, model.backbone_record = document["words"], document["backbone"]
-    model._words = words and fitting(words, model.words_record)
-    model._backbone = model._table = None
-    model._changes = read_changes(files["backbone.npz"]) if "backbone.npz" in files else None
-    model.synonyms, model.seed, model.data_record = document["synonyms"], document["seed"], document["data"]
-    model.paths = tuple(path for part in PARTS for path in document["split"][part])
-    model.split = Split.from_json(document["split"], model.paths)
-    model.history = document["history"] and History.from_json(document["history"])
-    model.labels = LabelTable.from_json(document["labels"], read_npy(files["labels.npy"], np.float32, (None, None)))
-    # read at once, since the file goes when the model is saved anew; its layers are made when they are needed
-    model._head, model._head_parts = None, (files["head.npz"], *read(files["head.npz"]))
-    return model
-
-
-def restored_head(path, config, weights):
-    """The head in what was read of a model's file, of whatever kind."""
-    if config.get("kind") == "conse":
-        from devise.model.untrained import ConseHead
-
-        return ConseHead.restored(path, config, weights)
-    from devise.training.loading import restored
-
-    return restored(path, config, weights)
+    record = document["words"]
+    source = record and Words.recorded(record, words)
+    network = Network.recorded(document["backbone"], files.get("backbone.npz"))
+    split, paths = document["split"], ()
+    if split:
+        paths = tuple(path for part in PARTS for path in split["paths"][part])
+        split = Split.from_json(split, paths)
+    labels = document["labels"] and LabelTable.from_json(
+        document["labels"], read_npy(files["labels.npy"], np.float32, (None, None)))
+    spaces = {name: _space(name, described, files, source) for name, described in document["spaces"].items()}
+    return kind(network, source, spaces, labels=labels, label_names=document["label_names"], split=split, paths=paths,
+                data=document["data"], record=document["record"],
+                history={name: History.from_json(found) for name, found in document["history"].items()})
 
 
-def versions():
-    """What the model was made with."""
+def _described(space: Space) -> dict:
+    """A space for JSON; all may be accepted, or a figure undefined, which JSON has no number for: they are text."""
+    return {"text": space.text and space.text.config, "threshold": _finite(space.threshold),
+            "calibration": space.calibration and {name: _finite(value) for name, value in space.calibration.items()}}
+
+
+def _space(name, described, files, words):
+    found = described["text"]
+    if found:
+        weights = files.get(f"{name}-text.npz")
+        found = text.restored(found, read_npz(weights) if weights else {}, words)
+    return Space(load_head(files[f"{name}.npz"]), found, _number(described["threshold"]),
+                 described["calibration"] and {key: _number(value) for key, value in described["calibration"].items()})
+
+
+def _finite(value):
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def _number(value):
+    return float(value) if isinstance(value, str) else value
+
+
+def versions() -> dict[str, str]:
+    """What a model is made with."""
     found = {package: version(package) for package in ("keras", "numpy")}
     return {"devise": __version__, "python": platform.python_version(), **found}
-
-
-def fitting(words, record):
-    """The words, if they are those that a model was trained on."""
-    if words.fingerprint != record["fingerprint"]:
-        raise ValueError(f"the model was trained on {record['name']} ({record['n']:,} words, {record['dim']}-d, "
-                         f"{record['fingerprint'][:12]}), these are {words.name} ({len(words):,} words, {words.dim}-d, "
-                         f"{words.fingerprint[:12]}): bring the words of the training, or train again")
-    return words
-
-
-def source_of(words):
-    """What opens these words again in another process, or None."""
-    if isinstance(words, (str, Path)):
-        return str(words if words in NAMES else Path(words).expanduser().resolve())
-    return words.name if words.name in NAMES else None

@@ -1,27 +1,38 @@
-"""The engine that speaks paths and words: pictures indexed in each space of a model, asked by picture or text."""
+"""The engine that speaks paths and words: images indexed in each space of a model, asked by image or text."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise import index
-from devise.datasets import Skipped, join
+from devise import features, index
+from devise.datasets import ImageSet, Skipped, join, open_images
 from devise.errors import unknown
-from devise.model.arithmetic import changed
-from devise.model.identity import fingerprint
-from devise.model.spaces import indexable, spaces
+from devise.features import FeatureTable
+from devise.model import Devise, changed, nearest_names
+from devise.model.tags import FIRST_WORDS
 from devise.search import saving
 from devise.search.joining import joined
 from devise.search.results import Match, Results
 from devise.words import phrase_vector
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.evaluation import Candidates
+    from devise.index import Index
+    from devise.model import Tags
+
 
 class Search:
-    """Pictures indexed in every space that their model declares, see `devise.model.spaces.spaces`.
+    """Images indexed in the spaces of their model.
 
     Args:
-        model: a fitted Devise, Siamese or CaptionModel.
+        model: Devise.
         images: ImageSet, row i of it being id i of the indexes.
         indexes: {space: Index}.
 
@@ -30,187 +41,216 @@ class Search:
     ['beach', 'beach', 'lighthouse']
     """
 
-    def __init__(self, model, images, indexes):
+    def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index]):
         self.model, self.images, self.indexes = model, images, indexes
         self._row = _rows(images)
 
     @classmethod
-    def build(cls, model, data, *, engine="auto", only=None, folder=None, progress=None, **options):
-        """Index pictures.
+    def build(cls, model: Devise, images: Any, *, engine: str = "auto", spaces: Iterable[str] | None = None,
+              folder: str | Path | None = None, progress: Callable | None = None, **options: Any) -> Search:
+        """Index images.
 
         Args:
-            model: a fitted Devise, Siamese or CaptionModel.
-            data: ImageSet, or a FeatureTable of the model's backbone.
+            images: a folder, a list of paths, an ImageSet, or a FeatureTable of the model's backbone …
             engine: a name from `devise.index.engines()`, or "auto" for what `devise.index.choose` says of the
                 widest space; options go to the engine.
-            only: names of the spaces to index; None takes all that the model has.
-            folder: where features of an ImageSet are cached.
+            spaces: names of the spaces to index; None takes all that the model has.
+            folder: where features are cached.
         Raises:
             ValueError: if the features are of another backbone, the model lacks a space, or no
-                picture can be indexed.
+                image can be indexed.
         """
-        known = spaces(model)
-        if strange := [space for space in only or () if space not in known]:
-            raise ValueError(unknown("space", strange[0], known))
-        images, matrix = indexable(model, data, folder, progress)
-        if not len(images):
+        chosen = {name: model.space(name) for name in (model.spaces if spaces is None else spaces)}
+        found, matrix = _indexable(model, images, folder, progress)
+        if not len(found):
             raise ValueError("there is no picture to index: every feature vector is zero")
-        known = {space: embed for space, embed in known.items() if only is None or space in only}
         if engine == "auto":
-            widest = max(embed(matrix[:1]).shape[1] for embed in known.values())
-            engine, _ = index.choose(len(images), widest, options=tuple(options))
-        indexes, made_by = {}, fingerprint(model)
-        for space, embed in known.items():
-            indexes[space] = index.make(engine, fingerprint=made_by, **options)
-            indexes[space].build(embed(matrix))
-        return cls(model, images, indexes)
+            widest = max(space.embed(matrix[:1]).shape[1] for space in chosen.values())
+            engine, _ = index.choose(len(found), widest, options=tuple(options))
+        indexes, made_by = {}, model.fingerprint
+        for name, space in chosen.items():
+            indexes[name] = index.make(engine, fingerprint=made_by, **options)
+            indexes[name].build(space.embed(matrix))
+        return cls(model, found, indexes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     @property
-    def default_space(self):
-        """The space in which pictures are compared unless another is asked for."""
+    def default_space(self) -> str:
+        """The space in which images are compared unless another is asked for."""
         return next(iter(self.indexes))  # in the order of the model, which need not be opened for it
 
-    def add(self, data, *, folder=None, progress=None):
-        """Index more pictures, of new classes too; nothing is trained. In memory, until `save`.
+    def add(self, images: Any, *, folder: str | Path | None = None, progress: Callable | None = None) -> ImageSet:
+        """Index more images, of new classes too; nothing is trained. In memory, until `save`.
 
-        A picture whose path is in the index already is left out and listed. Pictures from elsewhere
+        An image whose path is in the index already is left out and listed. Images from elsewhere
         than the index's are kept by their whole path.
 
         Args:
-            data, folder: as of `build`.
+            images, folder: as of `build`.
         Returns:
-            ImageSet of the pictures that were added, and those that were skipped.
+            ImageSet of the images that were added, and those that were skipped.
         Raises:
             ValueError: if the features are of another backbone.
         """
-        images, matrix = indexable(self.model, data, folder, progress)
-        images = self._placed(images)
-        there = np.array([path in self._row for path in images.paths], bool)
-        lost = [Skipped(images.paths[row], "it is in the index already") for row in np.flatnonzero(there)]
-        images, matrix = replace(images.subset(~there), skipped=(*images.skipped, *lost)), matrix[~there]
-        if not len(images):
-            return images
-        known = spaces(self.model)
-        rows = {space: known[space](matrix) for space in self.indexes}  # all that can fail, before anything changes
-        ids = np.arange(len(self), len(self) + len(images))
-        for space, part in self.indexes.items():
+        found, matrix = _indexable(self.model, images, folder, progress)
+        found = self._placed(found)
+        there = np.array([path in self._row for path in found.paths], bool)
+        lost = [Skipped(found.paths[row], "it is in the index already") for row in np.flatnonzero(there)]
+        found, matrix = replace(found.subset(~there), skipped=(*found.skipped, *lost)), matrix[~there]
+        if not len(found):
+            return found
+        rows = {name: self.model.spaces[name].embed(matrix) for name in self.indexes}  # all that can fail comes first
+        ids = np.arange(len(self), len(self) + len(found))
+        for name, part in self.indexes.items():
             if part.can_add:
-                part.add(rows[space], ids)
+                part.add(rows[name], ids)
             else:
-                part.build(np.concatenate([part.vectors(part.ids), rows[space]]))
-        rootless = [replace(part, root=None) for part in (self.images, images)]  # their paths are as they shall be
+                part.build(np.concatenate([part.vectors(part.ids), rows[name]]))
+        rootless = [replace(part, root=None) for part in (self.images, found)]  # their paths are as they shall be
         self.images = replace(join(rootless), root=self.images.root)
         self._row = _rows(self.images)
-        return images
+        return found
 
-    def by_text(self, text, k=10):
-        """Pictures for a word or a phrase, by cosine in the shared space.
+    def remove(self, images: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
+        """Take images out of the index; their files stay. In memory, until `save`.
+
+        Args:
+            images: paths as the index has them, or files; one or several.
+        Returns:
+            the paths that were taken out.
+        Raises:
+            ValueError: if one is not in the index, or none would be left.
+        """
+        asked = [images] if isinstance(images, (str, Path)) else list(images)
+        rows = {str(image): self.row(image) for image in asked}
+        if strange := [image for image, row in rows.items() if row is None]:
+            raise ValueError(unknown("picture in the index", strange[0], self.images.paths))
+        kept = np.setdiff1d(np.arange(len(self)), list(rows.values()))
+        if not len(kept):
+            raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
+        for part in self.indexes.values():
+            part.build(part.vectors(kept))
+        gone = tuple(self.images.paths[row] for row in rows.values())
+        self.images = self.images.subset(kept)
+        self._row = _rows(self.images)
+        return gone
+
+    def by_text(self, text: str, k: int = 10, *, space: str | None = None) -> Results:
+        """Images for a word, a phrase or a sentence, by cosine in a space with a text side.
 
         Returns:
             Results with at most k matches.
         Raises:
             KeyError: if no word of it has a vector; the message lists near spellings.
-            ValueError: if the model knows no words.
+            ValueError: if no space has a text side.
         """
-        self._check_words()
-        hits = self.indexes["shared"].search(self.model.embed_words([text]), self._depth(k))
-        return Results(text, "shared", self._matches(hits), root=self.images.root)
+        space = self.text_space(space)
+        hits = self.indexes[space].search(self.model.embed_text(text, space), self._depth(k))
+        return Results(text, space, self._matches(hits), root=self.images.root)
 
-    def by_picture(self, picture, k=10, *, space=None, reject=False):
-        """Pictures like a picture, which itself is left out when it is in the index.
+    def by_image(self, image: Any, k: int = 10, *, space: str | None = None, reject: bool = False) -> Results:
+        """Images like an image, which itself is left out when it is in the index.
 
         Args:
-            picture: the path of an indexed picture or of any other file, its pixels, uint8 (h, w, 3), or
-                its features, float (dim of the backbone,).
-            space: where to compare; None for the default, which for a Devise is 'raw', for the others
-                'learnt'.
-            reject: leave out matches below the model's threshold, so that a picture of something that
+            image: the path of an indexed image or of any other file, a PIL image, pixels uint8 (h, w, 3), or
+                features float (dim of the backbone,).
+            space: where to compare; None for the default, the first of the index.
+            reject: leave out matches below the space's threshold, so that an image of something that
                 is not in the index has none.
         Raises:
             ValueError: if the file can't be read, there is no such space, or no threshold to reject by.
         """
-        space = self._check_space(space)
-        threshold = getattr(self.model, "thresholds", {}).get(space)
+        space = self._space(space)
+        threshold = self.model.spaces[space].threshold
         if reject and threshold is None:
-            raise ValueError(f"the model has no threshold for the space {space!r}: train one with `devise siamese`, "
-                             "or ask without reject")
-        row, vector = self.vector(picture, space)
+            raise ValueError(f"the space {space!r} has no threshold to reject by: train a model with `devise siamese`, "
+                             "choose one with Devise.calibrate, or ask without reject")
+        row, vector = self.vector(image, space)
         hits = self.indexes[space].search(vector[None], self._depth(k), exclude=self._itself(row))
         matches = self._matches(hits)
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(_named(picture), space, matches, threshold, known, self.images.root)
+        return Results(_named(image), space, matches, threshold, known, self.images.root)
 
-    def by_change(self, picture, k=10, *, plus=(), minus=(), **weights):
-        """Pictures like a picture that is changed by words: "this, but with a blue hat and without the dog".
+    def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
+                  space: str | None = None, **weights: float) -> Results:
+        """Images like an image that is changed by words: "this, but with a blue hat and without the dog".
 
         Args:
-            picture: as of `by_picture`; itself it is left out.
-            plus, minus, weights (force and less): see `devise.model.arithmetic.changed`.
+            image: as of `by_image`; itself it is left out.
+            plus, minus, weights (force and less): see `devise.model.changed`.
         Returns:
-            Results in the shared space.
+            Results in a space with a text side.
         Raises:
-            KeyError, ValueError: if a text has no vector, or the model knows no words.
+            KeyError, ValueError: if a text has no vector, or no space has a text side.
         """
-        self._check_words()
-        row, vector = self.vector(picture, "shared")
-        asked = changed(self.model, vector[None], plus=plus, minus=minus, **weights)
-        hits = self.indexes["shared"].search(asked, self._depth(k), exclude=self._itself(row))
-        return Results(_named(picture), "shared", self._matches(hits), root=self.images.root, plus=tuple(plus),
-                       minus=tuple(minus))
+        space = self.text_space(space)
+        plus, minus = ((texts,) if isinstance(texts, str) else tuple(texts) for texts in (plus, minus))
+        row, vector = self.vector(image, space)
+        asked = changed(self.model, vector[None], plus=plus, minus=minus, space=space, **weights)
+        hits = self.indexes[space].search(asked, self._depth(k), exclude=self._itself(row))
+        return Results(_named(image), space, self._matches(hits), root=self.images.root, plus=plus, minus=minus)
 
-    def similarity(self, first, second, *, space=None):
-        """The cosine of two pictures, indexed or not.
-
-        Returns:
-            float in [-1, 1].
-        """
-        space = self._check_space(space)
+    def similarity(self, first: Any, second: Any, *, space: str | None = None) -> float:
+        """The cosine of two images, indexed or not, in [-1, 1]."""
+        space = self._space(space)
         return float(np.clip(self.vector(first, space)[1] @ self.vector(second, space)[1], -1, 1))
 
-    def by_word(self, word, k=10):
+    def by_word(self, word: str, k: int = 10) -> list[tuple[str, float]]:
         """The words nearest to a word or phrase: a list of (word, cosine)."""
-        self._check_words()
         words = self.model.words
         return words.neighbours(word if word in words else phrase_vector(word, words), k)
 
-    def tags(self, picture, k=10, **options):
-        """Names for a picture, as `by_picture` takes it; options as in `Devise.tag`."""
-        self._check_words()
-        if not hasattr(self.model, "tag_embeddings"):
-            raise ValueError("a model learnt from captions gives no tags: ask with by_text whether a sentence fits")
-        return self.model.tag_embeddings(self.vector(picture, "shared")[1][None], k, **options)[0]
+    def tag(self, image: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates = "words",
+            space: str | None = None, first: int = FIRST_WORDS) -> Tags:
+        """Names for an image, as `by_image` takes it; the options are those of `Devise.tag`."""
+        space = self.text_space(space)
+        if isinstance(candidates, (str, list, tuple)):
+            candidates = self.model.candidates(candidates, space=space, first=first, filtered=True)
+        return nearest_names(self.vector(image, space)[1][None], candidates, k)[0]
 
-    def vector(self, picture, space):
-        """(row or None, unit vector) of a picture, as `by_picture` takes it, in one of the spaces."""
-        if isinstance(picture, np.ndarray):
-            return None, spaces(self.model)[space](self._features(picture))[0]
-        row = self.row(picture)
+    def vector(self, image: Any, space: str) -> tuple[int | None, NDArray[np.float32]]:
+        """(row or None, unit vector) of an image, as `by_image` takes it, in one of the spaces."""
+        embed = self.model.spaces[space].embed
+        if isinstance(image, np.ndarray) and image.ndim == 1:
+            return None, embed(image[None])[0]
+        row = self.row(image) if isinstance(image, (str, Path)) else None
         if row is not None:
             return row, self.indexes[space].vectors([row])[0]
-        return None, spaces(self.model)[space](self.model.features_of([picture]).matrix)[0]
+        table = self.model.features([image] if isinstance(image, (str, Path)) else image)
+        if len(table) != 1:
+            raise ValueError(f"{len(table)} images were given: expected one")
+        return None, embed(table.matrix)[0]
 
-    def row(self, picture):
-        """The row of an indexed picture, by the path it was indexed under or the file's place; else None."""
-        row = self._row.get(str(picture))
+    def row(self, image: str | Path) -> int | None:
+        """The row of an indexed image, by the path it was indexed under or the file's place; else None."""
+        row = self._row.get(str(image))
         if row is None and self.images.root:
-            row = self._row.get(_place(Path(picture).expanduser(), self.images.root))
+            row = self._row.get(_place(Path(image).expanduser(), self.images.root))
         return row
 
-    def save(self, folder):
+    def text_space(self, name: str | None = None) -> str:
+        """The name of an indexed space with a text side; None is the first that has one.
+
+        Raises:
+            ValueError: if the index has none; the message says how to get one.
+        """
+        found = self.model.text_space(name)
+        return self._space(found)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the index with its model, whole or not at all; the folder is complete on its own."""
-        saving.save(self, Path(folder))
+        saving.save(self, Path(folder), overwrite=overwrite)
 
     @classmethod
-    def load(cls, folder, *more):
+    def load(cls, folder: str | Path, *more: str | Path) -> Search:
         """Open an index that `save` wrote; vectors stay on disk where the engine can map them.
 
         Args:
-            folder, more: several are searched as one, if one model made them. A picture that is in two of them
+            folder, more: several are searched as one, if one model made them. An image that is in two of them
                 is found once.
         Raises:
             FileNotFoundError: if a folder holds none.
@@ -221,15 +261,8 @@ class Search:
             return cls(searches[0].model, *joined(searches, (folder, *more)))
         return cls(*saving.load(Path(folder)))
 
-    def _features(self, picture):
-        """(1, dim) of a picture's pixels, or of its features, which are taken as they are."""
-        if picture.ndim == 1:
-            return picture[None]
-        network = self.model.backbone
-        return network.features(network.prepare(picture)[None])
-
-    def _placed(self, images):
-        """The pictures under the paths that they have in this index."""
+    def _placed(self, images: ImageSet) -> ImageSet:
+        """The images under the paths that they have in this index."""
         if images.root is None or self.images.root is None:
             return images
         return replace(images, paths=tuple(_place(images.file(row), self.images.root) for row in range(len(images))),
@@ -241,38 +274,45 @@ class Search:
                      if row >= 0)
 
     @staticmethod
-    def _itself(row):
-        """What an index leaves out of an answer to this row; -1 for a picture that is not in it."""
+    def _itself(row: int | None) -> NDArray[np.int64]:
+        """What an index leaves out of an answer to this row; -1 for an image that is not in it."""
         return np.array([-1 if row is None else row], np.int64)
 
-    def _depth(self, k):
+    def _depth(self, k: int) -> int:
         if k < 1:
             raise ValueError(f"k is {k}: ask for at least 1 picture")
         return min(k, len(self))
 
-    def _check_words(self):
-        if "shared" not in self.indexes:
-            raise ValueError(f"this index has the spaces {', '.join(self.indexes)} and none that it shares with words: "
-                             "ask by picture, or index with a model that `devise train` or `devise captions` made, "
-                             "or with conse")
-
-    def _check_space(self, space):
+    def _space(self, space: str | None) -> str:
         space = self.default_space if space is None else space
         if space not in self.indexes:
-            raise ValueError(unknown("space", space, self.indexes))
+            self.model.space(space)  # refuses one that the model lacks too, and says how to get it
+            raise ValueError(f"this index has the spaces {', '.join(self.indexes)} and not {space!r}, which its model "
+                             "has: index the pictures again with it")
         return space
 
 
-def _named(picture):
-    return "a picture" if isinstance(picture, np.ndarray) else str(picture)
+def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None
+               ) -> tuple[ImageSet, NDArray[np.float32]]:
+    """Images and their features for an index; those whose features are all zero are left out and listed."""
+    table = images
+    if not isinstance(images, FeatureTable):
+        table = features.extract(open_images(images), model.backbone, folder, progress=progress)
+    model.network.check(table)
+    table = features.usable(table)
+    return table.images, np.asarray(table.matrix, np.float32)
 
 
-def _rows(images):
+def _named(image: Any) -> str:
+    return str(image) if isinstance(image, (str, Path)) else "a picture"
+
+
+def _rows(images: ImageSet) -> dict[str, int]:
     """{path: row}, the first row of a path that comes twice."""
     return {images.paths[row]: row for row in reversed(range(len(images)))}
 
 
-def _place(path, root):
+def _place(path: Path, root: Path) -> str:
     """The path of a file as an index below `root` names it: from there, or whole where it lies elsewhere."""
     path, root = Path(path).resolve(), Path(root).resolve()
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -42,5 +42,5 @@ def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dic
 
 def _made_by(search):
     """The model's words, and of each space the model's fingerprint."""
-    words = getattr(search.model, "words_record", None) or {}
+    words = search.model.words_record or {}
     return words.get("fingerprint"), {space: part.fingerprint for space, part in search.indexes.items()}

@@ -9,10 +9,9 @@ import numpy as np
 
 from devise import index, storage
 from devise.datasets import ImageSet, Skipped
-from devise.model.spaces import KINDS, open_model
+from devise.model import Devise
 
-MANIFESTS = ("index", *KINDS)
-OLD_SPACES = ("raw", "shared")  # of an index whose folder does not name them
+MANIFESTS = ("index", "model")
 
 
 def save(search, folder):
@@ -41,7 +40,7 @@ def load(folder):
 def _read(folder, document, paths):
     rows = storage.read_json(paths["rows.json"])
     parts = folder / document["build"]
-    names = document.get("spaces", OLD_SPACES)
+    names = document["spaces"]
     if not names:
         raise ValueError(f"{folder} names no space: build the index again")
     if strange := [name for name in (document["build"], *names) if Path(name).name != name]:
@@ -51,7 +50,7 @@ def _read(folder, document, paths):
         if there.get(name) != known:
             raise ValueError(f"{parts / name} is not the one that the index in {folder} was saved with: "
                              "build the index again")
-    model = open_model(parts / "model")
+    model = Devise.load(parts / "model")
     indexes = {space: index.load(parts / space) for space in names}
     images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
                       label_names=tuple(document["label_names"]),

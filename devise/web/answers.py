@@ -103,7 +103,7 @@ class Info:
     """What the index is: pictures, classes, spaces (the first is the default), network, words, limits.
 
     `words` is null where the index has no space that it shares with words; then there are no tags
-    either. `examples` are texts worth trying. `far` is the false-accept rate the thresholds are for.
+    either. `examples` are texts worth trying. `false_accept_rate` is what the thresholds are for.
     """
 
     version: str
@@ -111,7 +111,7 @@ class Info:
     classes: int
     spaces: list[str]
     thresholds: dict[str, float | None]
-    far: float | None
+    false_accept_rate: float | None
     engine: str
     network: str
     words: str | None

@@ -17,7 +17,6 @@ from devise.web.limits import Limits, busy
 from devise.web.recent import Recent
 from devise.web.renditions import Renditions
 from devise.words.phrases import resolve
-from devise.zeroshot import NearestLabel
 
 LOG = logging.getLogger("devise.web")
 EXAMPLES = 8
@@ -36,8 +35,7 @@ class Service:
     def __init__(self, search, limits=None, *, before_loading=None):
         self.search, self.limits = search, limits or Limits()
         self.renditions = Renditions(search.images, self.limits.cache_bytes)
-        self.can_text = "shared" in search.indexes
-        self.can_tag = self.can_text and hasattr(search.model, "tag_embeddings")
+        self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
         self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
@@ -52,7 +50,7 @@ class Service:
             self._closing = False
             try:
                 _ = self.info
-                if self.can_tag:
+                if self.can_text:
                     _ = self._naming
                 grey = np.full((64, 64, 3), 128, np.uint8)
                 self.computing(self.backbone().prepare(grey)).result()
@@ -84,13 +82,13 @@ class Service:
     def info(self):
         """Info."""
         search, model, limits = self.search, self.search.model, self.limits
-        thresholds = getattr(model, "thresholds", {})
+        asked = {name: model.spaces[name] for name in search.indexes if model.spaces[name].threshold is not None}
         return answers.Info(
             version=__version__, pictures=len(search), classes=len(search.images.label_names),
             spaces=[search.default_space, *(space for space in search.indexes if space != search.default_space)],
-            thresholds={space: _finite(value) for space, value in thresholds.items() if space in search.indexes},
-            far=_finite(getattr(model, "far", None)), engine=next(iter(search.indexes.values())).engine,
-            network=model.backbone_record["name"], words=self._words_name(), tags=self.can_tag,
+            thresholds={name: _finite(space.threshold) for name, space in asked.items()},
+            false_accept_rate=next((_finite(space.calibration["asked"]) for space in asked.values()), None), engine=next(iter(search.indexes.values())).engine,
+            network=model.network.name, words=self._words_name(), tags=self.can_text,
             examples=self._examples(),
             limits=answers.Asked(limits.k, limits.text, limits.upload_bytes, limits.upload_pixels, limits.seconds))
 
@@ -105,20 +103,20 @@ class Service:
     def by_row(self, row, k, space=None):
         """Found, for a picture of the index, which is left out itself."""
         picture = self.picture(row)
-        return self._found(self.search.by_picture(self._path(row), k, space=space), picture=picture)
+        return self._found(self.search.by_image(self._path(row), k, space=space), picture=picture)
 
     def by_change(self, row, plus, minus, k):
         """Found, for a picture of the index that is changed by words."""
         picture = self.picture(row)
         for text in (*plus, *minus):  # a wrong one is refused by its name
-            self._worded(text, lambda text=text: self.search.model.embed_words([text]))
+            self._worded(text, lambda text=text: self.search.model.embed_text(text))
         found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(self._path(row), k, plus=plus,
                                                                                    minus=minus))
         return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
 
     def by_features(self, features, k, space=None):
         """Found, for a picture that `features_of` has read."""
-        return self._found(self.search.by_picture(features, k, space=space))
+        return self._found(self.search.by_image(features, k, space=space))
 
     def tags_of_row(self, row, k):
         """Tags of a picture of the index."""
@@ -195,30 +193,27 @@ class Service:
                 "image": f"/api/pictures/{row}/image?v={self._version}"}
 
     def _tags(self, picture, k):
-        if not self.can_tag:
+        if not self.can_text:
             raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
-        names, rule = self._naming
-        hits = rule.tag(self.search.vector(picture, "shared")[1][None], min(k, len(names)))
-        return answers.Tags(len(names), [answers.Tag(names[row], float(score)) for row, score in
-                                         zip(hits.ids[0], hits.scores[0], strict=True)])
+        names = self._naming
+        return answers.Tags(len(names), [answers.Tag(*tag) for tag in self.search.tag(picture, k, candidates=names)])
 
     @cached_property
     def _naming(self):
-        """The names that a picture may be given, without plurals of others, and the rule over them, made once."""
-        candidates = self.search.model.candidates("words", filtered=True, merge_plurals=True)
-        return candidates.names, NearestLabel(candidates.vectors)
+        """The names that a picture may be given, made once."""
+        return self.search.model.candidates("words", space=self.search.text_space(), filtered=True)
 
     def _words_name(self):
-        words = getattr(self.search.model, "words", None) if self.can_text else None
-        return f"{len(words):,} words of {words.name}" if words is not None else None
+        words = self.search.model.words_record if self.can_text else None
+        return words and f"{words['n']:,} words of {words['name']}"
 
     def _examples(self):
         """Texts worth trying: classes that are words, or else the first tags of some pictures."""
         if not self.can_text:
             return []
-        words, names = getattr(self.search.model, "words", None), self.search.images.label_names
-        known = [name.replace("_", " ").lower() for name in names if words is None or not resolve(name, words).failed]
-        if not known and self.can_tag:
+        words, names = self.search.model.words, self.search.images.label_names
+        known = [name.replace("_", " ").lower() for name in names if not resolve(name, words).failed]
+        if not known:
             rows = np.random.default_rng(0).permutation(len(self.search))[:3 * EXAMPLES]
             known = list(dict.fromkeys(tag.name for row in rows for tag in self.tags_of_row(int(row), 1).tags))
         step = max(1, len(known) // EXAMPLES)
@@ -233,7 +228,7 @@ class Service:
         try:
             return ask()
         except KeyError as error:
-            near = _respelt(text, getattr(self.search.model, "words", None))
+            near = _respelt(text, self.search.model.words)
             refusal = (404, "unknown_word", str(error.args[0]), near)
             raise Refused(*self._unknown.get(text, lambda: refusal)) from None
         except ValueError as error:
@@ -250,8 +245,6 @@ class Service:
 
 def _respelt(text, words):
     """A text with its unknown words replaced by near spellings, three at most."""
-    if words is None:
-        return []
     failed = resolve(text, words).failed
     found = [text] if failed else []
     for word in failed[:3]:

@@ -141,7 +141,7 @@ const heading = (text) => element("h1", { tabIndex: -1 }, text);
 
 function warn(found) {
   const best = found.matches.length ? `the best score, ${found.matches[0].score.toFixed(3)}, is below the threshold of ${found.threshold?.toFixed(3)}` : "there is nothing to compare with";
-  const rate = info.far === null ? "" : ` (false accepts ${(100 * info.far).toFixed(1)} % on validation classes)`;
+  const rate = info.false_accept_rate === null ? "" : ` (false accepts ${(100 * info.false_accept_rate).toFixed(1)} % on validation classes)`;
   by("problem").replaceChildren(element("div", { className: "note" }, element("strong", {}, "No match in this index"),
     element("p", {}, `${best[0].toUpperCase()}${best.slice(1)}${rate}. Below are the nearest pictures.`)));
 }

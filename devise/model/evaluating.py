@@ -1,0 +1,226 @@
+"""What a model retrieves and names on images with labels or captions, space by space."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from devise.datasets import Split
+from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set, retrieve
+from devise.evaluation import evaluate as flat_hits
+from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
+from devise.metrics import cluster_interval, paired_bootstrap
+from devise.model.objective import float_rows, rows_among
+from devise.model.tags import FIRST_WORDS, candidates
+from devise.words import label_vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.evaluation import Galleries, OpenSet, Retrieval
+    from devise.evaluation.captions import GradedRetrieval
+    from devise.features import FeatureTable
+    from devise.metrics import Comparison
+    from devise.model.devise import Devise
+
+KS = (1, 10, 50, 1000)
+FEWEST = 3  # images with captions: each asks two others at least
+
+
+@dataclass(frozen=True)
+class CaptionFigures:
+    """What the spaces do with images that have captions, each image asking all others.
+
+    Attributes:
+        by_space: {space: GradedRetrieval}, against the tf-idf of the captions.
+        text: {space: TextRetrieval} of the spaces with a text side.
+        pictures, sentences: how many.
+        left_out: sentences without a known word.
+    """
+
+    by_space: dict[str, GradedRetrieval]
+    text: dict[str, TextRetrieval]
+    pictures: int
+    sentences: int
+    left_out: int
+
+    def difference(self, figure: str = "ndcg", space: str = "learnt", base: str = "raw") -> Comparison:
+        """How much better a figure is than another space's, by drawing query images again."""
+        return paired_bootstrap(getattr(self.by_space[base], figure), getattr(self.by_space[space], figure))
+
+    def to_json(self) -> dict:
+        """All of it for JSON, figures as fractions."""
+        return {"by_space": {space: found.to_json() for space, found in self.by_space.items()},
+                "text": {space: found.means() for space, found in self.text.items()},
+                "pictures": self.pictures, "sentences": self.sentences, "left_out": self.left_out}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What `Devise.evaluate` found; a part is None where the images or the spaces don't allow it.
+
+    Attributes:
+        hits: Evaluation, flat hit@k of the images' labels over stated candidates; of the first space with text.
+        retrieval: {space: Retrieval}, image → image over classes, each image asking all others.
+        open_set: {space: OpenSet}, what the thresholds let in and refuse.
+        galleries: Galleries, retrieval over galleries of stated sizes.
+        captions: CaptionFigures.
+    """
+
+    hits: Evaluation | None = None
+    retrieval: dict[str, Retrieval] = field(default_factory=dict)
+    open_set: dict[str, OpenSet] = field(default_factory=dict)
+    galleries: Galleries | None = None
+    captions: CaptionFigures | None = None
+
+    @property
+    def hit_at_k(self) -> dict:
+        """{part: {candidates: {k: fraction}}} of `hits`.
+
+        Raises:
+            ValueError: if no hit@k was measured.
+        """
+        if self.hits is None:
+            raise ValueError("no hit@k was measured: it needs images with labels and a space with a text side")
+        return self.hits.hit_at_k
+
+    def difference(self, space: str = "learnt", base: str = "raw") -> Comparison:
+        """How much higher MAP@R is in one space than in another, with the 95 % interval over classes."""
+        return cluster_interval(self.retrieval[base].map_at_r, self.retrieval[space].map_at_r,
+                                self.retrieval[base].labels)
+
+    def to_json(self) -> dict:
+        """All that was measured, for JSON."""
+        found = {} if self.hits is None else self.hits.to_json()
+        for name in ("retrieval", "open_set"):
+            if part := getattr(self, name):
+                found[name] = {space: figures.to_json() for space, figures in part.items()}
+        for name in ("galleries", "captions"):
+            if (part := getattr(self, name)) is not None:
+                found[name] = part.to_json()
+        return found
+
+
+def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks: Sequence[int] = KS,
+             galleries: Sequence[int] = ()) -> Figures:
+    """What a model retrieves and names, on the images that it was trained on or on others.
+
+    Of the training's images only those count that a figure may be taken from: hit@k states its part
+    (train, test, unseen), image → image search and captions take the test part. Other images are
+    all test.
+
+    Args:
+        images: with labels or captions, as `Devise.features` takes them; None for those of the training.
+        first: how many words the candidates "words" take.
+        ks: depths of image → image search.
+        galleries: sizes of galleries to draw, for images with labels.
+    Returns:
+        Figures.
+    Raises:
+        ValueError: if the images have neither labels nor captions, or features are of another backbone.
+    """
+    table = model.table if images is None else model.features(images)
+    model.network.check(table)
+    shown = table.images
+    own = model.split is not None and (images is None or _of_training(model, table))
+    split = rows_among(model.split, model.paths, shown) if own else Split(test=np.arange(len(shown)),
+                                                                          names={"test": shown.label_names})
+    if shown.captions is not None:
+        return Figures(captions=_captions(model, table, split.test))
+    if not shown.label_names:
+        raise ValueError("the pictures have neither labels nor captions: give a folder a class, a label file, or "
+                         "pictures with captions")
+    hits = None
+    if any(space.text is not None for space in model.spaces.values()):
+        hits = _hits(model, table, split, own, first)
+    if own and not split.disjoint:
+        return Figures(hits)
+    return Figures(hits, *_retrieval(model, table, split.test, ks, galleries))
+
+
+def _of_training(model: Devise, table: FeatureTable) -> bool:
+    """Whether a table holds the images of the training, so that its split says which may be asked.
+
+    Raises:
+        ValueError: if it holds some of them only, or with other classes.
+    """
+    there = set(model.paths) & set(table.images.paths)
+    if not there:
+        return False
+    if tuple(table.images.label_names) != model.label_names:
+        raise ValueError("the features have other classes than the model, and pictures that it was trained on: give "
+                         "those of the training, or other pictures")
+    return True
+
+
+def _hits(model, table, split, own, first):
+    """Flat hit@k of each part over seen, unseen and all labels and the first words."""
+    space = model.text_space()
+    embed, labels = model.spaces[space].embed, table.images.labels
+    rows = {"train": split.train, "test": split.test, "unseen": split.unseen_rows}
+    parts = {part: (embed(float_rows(table.matrix, ids)), labels[ids]) for part, ids in rows.items() if len(ids)}
+    if own:
+        asked = ["seen", *(["unseen", "all"] if split.unseen else []), "words"]
+        return flat_hits(parts, [candidates(model, which, space=space, first=first) for which in asked])
+    labelled = copy.copy(model)
+    labelled.labels = label_vectors(table.images.label_names, model.words)
+    labelled.label_names = table.images.label_names
+    return flat_hits(parts, [candidates(labelled, which, space=space, first=first) for which in ("all", "words")])
+
+
+def _retrieval(model, table, rows, ks, sizes):
+    """({space: Retrieval}, {space: OpenSet}, Galleries or None) of the images of some rows, those with a class."""
+    labels = table.images.labels[rows]
+    rows, labels = rows[labels >= 0], labels[labels >= 0]
+    if not len(rows):
+        raise ValueError("no class was kept for test: train again with some, or give other pictures")
+    embedded = {name: space.embed(float_rows(table.matrix, rows)) for name, space in model.spaces.items()}
+    found = {name: retrieve(mine, labels, ks=ks) for name, mine in embedded.items()}
+    asked = {name: space.threshold for name, space in model.spaces.items() if space.threshold is not None}
+    gallery = _known_half(labels, model.record.get("seed", 0)) if asked else None
+    open_set = {} if gallery is None else {
+        name: evaluate_open_set(embedded[name], labels, gallery=gallery, threshold=threshold)
+        for name, threshold in asked.items()}
+    drawn = evaluate_galleries(embedded, labels, sizes, ks=ks, seed=model.record.get("seed", 0)) if sizes else None
+    return found, open_set, drawn
+
+
+def _known_half(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64] | None:
+    """Half of the images of half of the classes, drawn; the others ask. None where there is one class."""
+    random = np.random.default_rng([seed, 1])
+    names = random.permutation(np.unique(labels))
+    if len(names) < 2:
+        return None
+    shuffled = [random.permutation(np.flatnonzero(labels == name)) for name in names[:len(names) // 2]]
+    return np.sort(np.concatenate([mine[:len(mine) // 2] for mine in shuffled]))
+
+
+def _captions(model, table, rows):
+    """CaptionFigures of the images of some rows."""
+    from devise.words.sentences import Tfidf, empty
+
+    told = [table.images.captions[row] for row in rows]
+    terms = Tfidf().fit(told)
+    kept = np.setdiff1d(np.arange(len(rows)), empty(terms.pictures(told)))
+    if len(kept) < FEWEST:
+        raise ValueError(f"{len(kept)} pictures with captions are for the figures: expected {FEWEST} or more")
+    captions, matrix = [told[row] for row in kept], float_rows(table.matrix, rows[kept])
+    vectors = terms.pictures(captions)
+    truth = (vectors @ vectors.T).toarray()
+    embedded = {name: space.embed(matrix) for name, space in model.spaces.items()}
+    texts = [(text, owner) for owner, sentences in enumerate(captions) for text in sentences]
+    found, left_out = {}, 0
+    for name, space in model.spaces.items():
+        if space.text is None:
+            continue
+        rows_of_text = space.text.embed_known([text for text, _ in texts])
+        known = rows_of_text.any(axis=1)
+        owners = np.array([owner for _, owner in texts], np.int64)[known]
+        found[name] = text_retrieval(embedded[name] @ rows_of_text[known].T, owners)
+        left_out = int((~known).sum())
+    return CaptionFigures({name: graded(mine @ mine.T, truth) for name, mine in embedded.items()}, found,
+                          len(kept), len(texts) - left_out, left_out)

@@ -1,0 +1,133 @@
+"""Training onto the word vectors of labels: the model of Frome et al. (DeViSE, 2013)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from devise import features
+from devise.datasets import split as draw_split
+from devise.errors import unknown
+from devise.model.devise import SHARED, Devise
+from devise.model.objective import Objective, float_rows, labelled
+from devise.model.sources import AUTO, Network, Words
+from devise.model.space import Space
+from devise.model.text import WordText
+from devise.words import label_vectors
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    from devise.backbones.base import Backbone
+    from devise.datasets import Split
+    from devise.heads import Head
+    from devise.training import History
+    from devise.words import WordVectors
+
+LOSSES = ("cosine", "hinge", "infonce")
+
+
+def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", *,
+                 backbone: str | Backbone | keras.Model = AUTO, weights: str | None = "imagenet",
+                 layer: str | None = None, head: Head | None = None, unseen: Iterable[str] | int = (),
+                 test: float = 0.2, validation: float = 0.1, split: Split | None = None,
+                 synonyms: dict[str, str] | None = None, loss: Any = "cosine", folder: str | Path | None = None,
+                 seed: int = 0, progress: Callable | None = None, **training: Any) -> Devise:
+    """A model that carries images onto the word vectors of their labels.
+
+    Args:
+        images: labelled ones: a folder a class, an ImageSet, or a FeatureTable.
+        words: WordVectors, or a name or path of some.
+        backbone, weights, layer: the frozen network; "auto" takes that of the features, else the best at hand.
+        head: MlpHead (default, 2000 hidden units) or RidgeHead, not fitted yet.
+        unseen: names of the classes to keep out of training, or how many to draw.
+        test: share of each seen class kept for testing; validation: share of the rest.
+        split: a Split to use in place of a drawn one.
+        synonyms: {label: word or phrase}, for labels that are not words.
+        loss: "cosine", "hinge" (the paper's), "infonce", or a Loss on the seen labels, in their order.
+        folder: where the features are cached.
+        seed: of the split and of the training.
+        training: options of `devise.training.train`: epochs, batch_size, learning_rate …
+    Returns:
+        Devise with the spaces "raw", "hidden" where the head has a hidden layer, and "shared", which has a text side.
+    Raises:
+        ValueError: if a label has no word vector, or there is nothing to train on.
+
+    >>> from devise.heads import RidgeHead
+    >>> from devise.words import WordVectors
+    >>> table = features.load("caltech37")
+    >>> words = WordVectors(table.images.label_names, np.random.default_rng(0).normal(size=(37, 50)))
+    >>> train_labels(table, words, head=RidgeHead(penalty=0.1)).text_space()
+    'shared'
+    """
+    found, table = labelled(images)
+    words = Words(words)
+    labels = label_vectors(found.label_names, words.vectors, synonyms=synonyms)  # fails before hours of extraction
+    network = Network(backbone, weights=weights, layer=layer)
+    if table is None:
+        table = features.extract(found, network.backbone, folder, progress=progress)
+    y = table.images.labels
+    split = split or draw_split(y, found.label_names, unseen=unseen, test=test, validation=validation, seed=seed)
+    head, history = train_head(head, table.matrix, y, labels.vectors, split, loss=loss, seed=seed, progress=progress,
+                               **training)
+    record = {"seed": seed, "loss": loss if isinstance(loss, str) else type(loss).__name__,
+              "synonyms": dict(synonyms or {})}
+    return Devise(network, words, {SHARED: Space(head, WordText(words))}, labels=labels, split=split,
+                  paths=table.images.paths, table=table, record=record,
+                  history={SHARED: history} if history else {})
+
+
+def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], vectors: NDArray[np.float32],
+               split: Split, *, loss: Any = "cosine", seed: int = 0, progress: Callable | None = None,
+               **training: Any) -> tuple[Head, History | None]:
+    """A head fitted on the seen classes, every choice made on the validation part of their images.
+
+    Args:
+        head: as `train_labels` takes it.
+        matrix, labels: (n, d) and int (n,), of all images.
+        vectors: (C, dim), those of the labels.
+    Returns:
+        (head, History or None for a closed form)
+    """
+    from devise.heads import HeadConfig, MlpHead
+
+    head = head or MlpHead(HeadConfig(dim=vectors.shape[1]))
+    x, held = float_rows(matrix, split.train), float_rows(matrix, split.validation)
+    if not head.trains:
+        if training or loss != "cosine":
+            raise TypeError(f"the {head.kind} head has a closed form: {', '.join(training) or 'loss'} mean nothing to "
+                            "it")
+        validation = (held, labels[split.validation]) if len(held) else None
+        return head.fit(x, labels[split.train], vectors, validation=validation), None
+    return head, objective(labels, vectors, split, loss).train(head, x, held, seed=seed, progress=progress, **training)
+
+
+def objective(labels: NDArray[np.int64], vectors: NDArray[np.float32], split: Split, loss: Any = "cosine"
+              ) -> Objective:
+    """Images near the vectors of their labels; hit@1 among the seen labels chooses the epoch."""
+    # only seen labels are there to be pulled to or pushed from: the unseen ones must not be known
+    seen = np.unique(labels[np.concatenate([split.train, split.validation])])
+    mine, held = (np.searchsorted(seen, labels[rows]) for rows in (split.train, split.validation))
+    return Objective(mine, held, loss_of(loss, vectors[seen]), partial(hit_at_1, labels=held, vectors=vectors[seen]))
+
+
+def loss_of(name: Any, vectors: NDArray[np.float32]) -> Any:
+    """The loss of a name onto these label vectors; a Loss is taken as it is."""
+    from devise import losses
+
+    if not isinstance(name, str):
+        return name
+    known = dict(zip(LOSSES, (losses.Cosine, losses.HingeRank, losses.InfoNCE), strict=True))
+    if name not in known:
+        raise ValueError(f"{unknown('loss', name, known)} Or give a Loss")
+    return known[name](vectors)
+
+
+def hit_at_1(embeddings: NDArray[np.float32], *, labels: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
+    """The share of images whose nearest label vector is their own."""
+    return float(((embeddings @ vectors.T).argmax(axis=1) == labels).mean())

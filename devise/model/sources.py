@@ -1,0 +1,164 @@
+"""What a model stands on, opened on first use: its frozen network and its word vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devise import features
+from devise.arrays import read_npz
+from devise.words import NAMES, open_words
+
+if TYPE_CHECKING:
+    import keras
+
+    from devise.backbones.base import Backbone
+    from devise.features import FeatureTable
+    from devise.words import WordVectors
+
+AUTO = "auto"
+
+
+class Network:
+    """The backbone of a model, loaded when it is needed and refused where it is not that of the training.
+
+    Args:
+        backbone: a Backbone, a keras.Model, a name from `devise.backbones.names()`, or "auto": that of the
+            features it is trained on, else the best at hand.
+        weights, layer: of the backbone, where it is a name.
+
+    Attributes:
+        record: {"name", "layer", "dim", "weights", "trained", "fingerprint"}, what is known of it so far; of a
+            fine-tuned one also "base", the record of the network before.
+    """
+
+    def __init__(self, backbone: str | Backbone | keras.Model = AUTO, *, weights: str | None = "imagenet",
+                 layer: str | None = None):
+        self._backbone = None if isinstance(backbone, str) else _backbone(backbone)
+        self._changes = None
+        self.record = (features.describe(self._backbone) if self._backbone else
+                       {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
+
+    @classmethod
+    def recorded(cls, record: dict, changes: Path | None = None) -> Network:
+        """The network of a saved model; `changes` is the file of the weights that fine-tuning gave it."""
+        network = cls(record["name"], weights=record["weights"], layer=record["layer"])
+        network.record = record
+        # read at once, since the file goes when the model is saved anew
+        network._changes = changes and (changes, read_npz(changes))
+        return network
+
+    def changed(self, backbone: Backbone) -> Network:
+        """The network after fine-tuning, which keeps the record of what it was."""
+        network = Network(backbone)
+        network.record["base"] = self.record.get("base", self.record)
+        return network
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen network.
+
+        Raises:
+            ValueError: if the weights at hand are not those of the training.
+        """
+        if self._backbone is None:
+            self._backbone = self._opened()
+            self.record = self.record | features.describe(self._backbone)
+        return self._backbone
+
+    @property
+    def name(self) -> str:
+        return self.record["name"]
+
+    def check(self, table: FeatureTable) -> None:
+        """Refuse features of another backbone than the one of the training, by name."""
+        theirs = table.backbone
+        if self.record["fingerprint"] not in (None, theirs["fingerprint"]):
+            raise ValueError(f"the model was trained on {self.name} ({self.record['fingerprint'][:12]}), these features "
+                             f"are of {theirs['name']} ({theirs['fingerprint'][:12]}): extract them with its backbone")
+
+    def adopt(self, table: FeatureTable) -> None:
+        """Take the backbone of the features for one's own, or refuse it."""
+        self.check(table)
+        if self.name not in (AUTO, table.backbone["name"]):
+            raise ValueError(f"the features are of {table.backbone['name']}, the model was asked for {self.name}: "
+                             f"say backbone={table.backbone['name']!r}")
+        self.record = {**self.record, **table.backbone}
+
+    def _opened(self) -> Backbone:
+        from devise import backbones
+
+        base = self.record.get("base", self.record)
+        name = backbones.choose()[0] if base["name"] == AUTO else base["name"]
+        loaded = backbones.load(name, layer=base["layer"], weights=base["weights"])
+        if self._changes:
+            path, weights = self._changes
+            try:
+                loaded = loaded.with_weights(weights)
+            except ValueError as error:
+                raise ValueError(f"{path} has no fine-tuned weights of {name} ({error}): fine-tune again") from error
+        if self.record["fingerprint"] not in (None, loaded.fingerprint):
+            raise ValueError(f"this model was trained on {name} {self.record['layer']} with fingerprint "
+                             f"{self.record['fingerprint'][:12]}, the weights at hand have {loaded.fingerprint[:12]}: "
+                             "bring the weights of the training, or train again")
+        return loaded
+
+
+class Words:
+    """The word vectors of a model, opened when they are needed and refused where they are not those of the training.
+
+    Args:
+        words: WordVectors, or what `devise.words.open_words` opens: a name or a path.
+
+    Attributes:
+        record: {"source", "name", "n", "dim", "fingerprint"}; source opens them again, None in memory only.
+    """
+
+    def __init__(self, words: str | Path | WordVectors):
+        self._vectors = open_words(words)
+        self.record = {"source": _source(words), "name": self._vectors.name, "n": len(self._vectors),
+                       "dim": self._vectors.dim, "fingerprint": self._vectors.fingerprint}
+
+    @classmethod
+    def recorded(cls, record: dict, words: WordVectors | str | Path | None = None) -> Words:
+        """The words of a saved model; `words` are taken in place of opening them from where they lay."""
+        found = cls.__new__(cls)
+        found.record = record
+        found._vectors = None if words is None else found._checked(open_words(words))
+        return found
+
+    @property
+    def vectors(self) -> WordVectors:
+        """The vectors.
+
+        Raises:
+            ValueError: if they were in memory only, or those at hand are not those of the training.
+        """
+        if self._vectors is None:
+            if self.record["source"] is None:
+                raise ValueError(f"the model was trained on word vectors in memory ({self.record['name']}): give them "
+                                 "to Devise.load(folder, words=…)")
+            self._vectors = self._checked(open_words(self.record["source"]))
+        return self._vectors
+
+    def _checked(self, words: WordVectors) -> WordVectors:
+        mine = self.record
+        if words.fingerprint != mine["fingerprint"]:
+            raise ValueError(
+                f"the model was trained on {mine['name']} ({mine['n']:,} words, {mine['dim']}-d, "
+                f"{mine['fingerprint'][:12]}), these are {words.name} ({len(words):,} words, {words.dim}-d, "
+                f"{words.fingerprint[:12]}): bring the words of the training, or train again")
+        return words
+
+
+def _backbone(backbone: Backbone | keras.Model) -> Backbone:
+    from devise import backbones
+
+    return backbones.opened(backbone)
+
+
+def _source(words: str | Path | WordVectors) -> str | None:
+    """What opens these words again in another process, or None."""
+    if isinstance(words, (str, Path)):
+        return str(words if words in NAMES else Path(words).expanduser().resolve())
+    return words.name if words.name in NAMES else None

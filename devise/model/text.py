@@ -1,0 +1,153 @@
+"""The text side of a space: words, phrases and sentences as unit rows beside those of images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from devise.arrays import as_rows, unit_rows
+from devise.errors import unknown
+from devise.words import embed_texts
+from devise.words.sentences import CaptionVectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.model.sources import Words
+
+
+class Text(ABC):
+    """What a space needs to place text: the vectors of words, and what was learnt beside them.
+
+    Attributes:
+        kind: the name under which a model's folder keeps it.
+        words: Words of the model.
+    """
+
+    kind: str
+
+    def __init__(self, words: Words):
+        self.words = words
+
+    @abstractmethod
+    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Rows (n, dim) of any length but zero."""
+
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
+        """Words, phrases or sentences as unit rows, float32 (n, dim).
+
+        Args:
+            texts: one text or several.
+        Raises:
+            KeyError: if no word of a text has a vector; the message lists near spellings.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        if strange := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"a text is {type(strange[0]).__name__}: expected a str, or several in a list")
+        return unit_rows(self._embed(texts), "embedded text")
+
+    def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Many texts as unit rows (n, dim), zero for one that has no place in the space."""
+        return self.embed(texts) if len(texts) else np.empty((0, self.dim), np.float32)
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Columns of the space."""
+
+    @property
+    def config(self) -> dict:
+        """What JSON can hold of it."""
+        return {"kind": self.kind}
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """{name: array} of what was learnt."""
+        return {}
+
+    @classmethod
+    def restore(cls, config: dict, weights: dict, words: Words) -> Text:
+        """The text side of a config and weights."""
+        return cls(words)
+
+
+class WordText(Text):
+    """The word vectors as they are: a phrase is the pooled vector of its words."""
+
+    kind = "words"
+
+    dim = property(lambda self: self.words.record["dim"])
+
+    def _embed(self, texts):
+        return embed_texts(texts, self.words.vectors)
+
+    def embed_known(self, texts):
+        words = self.words.vectors
+        if all(text in words for text in texts):  # a vocabulary, whose rows lie ready
+            return words.unit(np.array([words.row(text) for text in texts], np.int64))
+        return super().embed_known(texts)
+
+
+class SentenceText(Text):
+    """Sentences by their words and telling terms, carried into the space by a linear map.
+
+    Args:
+        sentences: CaptionVectors, fitted on the captions of a training.
+        kernel: float32 (t, dim).
+    """
+
+    kind = "sentences"
+
+    def __init__(self, words: Words, sentences: CaptionVectors | dict, kernel: NDArray[np.float32]):
+        super().__init__(words)
+        self._sentences, self.kernel = sentences, as_rows(kernel, "the text kernel")
+
+    @property
+    def sentences(self) -> CaptionVectors:
+        """The vectors of sentences; those of a loaded model open its words."""
+        if isinstance(self._sentences, dict):
+            self._sentences = CaptionVectors.from_json(self._sentences, self.words.vectors)
+        return self._sentences
+
+    dim = property(lambda self: self.kernel.shape[1])
+
+    def _embed(self, texts):
+        for text, known in zip(texts, self.sentences.known(texts), strict=True):
+            if not known:
+                embed_texts([text], self.words.vectors)  # raises, with near spellings
+        return self.sentences.embed(texts) @ self.kernel
+
+    def embed_known(self, texts):
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        known = np.flatnonzero(self.sentences.known(texts))
+        if known.size:
+            rows[known] = super().embed_known([texts[row] for row in known])
+        return rows
+
+    @property
+    def config(self):
+        known = self._sentences
+        return super().config | {"sentences": known if isinstance(known, dict) else known.to_json()}
+
+    def weights(self):
+        return {"kernel": self.kernel}
+
+    @classmethod
+    def restore(cls, config, weights, words):
+        return cls(words, config["sentences"], weights["kernel"])
+
+
+KINDS = {text.kind: text for text in (WordText, SentenceText)}
+
+
+def restored(config: dict, weights: dict, words: Words) -> Text:
+    """The text side that a model's folder holds.
+
+    Raises:
+        ValueError: if it is of a kind that this devise does not know.
+    """
+    if config.get("kind") not in KINDS:
+        raise ValueError(unknown("text side", config.get("kind"), KINDS))
+    return KINDS[config["kind"]].restore(config, weights, words)
