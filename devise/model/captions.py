@@ -91,7 +91,7 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
     learnt, history = train_visual(data, loss=loss, seed=seed, progress=_from(progress, 0, total), **visual)
     shared, kernel, joint_history = train_joint(data, sentences, seed=seed,
                                                 progress=_from(progress, visual["epochs"], total), **joint)
-    record = {"seed": seed, "loss": loss, "skipped": [list(item) for item in skipped]}
+    record = {"seed": seed, "loss": loss, "terms": data.terms.to_json(), "skipped": [list(item) for item in skipped]}
     return Devise(network, words, {LEARNT: Space(learnt), SHARED: Space(shared, SentenceText(words, sentences, kernel))},
                   split=split, paths=table.images.paths, table=table, record=record,
                   history={LEARNT: history, SHARED: joint_history})

@@ -203,8 +203,8 @@ def _captions(model, table, rows):
     """CaptionFigures of the images of some rows."""
     from devise.words.sentences import Tfidf, empty
 
-    told = [table.images.captions[row] for row in rows]
-    terms = Tfidf().fit(told)
+    told, known = [table.images.captions[row] for row in rows], model.record.get("terms")
+    terms = Tfidf.from_json(known) if known else Tfidf().fit(told)  # how alike captions are, its training's terms say
     kept = np.setdiff1d(np.arange(len(rows)), empty(terms.pictures(told)))
     if len(kept) < FEWEST:
         raise ValueError(f"{len(kept)} pictures with captions are for the figures: expected {FEWEST} or more")

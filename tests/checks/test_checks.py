@@ -9,9 +9,9 @@ import pytest
 
 from devise import datasets, features, storage
 from devise.checks import check
-from devise.model import Devise
+from devise.model import Devise, train_labels
 from devise.search import Search
-from devise.training import RidgeHead
+from devise.heads import RidgeHead
 from devise.words import WordVectors
 
 
@@ -35,7 +35,7 @@ def table(images, backbone, tmp_path):
 
 @pytest.fixture
 def model(table, words, backbone, tmp_path):
-    Devise(words, backbone=backbone).fit(features.load(table), head=RidgeHead(penalty=1.0)).save(tmp_path / "model")
+    train_labels(features.load(table), words, backbone=backbone, head=RidgeHead(penalty=1.0)).save(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -149,7 +149,7 @@ def test_labels_that_have_moved_from_their_words(model, problems):
 
 
 def test_an_index_of_another_model(index, table, words, backbone, tmp_path, problems):
-    other = Devise(words, backbone=backbone).fit(features.load(table), head=RidgeHead(penalty=9.0))
+    other = train_labels(features.load(table), words, backbone=backbone, head=RidgeHead(penalty=9.0))
     other.save(tmp_path / "other")
     found = problems(index, tmp_path / "other")
     assert len(found) == 2 and all("was built with another model" in problem for problem in found)

@@ -9,10 +9,9 @@ import pytest
 from devise.backbones import Backbone, Preprocessing
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
-from devise.model import Devise
+from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
+from devise.model import train_classes, train_labels
 from devise.model.exporting import export, largest_difference
-from devise.model.siamese import Siamese
-from devise.training import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 
 CLASSES = ("cat", "dog", "horse", "car")
 ALIKE = 1e-5  # float32, summed in another order
@@ -42,12 +41,11 @@ def table(backbone):
 
 @pytest.fixture(scope="module")
 def models(table, backbone, vocabulary):
-    mlp = Devise(vocabulary, backbone=backbone).fit(
-        table, head=MlpHead(HeadConfig(dim=12, sizes=(16,))), epochs=3, batch_size=8)
-    ridge = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(penalty=1.0))
-    siamese = Siamese(backbone).fit(table, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1,
+    mlp = train_labels(table, vocabulary, backbone=backbone, head=MlpHead(HeadConfig(dim=12, sizes=(16,))), epochs=3, batch_size=8)
+    ridge = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(penalty=1.0))
+    classes = train_classes(table, backbone=backbone, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1,
                                     classes=2)
-    return {"mlp": mlp, "ridge": ridge, "siamese": siamese}
+    return {"mlp": mlp, "ridge": ridge, "classes": classes}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,7 @@ def pictures():
     return np.random.default_rng(7).integers(0, 256, (5, 12, 16, 3), np.uint8)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "ridge", "siamese"])
+@pytest.mark.parametrize("kind", ["mlp", "ridge", "classes"])
 def test_plain_keras_opens_it(kind, models, pictures, tmp_path):
     import keras
 
@@ -65,12 +63,12 @@ def test_plain_keras_opens_it(kind, models, pictures, tmp_path):
     named = json.dumps(config)
     assert "devise." not in named and '"registered_name": "devise' not in named  # nothing of ours is needed to open it
     found = np.asarray(keras.saving.load_model(path, compile=False)(pictures.astype(np.float32)))
-    np.testing.assert_allclose(found, model.embed_features(model.backbone.features(pictures)), atol=ALIKE)
+    np.testing.assert_allclose(found, model.embedding_space().embed(model.backbone.features(pictures)), atol=ALIKE)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=ALIKE)
     assert largest_difference(model, path) < ALIKE
 
 
-@pytest.mark.parametrize("kind", ["mlp", "ridge", "siamese"])
+@pytest.mark.parametrize("kind", ["mlp", "ridge", "classes"])
 def test_onnxruntime_opens_it(kind, models, pictures, tmp_path):
     pytest.importorskip("tf2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -79,7 +77,7 @@ def test_onnxruntime_opens_it(kind, models, pictures, tmp_path):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     [given], [made] = session.get_inputs(), session.get_outputs()
     assert made.name == "embeddings" and given.shape[1:] == [12, 16, 3]
-    expected = model.embed_features(model.backbone.features(pictures))
+    expected = model.embedding_space().embed(model.backbone.features(pictures))
     for n in (1, 5):  # the number of pictures is free
         found = session.run(None, {given.name: pictures[:n].astype(np.float32)})[0]
         np.testing.assert_allclose(found, expected[:n], atol=ALIKE)

@@ -10,9 +10,9 @@ from devise.arrays import unit_rows
 from devise.checks import check
 from devise.datasets import from_folder, read_image
 from devise.errors import MissingDependency
-from devise.model import Devise
+from devise.heads import RidgeHead
+from devise.model import Devise, train_labels
 from devise.search import Search
-from devise.training import RidgeHead
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def table(picture_folder, backbone, tmp_path):
 
 @pytest.fixture
 def model(table, backbone, vocabulary):
-    return Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=["horse"])
+    return train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=["horse"])
 
 
 @pytest.fixture
@@ -40,19 +40,19 @@ def test_the_engine_is_chosen_by_the_widest_space(model, table, monkeypatch):
     monkeypatch.setattr("devise.index.choose", choose)
     built = Search.build(model, table)
     assert asked == [(40, 24, ())] and {part.engine for part in built.indexes.values()} == {"exact"}
-    Search.build(model, table, only=["shared"])
+    Search.build(model, table, spaces=["shared"])
     assert asked[1] == (40, 12, ())
 
 
 def cosines(search, vector, space):
     """All cosines of a vector with the indexed pictures, computed from the features anew."""
     matrix = search.model.table.matrix
-    rows = matrix if space == "raw" else search.model.embed_features(matrix)
+    rows = matrix if space == "raw" else search.model.spaces["shared"].embed(matrix)
     return unit_rows(rows) @ unit_rows(vector[None])[0]
 
 
 def test_a_word_finds_pictures_by_cosine_in_the_shared_space(search):
-    expected = cosines(search, search.model.embed_words(["cat"])[0], "shared")
+    expected = cosines(search, search.model.embed_text("cat")[0], "shared")
     found = search.by_text("cat", k=5)
     assert found.space == "shared"
     assert [match.row for match in found.matches] == list(np.argsort(-expected, kind="stable")[:5])
@@ -61,7 +61,7 @@ def test_a_word_finds_pictures_by_cosine_in_the_shared_space(search):
 
 
 def test_a_phrase_is_the_mean_of_its_words(search):
-    expected = cosines(search, search.model.embed_words(["red cat"])[0], "shared")
+    expected = cosines(search, search.model.embed_text("red cat")[0], "shared")
     assert search.by_text("red cat", k=1).matches[0].row == expected.argmax()
 
 
@@ -69,19 +69,19 @@ def test_a_phrase_is_the_mean_of_its_words(search):
 def test_an_indexed_picture_is_left_out_of_its_own_answer(search, space, table):
     row = 7
     expected = cosines(search, unit_rows(table.matrix[row:row + 1])[0] if space == "raw" else
-                       search.model.embed_features(table.matrix[row:row + 1])[0], space)
+                       search.model.spaces["shared"].embed(table.matrix[row:row + 1])[0], space)
     expected[row] = -2
-    found = search.by_picture(table.images.paths[row], k=4, space=space)
+    found = search.by_image(table.images.paths[row], k=4, space=space)
     assert [match.row for match in found.matches] == list(np.argsort(-expected, kind="stable")[:4])
 
 
 def test_the_file_of_an_indexed_picture_is_that_picture(search, picture_folder):
-    assert (search.by_picture(picture_folder / "cat/1.png", k=3).matches == search.by_picture("cat/1.png", k=3).matches)
+    assert (search.by_image(picture_folder / "cat/1.png", k=3).matches == search.by_image("cat/1.png", k=3).matches)
 
 
 def test_a_copy_elsewhere_finds_the_original_first(search, picture_folder, tmp_path):
     shutil.copy(picture_folder / "dog/4.png", tmp_path / "stray.png")
-    [best] = search.by_picture(tmp_path / "stray.png", k=1).matches
+    [best] = search.by_image(tmp_path / "stray.png", k=1).matches
     assert best.path == "dog/4.png" and best.score == pytest.approx(1, abs=1e-5)
 
 
@@ -90,11 +90,11 @@ def test_pixels_and_features_are_asked_as_the_file_is(search, picture_folder, tm
     path = tmp_path / "elsewhere.png"
     path.write_bytes((picture_folder / "dog" / "3.png").read_bytes())
     pixels, features = read_image(path), model.features_of([path]).matrix[0]
-    wanted = search.by_picture(path, k=5, space=space)
+    wanted = search.by_image(path, k=5, space=space)
     for query in (pixels, features):
-        found = search.by_picture(query, k=5, space=space)
+        found = search.by_image(query, k=5, space=space)
         assert found.matches == wanted.matches and found.query == "a picture"
-        assert search.tags(query, k=2) == search.tags(path, k=2)
+        assert search.tag(query, k=2) == search.tag(path, k=2)
 
 
 def test_similarity_is_the_cosine(search, table):
@@ -109,7 +109,7 @@ def test_words_near_a_word(search, vocabulary):
 
 
 def test_tags_are_the_models_tags(search, picture_folder, model):
-    mine = search.tags("car/0.png", k=4, candidates="all")
+    mine = search.tag("car/0.png", k=4, candidates="all")
     [theirs] = model.tag(picture_folder / "car/0.png", k=4, candidates="all")
     assert [tag.name for tag in mine] == [tag.name for tag in theirs]
     np.testing.assert_allclose([tag.score for tag in mine], [tag.score for tag in theirs], atol=1e-5)
@@ -120,7 +120,7 @@ def test_k_above_the_size_gives_all(search):
     with pytest.raises(ValueError, match="at least 1"):
         search.by_text("cat", k=0)
     with pytest.raises(ValueError, match="'cooked': expected raw, shared"):
-        search.by_picture("cat/0.png", space="cooked")
+        search.by_image("cat/0.png", space="cooked")
 
 
 def test_saved_and_opened_in_a_new_process_it_answers_the_same(search, tmp_path, vocabulary, monkeypatch):
@@ -128,11 +128,11 @@ def test_saved_and_opened_in_a_new_process_it_answers_the_same(search, tmp_path,
     vocabulary.save(tmp_path / "words")
     code = ("import sys; from devise.search import Search; from devise.words import WordVectors;"
             "s = Search.load(sys.argv[1]); s.model._words = WordVectors.load(sys.argv[2]);"
-            "found = [*s.by_text('dog', k=6).matches, *s.by_picture('cat/0.png', k=4).matches];"
+            "found = [*s.by_text('dog', k=6).matches, *s.by_image('cat/0.png', k=4).matches];"
             "print(*[match.row for match in found])")
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "index", tmp_path / "words"],
                          capture_output=True, text=True, check=True)
-    expected = [*search.by_text("dog", k=6).matches, *search.by_picture("cat/0.png", k=4).matches]
+    expected = [*search.by_text("dog", k=6).matches, *search.by_image("cat/0.png", k=4).matches]
     assert run.stdout.split() == [str(match.row) for match in expected]
 
 
@@ -193,9 +193,9 @@ def test_several_indexes_are_searched_as_one(halves, search, model, table):
     both.model = model  # the one on disk can't know words that are in memory only
     assert sorted(both.images.paths) == sorted(table.images.paths) and len(both) == 40
     for found, expected in [(both.by_text("cat", 7), search.by_text("cat", 7)),
-                            (both.by_picture("dog/4.png", 7), search.by_picture("dog/4.png", 7)),
-                            (both.by_picture("dog/5.png", 7, space="shared"),
-                             search.by_picture("dog/5.png", 7, space="shared"))]:
+                            (both.by_image("dog/4.png", 7), search.by_image("dog/4.png", 7)),
+                            (both.by_image("dog/5.png", 7, space="shared"),
+                             search.by_image("dog/5.png", 7, space="shared"))]:
         assert [(match.path, match.label) for match in found.matches] == [
             (match.path, match.label) for match in expected.matches]
         np.testing.assert_allclose([match.score for match in found.matches],
@@ -207,9 +207,9 @@ def test_a_picture_in_two_folders_is_found_once(halves, search, model, table, tm
     Search.build(model, table.subset([1, 2, 3]), engine="exact").save(tmp_path / "again")
     three = Search.load(*halves, tmp_path / "again")
     path = table.images.paths[1]
-    found = [match.path for match in three.by_picture(path, 40).matches]
+    found = [match.path for match in three.by_image(path, 40).matches]
     assert sorted([*found, path]) == sorted(table.images.paths)
-    assert found == [match.path for match in search.by_picture(path, 40).matches]
+    assert found == [match.path for match in search.by_image(path, 40).matches]
 
 
 @pytest.fixture(params=[*index.engines(), "milvus with a uri"])
@@ -243,7 +243,7 @@ def test_what_asks_changes_nothing(kept, model, table, tmp_path):
         opened.similarity(*table.images.paths[18:20])
         opened.vector(table.images.paths[20], "shared")
         opened.by_change(table.images.paths[20], plus=["dog"])
-        found = opened.by_picture(table.images.paths[20], 100)
+        found = opened.by_image(table.images.paths[20], 100)
         assert len({match.path for match in found.matches}) == len(found.matches) == len(set(opened.images.paths)) - 1
     check(*folders)
     assert contents() == before and rows() == rows_before
@@ -255,12 +255,12 @@ def test_a_joined_index_with_a_picture_twice_can_be_saved(model, table, tmp_path
         Search.build(model, table.subset(rows), engine="exact").save(tmp_path / name)
     both = Search.load(tmp_path / "one", tmp_path / "two")
     both.save(tmp_path / "both")
-    found = Search.load(tmp_path / "both").by_picture(table.images.paths[0], 9).matches
-    assert found == both.by_picture(table.images.paths[0], 9).matches and len(found) == 3
+    found = Search.load(tmp_path / "both").by_image(table.images.paths[0], 9).matches
+    assert found == both.by_image(table.images.paths[0], 9).matches and len(found) == 3
 
 
 def test_indexes_of_different_models_are_not_mixed(halves, table, backbone, vocabulary, tmp_path):
-    other = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=["cat"])
+    other = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=["cat"])
     Search.build(other, table, engine="exact").save(tmp_path / "other")
     with pytest.raises(ValueError, match="even and .*other are of different models or spaces"):
         Search.load(halves[0], tmp_path / "other")
@@ -271,7 +271,7 @@ def test_a_joined_index_can_be_saved_as_one(halves, tmp_path):
     both.save(tmp_path / "both")
     again = Search.load(tmp_path / "both")
     assert again.indexes["raw"].engine == "sharded"
-    assert again.by_picture("dog/4.png", 5).matches == both.by_picture("dog/4.png", 5).matches
+    assert again.by_image("dog/4.png", 5).matches == both.by_image("dog/4.png", 5).matches
 
 
 def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_folder, backbone, vocabulary):
@@ -281,5 +281,5 @@ def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_fold
     search.save(tmp_path / "index")
     opened.model._words, opened.model._backbone = vocabulary, backbone
     asked = next(picture_folder.rglob("*.png"))
-    assert opened.by_picture(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
+    assert opened.by_image(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
     assert opened.by_text("cat", k=1).matches

@@ -11,9 +11,8 @@ from devise.backbones.base import randomise
 from devise.datasets import from_folder
 from devise.datasets.augmentation import Augmentation
 from devise.losses.pairs import Triplet
-from devise.model import siamese_finetuning
-from devise.model.siamese import Siamese
-from devise.training import ProjectionHead, RidgeHead
+from devise.heads import ProjectionHead, RidgeHead
+from devise.model import LEARNT, Devise, Space, classes, train_classes
 
 FAST = {"layers": 1, "epochs": 2, "learning_rate": 0.02, "classes": 3, "per_class": 2}
 
@@ -45,35 +44,36 @@ def images(tmp_path):
 def model(images, tmp_path, monkeypatch):
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
     head = ProjectionHead(start="pca", power=0.5)
-    return Siamese(small_backbone(), seed=2).fit(images, head=head, validation=3, test=3, epochs=1, classes=3,
+    return train_classes(images, backbone=small_backbone(), seed=2, head=head, validation=3, test=3, epochs=1, classes=3,
                                                  folder=tmp_path / "features", loss_options={"margin": 0.3})
 
 
 def test_network_and_head_train_and_the_model_stays_as_it_was(model, images, tmp_path, monkeypatch):
     rising = iter(range(1, 9))  # each epoch is better than the one before
-    monkeypatch.setattr(siamese_finetuning, "scores", lambda rows, labels: {"MAP@R": next(rising) / 10})
-    rows, fingerprint = model.embed_features(model.table.matrix), model.backbone.fingerprint
+    monkeypatch.setattr(classes, "scores", lambda rows, labels: {"MAP@R": next(rising) / 10})
+    rows, fingerprint = model.spaces[LEARNT].embed(model.table.matrix), model.backbone.fingerprint
     new = model.finetune(folder=tmp_path / "tuned", **FAST)
     assert list(new.backbone.changes) == ["first/kernel", "first/bias"]
-    assert new.backbone_record["base"] == model.backbone_record and new.head is not model.head
-    assert model.backbone_record["fingerprint"] == fingerprint != new.backbone_record["fingerprint"]
-    np.testing.assert_array_equal(model.embed_features(model.table.matrix), rows)
-    assert new.split.names == model.split.names and new.loss["name"] == "triplet" and new.loss["margin"] == 0.3
-    assert len(new.history.loss) == 2 and set(new.thresholds) == {"raw", "learnt"}
-    assert (new.history.start_score, new.history.score, new.history.best_epoch) == (0.1, (0.2, 0.3), 2)
+    assert new.network.record["base"] == model.network.record and new.spaces[LEARNT].head is not model.spaces[LEARNT].head
+    assert model.network.record["fingerprint"] == fingerprint != new.network.record["fingerprint"]
+    np.testing.assert_array_equal(model.spaces[LEARNT].embed(model.table.matrix), rows)
+    assert new.split.names == model.split.names and new.record["loss"]["name"] == "triplet" and new.record["loss"]["margin"] == 0.3
+    history = new.history[LEARNT]
+    assert len(history.loss) == 2 and all(space.threshold is not None for space in new.spaces.values())
+    assert (history.start_score, history.score, history.best_epoch) == (0.1, (0.2, 0.3), 2)
 
 
 def test_saved_and_opened_it_embeds_pictures_the_same(model, images, tmp_path):
     new = model.finetune(folder=tmp_path / "tuned", **FAST)
     new.save(tmp_path / "model")
-    again = Siamese.load(tmp_path / "model")
+    again = Devise.load(tmp_path / "model")
     files = [images.file(0), images.file(40)]
-    np.testing.assert_allclose(again.embed_pictures(files), new.embed_pictures(files), atol=1e-5)
-    np.testing.assert_allclose(new.embed_pictures(files), new.embed_features(new.table.matrix[[0, 40]]), atol=1e-4)
+    np.testing.assert_allclose(again.embed_images(files), new.embed_images(files), atol=1e-5)
+    np.testing.assert_allclose(new.embed_images(files), new.spaces[LEARNT].embed(new.table.matrix[[0, 40]]), atol=1e-4)
     assert again.backbone.fingerprint == new.backbone.fingerprint
-    np.testing.assert_allclose(again.evaluate()["learnt"].map_at_r, new.evaluate()["learnt"].map_at_r, atol=1e-6)
+    np.testing.assert_allclose(again.evaluate().retrieval[LEARNT].map_at_r, new.evaluate().retrieval[LEARNT].map_at_r, atol=1e-6)
     third = again.finetune(folder=tmp_path / "third", **FAST)  # what was tuned can be tuned again
-    assert third.backbone_record["base"] == model.backbone_record
+    assert third.network.record["base"] == model.network.record
 
 
 def test_changes_of_the_pictures_grow_with_the_epochs(model, tmp_path, monkeypatch):
@@ -87,8 +87,8 @@ def test_changes_of_the_pictures_grow_with_the_epochs(model, tmp_path, monkeypat
 
 def test_another_loss_or_miner_may_take_over(model, tmp_path):
     new = model.finetune(folder=tmp_path / "one", loss="normalised-softmax", **FAST)
-    assert new.loss["name"] == "normalised-softmax" and new.history.validation_loss == ()
-    assert model.finetune(folder=tmp_path / "two", loss=Triplet(margin=0.1), **FAST).loss["margin"] == 0.1
+    assert new.record["loss"]["name"] == "normalised-softmax" and new.history[LEARNT].validation_loss == ()
+    assert model.finetune(folder=tmp_path / "two", loss=Triplet(margin=0.1), **FAST).record["loss"]["margin"] == 0.1
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -105,6 +105,6 @@ def test_a_closed_form_other_pictures_and_a_used_folder_are_refused(model, image
         model.finetune(folder=tmp_path / "features", **FAST)
     with pytest.raises(ValueError, match="other classes than the model"):
         model.finetune(from_folder(tmp_path / "pictures", labels={path: "one" for path in images.paths}), **FAST)
-    model.head = RidgeHead(1.0).fit(np.asarray(model.table.matrix), images.labels, np.eye(10))
+    ridge = RidgeHead(1.0).fit(np.asarray(model.table.matrix), images.labels, np.eye(10))
     with pytest.raises(ValueError, match="closed form"):
-        model.finetune(folder=tmp_path / "tuned", **FAST, loss=Triplet())
+        model.with_space(LEARNT, Space(ridge)).finetune(folder=tmp_path / "tuned", **FAST, loss=Triplet())

@@ -7,11 +7,12 @@ from PIL import Image
 from devise import features
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
-from devise.datasets import from_folder
+from devise.datasets import ImageSet, from_folder
 from devise.losses import Cosine
-from devise.model import Devise, finetuning
-from devise.model.finetuning import finetune, read_changes, save_changes, with_saved_changes
-from devise.training import HeadConfig, MlpHead, RidgeHead
+from devise.model import SHARED, Devise, train_labels
+from devise.model.finetuning import finetune
+from devise.model.sources import Network
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 
 SIZE = (12, 16)
 CONVOLUTIONS = ["first/kernel", "second/kernel"]
@@ -39,8 +40,7 @@ def images(picture_folder):
 @pytest.fixture
 def model(images, vocabulary, tmp_path):
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    return Devise(vocabulary, backbone=small_backbone()).fit(
-        images, head=head, unseen=["horse"], folder=tmp_path / "features", epochs=3)
+    return train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["horse"], folder=tmp_path / "features", epochs=3)
 
 
 def tuned(model, images, tmp_path, **options):
@@ -52,8 +52,8 @@ def test_it_has_a_backbone_and_features_of_its_own(model, images, tmp_path):
     new = tuned(model, images, tmp_path)
     assert isinstance(new, Devise) and new is not model
     assert list(new.backbone.changes) == CONVOLUTIONS[-1:]
-    assert new.backbone_record["fingerprint"] == new.backbone.fingerprint != model.backbone.fingerprint
-    assert new.backbone_record["base"] == model.backbone_record
+    assert new.network.record["fingerprint"] == new.backbone.fingerprint != model.backbone.fingerprint
+    assert new.network.record["base"] == model.network.record
     pictures = [new.backbone.prepare(np.asarray(Image.open(images.file(row)))) for row in range(len(images))]
     np.testing.assert_allclose(new.table.matrix, new.backbone.features(np.stack(pictures)), atol=1e-5)
 
@@ -62,7 +62,7 @@ def test_the_model_it_came_from_stays_as_it_was(model, images, tmp_path):
     paths = [images.file(0), images.file(25)]
     before, fingerprint = model.embed_images(paths), model.backbone.fingerprint
     new = tuned(model, images, tmp_path)
-    assert model.backbone_record["fingerprint"] == fingerprint == small_backbone().fingerprint
+    assert model.network.record["fingerprint"] == fingerprint == small_backbone().fingerprint
     np.testing.assert_array_equal(model.embed_images(paths), before)
     assert np.abs(new.embed_images(paths) - before).max() > 1e-3
 
@@ -70,7 +70,7 @@ def test_the_model_it_came_from_stays_as_it_was(model, images, tmp_path):
 def test_embeddings_of_files_and_of_its_table_agree(model, images, tmp_path):
     new = tuned(model, images, tmp_path, layers=2)
     from_files = new.embed_images([images.file(row) for row in (3, 17)])
-    np.testing.assert_allclose(from_files, new.embed_features(new.table.matrix[[3, 17]]), atol=1e-5)
+    np.testing.assert_allclose(from_files, new.spaces[SHARED].embed(new.table.matrix[[3, 17]]), atol=1e-5)
 
 
 def test_it_is_judged_on_the_same_pictures(model, images, tmp_path):
@@ -81,15 +81,16 @@ def test_it_is_judged_on_the_same_pictures(model, images, tmp_path):
     evaluation = new.evaluate()
     labels = new.table.images.labels[new.split.test]
     seen = [new.labels.names.index(name) for name in new.split.seen]
-    cosines = new.embed_features(np.asarray(new.table.matrix[new.split.test])) @ new.labels.vectors[seen].T
+    cosines = new.spaces[SHARED].embed(np.asarray(new.table.matrix[new.split.test])) @ new.labels.vectors[seen].T
     expected = (np.array(seen)[cosines.argmax(axis=1)] == labels).mean()
     assert evaluation.hit_at_k["test"]["seen"][1] == pytest.approx(expected)
 
 
 def test_only_training_and_validation_pictures_are_looked_at(model, images, tmp_path, monkeypatch):
     read = set()
-    original = finetuning.read_image
-    monkeypatch.setattr(finetuning, "read_image", lambda path: read.add(path) or original(path))
+    original = ImageSet.read
+    monkeypatch.setattr(ImageSet, "read", lambda self, row: read.add(self.file(row)) or original(self, row))
+    monkeypatch.setattr(features, "extract", lambda images, *_, **__: model.table)
     tuned(model, images, tmp_path)
     allowed = {images.file(model.paths.index(model.paths[row]))
                for row in (*model.split.train, *model.split.validation)}
@@ -98,28 +99,28 @@ def test_only_training_and_validation_pictures_are_looked_at(model, images, tmp_
 
 def test_no_epoch_makes_it_worse_on_the_validation_pictures(model, images, tmp_path):
     new = tuned(model, images, tmp_path, epochs=2, learning_rate=5.0, optimiser="sgd")
-    assert new.history.best_epoch == 0  # such steps ruin it, so the start is kept
+    assert new.history[SHARED].best_epoch == 0  # such steps ruin it, so the start is kept
     np.testing.assert_array_equal(new.embed_images(images.file(0)), model.embed_images(images.file(0)))
 
 
 def test_it_learns(model, images, tmp_path):
     new = tuned(model, images, tmp_path, layers=2, epochs=4)
-    assert new.history.epochs == 4 and new.history.loss[-1] < 0.8 * new.history.loss[0]
-    assert model.history.epochs == 3
+    history = new.history[SHARED]
+    assert history.epochs == 4 and history.loss[-1] < 0.8 * history.loss[0]
+    assert model.history[SHARED].epochs == 3
 
 
 @pytest.mark.parametrize("loss", ["hinge", "infonce"])
 def test_a_loss_may_be_named(model, images, tmp_path, loss):
-    history = tuned(model, images, tmp_path, loss=loss).history
-    plain = tuned(model, images, tmp_path, folder=tmp_path / "plain").history
+    history = tuned(model, images, tmp_path, loss=loss).history[SHARED]
+    plain = tuned(model, images, tmp_path, folder=tmp_path / "plain").history[SHARED]
     assert np.isfinite(history.loss).all() and history.loss != plain.loss
 
 
 def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_path):
     """The first of four classes is unseen, so the rows of the loss's table are the other three."""
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = Devise(vocabulary, backbone=small_backbone()).fit(
-        images, head=head, unseen=["car"], folder=tmp_path / "features", epochs=3)
+    model = train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["car"], folder=tmp_path / "features", epochs=3)
     cosine, given = Cosine(model.labels.vectors[1:]), []
 
     def loss(labels, rows):
@@ -128,21 +129,20 @@ def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_p
 
     new = tuned(model, images, tmp_path, loss=loss, folder=tmp_path / "own")
     assert given[0].tolist() == [label - 1 for label in images.labels[model.split.validation]]
-    assert new.history.loss == tuned(model, images, tmp_path).history.loss
+    assert new.history[SHARED].loss == tuned(model, images, tmp_path).history[SHARED].loss
 
 
 def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, tmp_path):
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = Devise(vocabulary, backbone=small_backbone()).fit(
-        images, head=head, validation=0.0, folder=tmp_path / "features", epochs=1)
-    history = tuned(model, images, tmp_path).history
+    model = train_labels(images, vocabulary, backbone=small_backbone(), head=head, validation=0.0, folder=tmp_path / "features", epochs=1)
+    history = tuned(model, images, tmp_path).history[SHARED]
     assert (history.best_epoch, history.score, history.validation_loss) == (None, (), ())
 
 
 def test_fine_tuned_twice_it_still_knows_its_base(model, images, tmp_path):
     once = tuned(model, images, tmp_path)
     twice = tuned(once, images, tmp_path, layers=2, folder=tmp_path / "again")
-    assert twice.backbone_record["base"] == model.backbone_record
+    assert twice.network.record["base"] == model.network.record
     assert sorted(twice.backbone.changes) == CONVOLUTIONS
 
 
@@ -150,28 +150,32 @@ def test_the_pictures_of_its_features_serve_by_default(model, tmp_path):
     assert tuned(model, None, tmp_path).paths == model.paths
 
 
-def test_its_weights_survive_a_file(model, images, tmp_path):
-    own = tuned(model, images, tmp_path).backbone
-    save_changes(own, tmp_path / "backbone.npz")
-    again = with_saved_changes(small_backbone(), read_changes(tmp_path / "backbone.npz"), own.fingerprint)
-    assert again.fingerprint == own.fingerprint and again.weights == own.weights
+def test_its_weights_survive_a_file(model, images, tmp_path, monkeypatch):
+    from devise import backbones
+
+    own = tuned(model, images, tmp_path).network
+    np.savez(tmp_path / "backbone.npz", **own.backbone.changes)
+    monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
+    again = Network.recorded(own.record, tmp_path / "backbone.npz").backbone
+    assert again.fingerprint == own.backbone.fingerprint and again.weights == own.backbone.weights
     pictures = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
-    np.testing.assert_array_equal(again.features(pictures), own.features(pictures))
+    np.testing.assert_array_equal(again.features(pictures), own.backbone.features(pictures))
 
 
-def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path):
-    own, path = tuned(model, images, tmp_path).backbone, tmp_path / "backbone.npz"
-    with pytest.raises(FileNotFoundError, match="expected the weights that fine-tuning gave"):
-        read_changes(path)
-    save_changes(own, path)
-    with pytest.raises(ValueError, match="bring the weights of the training, or fine-tune again"):
-        with_saved_changes(small_backbone(seed=1), read_changes(path), own.fingerprint)
+def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path, monkeypatch):
+    from devise import backbones
+
+    own, path = tuned(model, images, tmp_path).network, tmp_path / "backbone.npz"
+    np.savez(path, **own.backbone.changes)
+    monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone(seed=1))
+    with pytest.raises(ValueError, match="bring the weights of the training, or train again"):
+        _ = Network.recorded(own.record, path).backbone
     np.savez(tmp_path / "other.npz", kernel=np.ones(3))
     with pytest.raises(ValueError, match="other.npz has no fine-tuned weights of small"):
-        with_saved_changes(small_backbone(), read_changes(tmp_path / "other.npz"), own.fingerprint)
+        _ = Network.recorded(own.record, tmp_path / "other.npz").backbone
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match="backbone.npz can't be read as arrays"):
-        read_changes(path)
+        Network.recorded(own.record, path)
 
 
 def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
@@ -182,11 +186,11 @@ def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
     with pytest.raises(ValueError, match="layers is 3: expected 1 to 2"):
         tuned(model, images, tmp_path, layers=3)
     table = features.compute(images, small_backbone())
-    ridge = Devise(vocabulary, backbone=small_backbone()).fit(table, head=RidgeHead())
+    ridge = train_labels(table, vocabulary, backbone=small_backbone(), head=RidgeHead())
     with pytest.raises(ValueError, match="the ridge head is a closed form"):
         tuned(ridge, images, tmp_path)
-    with pytest.raises(ValueError, match="call fit first"):
-        tuned(Devise(vocabulary, backbone=small_backbone()), images, tmp_path)
+    with pytest.raises(ValueError, match="was trained on no images"):
+        tuned(Devise(small_backbone(), vocabulary), images, tmp_path)
 
 
 def test_a_saved_fine_tuned_model_brings_its_network_along(model, images, tmp_path, vocabulary, monkeypatch):

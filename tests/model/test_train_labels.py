@@ -7,8 +7,8 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder
-from devise.model import Devise
-from devise.training import HeadConfig, MlpHead, RidgeHead
+from devise.model import SHARED, Devise, train_labels
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.words import WordVectors
 
 
@@ -23,11 +23,11 @@ def table(picture_folder, backbone, tmp_path):
 
 @pytest.fixture
 def model(table, backbone, vocabulary):
-    return Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), unseen=["horse"], epochs=80,
+    return train_labels(table, vocabulary, backbone=backbone, head=small_head(), unseen=["horse"], epochs=80,
                                                      learning_rate=0.05, batch_size=4)
 
 
-def test_fitted_on_colours_it_names_test_pictures(model):
+def test_trained_on_colours_it_names_test_pictures(model):
     assert model.evaluate().hit_at_k["test"]["seen"][1] == 1.0
 
 
@@ -36,19 +36,19 @@ def test_unseen_classes_are_in_no_training_row(model, table):
     trained = {table.images.label_names[label] for label in labels[model.split.train]}
     assert trained == {"cat", "dog", "car"} == set(model.split.seen)
     assert model.split.unseen == ("horse",)
-    assert len(model.parts()["unseen"][1]) == 10
+    assert len(model.split.unseen_rows) == 10 == model.evaluate().hits.n["unseen"]
 
 
 def test_embeddings_are_the_heads_unit_rows(model, table, picture_folder):
     from_paths = model.embed_images([picture_folder / "cat/0.png", picture_folder / "dog/3.png"])
     names = list(table.images.paths)
     rows = [names.index("cat/0.png"), names.index("dog/3.png")]
-    outputs = model.head.outputs(table.matrix[rows])
+    outputs = model.spaces[SHARED].head.outputs(table.matrix[rows])
     np.testing.assert_allclose(from_paths, outputs / np.linalg.norm(outputs, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_words_of_a_phrase_count_by_their_rarity(model, vocabulary):
-    word, phrase = model.embed_words(["ocean", "dollar bill"])
+    word, phrase = model.embed_text(["ocean", "dollar bill"])
     # SIF's a / (a + p) with a = 0.001 and p of the 10th and 11th of 11 words by Zipf's law
     shares = [1 / (rank * (np.log(11) + 0.5772156649)) for rank in (10, 11)]
     weights = [0.001 / (0.001 + share) for share in shares]
@@ -56,13 +56,13 @@ def test_words_of_a_phrase_count_by_their_rarity(model, vocabulary):
     np.testing.assert_allclose(word, vocabulary.vector("ocean") / np.linalg.norm(vocabulary.vector("ocean")), atol=1e-6)
     np.testing.assert_allclose(phrase, mean / np.linalg.norm(mean), atol=1e-6)
     with pytest.raises(KeyError, match="oceam"):
-        model.embed_words(["oceam"])
+        model.embed_text(["oceam"])
 
 
 def test_tags_rank_the_given_candidates_by_cosine(model, picture_folder):
     [tags] = model.tag(picture_folder / "dog/2.png", k=3, candidates=["cat", "dog", "horse", "ocean"])
     embedding = model.embed_images(picture_folder / "dog/2.png")[0]
-    cosines = {name: float(embedding @ model.embed_words([name])[0]) for name in ("cat", "dog", "horse", "ocean")}
+    cosines = {name: float(embedding @ model.embed_text([name])[0]) for name in ("cat", "dog", "horse", "ocean")}
     assert [tag.name for tag in tags] == sorted(cosines, key=cosines.get, reverse=True)[:3]
     assert tags[0].name == "dog" and tags[0].score == pytest.approx(cosines["dog"], abs=1e-5)
 
@@ -79,18 +79,18 @@ def test_candidates_say_who_may_be_named(model):
 
 
 def test_the_ridge_head_serves_too(table, backbone, vocabulary):
-    model = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), unseen=1)
-    assert model.history is None
+    model = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=1)
+    assert model.history == {} and list(model.spaces) == ["raw", "shared"]
     assert model.evaluate().hit_at_k["test"]["seen"][1] == 1.0
 
 
 def test_a_saved_model_is_the_same_in_a_new_process(model, vocabulary, tmp_path, table):
     model.save(tmp_path / "model")
     vocabulary.save(tmp_path / "words")
-    expected = model.embed_features(table.matrix[:3])
+    expected = model.spaces[SHARED].embed(table.matrix[:3])
     code = ("import sys, json, numpy as np; from devise.model import Devise; from devise.words import WordVectors;"
             "m = Devise.load(sys.argv[1], words=WordVectors.load(sys.argv[2]));"
-            "print(json.dumps([m.embed_features(m.table.matrix[:3]).tolist(), m.evaluate().to_json()]))")
+            "print(json.dumps([m.spaces['shared'].embed(m.table.matrix[:3]).tolist(), m.evaluate().to_json()]))")
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "model", tmp_path / "words"],
                          capture_output=True, text=True, check=True)
     embeddings, evaluation = json.loads(run.stdout.splitlines()[-1])
@@ -134,25 +134,20 @@ def test_features_of_another_backbone_are_refused(model, picture_folder, make_ba
 def test_a_label_without_a_vector_stops_before_any_forward_pass(picture_folder, backbone, vocabulary):
     (picture_folder / "cat").rename(picture_folder / "kitten")
     with pytest.raises(ValueError, match="kitten"):
-        Devise(vocabulary, backbone=backbone).fit(from_folder(picture_folder))
+        train_labels(from_folder(picture_folder), vocabulary, backbone=backbone)
     assert backbone.calls == 0
 
 
 def test_a_synonym_helps(picture_folder, backbone, vocabulary, tmp_path):
     (picture_folder / "cat").rename(picture_folder / "kitten")
     table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
-    model = Devise(vocabulary, backbone=backbone, synonyms={"kitten": "cat"}).fit(table, head=RidgeHead())
+    model = train_labels(table, vocabulary, backbone=backbone, synonyms={"kitten": "cat"}, head=RidgeHead())
     assert model.labels.parts[model.labels.names.index("kitten")] == ("cat",)
 
 
 def test_unlabelled_pictures_can_not_train(picture_folder, backbone, vocabulary):
     with pytest.raises(ValueError, match="no labels"):
-        Devise(vocabulary, backbone=backbone).fit(from_folder(picture_folder / "cat"))
-
-
-def test_before_fit_there_is_nothing_to_save(vocabulary, backbone, tmp_path):
-    with pytest.raises(ValueError, match="call fit first"):
-        Devise(vocabulary, backbone=backbone).save(tmp_path / "model")
+        train_labels(from_folder(picture_folder / "cat"), vocabulary, backbone=backbone)
 
 
 def test_an_unreadable_picture_is_named(model, tmp_path):
@@ -163,13 +158,13 @@ def test_an_unreadable_picture_is_named(model, tmp_path):
 
 @pytest.mark.parametrize("loss", ["hinge", "infonce"])
 def test_other_losses_name_test_pictures_too(table, backbone, vocabulary, loss):
-    model = Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), unseen=["horse"], loss=loss, epochs=80,
+    model = train_labels(table, vocabulary, backbone=backbone, head=small_head(), unseen=["horse"], loss=loss, epochs=80,
                                                       learning_rate=0.05, batch_size=4)
     assert model.evaluate().hit_at_k["test"]["seen"][1] >= 0.8
 
 
 def test_an_unknown_loss_and_one_for_ridge_are_refused(table, backbone, vocabulary):
     with pytest.raises(ValueError, match=r"did you mean cosine\? Or give a Loss"):
-        Devise(vocabulary, backbone=backbone).fit(table, head=small_head(), loss="cosin")
+        train_labels(table, vocabulary, backbone=backbone, head=small_head(), loss="cosin")
     with pytest.raises(TypeError, match="closed form"):
-        Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(), loss="hinge")
+        train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), loss="hinge")
