@@ -1,7 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
-# make test-faults  kills, damaged files, full disks and more at full size, and the README's table (results/faults.jsonl)
-# make bench   every benchmark, and the README's figures from it (results/bench)
+# make test-faults  kills, damaged files, full disks and more at full size, and docs/reliability.md (results/faults.jsonl)
+# make bench   every benchmark, and docs/performance.md from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
 

@@ -1,7 +1,7 @@
-"""The README's measured parts, from reports: python .ci/measured.py [results/bench | results/faults.jsonl]
+"""The measured parts of the docs, from reports: python .ci/measured.py [results/bench | results/faults.jsonl]
 
 The reports of `make bench` or the counts of `make test-faults` are taken over into .ci/measured first.
-What stands between a mark and the next `<!-- end -->` of the README is written anew.
+What stands between a mark and the next `<!-- end -->` of a page of docs/ is written anew.
 """
 
 import json
@@ -15,7 +15,7 @@ REPORTS = Path(__file__).parent / "measured"
 MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
-def readme(text, reports):
+def page(text, reports):
     """The text with its marked parts as the reports have them."""
     return MARKED.sub(lambda found: f"{found[1]}{PARTS[found[2]](reports)}\n{found[3]}", text)
 
@@ -162,5 +162,5 @@ PARTS = {"speed": speed, "engines": engines, "machine": machine, "reliability": 
 if __name__ == "__main__":
     if sys.argv[1:]:
         take(Path(sys.argv[1]))
-    path = ROOT / "README.md"
-    path.write_text(readme(path.read_text(encoding="utf-8"), known()), encoding="utf-8")
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        path.write_text(page(path.read_text(encoding="utf-8"), known()), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page notebooks/how-to-add.md: what it adds is added to a copy of the project, and tested there."""
+"""The page docs/how-to-add.md: what it adds is added to a copy of the project, and tested there."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "notebooks/how-to-add.md"
+PAGE = ROOT / "docs/how-to-add.md"
 BLOCK = re.compile(r"^```(python|diff) (\S+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 SUITES = {"squared cosine": "tests/losses/test_loss_contract.py", "plain": "tests/index/test_index_contract.py",
           "tiny": "tests/backbones/test_backbone_contract.py", "ridge": "tests/recipes/test_recipe_contract.py"}
