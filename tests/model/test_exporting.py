@@ -9,10 +9,10 @@ import pytest
 from devise.backbones import Backbone, Preprocessing
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
+from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import Devise
 from devise.model.exporting import export, largest_difference
 from devise.model.siamese import Siamese
-from devise.training import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 
 CLASSES = ("cat", "dog", "horse", "car")
 ALIKE = 1e-5  # float32, summed in another order

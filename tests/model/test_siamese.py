@@ -12,8 +12,9 @@ from devise import features
 from devise.datasets import ImageSet, from_folder
 from devise.datasets.class_splits import class_split
 from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
+from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model.siamese import POWER, Siamese, difference
-from devise.training import FeatureBank, HeadConfig, MlpHead, ProjectionHead, RidgeHead
+from devise.training import FeatureBank
 
 N_CLASSES, PER_CLASS, DIM = 14, 12, 20
 FAST = {"epochs": 4, "classes": 4, "per_class": 3}

@@ -8,9 +8,9 @@ import pytest
 from devise import features
 from devise.arrays import unit_rows
 from devise.datasets import from_folder, read_image
+from devise.heads import RidgeHead
 from devise.model import Devise
 from devise.search import Search
-from devise.training import RidgeHead
 
 
 @pytest.fixture
