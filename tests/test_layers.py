@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "devise"
 
 LAYERS = [
     {"errors"},
-    {"arrays", "storage", "frames", "machine"},
+    {"arrays", "storage", "frames", "machine", "report"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
+    {"heads"},  # of ConSE's heads one takes words and ImageNet's classes
     {"features", "training", "zeroshot", "notebook"},
     {"evaluation"},
     {"model"},
