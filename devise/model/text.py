@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows, unit_rows
+from devise.backbones import imagenet
 from devise.errors import unknown
-from devise.words import embed_texts
-from devise.words.sentences import CaptionVectors
+from devise.heads import lift_vectors
+from devise.heads.imagenet import imagenet_vectors
+from devise.words import embed_texts, nouns_of
+from devise.words.captions import CaptionVectors
+from devise.zeroshot import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +144,24 @@ class SentenceText(Text):
         return cls(words, config["sentences"], weights["kernel"])
 
 
-KINDS = {text.kind: text for text in (WordText, SentenceText)}
+class LiftText(Text):
+    """Words by how near each ImageNet class is to them, in word vectors and in WordNet: the text side of a LiftHead."""
+
+    kind = "lift"
+
+    @cached_property
+    def _classes(self):
+        return imagenet_vectors(self.words.vectors)
+
+    dim = property(lambda self: len(imagenet.classes()) + 2)
+
+    def _embed(self, texts):
+        vectors = embed_texts(texts, self.words.vectors)
+        steps = nouns_of(texts).steps([identity for identity, _ in imagenet.classes()], texts)
+        return lift_vectors(kernel(self._classes, vectors, steps))
+
+
+KINDS = {text.kind: text for text in (WordText, SentenceText, LiftText)}
 
 
 def restored(config: dict, weights: dict, words: Words) -> Text:
