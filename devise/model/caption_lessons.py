@@ -8,7 +8,6 @@ import numpy as np
 
 from devise.arrays import as_rows
 from devise.datasets import Skipped
-from devise.datasets.captions import PARTS
 from devise.evaluation.captions import DEPTH
 from devise.metrics import ndcg_at_r
 from devise.model.fitting import rows_of
@@ -123,55 +122,31 @@ def usable(table, rows, words, terms=None):
     return Usable(rows[left], tuple(skipped))
 
 
-def lesson_of(table, parts, words):
+def lesson_of(table, split, words):
     """The lesson of a feature table with captions, and what it leaves out.
 
     Args:
         table: FeatureTable.
-        parts: {"train", "dev": rows}; others are not looked at.
+        split: Split, of which train and validation are looked at.
         words: WordVectors.
     Returns:
-        (Lesson, {"train", "dev": rows that are in it}, tuple of Skipped), see `usable`.
+        (Lesson, {"train", "validation": rows that are in it}, tuple of Skipped), see `usable`.
     Raises:
         ValueError: if the pictures have no captions, or a part has fewer than three that can be used.
     """
     kept, skipped, captions = {}, (), {}
     terms = None
-    for part in ("train", "dev"):
-        kept[part], lost = usable(table, parts.get(part, ()), words)
+    for part in ("train", "validation"):
+        kept[part], lost = usable(table, split.rows(part), words)
         if part == "train" and len(kept[part]):
             terms = Tfidf().fit([table.images.captions[row] for row in kept[part]])
         more = Usable(kept[part], ()) if terms is None else usable(table, kept[part], words, terms)
         kept[part], skipped = more.rows, (*skipped, *lost, *more.skipped)
         captions[part] = tuple(table.images.captions[row] for row in kept[part])
-    few = [f"{len(kept[part])} of {len(parts.get(part, ()))} for {part}" for part in kept if len(kept[part]) < FEWEST]
+    few = [f"{len(kept[part])} of {len(split.rows(part))} for {part}" for part in kept if len(kept[part]) < FEWEST]
     if few:
         why = f"; {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         raise ValueError(f"too few pictures with captions can be used ({', '.join(few)}{why}): expected {FEWEST} or "
                          "more to learn from, and as many to choose by")
-    return (Lesson(rows_of(table.matrix, kept["train"]), captions["train"], rows_of(table.matrix, kept["dev"]),
-                   captions["dev"]), kept, skipped)
-
-
-def draw_parts(n, *, dev=0.1, test=0.1, seed=0):
-    """Pictures to learn from, to choose by and for the figures, drawn at random.
-
-    Args:
-        dev, test: shares of the n pictures; of a share above 0 there are at least 3.
-    Returns:
-        {"train", "dev", "test": int64 rows, ascending}
-    Raises:
-        ValueError: if a share is out of range, or too few are left to learn from.
-
-    >>> {part: len(rows) for part, rows in draw_parts(50).items()}
-    {'train': 40, 'dev': 5, 'test': 5}
-    """
-    if not (0 < dev < 1 and 0 <= test < 1):
-        raise ValueError(f"dev is {dev} and test is {test}: expected shares between 0 and 1, of test 0 for none")
-    held = [max(FEWEST, round(share * n)) if share else 0 for share in (dev, test)]
-    if n - sum(held) < FEWEST:
-        raise ValueError(f"of {n} pictures {held[0]} are to choose by and {held[1]} for the figures, which leaves "
-                         f"{max(0, n - sum(held))} to learn from: bring more, or lower the shares")
-    order = np.random.default_rng(seed).permutation(n)
-    rows = dict(zip(("dev", "test", "train"), np.split(order, np.cumsum(held)), strict=True))
-    return {part: np.sort(rows[part]) for part in PARTS}
+    return (Lesson(rows_of(table.matrix, kept["train"]), captions["train"],
+                   rows_of(table.matrix, kept["validation"]), captions["validation"]), kept, skipped)

@@ -1,7 +1,7 @@
 """How heads learn from captions: a closed form, triplets and lists by caption similarity, or sentences jointly.
 
 Each takes the same `Lesson`, and keeps the weights that serve its held pictures best. Every number
-here was chosen on the 200 dev pictures of a part of Flickr8k (1,600 to learn from).
+here was chosen on the 200 validation pictures of a part of Flickr8k (1,600 to learn from).
 """
 
 from typing import NamedTuple

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from devise import features
-from devise.datasets import ImageSet
+from devise.datasets import ImageSet, split_rows
 from devise.errors import unknown
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_bootstrap
 from devise.model import caption_saving, saving
-from devise.model.caption_lessons import FEWEST, draw_parts, lesson_of, usable
+from devise.model.caption_lessons import FEWEST, lesson_of, usable
 from devise.model.caption_training import JOINT, VISUAL, sentences_of, train_joint, train_visual
 from devise.model.fitting import rows_of
 from devise.model.frozen import AUTO, OnBackbone, raw_rows, readable_features
@@ -62,7 +62,7 @@ class CaptionModel(OnBackbone):
     Attributes:
         visual, joint (Joint): the two heads, after `fit`.
         terms (Tfidf), texts (CaptionVectors): what captions are compared by, and embedded with.
-        parts: {"train", "dev", "test": paths}, of the pictures that were used.
+        parts: {"train", "validation", "test": paths}, of the pictures that were used.
         loss: of the visual head.
         history: {"visual", "joint": History}.
         skipped: pictures with captions that could not be used, and why.
@@ -81,14 +81,14 @@ class CaptionModel(OnBackbone):
         """The word vectors of the training."""
         return self._words
 
-    def fit(self, data, *, parts=None, dev=0.1, test=0.1, loss="triplet", folder=None, progress=None, visual=None,
-            joint=None):
-        """Learn both spaces, and keep the weights that serve the dev pictures best.
+    def fit(self, data, *, split=None, validation=0.1, test=0.1, loss="triplet", folder=None, progress=None,
+            visual=None, joint=None):
+        """Learn both spaces, and keep the weights that serve the validation pictures best.
 
         Args:
             data: ImageSet with captions, or a FeatureTable of such.
-            parts: {"train", "dev", "test": rows} as `caption_set` has them, test may be missing; None draws them.
-            dev, test: shares of the pictures, where parts are drawn.
+            split: Split, such as that of `caption_set`; None draws one.
+            validation, test: shares of the pictures, where it is drawn.
             loss: of the visual head, "triplet" (hinge on the difference) or "ranking" (listwise).
             folder: where the features of an ImageSet are cached.
             progress: called as progress(done, total), in pictures and then in epochs of both trainings.
@@ -102,12 +102,12 @@ class CaptionModel(OnBackbone):
         visual, joint = VISUAL | (visual or {}), JOINT | (joint or {})
         if images.captions is None:
             raise ValueError("the pictures have no captions: read them with devise.datasets.captions.with_captions")
-        parts = parts or draw_parts(len(images), dev=dev, test=test, seed=self.seed)
+        split = split or split_rows(len(images), validation=validation, test=test, seed=self.seed)
         table = features.extract(data, self.backbone, folder, progress=progress) if data is images else data
         self.adopt(table)
-        parts = _places({part: [images.paths[row] for row in rows] for part, rows in parts.items()}, table.images)
-        lesson, kept, skipped = lesson_of(table, parts, self.words)
-        kept["test"], lost = usable(table, parts.get("test", ()), self.words, lesson.terms)
+        split = split.among(images.paths, table.images.paths)
+        lesson, kept, skipped = lesson_of(table, split, self.words)
+        kept["test"], lost = usable(table, split.test, self.words, lesson.terms)
         total = visual["epochs"] + joint["epochs"]
         texts = CaptionVectors(self.words).fit(lesson.captions)
         head, history = train_visual(lesson, loss=loss, seed=self.seed, progress=_from(progress, 0, total), **visual)
@@ -159,7 +159,7 @@ class CaptionModel(OnBackbone):
 
         Args:
             table: the training's features, their pictures with captions; None for those that `fit` was given.
-            part: "test", which nothing has seen, or "dev".
+            part: "test", which nothing has seen, or "validation".
         Returns:
             CaptionFigures.
         Raises:
@@ -167,7 +167,7 @@ class CaptionModel(OnBackbone):
         """
         table = self._fitted().table if table is None else table
         self.check_features(table)
-        rows = usable(table, _places(self.parts, table.images)[part], self.words, self.terms).rows
+        rows = usable(table, rows_there(self.parts[part], table.images), self.words, self.terms).rows
         if len(rows) < FEWEST:
             raise ValueError(f"{len(rows)} pictures with captions are for {part}: expected {FEWEST} or more")
         matrix, captions = rows_of(table.matrix, rows), [table.images.captions[row] for row in rows]
@@ -201,11 +201,10 @@ class CaptionModel(OnBackbone):
         return self
 
 
-def _places(parts, images):
-    """Parts by path as rows of the pictures that are left of them."""
+def rows_there(paths, images):
+    """The rows of the pictures that are left of some."""
     place = {path: row for row, path in enumerate(images.paths)}
-    return {part: np.array([place[path] for path in paths if path in place], np.int64)
-            for part, paths in parts.items()}
+    return np.array([place[path] for path in paths if path in place], np.int64)
 
 
 def _from(progress, first, total):

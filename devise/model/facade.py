@@ -69,7 +69,7 @@ class Devise:
         model._head = ConseHead.of(model.backbone, model.words)
         nothing = np.empty((0, model.words.dim), np.float32)
         model.labels, model.paths, model.data_record = LabelTable((), nothing, ()), (), None
-        model.split = Split((), (), *4 * [np.empty(0, np.int64)], seed=model.seed)
+        model.split = Split(seed=model.seed)
         return model
 
     @property

@@ -43,7 +43,7 @@ def _read(kind, words, document, files):
     model._backbone = model._table = None
     model._changes = read_changes(files["backbone.npz"]) if "backbone.npz" in files else None
     model.synonyms, model.seed, model.data_record = document["synonyms"], document["seed"], document["data"]
-    model.paths = tuple(path for part in PARTS for path in document["split"][part])
+    model.paths = tuple(path for part in PARTS for path in document["split"]["paths"][part])
     model.split = Split.from_json(document["split"], model.paths)
     model.history = document["history"] and History.from_json(document["history"])
     model.labels = LabelTable.from_json(document["labels"], read_npy(files["labels.npy"], np.float32, (None, None)))

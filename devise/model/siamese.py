@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from devise import features
-from devise.datasets import ImageSet
-from devise.datasets.class_splits import ClassSplit, class_split
+from devise.datasets import ImageSet, Split, split_classes
 from devise.evaluation import choose_threshold, evaluate_galleries, evaluate_open_set, retrieve, threshold_trust
 from devise.metrics import cluster_bootstrap
 from devise.model import siamese_saving
@@ -47,7 +46,7 @@ class Siamese(OnBackbone):
         seed: of the split and of the training.
 
     Attributes:
-        head, split (ClassSplit), history, loss (its name, miner and options), far, thresholds
+        head, split (Split), history, loss (its name, miner and options), far, thresholds
         ({space: cosine}) and trust ({space: Trust}, how far a threshold can be trusted): after `fit`.
     """
 
@@ -73,8 +72,8 @@ class Siamese(OnBackbone):
             loss_options: of the loss: margins, temperature …
             head: a ProjectionHead or MlpHead, not fitted yet; by default a projection that starts from
                 the features' own geometry, whitened within the training's classes.
-            validation, test: classes to keep apart: names, how many, or a share, as `class_split` has it.
-            parts: a ClassSplit to use in place of a drawn one.
+            validation, test: classes to keep apart: names, how many, or a share, as `split_classes` has it.
+            parts: a Split to use in place of a drawn one.
             bank: a function of the training's row ids to a FeatureBank of them, for features of changed
                 copies beside the plain ones.
             classes, per_class: of a batch; by default 8 classes, or all where there are fewer.
@@ -93,7 +92,7 @@ class Siamese(OnBackbone):
             raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), "
                              "or a label file")
         def draw(images):
-            return class_split(images.labels, images.label_names, validation=validation, test=test, seed=self.seed)
+            return split_classes(images.labels, images.label_names, validation=validation, test=test, seed=self.seed)
 
         given, parts = parts, checked(parts or draw(images))  # fails before hours of extraction
         classes = batch_classes(classes, images.labels[parts.train])
@@ -243,7 +242,7 @@ class Siamese(OnBackbone):
         self.check_features(table)
         if table.images.label_names != self.label_names:
             raise ValueError("the features have other classes than the model: give those of the training")
-        rows = getattr(ClassSplit.from_json(self.split.to_json(self.paths), table.images.paths), part)
+        rows = Split.from_json(self.split.to_json(self.paths), table.images.paths).rows(part)
         if not len(rows):
             raise ValueError(f"no class was kept for {part}: train again with some")
         return rows_of(table.matrix, rows), table.images.labels[rows]

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from devise import features
+from devise.datasets import Split
 from devise.datasets.augmentation import Augmentation
-from devise.datasets.class_splits import ClassSplit
 from devise.model.finetuning import Prepared
 from devise.model.siamese_fitting import (
     batch_classes,
@@ -61,7 +61,7 @@ def finetune(model, images=None, *, loss=None, miner=None, loss_options=None, cl
         raise ValueError(f"{folder} holds features already, and those of the new network are others: "
                          "name a new folder")
     base = model.backbone
-    parts = checked(ClassSplit.from_json(model.split.to_json(model.paths), images.paths))
+    parts = checked(Split.from_json(model.split.to_json(model.paths), images.paths))
     mine, theirs = own_numbers(images.labels[parts.train]), own_numbers(images.labels[parts.validation])
     if loss is None:
         loss, miner, loss_options = _own_loss(model.loss)
@@ -111,6 +111,6 @@ def _with(model, backbone, tuned, table):
     new._backbone, new._changes = backbone, None
     new.backbone_record = {**features.describe(backbone), "base": record.get("base", record)}
     new.head = tuned.head
-    new.split = ClassSplit.from_json(model.split.to_json(model.paths), table.images.paths)
+    new.split = Split.from_json(model.split.to_json(model.paths), table.images.paths)
     new.paths, new._table, new.data_record = table.images.paths, table, table.source
     return new

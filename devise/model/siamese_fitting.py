@@ -10,11 +10,15 @@ MINERS = {"triplet": "semi-hard", "soft-triplet": "semi-hard", "margin": "distan
 
 
 def checked(parts):
-    """A ClassSplit, if its validation has classes to be told apart."""
+    """A Split, if its validation has classes to be told apart and none of another part."""
     held = len(parts.names["validation"])
     if held < 2:
         raise ValueError(f"{held} classes are for validation: expected two or more, to choose the best epoch and a "
                          "threshold; ask for more with validation=, or bring more classes")
+    if not parts.disjoint:
+        shared = sorted(set(parts.seen) & {*parts.names["validation"], *parts.names["test"]})
+        raise ValueError(f"class {shared[0]!r} is in two parts of the split: expected one at most, as split_classes "
+                         "draws it")
     return parts
 
 

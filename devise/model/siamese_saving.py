@@ -4,7 +4,7 @@ import math
 from functools import partial
 
 from devise import storage
-from devise.datasets.class_splits import PARTS, ClassSplit
+from devise.datasets import PARTS, Split
 from devise.evaluation import Trust
 from devise.model.finetuning import read_changes, save_changes
 from devise.model.saving import versions
@@ -36,8 +36,8 @@ def _read(kind, document, files):
     model = kind(seed=document["seed"])
     model.backbone_record, model.data_record = document["backbone"], document["data"]
     model.head = load_head(files["head.npz"])
-    model.paths = tuple(path for part in PARTS for path in document["split"][part])
-    model.split = ClassSplit.from_json(document["split"], model.paths)
+    model.paths = tuple(path for part in PARTS for path in document["split"]["paths"][part])
+    model.split = Split.from_json(document["split"], model.paths)
     model.label_names, model.loss = tuple(document["label_names"]), document["loss"]
     model.history, model.far = History.from_json(document["history"]), document["far"]
     model.thresholds = {space: -math.inf if value is None else value

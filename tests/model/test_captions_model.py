@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 
 from devise import features  # noqa: E402
-from devise.datasets import ImageSet  # noqa: E402
+from devise.datasets import ImageSet, Split  # noqa: E402
 from devise.evaluation.captions import graded, text_retrieval  # noqa: E402
 from devise.metrics import ndcg_at_r  # noqa: E402
 from devise.model import caption_training as training  # noqa: E402
-from devise.model.caption_lessons import Lesson, draw_parts, lesson_of, usable  # noqa: E402
+from devise.model.caption_lessons import Lesson, lesson_of, usable  # noqa: E402
 from devise.model.captions import CaptionModel, captioned  # noqa: E402
 from devise.model.spaces import open_model  # noqa: E402
 from devise.search import Search  # noqa: E402
@@ -25,7 +25,7 @@ from devise.words.captions import CaptionVectors  # noqa: E402
 
 THINGS = ("dog", "cat", "horse", "boat", "beach", "street", "snow", "ball", "child", "bike")
 N, DIM = 150, 24
-PARTS = {"train": np.arange(100), "dev": np.arange(100, 125), "test": np.arange(125, 150)}
+SPLIT = Split(np.arange(100), np.arange(100, 125), np.arange(125, 150))
 FAST = {"visual": {"epochs": 6, "learning_rate": 3e-2, "batch_size": 16},
         "joint": {"epochs": 4, "learning_rate": 3e-2, "batch_size": 16}}
 
@@ -60,12 +60,12 @@ def fitted(words):
     images = ImageSet([f"{number}.jpg" for number in range(N)], np.full(N, -1), (), root=None, captions=captions)
     record = {"name": "drawn", "layer": "top", "dim": DIM, "weights": "none", "trained": True, "fingerprint": "0" * 64}
     made = features.FeatureTable(rows, images, record)
-    return CaptionModel(words, "drawn", seed=1).fit(made, parts=PARTS, **FAST), made
+    return CaptionModel(words, "drawn", seed=1).fit(made, split=SPLIT, **FAST), made
 
 
 @pytest.fixture
 def lesson(table, words):
-    return lesson_of(table, PARTS, words)[0]
+    return lesson_of(table, SPLIT, words)[0]
 
 
 def test_what_was_learnt_orders_new_pictures_better_than_the_features(fitted):
@@ -77,7 +77,7 @@ def test_what_was_learnt_orders_new_pictures_better_than_the_features(fitted):
 
 def test_figures_are_those_of_the_embeddings_and_the_terms_of_the_training(fitted):
     model, table = fitted
-    rows, captions = PARTS["test"], [table.images.captions[row] for row in PARTS["test"]]
+    rows, captions = SPLIT.test, [table.images.captions[row] for row in SPLIT.test]
     told = model.terms.pictures(captions).toarray()
     figures = model.evaluate(part="test")
     for space, embeddings in (("raw", table.matrix[rows]), ("learnt", model.visual.outputs(table.matrix[rows])),
@@ -91,9 +91,9 @@ def test_figures_are_those_of_the_embeddings_and_the_terms_of_the_training(fitte
     json.dumps(figures.to_json(), allow_nan=False)
 
 
-def test_the_epoch_that_serves_the_dev_pictures_best_is_kept(fitted):
+def test_the_epoch_that_serves_the_validation_pictures_best_is_kept(fitted):
     model, table = fitted
-    lesson = lesson_of(table, PARTS, model.words)[0]
+    lesson = lesson_of(table, SPLIT, model.words)[0]
     history = model.history["visual"]
     assert lesson.score(model.embed_features(lesson.held, space="learnt")) == pytest.approx(
         max(history.start_score, *history.score), abs=1e-6)
@@ -167,7 +167,7 @@ def test_the_same_seed_gives_the_same_model(table, words, backbone, fitted):
     for space in ("learnt", "shared"):
         np.testing.assert_array_equal(*(model.embed_features(table.matrix, space=space) for model in (first, second)))
     assert first.parts == second.parts != other.parts
-    assert [len(first.parts[part]) for part in ("train", "dev", "test")] == [120, 15, 15]
+    assert [len(first.parts[part]) for part in ("train", "validation", "test")] == [120, 15, 15]
 
 
 def test_saved_and_opened_in_a_new_process_it_is_the_same(fitted, words, tmp_path):
@@ -178,14 +178,14 @@ def test_saved_and_opened_in_a_new_process_it_is_the_same(fitted, words, tmp_pat
     code = ("import sys, json, numpy as np; from devise.model.captions import CaptionModel;"
             "m = CaptionModel.load(sys.argv[1], words=sys.argv[2]); rows = np.load(sys.argv[3]);"
             "print(json.dumps([m.embed_features(rows, space=s).tolist() for s in ('learnt', 'shared', 'raw')]"
-            " + [m.embed_words(['a dog on snow']).tolist(), m.parts['dev'], 'keras' in sys.modules]))")
+            " + [m.embed_words(['a dog on snow']).tolist(), m.parts['validation'], 'keras' in sys.modules]))")
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "model", tmp_path / "words", tmp_path / "rows.npy"],
                          capture_output=True, text=True, check=True)
     *rows, texts, dev, framework = json.loads(run.stdout.splitlines()[-1])
     for space, found in zip(("learnt", "shared", "raw"), rows, strict=True):
         np.testing.assert_allclose(found, model.embed_features(table.matrix[:5], space=space), atol=1e-5)
     np.testing.assert_allclose(texts, model.embed_words(["a dog on snow"]), atol=1e-5)
-    assert tuple(dev) == model.parts["dev"] and not framework
+    assert tuple(dev) == model.parts["validation"] and not framework
     again = CaptionModel.load(tmp_path / "model", words=words)
     assert again.history == model.history and again.loss == "triplet"
     np.testing.assert_allclose(again.evaluate(table).by_space["learnt"].ndcg, model.evaluate().by_space["learnt"].ndcg,
@@ -204,23 +204,24 @@ def test_what_a_picture_lacks_is_listed(table, words, backbone):
     captions[5], captions[6], captions[101] = ("unutterable",), ("the a",), ("with the",)
     images = ImageSet(table.images.paths, table.images.labels, (), root=None, captions=captions)
     broken = features.FeatureTable(matrix, images, table.backbone)
-    _, kept, skipped = lesson_of(broken, PARTS, words)
+    _, kept, skipped = lesson_of(broken, SPLIT, words)
     assert {item.path: item.reason for item in skipped} == {
         "3.jpg": "its features hold NaN or infinity", "4.jpg": "its features are all zero",
         "5.jpg": "no word of its captions is among toy",
         **{f"{row}.jpg": "its captions hold function words alone, or terms that the training's don't"
            for row in (6, 101)}}
     assert kept["train"].tolist() == [row for row in range(100) if row not in (3, 4, 5, 6)]
-    model = CaptionModel(words, backbone).fit(broken, parts=PARTS, **FAST)
-    assert len(model.skipped) == 5 and len(model.parts["train"]) == 96 and len(model.parts["dev"]) == 24
+    model = CaptionModel(words, backbone).fit(broken, split=SPLIT, **FAST)
+    assert len(model.skipped) == 5 and len(model.parts["train"]) == 96 and len(model.parts["validation"]) == 24
     assert usable(broken, [3, 7], words).rows.tolist() == [7]
 
 
 def test_sentences_without_a_known_word_are_counted(table, words, backbone):
     captions = [(*mine, "unutterable") for mine in table.images.captions]
     images = ImageSet(table.images.paths, table.images.labels, (), root=None, captions=captions)
-    told = CaptionModel(words, backbone).fit(features.FeatureTable(table.matrix, images, table.backbone),
-                                             parts={part: rows[:20] for part, rows in PARTS.items()}, **FAST)
+    few = Split(SPLIT.train[:20], SPLIT.validation[:20], SPLIT.test[:20])
+    told = CaptionModel(words, backbone).fit(features.FeatureTable(table.matrix, images, table.backbone), split=few,
+                                             **FAST)
     told.texts = CaptionVectors(words, terms=5).fit(table.images.captions)
     told.joint = told.joint._replace(kernel=told.joint.kernel[:told.texts.dim])
     figures = told.evaluate()
@@ -230,14 +231,13 @@ def test_sentences_without_a_known_word_are_counted(table, words, backbone):
 @pytest.mark.parametrize(("call", "message"), [
     (lambda m, t, w: m.fit(features.FeatureTable(t.matrix, ImageSet(t.images.paths, t.images.labels, (), root=None),
                                                  t.backbone)), "the pictures have no captions"),
-    (lambda m, t, w: m.fit(t, parts={"train": np.arange(9)}), "too few pictures .*0 of 0 for dev"),
-    (lambda m, t, w: m.fit(t, parts=PARTS, loss="tripled"), "there is no loss 'tripled': did you mean triplet"),
-    (lambda m, t, w: m.fit(t, dev=0.6, test=0.4), "leaves 0 to learn from"),
+    (lambda m, t, w: m.fit(t, split=Split(np.arange(9))), "too few pictures .*0 of 0 for validation"),
+    (lambda m, t, w: m.fit(t, split=SPLIT, loss="tripled"), "there is no loss 'tripled': did you mean triplet"),
+    (lambda m, t, w: m.fit(t, validation=0.6, test=0.4), "leaves 0 to train on"),
     (lambda m, t, w: m.save("nowhere"), "call fit first"),
     (lambda m, t, w: m.embed_words(["dog"]), "call fit first"),
     (lambda m, t, w: Lesson(t.matrix[:5], t.images.captions[:4], t.matrix, t.images.captions), "5 rows but there are"),
     (lambda m, t, w: Lesson(t.matrix[:2], t.images.captions[:2], t.matrix, t.images.captions), "expected 3 or more"),
-    (lambda m, t, w: draw_parts(9, dev=0.0), "expected shares between 0 and 1"),
 ])
 def test_what_can_not_be_is_said(call, message, table, words, backbone):
     with pytest.raises(ValueError, match=message):
@@ -251,7 +251,7 @@ def test_what_does_not_fit_a_fitted_model_is_said(fitted, words, tmp_path):
     with pytest.raises(ValueError, match="there is no space 'hidden': expected learnt, raw, shared"):
         model.embed_features(table.matrix, space="hidden")
     with pytest.raises(ValueError, match="0 pictures with captions are for test"):
-        model.evaluate(table.subset(PARTS["train"]))
+        model.evaluate(table.subset(SPLIT.train))
     model.save(tmp_path / "model")
     with pytest.raises(ValueError, match="trained on word vectors in memory"):
         CaptionModel.load(tmp_path / "model")
@@ -267,7 +267,7 @@ def test_what_does_not_fit_a_fitted_model_is_said(fitted, words, tmp_path):
 def test_an_index_refuses_another_model_in_the_place_of_its_own(fitted, words, tmp_path):
     words.save(tmp_path / "words")
     table = fitted[1]
-    mine, other = (CaptionModel(tmp_path / "words", "drawn", seed=seed).fit(table, parts=PARTS, **FAST)
+    mine, other = (CaptionModel(tmp_path / "words", "drawn", seed=seed).fit(table, split=SPLIT, **FAST)
                    for seed in (1, 2))
     Search.build(mine, table, engine="exact").save(tmp_path / "index")
     assert len(Search.load(tmp_path / "index")) == len(table)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from devise import features
-from devise.datasets import ImageSet, from_folder
-from devise.datasets.class_splits import class_split
+from devise.datasets import ImageSet, from_folder, split_classes
 from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
 from devise.model.siamese import POWER, Siamese, difference
 from devise.training import FeatureBank, HeadConfig, MlpHead, ProjectionHead, RidgeHead
@@ -203,7 +202,7 @@ def test_pictures_whose_features_are_all_zero_are_left_out_and_listed(table, bac
     matrix = table.matrix.copy()
     matrix[[30, 77]] = 0
     blank = features.FeatureTable(matrix, table.images, table.backbone)
-    parts = class_split(table.images.labels, table.images.label_names, seed=1)
+    parts = split_classes(table.images.labels, table.images.label_names, seed=1)
     for options in ({}, {"parts": parts}):
         model = Siamese(backbone, seed=1).fit(blank, **FAST, **options)
         assert [tuple(item) for item in model.table.images.skipped] == [
@@ -213,7 +212,7 @@ def test_pictures_whose_features_are_all_zero_are_left_out_and_listed(table, bac
 
 
 def test_changed_copies_train_along(table, backbone):
-    parts = class_split(table.images.labels, table.images.label_names, seed=1)
+    parts = split_classes(table.images.labels, table.images.label_names, seed=1)
     asked = []
 
     def bank(rows):
@@ -243,6 +242,6 @@ def test_what_does_not_fit_is_refused_by_name(model, table, backbone, make_backb
 
 
 def test_a_given_split_is_used(table, backbone):
-    parts = class_split(table.images.labels, table.images.label_names, validation=["class 03", "class 04"], test=0)
+    parts = split_classes(table.images.labels, table.images.label_names, validation=["class 03", "class 04"], test=0)
     model = Siamese(backbone).fit(table, parts=parts, **FAST)
     assert model.split.names["validation"] == ("class 03", "class 04") and not len(model.split.test)
