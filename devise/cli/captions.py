@@ -3,10 +3,10 @@ would describe it.
 
 PICTURES is a folder in Flickr8k's layout (pictures, a file of captions, lists of the parts), or any folder
 with --captions: a token file of Flickr8k or Flickr30k, captions of COCO (JSON), or a CSV of image,caption.
-Some pictures train, others (dev) choose the best epoch, others (test) are for the figures. At search time
+Some pictures train, others (validation) choose the best epoch, others (test) are for the figures. At search time
 pictures alone are given.
 
---json prints {"model", "backbone", "words", "loss", "pictures": {"train", "dev", "test"} (how many),
+--json prints {"model", "backbone", "words", "loss", "pictures": {"train", "validation", "test"} (how many),
 "figures": {"by_space": {"raw", "learnt", "shared": {"agreement", "ndcg", "area", "pearson", "n", "ties",
 "undecided", "triplets"}}, "text" ({"image → text @1": fraction, …}), "pictures", "sentences", "left_out"},
 "difference" ({"agreement", "ndcg": {"difference", "low", "high", "p", "n"}} of learnt to raw), "history",
@@ -42,7 +42,7 @@ def arguments(command):
                          help="of picture → picture: a hinge on triplets, or listwise (default: triplet)")
     command.add_argument("--epochs", type=options.count, metavar="N",
                          help="of either training (default: 30 for pictures, 25 for sentences)")
-    command.add_argument("--dev", type=float, metavar="SHARE",
+    command.add_argument("--validation", type=float, metavar="SHARE",
                          help="of the pictures, to choose the best epoch (default: 0.1, or the list in the folder)")
     command.add_argument("--test", type=float, metavar="SHARE",
                          help="of the pictures, for the figures; 0 for none (default: 0.1, or the list)")
@@ -50,16 +50,17 @@ def arguments(command):
 
 
 def run(args):
+    from devise.datasets import PARTS
     from devise.model.captions import CaptionModel
 
-    data, parts, backbone = _data(args)
+    data, split, backbone = _data(args)
     images = data.images if hasattr(data, "images") else data
     model = CaptionModel(options.words(args), backbone, seed=args.seed)
     epochs = {"epochs": args.epochs} if args.epochs else None
     with progress_bar("train", unit="steps") as progress:
-        model.fit(data, parts=parts, loss=args.loss, progress=progress, visual=epochs, joint=epochs)
+        model.fit(data, split=split, loss=args.loss, progress=progress, visual=epochs, joint=epochs)
     skipped = (*model.table.images.skipped, *model.skipped)
-    unlisted = len(images) - sum(map(len, parts.values()))
+    unlisted = len(images) - sum(len(split.rows(part)) for part in PARTS)
     _say(model, skipped, unlisted)
     model.save(args.output)
     figures, gains = None, None
@@ -76,13 +77,12 @@ def run(args):
 
 
 def _data(args):
-    """(FeatureTable or ImageSet with captions, {part: rows}, backbone or its name)."""
+    """(FeatureTable or ImageSet with captions, Split, backbone or its name)."""
     from devise import features
-    from devise.datasets.captions import caption_set, read_captions, with_captions
-    from devise.model.caption_lessons import draw_parts
+    from devise.datasets import caption_set, read_captions, split_rows, with_captions
     from devise.model.captions import captioned
 
-    shares = {name: getattr(args, name) for name in ("dev", "test") if getattr(args, name) is not None}
+    shares = {name: getattr(args, name) for name in ("validation", "test") if getattr(args, name) is not None}
     place = options.is_table(args.pictures)
     if place:
         if not args.captions:
@@ -92,21 +92,20 @@ def _data(args):
         backbone = found.backbone["name"]
         if args.backbone not in ("auto", backbone):
             raise WrongUsage(f"these features are of {backbone}, not of {args.backbone}: give the pictures instead")
-        data, parts = captioned(found, with_captions(found.images, read_captions(args.captions))), {}
+        data, split = captioned(found, with_captions(found.images, read_captions(args.captions))), None
     else:
         folder = Path(args.pictures).expanduser()
         if not folder.is_dir():
             raise WrongUsage(f"{args.pictures} is no folder: name a folder of pictures")
         found = caption_set(folder, args.captions)
-        data, parts, backbone = found.images, found.parts, options.backbone(args)
-    if parts and shares:
+        data, split, backbone = found.images, found.split, options.backbone(args)
+    if split and shares:
         raise WrongUsage(f"{', '.join(map(options.flag, shares))} can't be used here: the folder lists its own parts")
-    if not (parts.keys() >= {"train", "dev"}):
-        if parts:
-            say(f"the folder has a list of {', '.join(parts)} and none of "
-                f"{', '.join({'train', 'dev'} - set(parts))}: parts are drawn")
-        parts = draw_parts(len(data), **{"dev": SHARE, "test": SHARE, **shares}, seed=args.seed)
-    return data, parts, backbone
+    if missing := [part for part in ("train", "validation") if split and not len(split.rows(part))]:
+        say(f"the folder has lists and none of {' and '.join(missing)} pictures that are here: a split is drawn")
+    if missing or not split:
+        split = split_rows(len(data), **{"validation": SHARE, "test": SHARE, **shares}, seed=args.seed)
+    return data, split, backbone
 
 
 def _say(model, skipped, unlisted):
@@ -124,7 +123,7 @@ def _text(model, figures, gains):
 
     counts = {part: len(paths) for part, paths in model.parts.items()}
     lines = [] if model.backbone_record["trained"] else [f"{RANDOM}."]
-    lines.append(f"{counts['train']:,} pictures trained, {counts['dev']:,} chose the epoch:\n"
+    lines.append(f"{counts['train']:,} pictures trained, {counts['validation']:,} chose the epoch:\n"
                  + _kept("pictures", model.history["visual"], "NDCG@32") + "\n"
                  + _kept("sentences", model.history["joint"], "mean recall at 1, 5 and 10"))
     if figures:

@@ -28,6 +28,7 @@ FRAMEWORK = True
 STOPPED = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
 COLUMNS = {"hit@1": ("hit_at_k", 1), "hit@10": ("hit_at_k", 10), "recall@10": ("recall_at_k", 10),
            "precision@10": ("precision_at_k", 10), "its ceiling": ("ceiling_at_k", 10)}
+COUNTED = ("train", "validation", "test")
 SETTABLE = ("loss", "miner", "classes", "per_class", "epochs", "optimiser", "learning_rate", "patience")
 
 
@@ -95,7 +96,7 @@ def run(args):
     if len(names["test"]) > 1:
         open_set = model.evaluate_open_set()
     document = {"model": str(args.output), "backbone": model.backbone_record,
-                "classes": {part: list(names[part]) for part in names}, "single": list(model.split.single),
+                "classes": {part: list(names[part]) for part in COUNTED}, "single": list(model.table.images.single),
                 "loss": model.loss,
                 "before": runs and runs["raw"].to_json(), "after": runs and runs["learnt"].to_json(),
                 "difference": gain and {name: finite(value) for name, value in gain._asdict().items()},
@@ -120,9 +121,9 @@ def _text(model, runs, gain, open_set, galleries):
             f"the start, which none of {history.epochs} epochs improved on")
     lines.append(f"{len(names['train'])} classes trained; kept: {best}, by MAP@R on {len(names['validation'])} "
                  f"validation classes ({percent(history.start_score)} → {percent(max(history.score))})")
-    if model.split.single:
-        lines.append(f"{len(model.split.single):,} classes have one picture and so no pair to learn from or to find: "
-                     f"{', '.join(model.split.single[:10])}{', …' if len(model.split.single) > 10 else ''}")
+    if single := model.table.images.single:
+        lines.append(f"{len(single):,} classes have one picture and so no pair to learn from or to find: "
+                     f"{', '.join(single[:10])}{', …' if len(single) > 10 else ''}")
     if runs:
         lines.append(f"{runs['raw'].n:,} pictures of {len(names['test'])} untrained classes, each among all others:\n"
                      f"{spaces_text(runs)}\n{gain_text(gain, 'learnt − raw')}")

@@ -3,13 +3,14 @@
 from devise.datasets.augmentation import Augmentation
 from devise.datasets.base import ImageSet, Skipped
 from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_captions, with_captions
-from devise.datasets.class_splits import ClassSplit, class_split, galleries
 from devise.datasets.folders import duplicates, from_files, from_folder
+from devise.datasets.galleries import galleries, query_gallery
 from devise.datasets.images import check_image, read_image
 from devise.datasets.joining import join
 from devise.datasets.samples import samples
-from devise.datasets.splits import PARTS, Split, query_gallery, split
+from devise.datasets.splits import PARTS, Split, draw_unseen, split, split_classes, split_rows
 
-__all__ = ["PARTS", "Augmentation", "CaptionSet", "ClassSplit", "ImageSet", "Judgements", "Skipped", "Split",
-           "caption_set", "check_image", "class_split", "duplicates", "from_files", "from_folder", "galleries",
-           "join", "query_gallery", "read_captions", "read_image", "samples", "split", "with_captions"]
+__all__ = ["PARTS", "Augmentation", "CaptionSet", "ImageSet", "Judgements", "Skipped", "Split",
+           "caption_set", "check_image", "draw_unseen", "duplicates", "from_files", "from_folder", "galleries",
+           "join", "query_gallery", "read_captions", "read_image", "samples", "split",
+           "split_classes", "split_rows", "with_captions"]

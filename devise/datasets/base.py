@@ -85,6 +85,11 @@ class ImageSet:
         counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.label_names))
         return dict(zip(self.label_names, counts.tolist(), strict=True))
 
+    @property
+    def single(self):
+        """The classes with one image, which has no other to find."""
+        return tuple(name for name, count in self.counts().items() if count == 1)
+
     def subset(self, rows):
         """The set of some rows, in the order given, with the same classes and skipped files.
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from devise.datasets.base import ImageSet, Skipped
 from devise.datasets.caption_files import read_captions
+from devise.datasets.splits import Split
 
-PARTS = ("train", "dev", "test")
-LISTS = {part: (f"{part}.txt", f"Flickr_8k.{part}Images.txt") for part in PARTS}
+LISTS = {"train": ("train.txt", "Flickr_8k.trainImages.txt"),
+         "validation": ("validation.txt", "dev.txt", "Flickr_8k.devImages.txt"),
+         "test": ("test.txt", "Flickr_8k.testImages.txt")}
 TOKENS = ("captions.token.txt", "Flickr8k.token.txt", "captions.txt", "results_20130124.token", "results.csv")
 TEXTS = ("Flickr8k_text",)  # where the published archive has them
 EXPERT, CROWD = ("ExpertAnnotations.txt",), ("CrowdFlowerAnnotations.txt",)
@@ -44,20 +46,20 @@ class Judgements:
 
 @dataclass(frozen=True, eq=False)
 class CaptionSet:
-    """Pictures with captions, the parts of the set, and people's judgements where there are any.
+    """Images with captions, the set's own split, and people's judgements where there are any.
 
     Attributes:
         images: ImageSet with captions.
-        parts: {"train", "dev", "test": int64 rows, ascending}; {} where there are no lists.
+        split: Split, a part without a list is empty; None where there are no lists.
         expert, crowd: Judgements or None.
 
     >>> images = ImageSet(("a.jpg",), [-1], (), None, captions=(("a dog", "a running dog"),))
-    >>> CaptionSet(images, {"train": np.array([0])}).images.captions[0][1]
+    >>> CaptionSet(images, Split([0])).images.captions[0][1]
     'a running dog'
     """
 
     images: ImageSet
-    parts: dict
+    split: Split | None = None
     expert: Judgements | None = None
     crowd: Judgements | None = None
 
@@ -105,7 +107,7 @@ def with_captions(images, captions):
 
 
 def caption_set(root, captions=None, *, images=None):
-    """A folder in Flickr8k's layout: pictures, a token file, lists of the parts, judgements.
+    """A folder in Flickr8k's layout: pictures, a token file, lists of train, validation (dev) and test, judgements.
 
     Args:
         root: the folder.
@@ -118,7 +120,7 @@ def caption_set(root, captions=None, *, images=None):
         ValueError: if a file can't be understood, or a picture is in two parts.
 
     >>> flickr = caption_set("flickr8k")  # doctest: +SKIP
-    >>> len(flickr.images), len(flickr.parts["test"])  # doctest: +SKIP
+    >>> len(flickr.images), len(flickr.split.test)  # doctest: +SKIP
     (8091, 1000)
     """
     from devise.datasets.folders import from_folder
@@ -136,10 +138,10 @@ def caption_set(root, captions=None, *, images=None):
     images = with_captions(images, told)
     rows = {Path(path).name: row for row, path in enumerate(images.paths)}
     known = {Path(item.path).name for item in images.skipped}
-    parts, absent = _parts(places, rows, known)
+    split, absent = _listed(places, rows, known)
     sentences = [told.get(path) or told[Path(path).name] for path in images.paths]
     images = replace(images, skipped=(*images.skipped, *absent))
-    return CaptionSet(images, parts, _judgements(_first(places, EXPERT), rows, sentences, slice(0, 3), (1, 4)),
+    return CaptionSet(images, split, _judgements(_first(places, EXPERT), rows, sentences, slice(0, 3), (1, 4)),
                       _judgements(_first(places, CROWD), rows, sentences, slice(0, 1), (0, 1)))
 
 
@@ -148,8 +150,8 @@ def _first(folders, names):
     return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
-def _parts(folders, rows, known):
-    """({part: rows}, what the lists name, and is neither here nor known to be left out)."""
+def _listed(folders, rows, known):
+    """(the Split that the lists tell or None, what they name that is neither here nor known to be left out)."""
     parts, absent, owner = {}, {}, {}
     for part, names in LISTS.items():
         path = _first(folders, names)
@@ -161,8 +163,8 @@ def _parts(folders, rows, known):
                 raise ValueError(f"{path} names {name}, which is in {owner[name]} already: expected disjoint parts")
             if name not in rows and name not in known:
                 absent.setdefault(name, Skipped(name, f"{path.name} lists it and it is not here"))
-        parts[part] = np.array(sorted({rows[name] for name in listed if name in rows}), np.int64)
-    return parts, absent.values()
+        parts[part] = list({rows[name] for name in listed if name in rows})
+    return Split(**parts) if parts else None, absent.values()
 
 
 def _judgements(path, rows, sentences, columns, limits):

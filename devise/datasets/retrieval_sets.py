@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from devise.datasets.base import ImageSet, Skipped
-from devise.datasets.class_splits import ClassSplit
+from devise.datasets.splits import Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,12 @@ class RetrievalSet:
 
     Attributes:
         images: ImageSet; pictures that are listed and not on the disk are in `skipped`.
-        split: ClassSplit with an empty validation part.
+        split: Split whose validation part is empty.
         queries, gallery: int64 rows of the test part, or None: each row asks all others.
     """
 
     images: ImageSet
-    split: ClassSplit
+    split: Split
     queries: np.ndarray | None = None
     gallery: np.ndarray | None = None
 
@@ -152,11 +152,9 @@ def _gathered(root, listed):
         raise ValueError(f"{root} has {len(train)} of the training and {len(test)} of the test pictures that its lists "
                          f"name: expected some of both; the first missing one is {skipped[0].path if skipped else '–'}")
     images = ImageSet(tuple(path for path, *_ in there), labels, names, root, tuple(skipped))
-    counts = np.bincount(labels, minlength=len(names))
     classes = {part: tuple(names[label] for label in np.unique(labels[rows]))
-               for part, rows in (("train", train), ("validation", train[:0]), ("test", test))}
-    single = tuple(names[label] for label in np.flatnonzero(counts == 1))
-    split = ClassSplit(train, train[:0], test, classes, single)
+               for part, rows in (("train", train), ("test", test))}
+    split = Split(train, test=test, names=classes)
     if "query" not in parts:
         return RetrievalSet(images, split)
     return RetrievalSet(images, split, np.flatnonzero(parts == "query"), np.flatnonzero(parts == "gallery"))

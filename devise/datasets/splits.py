@@ -1,101 +1,152 @@
-"""Which pictures train, which test, and which classes are never seen: drawn by seed, class by class."""
+"""Which images train, validate and test, and which classes are never seen: drawn by seed, class by class."""
+
+from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from devise.errors import unknown
 
-PARTS = ("train", "validation", "test", "unseen_rows")
+PARTS = ("train", "validation", "test", "unseen")
+FEWEST = 3  # images of a part without classes
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The rows of each part, no row in two of them.
+    """The rows and the classes of each part; no row is in two parts.
 
     Attributes:
-        seen: names of the classes that are trained on.
-        unseen: names of the classes kept for zero-shot figures.
-        train: int64 row ids, ascending, of pictures of seen classes; so are validation and test.
-        unseen_rows: int64 row ids of the pictures of unseen classes.
+        train, validation, test: int64 row ids, ascending.
+        unseen_rows: int64 row ids, ascending, of the images of unseen classes.
+        names: {"train", "validation", "test", "unseen": names of the classes that the part's images are
+            of}; empty where there are no classes.
         seed: the seed it was drawn with.
+    Raises:
+        ValueError: if a row is in two parts, or an unseen class in another part.
 
     >>> parts = split([0, 0, 0, 0, 0, 1, 1], ("cat", "okapi"), unseen=["okapi"], validation=0)
     >>> parts.seen, parts.unseen, parts.unseen_rows.tolist()
     (('cat',), ('okapi',), [5, 6])
     """
 
-    seen: tuple[str, ...]
-    unseen: tuple[str, ...]
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    unseen_rows: np.ndarray
-    seed: int
+    train: NDArray[np.int64] = ()
+    validation: NDArray[np.int64] = ()
+    test: NDArray[np.int64] = ()
+    unseen_rows: NDArray[np.int64] = ()
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seed: int = 0
 
     def __post_init__(self):
-        for name in PARTS:
-            rows = np.array(getattr(self, name), dtype=np.int64)
+        for name in ("train", "validation", "test", "unseen_rows"):
+            rows = np.sort(np.array(getattr(self, name), dtype=np.int64))
             rows.setflags(write=False)
             object.__setattr__(self, name, rows)
-        rows, times = np.unique(np.concatenate([getattr(self, name) for name in PARTS]), return_counts=True)
+        object.__setattr__(self, "names", {part: tuple(self.names.get(part, ())) for part in PARTS})
+        rows, times = np.unique(np.concatenate([self.rows(part) for part in PARTS]), return_counts=True)
         if (times > 1).any():
             raise ValueError(f"row {rows[times > 1][0]} is in two parts of the split: expected one at most")
-        both = set(self.seen) & set(self.unseen)
-        if both:
+        if both := set(self.unseen) & {name for part in PARTS[:3] for name in self.names[part]}:
             raise ValueError(f"classes both seen and unseen: {', '.join(sorted(both))}")
 
-    def to_json(self, paths):
-        """The split as a document that names every picture by its path.
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Names of the classes that are trained on."""
+        return self.names["train"]
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Names of the classes kept for zero-shot figures."""
+        return self.names["unseen"]
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether validation and test have classes, none of which is trained on."""
+        held = {*self.names["validation"], *self.names["test"]}
+        return bool(held) and held.isdisjoint(self.seen)
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """The row ids of a part: "train", "validation", "test" or "unseen".
+
+        Raises:
+            ValueError: if there is no such part.
+        """
+        if part not in PARTS:
+            raise ValueError(unknown("part", part, PARTS))
+        return self.unseen_rows if part == "unseen" else getattr(self, part)
+
+    def to_json(self, paths: Sequence[str]) -> dict:
+        """The split as a document that names every image by its path.
 
         Args:
             paths: the path of each row.
         Raises:
             ValueError: if a path stands there twice: it could not be traced back to one row.
         """
-        rows_by_path(paths)
-        parts = {name: [paths[row] for row in getattr(self, name)] for name in PARTS}
-        return {"seed": int(self.seed), "seen": list(self.seen), "unseen": list(self.unseen), **parts}
+        _rows_by_path(paths)
+        return {"seed": int(self.seed), "names": {part: list(self.names[part]) for part in PARTS},
+                "paths": {part: [paths[row] for row in self.rows(part)] for part in PARTS}}
 
     @classmethod
-    def from_json(cls, document, paths):
-        """The split that `to_json` wrote, for the same pictures in any order.
+    def from_json(cls, document: Mapping, paths: Sequence[str]) -> Split:
+        """The split that `to_json` wrote, for the same images in any order.
 
-        Pictures that the document does not name belong to no part.
+        Images that the document does not name belong to no part.
 
         Raises:
-            ValueError: if the document lacks a part, names a picture that is not among `paths`,
+            ValueError: if the document lacks a part, names an image that is not among `paths`,
                 or a path stands there twice.
         """
-        lacking = [name for name in ("seed", "seen", "unseen", *PARTS) if name not in document]
+        lacking = [name for name in ("seed", "names", "paths") if name not in document]
+        lacking += [f"the {key} of {part}" for key in ("names", "paths") if key in document
+                    for part in PARTS if part not in document[key]]
         if lacking:
             raise ValueError(f"the split lacks {', '.join(lacking)}: it is damaged, split again")
-        rows = rows_by_path(paths)
-        missing = [path for name in PARTS for path in document[name] if path not in rows]
-        if missing:
+        rows, told = _rows_by_path(paths), document["paths"]
+        if missing := [path for part in PARTS for path in told[part] if path not in rows]:
             raise ValueError(f"{len(missing)} pictures of the split are not among the {len(paths)} here, "
                              f"the first is {missing[0]!r}: load the folder that was split")
-        parts = {name: [rows[path] for path in document[name]] for name in PARTS}
-        return cls(tuple(document["seen"]), tuple(document["unseen"]), **parts, seed=document["seed"])
+        return cls(*([rows[path] for path in told[part]] for part in PARTS), names=document["names"],
+                   seed=document["seed"])
+
+    def among(self, paths: Sequence[str], kept: Sequence[str]) -> Split:
+        """The split of the images that are left, such as those that could be read.
+
+        Args:
+            paths: the path of each row of this split.
+            kept: the paths that are left, in their new order.
+        Returns:
+            Split of rows of `kept`; the names of the classes stay.
+
+        >>> Split([0], [], [1, 2]).among(["a.jpg", "b.jpg", "c.jpg"], ["c.jpg", "a.jpg"]).test.tolist()
+        [0]
+        """
+        there, document = set(kept), self.to_json(paths)
+        left = {part: [path for path in told if path in there] for part, told in document["paths"].items()}
+        return Split.from_json(document | {"paths": left}, kept)
 
 
-def split(labels, label_names, *, unseen=(), test=0.2, validation=0.1, seed=0):
-    """Draw train, validation and test pictures of each seen class, and set unseen classes apart.
+def split(labels: ArrayLike, label_names: Sequence[str], *, unseen: int | str | Collection[str] = (),
+          test: float = 0.2, validation: float = 0.1, seed: int = 0) -> Split:
+    """Draw train, validation and test images of each seen class, and set unseen classes apart.
 
-    A class's draw depends on the seed, its name and its own pictures only: adding another class
-    does not change it. Rows without a class (-1) belong to no part, and classes without a picture
+    A class's draw depends on the seed, its name and its own images only: adding another class
+    does not change it. Rows without a class (-1) belong to no part, and classes without an image
     are neither seen nor unseen.
 
     Args:
         labels: int (n,), positions in `label_names`, -1 for none.
         label_names: the classes.
         unseen: names of classes, or how many to draw.
-        test: the share of each seen class; of 2 pictures or more at least one is test and one train.
+        test: the share of each seen class; of 2 images or more at least one is test and one train.
         validation: the share of what is left for training.
         seed: an integer, 0 or more.
     Raises:
-        ValueError: if a name is unknown or has no picture, no seen class is left, or a share is not
+        ValueError: if a name is unknown or has no image, no seen class is left, or a share is not
             in 0..1.
 
     >>> parts = split([0, 0, 0, 0, 0, 1, 1], ("cat", "okapi"), unseen=["okapi"], validation=0)
@@ -105,16 +156,12 @@ def split(labels, label_names, *, unseen=(), test=0.2, validation=0.1, seed=0):
     for name, share in (("test", test), ("validation", validation)):
         if not 0 <= share < 1:
             raise ValueError(f"{name} is {share}: expected a share from 0 to below 1")
-    labels = np.asarray(labels)
-    if labels.size and labels.max() >= len(label_names):
-        raise ValueError(f"label {labels.max()} names none of the {len(label_names)} classes")
-    rows = {name: found for label, name in enumerate(label_names)
-            if (found := np.flatnonzero(labels == label)).size}
-    apart = unseen_names(unseen, rows, label_names, seed)
+    rows = _rows_by_class(labels, label_names)
+    apart = _unseen(unseen, rows, label_names, seed)
     seen = tuple(name for name in rows if name not in apart)
     if not seen:
         raise ValueError(f"no seen class is left: all {len(apart)} classes with pictures are unseen")
-    parts = {"train": [], "validation": [], "test": []}
+    parts = {part: [] for part in PARTS}
     for name in seen:
         drawn = generator(seed, "pictures", name).permutation(rows[name])
         n_test = _share(test, drawn.size)
@@ -122,37 +169,143 @@ def split(labels, label_names, *, unseen=(), test=0.2, validation=0.1, seed=0):
         parts["test"].append(drawn[:n_test])
         parts["validation"].append(drawn[n_test:n_held])
         parts["train"].append(drawn[n_held:])
-    parts = {name: np.sort(np.concatenate(chosen)) for name, chosen in parts.items()}
-    unseen_rows = np.sort(np.concatenate([rows[name] for name in apart] or [[]]))
-    return Split(seen, apart, **parts, unseen_rows=unseen_rows, seed=seed)
+    parts["unseen"] = [rows[name] for name in apart]
+    names = {"train": seen, "validation": seen if validation else (), "test": seen if test else (), "unseen": apart}
+    return Split(*map(_joined, parts.values()), names=names, seed=seed)
 
 
-def query_gallery(labels, *, seed=0, queries=1):
-    """Rows that ask and rows that are asked, for retrieval: some pictures of each class are queries.
+def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
+                  validation: int | float | str | Collection[str] = 0.2,
+                  test: int | float | str | Collection[str] = 0.3, seed: int = 0) -> Split:
+    """Draw the classes of validation and test, all others train: no class is in two parts.
 
-    A class keeps one picture at least in the gallery, so that every query has a right answer there.
+    A class with one image has no other image to find: it trains. Rows without a class (-1) are in
+    no part.
 
     Args:
-        labels: int (n,); rows with -1 are in neither part.
-        queries: how many of each class.
-    Returns:
-        query rows and gallery rows, int64, ascending.
+        labels: int (n,), positions in `label_names`.
+        label_names: the classes.
+        validation: names of classes, how many to draw, or a share of the classes that are no test.
+        test: names, how many, or a share of the classes with two images or more.
+        seed: an integer, 0 or more.
+    Raises:
+        ValueError: if a name is unknown, has one image or is asked for twice, or fewer than two
+            classes are left to train on.
 
-    >>> query, gallery = query_gallery([0, 0, 0, 1])
-    >>> len(query), len(gallery)
-    (1, 3)
+    >>> parts = split_classes([0, 0, 1, 1, 2, 2, 3, 3], "abcd", validation=1, test=["b"])
+    >>> parts.names["test"], parts.test.tolist(), len(parts.train), parts.disjoint
+    (('b',), [2, 3], 4, True)
     """
-    if queries < 1:
-        raise ValueError(f"queries is {queries}: expected 1 or more of each class")
-    labels = np.asarray(labels)
-    asks = np.zeros(labels.shape, dtype=bool)
-    for label in np.unique(labels[labels >= 0]):
-        drawn = generator(seed, "queries", str(label)).permutation(np.flatnonzero(labels == label))
-        asks[drawn[:min(queries, drawn.size - 1)]] = True
-    return np.flatnonzero(asks), np.flatnonzero((labels >= 0) & ~asks)
+    if twice := [name for name, times in Counter(label_names).items() if times > 1]:
+        raise ValueError(f"the class name {twice[0]!r} stands twice: expected one name a class")
+    rows = _rows_by_class(labels, label_names)
+    many = {name: found for name, found in rows.items() if len(found) > 1}
+    if lonely := (rows.keys() - many.keys()) & (_named(validation) | _named(test)):
+        raise ValueError(f"the class {min(lonely)!r} has one picture and so no other to find: leave it in training")
+    free = [name for name in many if name not in _named(validation)]
+    tested = _classes(test, free, many, label_names, seed, "test")
+    if both := set(tested) & _named(validation):
+        raise ValueError(f"the class {min(both)!r} is asked for in validation and in test")
+    left = {name: found for name, found in many.items() if name not in tested}
+    held = _classes(validation, left, left, label_names, seed, "validation")
+    names = {"train": tuple(name for name in rows if name not in {*tested, *held}), "validation": held, "test": tested}
+    if len(names["train"]) < 2:
+        raise ValueError(f"{len(names['train'])} of {len(rows)} classes are left to train on: expected two or more")
+    return Split(*(_joined([rows[name] for name in chosen]) for chosen in names.values()), names=names, seed=seed)
 
 
-def rows_by_path(paths):
+def split_rows(n: int, *, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Split:
+    """Draw train, validation and test images that have no classes, such as those with captions.
+
+    Args:
+        n: how many images.
+        validation, test: shares of them; of a share above 0 there are at least 3 images.
+        seed: an integer, 0 or more.
+    Raises:
+        ValueError: if a share is not in 0..1, or fewer than 3 images are left to train on.
+
+    >>> {part: len(split_rows(50).rows(part)) for part in ("train", "validation", "test")}
+    {'train': 40, 'validation': 5, 'test': 5}
+    """
+    if not (0 <= validation < 1 and 0 <= test < 1):
+        raise ValueError(f"validation is {validation} and test is {test}: expected shares from 0 to below 1")
+    held = [max(FEWEST, round(share * n)) if share else 0 for share in (validation, test)]
+    if n - sum(held) < FEWEST:
+        raise ValueError(f"of {n} pictures {held[0]} are for validation and {held[1]} for the test, which leaves "
+                         f"{max(0, n - sum(held))} to train on: bring more, or lower the shares")
+    held, tested, train = np.split(np.random.default_rng(seed).permutation(n), np.cumsum(held))
+    return Split(train, held, tested, seed=seed)
+
+
+def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen: int = 5, pictures: int = 10,
+                test: float = 0.2, seed: int = 0) -> list[Split]:
+    """Independent draws of unseen classes: five classes by themselves say little, many draws of five say more.
+
+    Draw i depends on `seed` and i alone. Every class is as likely as another, and so is every image
+    of it. A draw's unseen images are as many of each class, so that a mean over images is one over
+    classes too.
+
+    Args:
+        labels: int (rows,), positions in `label_names`; -1, no class, is in no part.
+        label_names: the classes.
+        n: how many draws.
+        unseen: how many classes a draw keeps out.
+        pictures: most images of each unseen class.
+        test: the share of the rows of every seen class that is kept for testing; of 2 rows or more
+            at least one is test and one train.
+        seed: an integer, 0 or more.
+    Raises:
+        ValueError: if fewer than two classes would be seen, or an option is out of range.
+
+    >>> drawn, = draw_unseen([0, 0, 1, 1, 2, 2], "abc", 1, unseen=1, pictures=1, seed=2)
+    >>> drawn.unseen, drawn.unseen_rows, drawn.train, drawn.test
+    (('c',), array([4]), array([0, 2]), array([1, 3]))
+    """
+    for name, value in (("n", n), ("unseen", unseen), ("pictures", pictures)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: expected 1 or more")
+    if not 0 <= test < 1:
+        raise ValueError(f"test is {test}: expected a share from 0 to below 1")
+    rows = _rows_by_class(labels, label_names)
+    if unseen > len(rows) - 2:
+        raise ValueError(f"unseen is {unseen} of {len(rows)} classes: expected at most {len(rows) - 2}, so that "
+                         "two are seen")
+    return [_draw(rows, unseen, pictures, test, seed, number) for number in range(n)]
+
+
+def _draw(rows, unseen, pictures, test, seed, number):
+    random = np.random.default_rng([seed, number])
+    apart = set(random.choice(len(rows), unseen, replace=False).tolist())
+    parts = {part: [] for part in PARTS}
+    names = {part: () for part in PARTS}
+    for place, (name, mine) in enumerate(rows.items()):
+        mine = random.permutation(mine)
+        if place in apart:
+            parts["unseen"].append(mine[:pictures])
+            names["unseen"] += (name,)
+            continue
+        n_test = min(max(1, round(test * len(mine))), len(mine) - 1) if test else 0
+        parts["test"].append(mine[:n_test])
+        parts["train"].append(mine[n_test:])
+        names["train"] += (name,)
+    return Split(*map(_joined, parts.values()), names=names | {"test": names["train"] if test else ()}, seed=seed)
+
+
+def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
+    """Random numbers that depend on one class only; a hash of the name, as Python's own varies."""
+    words = np.frombuffer(hashlib.sha256(f"{purpose} {name}".encode()).digest(), dtype="<u4")
+    return np.random.default_rng([seed, *words.tolist()])
+
+
+def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Labels, or row ids, as an array (n,); ValueError where they are none."""
+    values = np.asarray(values)
+    if values.ndim != 1 or values.size and values.dtype.kind not in "iu":
+        raise ValueError(f"{name} are {values.dtype} {values.shape}: expected whole numbers (n,)")
+    return values.astype(np.int64)
+
+
+def _rows_by_path(paths):
     """{path: row}; ValueError where a path stands twice."""
     rows = {path: row for row, path in enumerate(paths)}
     if len(rows) < len(paths):
@@ -160,15 +313,26 @@ def rows_by_path(paths):
     return rows
 
 
-def unseen_names(unseen, rows, label_names, seed):
-    """The names of the unseen classes, in the order of `label_names`."""
-    if isinstance(unseen, (int, np.integer)):
-        if not 0 <= unseen < len(rows):
-            raise ValueError(f"unseen is {unseen}: expected 0 to {len(rows) - 1}, one class must be seen")
-        ranks = {name: generator(seed, "unseen", name).random() for name in rows}
-        wanted = set(sorted(rows, key=ranks.get)[:unseen])
-    else:
-        wanted = {unseen} if isinstance(unseen, str) else set(unseen)
+def _rows_by_class(labels, label_names):
+    """{class: its rows, ascending} of the classes with images; in one pass, as a set may have 20,000 classes."""
+    labels = whole_numbers(labels, "labels")
+    if labels.size and labels.max() >= len(label_names):
+        raise ValueError(f"label {labels.max()} names none of the {len(label_names)} classes")
+    order = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(len(label_names) + 1))
+    return {name: order[start:end] for name, start, end in zip(label_names, bounds, bounds[1:], strict=False)
+            if end > start}
+
+
+def _named(asked):
+    """The names among what was asked for; a number or a share names none."""
+    if isinstance(asked, (int, float, np.number)):
+        return set()
+    return {asked} if isinstance(asked, str) else set(asked)
+
+
+def _ordered(wanted, rows, label_names):
+    """Names of classes in the order of `rows`, once each of them is known."""
     for name in sorted(wanted - set(rows)):
         if name in label_names:
             raise ValueError(f"the unseen class {name!r} has no picture here")
@@ -176,14 +340,42 @@ def unseen_names(unseen, rows, label_names, seed):
     return tuple(name for name in rows if name in wanted)
 
 
+def _drawn(count, names, seed, purpose):
+    """Some of the names, each by a number of its own: adding a class moves one of them at most."""
+    ranks = {name: generator(seed, purpose, name).random() for name in names}
+    return set(sorted(names, key=ranks.get)[:count])
+
+
+def _unseen(asked, rows, label_names, seed):
+    """Names of the unseen classes, asked for by name or number."""
+    if not isinstance(asked, (int, np.integer)):
+        return _ordered(_named(asked), rows, label_names)
+    if not 0 <= asked < len(rows):
+        raise ValueError(f"unseen is {asked}: expected 0 to {len(rows) - 1}, one class must be seen")
+    return _ordered(_drawn(asked, rows, seed, "unseen"), rows, label_names)
+
+
+def _classes(asked, names, rows, label_names, seed, part):
+    """Names of the classes of a part, asked for by name, number or share of `names`."""
+    if not isinstance(asked, (int, float, np.number)):
+        return _ordered(_named(asked), rows, label_names)
+    count = asked
+    if isinstance(asked, (float, np.floating)):
+        if not 0 <= asked < 1:
+            raise ValueError(f"{part} is {asked}: expected names, a count, or a share from 0 to below 1")
+        count = int(asked * len(names) + 0.5)
+    if not 0 <= count <= len(names):
+        raise ValueError(f"{part} asks for {count} of {len(names)} classes with two pictures or more: expected "
+                         f"0 to {len(names)}, or a share below 1")
+    return _ordered(_drawn(count, names, seed, part), rows, label_names)
+
+
 def _share(share, n, least=1):
-    """`share` of n pictures, rounded half up; `least` or more where one can be spared."""
+    """`share` of n images, rounded half up; `least` or more where one can be spared."""
     if not share:
         return 0
     return min(max(int(share * n + 0.5), least), n - 1)
 
 
-def generator(seed, purpose, name):
-    """Random numbers that depend on one class only; a hash of the name, as Python's own varies."""
-    words = np.frombuffer(hashlib.sha256(f"{purpose} {name}".encode()).digest(), dtype="<u4")
-    return np.random.default_rng([seed, *words.tolist()])
+def _joined(rows):
+    return np.concatenate([*rows, np.empty(0, np.int64)])

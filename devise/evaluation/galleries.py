@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise.datasets.class_splits import galleries
-from devise.datasets.splits import query_gallery
+from devise.datasets.galleries import galleries, query_gallery
 from devise.evaluation.retrieval import KS, pool, retrieve
 
 DRAWS = 10

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import features
-from devise.datasets.captions import caption_set
+from devise.datasets.captions import LISTS, caption_set
 from devise.evaluation import Report
 from devise.model.caption_training import GAPS, JOINT, VISUAL
 from devise.model.fitting import rows_of
@@ -21,9 +21,9 @@ from devise.words import open_words
 
 STRENGTHS = (0.5, 1.0)  # of augmentation, a copy of the training pictures' features each
 NOTES = (
-    "Each run chooses epochs and penalty on the dev pictures; gaps, temperatures and the weights of words were found "
-    "on dev pictures before; margins and learning rates are settings that nobody searched for. Intervals draw query "
-    "pictures again; the gallery stays the same, so they are narrower than for a new set of pictures.",
+    "Each run chooses epochs and penalty on the validation pictures; gaps, temperatures and the weights of words were "
+    "found on validation pictures before; margins and learning rates are settings that nobody searched for. Intervals "
+    "draw query pictures again; the gallery stays the same, so they are narrower than for a new set of pictures.",
     "The learnt rows have seen the training pictures' captions and read none at the test; the oracles read the test "
     "pictures' captions.",
 )
@@ -47,12 +47,12 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     """
     started, output = time.monotonic(), Path(output)
     data, words = caption_set(root), open_words(words)
-    if missing := [part for part in ("train", "dev", "test") if part not in data.parts]:
-        raise ValueError(f"{root} has no list of {', '.join(missing)}: expected {missing[0]}.txt or "
-                         f"Flickr_8k.{missing[0]}Images.txt with a file name a line")
+    if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
+        raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
+                         f"{' or '.join(LISTS[missing[0]])} with a file name a line")
     backbone = backbone or _best()
     table = features.extract(data.images, backbone, progress=progress)
-    world = who.World.of(table, _still_there(data, table), words)
+    world = who.World.of(table, data.split.among(data.images.paths, table.images.paths), words)
     levels = [rows_of(table.matrix, world.rows["train"]), *(_changed(world, backbone, strength, progress)
                                                             for strength in strengths)]
     steps = _Steps(progress, seeds * (8 if levels[1:] else 4))
@@ -91,13 +91,6 @@ def _best():
     from devise import backbones
 
     return backbones.load(backbones.choose()[0])
-
-
-def _still_there(data, table):
-    """The parts as rows of the pictures that could be read."""
-    place = {path: row for row, path in enumerate(table.images.paths)}
-    return {part: np.array([place[data.images.paths[row]] for row in rows if data.images.paths[row] in place], np.int64)
-            for part, rows in data.parts.items()}
 
 
 def _changed(world, backbone, strength, progress):
@@ -157,7 +150,7 @@ def _facts(world, words, levels, seeds, strengths):
     return {
         "backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
         "words": f"{words.name}, {len(words):,} words, {words.dim}-d",
-        "pictures": ", ".join(f"{len(world.rows[part]):,} {part}" for part in ("train", "dev", "test")),
+        "pictures": ", ".join(f"{len(world.rows[part]):,} {part}" for part in LISTS),
         "captions": f"{sum(map(len, world.lesson.captions)):,} of training pictures, "
                     f"{len(world.lesson.terms.terms):,} terms",
         "heads": f"linear, {mine['dim']} → {world.lesson.vectors.shape[1]}, from principal components",

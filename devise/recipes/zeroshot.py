@@ -6,13 +6,14 @@ trained by steps, hierarchical precision, and which differences are more than lu
 
 import time
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from devise import backbones, plots
+from devise.datasets import draw_unseen
 from devise.evaluation import Report, Table
-from devise.evaluation.draws import Draw, draw_classes
 from devise.evaluation.intervals import IntervalTable
 from devise.metrics import paired_bootstrap, spread
 from devise.model import FIRST_WORDS
@@ -76,8 +77,8 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
     words = open_words(words)
     world = World.of(table, backbone or backbones.load(table.backbone["name"]), words, first)
     strangers, notes = others(world, table.images.paths, beside)
-    drawn = [*([_own(split, world)] if split else []),
-             *draw_classes(world.labels, draws, unseen=unseen, seed=seed)]
+    drawn = [*([_own(split)] if split else []),
+             *draw_unseen(world.labels, world.words.label_names, draws, unseen=unseen, seed=seed)]
     options = {"head": head, "training": training or TRAINING}
     total, lifts = len(drawn) + seeds - 1, lift_table(world)
     measured, chosen, near = [], [], []
@@ -106,11 +107,10 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
     return report
 
 
-def _own(split, world):
-    """The set's own split as a Draw; no choice needs its validation part, so it trains."""
-    names = world.words.label_names
-    return Draw(np.array(sorted(names.index(name) for name in split.unseen)),
-                np.sort(np.concatenate([split.train, split.validation])), split.test, split.unseen_rows)
+def _own(split):
+    """The set's own split; no choice needs its validation part, so it trains."""
+    return replace(split, train=np.concatenate([split.train, split.validation]), validation=(),
+                   names=split.names | {"validation": ()})
 
 
 def _tables(world, drawn, measured, near, runs):

@@ -31,13 +31,13 @@ from devise.zeroshot.bilinear import ALE, SJE, Bilinear
 from devise.zeroshot.calibration import Stacking, choose_gamma
 from devise.zeroshot.closed_form import ESZSL, SAE, Ridge
 from devise.zeroshot.conse import ConSE
-from devise.zeroshot.holdout import Choice, Fold, choose_options, class_folds
+from devise.zeroshot.holdout import Choice, choose_options, class_folds
 from devise.zeroshot.hubness import CSLS, InvertedSoftmax
 from devise.zeroshot.lift import Lift, kernel
 from devise.zeroshot.nearest import InnerProduct, NearestLabel, Softmax
 from devise.zeroshot.projection import LinearProjection, Projection
 
 __all__ = ["ALE", "Abstain", "Adjusted", "Bilinear", "CSLS", "Choice", "ConSE", "CoverageCurve", "ESZSL",
-           "Fold", "InnerProduct", "InvertedSoftmax", "Lift", "LinearProjection", "NearestLabel",
+           "InnerProduct", "InvertedSoftmax", "Lift", "LinearProjection", "NearestLabel",
            "Projection", "Ridge", "Rule", "SAE", "SJE", "Softmax", "Stacking", "choose_gamma",
            "choose_options", "choose_threshold", "class_folds", "coverage_curve", "kernel"]

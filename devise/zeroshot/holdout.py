@@ -5,24 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise.datasets import Split
 from devise.metrics import mean_over_classes
-
-
-class Fold(NamedTuple):
-    """Rows of pictures of seen classes, int64, each in one part at most.
-
-    Attributes:
-        fit: to learn from.
-        seen: other pictures of the classes in `fit`, to validate on.
-        unseen: all pictures of the classes held out.
-
-    >>> Fold(fit=np.array([0, 1]), seen=np.array([2]), unseen=np.array([3, 4])).unseen
-    array([3, 4])
-    """
-
-    fit: np.ndarray
-    seen: np.ndarray
-    unseen: np.ndarray
 
 
 class Choice(NamedTuple):
@@ -37,7 +21,7 @@ class Choice(NamedTuple):
 
 
 def class_folds(labels, n_folds=5, *, pictures=0.2, seed=0):
-    """Splits in which every class is held out once.
+    """Splits in which every class is held out, as an unseen one, once.
 
     Args:
         labels: int (n,), the seen classes' pictures only; -1, no label, is in no part.
@@ -46,9 +30,10 @@ def class_folds(labels, n_folds=5, *, pictures=0.2, seed=0):
             one is learned from.
         seed: draws classes and pictures.
     Returns:
-        Fold, n_folds times.
+        Split, n_folds times: `unseen_rows` are all pictures of the classes held out, `test` other
+        pictures of the classes in `train`.
 
-    >>> sorted(fold.unseen.tolist() for fold in class_folds([0, 0, 1, 1], 2, pictures=0.5))
+    >>> sorted(fold.unseen_rows.tolist() for fold in class_folds([0, 0, 1, 1], 2, pictures=0.5))
     [[0, 1], [2, 3]]
     """
     labels, random = np.asarray(labels), np.random.default_rng(seed)
@@ -59,9 +44,9 @@ def class_folds(labels, n_folds=5, *, pictures=0.2, seed=0):
         raise ValueError(f"pictures is {pictures}: expected a share, at least 0 and below 1")
     rows = {label: random.permutation(np.flatnonzero(labels == label)) for label in classes}
     kept = {label: int(pictures * len(rows[label])) for label in classes}
-    return [Fold(_joined(rows[label][kept[label]:] for label in classes if label not in held),
-                 _joined(rows[label][:kept[label]] for label in classes if label not in held),
-                 _joined(rows[label] for label in held))
+    return [Split(_joined(rows[label][kept[label]:] for label in classes if label not in held),
+                  test=_joined(rows[label][:kept[label]] for label in classes if label not in held),
+                  unseen_rows=_joined(rows[label] for label in held))
             for held in (part.tolist() for part in np.array_split(classes, n_folds))]
 
 
@@ -92,11 +77,11 @@ def choose_options(method, grid, x, labels, class_vectors, *, n_folds=5, seed=0)
 
 
 def _hit_at_1(projection, fold, x, labels, class_vectors, seed):
-    classes, answers = np.unique(labels[fold.unseen], return_inverse=True)
-    projection.fit(x[fold.fit], labels[fold.fit], class_vectors, seed=seed)
-    first = projection.onto(class_vectors[classes]).tag(x[fold.unseen], k=1).ids[:, 0]
+    classes, answers = np.unique(labels[fold.unseen_rows], return_inverse=True)
+    projection.fit(x[fold.train], labels[fold.train], class_vectors, seed=seed)
+    first = projection.onto(class_vectors[classes]).tag(x[fold.unseen_rows], k=1).ids[:, 0]
     return mean_over_classes(first == answers, answers).value
 
 
 def _joined(parts):
-    return np.sort(np.concatenate(list(parts))).astype(np.int64)
+    return np.concatenate(list(parts))

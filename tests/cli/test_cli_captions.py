@@ -54,7 +54,7 @@ def test_the_document_is_what_the_model_says(answer, stub, picture_folder, capti
         "cat/1.png", "cat/99.png", "dog/0.png"}
     model = CaptionModel.load(tmp_path / "m")
     assert found["pictures"] == {part: len(paths) for part, paths in model.parts.items()}
-    assert sum(found["pictures"].values()) == 38 and found["pictures"]["dev"] == 4 and found["unlisted"] == 0
+    assert sum(found["pictures"].values()) == 38 and found["pictures"]["validation"] == 4 and found["unlisted"] == 0
     assert found["loss"] == model.loss == "ranking" and found["words"]["n"] == 11
     assert set(found["figures"]["by_space"]) == {"raw", "learnt", "shared"} == set(model.spaces())
     assert found["figures"]["sentences"] == 2 * found["figures"]["pictures"]
@@ -67,12 +67,12 @@ def test_a_folder_as_flickr8k_has_it_needs_no_more_words(answer, devise, stub, p
                                                          words_file, tmp_path):
     root = flickr(tmp_path / "flickr", picture_folder, captions_file)
     found = answer("captions", root, "--words", words_file, *FAST, "-o", tmp_path / "m")
-    assert found["pictures"] == {"train": 24, "dev": 6, "test": 8} and found["unlisted"] == 2
-    refused = devise("captions", root, "--words", words_file, "--dev", "0.2", "-o", tmp_path / "m")
-    assert refused.code == 2 and "--dev can't be used here: the folder lists its own parts" in refused.err
+    assert found["pictures"] == {"train": 24, "validation": 6, "test": 8} and found["unlisted"] == 2
+    refused = devise("captions", root, "--words", words_file, "--validation", "0.2", "-o", tmp_path / "m")
+    assert refused.code == 2 and "--validation can't be used here: the folder lists its own parts" in refused.err
     (root / "dev.txt").unlink()
     drawn = devise("captions", root, "--words", words_file, *FAST, "-o", tmp_path / "m")
-    assert drawn.code == 0 and "none of dev: parts are drawn" in drawn.err
+    assert drawn.code == 0 and "none of validation pictures that are here: a split is drawn" in drawn.err
 
 
 def test_a_person_reads_both_trainings_and_what_they_gain(devise, stub, picture_folder, captions_file, words_file,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise.datasets import ImageSet, caption_set, read_captions, with_captions
+from devise.datasets import PARTS, ImageSet, caption_set, read_captions, with_captions
 
 FLICKR = Path(__file__).parents[2].parent / "shared" / "data" / "flickr8k-2000"
 EXPECTED = {"a.jpg": ("A cat .", "Two cats ."), "b.jpg": ("A dog , running .",)}
@@ -92,7 +92,7 @@ def layout(tmp_path):
 def test_a_caption_set_has_parts_and_judgements(layout):
     found = caption_set(layout)
     assert [Path(path).name for path in found.images.paths] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert {part: rows.tolist() for part, rows in found.parts.items()} == {"train": [0], "test": [1]}
+    assert [found.split.rows(part).tolist() for part in PARTS] == [[0], [], [1], []]
     assert found.images.skipped[-1] == ("gone.jpg", "test.txt lists it and it is not here")
     expert = found.expert
     assert (expert.pictures.tolist(), expert.captioned.tolist(), expert.captions.tolist()) == ([0, 1], [1, 0], [0, 1])
@@ -118,7 +118,7 @@ def test_the_real_slice_of_flickr8k():
         pytest.skip("no ../shared/data/flickr8k-2000")
     found = caption_set(FLICKR)
     assert len(found.images) == 2000 and set(map(len, found.images.captions)) == {5} and not found.images.skipped
-    assert {part: len(rows) for part, rows in found.parts.items()} == {"train": 1600, "dev": 200, "test": 200}
+    assert [len(found.split.rows(part)) for part in PARTS] == [1600, 200, 200, 0]
     lines = (FLICKR / "ExpertAnnotations.txt").read_text().splitlines()
     assert len(found.expert) + found.expert.left_out == len(lines)
     row = len(lines) // 2
@@ -203,7 +203,7 @@ def test_texts_may_lie_in_a_folder_of_their_own(layout):
     for name in ("captions.token.txt", "Flickr_8k.trainImages.txt", "test.txt", "ExpertAnnotations.txt"):
         (layout / name).rename(layout / "Flickr8k_text" / name)
     found = caption_set(layout)
-    assert {part: rows.tolist() for part, rows in found.parts.items()} == {"train": [0], "test": [1]}
+    assert [found.split.rows(part).tolist() for part in PARTS] == [[0], [], [1], []]
     assert len(found.expert) == 2
 
 

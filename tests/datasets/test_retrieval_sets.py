@@ -41,7 +41,8 @@ def test_online_products(products):
         "train": ["bicycle_final/1_0.JPG", "bicycle_final/1_1.JPG", "chair_final/2_0.JPG"], "validation": [],
         "test": ["sofa_final/3_0.JPG", "sofa_final/3_1.JPG"]}
     assert [found.images.label_of(row) for row in range(5)] == ["1", "1", "2", "9", "9"]
-    assert found.split.names == {"train": ("1", "2"), "validation": (), "test": ("9",)} and found.split.single == ("2",)
+    assert found.split.names == {"train": ("1", "2"), "validation": (), "test": ("9",), "unseen": ()}
+    assert found.images.single == ("2",)
     assert found.images.skipped == (("sofa_final/3_2.JPG", "it is listed and not on this disk"),)
     assert found.queries is None
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devise.datasets import Split, query_gallery, split
+from devise.datasets import PARTS, Split, split, split_rows
 
 NAMES = tuple(f"class {letter}" for letter in "abcdefgh")
 
@@ -81,8 +81,8 @@ def paths_of(labels, names):
 def test_a_class_does_not_depend_on_the_others():
     few, names = rows_of([20, 15]), ("okapi", "zebra")
     more, more_names = rows_of([7, 20, 9, 15], order=3), ("ant", "okapi", "otter", "zebra")
-    one = split(few, names, seed=4).to_json(paths_of(few, names))
-    other = split(more, more_names, seed=4, unseen=["otter"]).to_json(paths_of(more, more_names))
+    one = split(few, names, seed=4).to_json(paths_of(few, names))["paths"]
+    other = split(more, more_names, seed=4, unseen=["otter"]).to_json(paths_of(more, more_names))["paths"]
     for part in ("train", "validation", "test"):
         shared = {path for path in other[part] if path.split("/")[0] in names}
         assert set(one[part]) == shared
@@ -142,12 +142,16 @@ def test_json_round_trip_in_another_order():
     paths = paths_of(labels, names)
     drawn = split(labels, names, unseen=["cat"], seed=8)
     document = json.loads(json.dumps(drawn.to_json(paths)))
-    assert sorted(document) == ["seed", "seen", "test", "train", "unseen", "unseen_rows", "validation"]
+    assert document["names"] == {"train": ["ant", "bee"], "validation": ["ant", "bee"], "test": ["ant", "bee"],
+                                 "unseen": ["cat"]}
+    assert {part: len(told) for part, told in document["paths"].items()} == {
+        part: len(drawn.rows(part)) for part in PARTS}
     shuffled = np.random.default_rng(0).permutation(paths).tolist() + ["new/1.jpg"]
     back = Split.from_json(document, shuffled)
-    assert back.to_json(shuffled) == document
-    for part in ("train", "validation", "test", "unseen_rows"):
-        assert [shuffled[row] for row in getattr(back, part)] == [paths[row] for row in getattr(drawn, part)]
+    assert (back.names, back.seed) == (drawn.names, 8)
+    for part in PARTS:
+        assert {shuffled[row] for row in back.rows(part)} == {paths[row] for row in drawn.rows(part)}
+        assert (np.diff(back.rows(part)) > 0).all()
 
 
 def test_json_that_does_not_fit():
@@ -159,30 +163,46 @@ def test_json_that_does_not_fit():
         Split.from_json(document, twice)
     with pytest.raises(ValueError, match="1 paths stand twice"):
         split([0] * 6, ("cat",)).to_json(twice)
-    with pytest.raises(ValueError, match="the split lacks test: it is damaged"):
-        Split.from_json({key: document[key] for key in document if key != "test"}, [])
+    with pytest.raises(ValueError, match="the split lacks seed, the paths of test: it is damaged"):
+        Split.from_json({"names": document["names"], "paths": {part: [] for part in PARTS if part != "test"}}, [])
 
 
 def test_parts_must_not_overlap():
     with pytest.raises(ValueError, match="row 1 is in two parts"):
-        Split(("cat",), (), train=[0, 1], validation=[], test=[1], unseen_rows=[], seed=0)
+        Split([0, 1], test=[1])
     with pytest.raises(ValueError, match="both seen and unseen: cat"):
-        Split(("cat",), ("cat",), train=[0], validation=[], test=[1], unseen_rows=[], seed=0)
+        Split([0], unseen_rows=[1], names={"train": ("cat",), "unseen": ("cat",)})
     with pytest.raises(ValueError, match="read-only"):
         split([0] * 5, ("cat",)).train[0] = 3
 
 
-@settings(max_examples=60, deadline=None)
-@given(counts=sizes, unlabelled=st.integers(0, 3), queries=st.integers(1, 5), seed=st.integers(0, 9))
-def test_query_gallery(counts, unlabelled, queries, seed):
-    labels = rows_of(counts, unlabelled)
-    query, gallery = query_gallery(labels, seed=seed, queries=queries)
-    assert sorted([*query, *gallery]) == np.flatnonzero(labels >= 0).tolist()
-    for label, count in enumerate(counts):
-        assert (labels[query] == label).sum() == min(queries, max(count - 1, 0))
-    np.testing.assert_array_equal(query, query_gallery(labels, seed=seed, queries=queries)[0])
+@pytest.mark.parametrize("n, validation, test", [(50, 0.1, 0.1), (9, 0.1, 0.1), (200, 0.25, 0), (40, 0, 0.5)])
+def test_rows_without_classes_are_drawn_once_each(n, validation, test):
+    draws = [split_rows(n, validation=validation, test=test, seed=seed) for seed in range(5)]
+    for drawn in draws:
+        rows = [drawn.rows(part) for part in ("train", "validation", "test")]
+        assert sorted(np.concatenate(rows).tolist()) == list(range(n)) and not len(drawn.unseen_rows)
+        for found, share in zip(rows[1:], (validation, test), strict=True):
+            assert len(found) == (max(3, round(share * n)) if share else 0) and (np.diff(found) > 0).all()
+        assert not any(drawn.names.values()) and not drawn.disjoint
+    assert len({tuple(drawn.train) for drawn in draws}) == 5
+    assert draws[1].train.tolist() == split_rows(n, validation=validation, test=test, seed=1).train.tolist()
 
 
-def test_query_gallery_needs_a_query():
-    with pytest.raises(ValueError, match="queries is 0: expected 1 or more"):
-        query_gallery([0, 0], queries=0)
+def test_too_few_rows_and_shares_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="of 8 pictures 3 are for validation and 3 for the test, which leaves 2 to"):
+        split_rows(8)
+    with pytest.raises(ValueError, match="validation is 1.0 and test is 0.1: expected shares from 0 to below 1"):
+        split_rows(50, validation=1.0)
+
+
+def test_a_part_is_had_by_name_and_classes_tell_whether_it_is_disjoint():
+    parts = Split([4, 0], [1], [2], [3], {"train": ["a", "b"], "validation": ["a"], "test": ["b"], "unseen": ["c"]})
+    assert {part: parts.rows(part).tolist() for part in PARTS} == {
+        "train": [0, 4], "validation": [1], "test": [2], "unseen": [3]}
+    assert (parts.seen, parts.unseen, parts.disjoint) == (("a", "b"), ("c",), False)
+    assert Split([0], test=[1], names={"train": ("a",), "test": ("b",)}).disjoint
+    assert not Split([0], [1], [2], names={"train": "ab", "validation": "a", "test": "c"}).disjoint
+    assert not Split([0], names={"train": ("a",)}).disjoint and Split().names == dict.fromkeys(PARTS, ())
+    with pytest.raises(ValueError, match="no part 'dev': expected train, validation, test, unseen"):
+        parts.rows("dev")

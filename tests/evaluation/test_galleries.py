@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from devise.datasets.class_splits import galleries
-from devise.datasets.splits import query_gallery
+from devise.datasets.galleries import galleries, query_gallery
 from devise.evaluation import evaluate_galleries, gallery_table, pool, retrieve
 
 

@@ -94,17 +94,17 @@ def test_what_it_promises_is_in_the_folder(ran):
     for picture in report["pictures"]:
         assert min(Image.open(folder / picture["file"]).size) > 100 and f"({picture['file']})" in page
     assert steps[-1] == (16, 16) and calls == 60 + 2 * 36
-    assert report["facts"]["pictures"] == "36 train, 10 dev, 14 test" and "NaN" not in page
+    assert report["facts"]["pictures"] == "36 train, 10 validation, 14 test" and "NaN" not in page
 
 
 def test_raw_features_are_measured_against_the_terms_of_the_training(ran, words, backbone):
     folder, report, root, _, _ = ran
     data = caption_set(root)
-    rows = data.parts["test"]
+    rows = data.split.test
     matrix = backbone.features(np.stack([backbone.prepare(np.asarray(Image.open(data.images.file(row)).convert("RGB")))
                                          for row in rows]))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    terms = who.World.of(_table(data, backbone), data.parts, words).lesson.terms
+    terms = who.World.of(_table(data, backbone), data.split, words).lesson.terms
     told = terms.pictures([data.images.captions[row] for row in rows]).toarray()
     found = values(table_of(report, "of all their captions"), who.RAW)
     expected = graded(matrix @ matrix.T, told @ told.T)
@@ -181,7 +181,7 @@ def test_chance_is_that_of_random_orders():
 
 def test_changes_are_words_that_one_has_and_the_other_lacks(ran, words, backbone):
     data = caption_set(ran[2])
-    world = who.World.of(_table(data, backbone), data.parts, words)
+    world = who.World.of(_table(data, backbone), data.split, words)
     asked = changes.changes(world)
     assert asked
     for query, target, plus, minus in asked:
@@ -203,7 +203,7 @@ def test_changes_are_words_that_one_has_and_the_other_lacks(ran, words, backbone
 def test_a_folder_without_lists_or_pictures_of_a_part_is_told(tmp_path, words, backbone):
     root = draw(tmp_path / "flickr")
     (root / "dev.txt").unlink()
-    with pytest.raises(ValueError, match="no list of dev: expected dev.txt or Flickr_8k.devImages.txt"):
+    with pytest.raises(ValueError, match="no list of validation pictures .*: expected validation.txt or dev.txt"):
         recipe.run(tmp_path / "out", root=root, backbone=backbone, words=words)
     (root / "dev.txt").write_text("0.png\n")
     with pytest.raises(ValueError, match="(too few pictures|in .* already)"):
@@ -225,7 +225,7 @@ def test_the_real_slice_is_ordered_better_than_by_raw_features(tmp_path, monkeyp
     from devise.model.captions import CaptionModel, captioned
 
     data = caption_set(root)
-    model = CaptionModel("glove-6b-50d").fit(captioned(features.load(place), data.images), parts=data.parts)
+    model = CaptionModel("glove-6b-50d").fit(captioned(features.load(place), data.images), split=data.split)
     figures = model.evaluate()
     assert figures.difference("ndcg").low > 0.03 and figures.difference("agreement").low > 0.02
     assert figures.text.means()["text → image @10"] > 0.6

@@ -90,7 +90,7 @@ def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
     model, split = Devise.load(folder / "model"), storage.read_json(folder / "model" / "model.json")["split"]
     sets = {"seen": SEEN, "unseen": UNSEEN, "all": list(CLASSES), "words11": list(vocabulary.words)}
     for part, shown in tables(report).items():
-        rows, labels = rows_of(table, split["unseen_rows" if part == "unseen" else part])
+        rows, labels = rows_of(table, split["paths"][part])
         embeddings = model.head.outputs(table.matrix[rows])
         measured = {name: names for name, names in sets.items() if set(labels) <= set(names)}
         assert {row["name"] for row in shown["rows"]} == set(measured)
@@ -110,7 +110,7 @@ def test_one_seed_of_the_ridge_head_is_the_figure_itself(table, words, vocabular
     report = hybrid.run(tmp_path, data=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=1,
                         head=lambda dim: RidgeHead())
     weights = np.load(next((tmp_path / "model").glob("head-*.npz")))
-    rows, labels = rows_of(table, storage.read_json(tmp_path / "model" / "model.json")["split"]["test"])
+    rows, labels = rows_of(table, storage.read_json(tmp_path / "model" / "model.json")["split"]["paths"]["test"])
     expected = hits(table.matrix[rows] @ weights["kernel"] + weights["bias"], labels, SEEN,
                     [vocabulary.vector(name) for name in SEEN])
     spreads = values(tables(json.loads(json.dumps(report.to_json())))["test"], "seen")

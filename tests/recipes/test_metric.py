@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from devise import cli, storage
-from devise.datasets import ImageSet
-from devise.datasets.class_splits import ClassSplit
+from devise.datasets import ImageSet, Split
 from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.losses.pairs import MINED, NAMES
@@ -136,8 +135,8 @@ def published_source(name, n_classes, n_pictures):
     labels = np.append(np.arange(n_pictures) % n_classes, [n_classes] * 2 + [n_classes + 1] * 2)
     names = tuple(map(str, range(n_classes + 2)))
     images = ImageSet(list(map(str, range(len(labels)))), labels, names, None)
-    split = ClassSplit(np.arange(n_pictures, n_pictures + 4), [], np.arange(n_pictures),
-                       {"train": names[-2:], "validation": (), "test": names[:-2]})
+    split = Split(np.arange(n_pictures, n_pictures + 4), test=np.arange(n_pictures),
+                  names={"train": names[-2:], "test": names[:-2]})
     return RetrievalSource(FeatureTable(np.ones((len(labels), 2)), images, {}), split, name=name)
 
 

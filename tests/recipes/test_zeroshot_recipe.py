@@ -6,8 +6,7 @@ from PIL import Image
 
 from devise import cli, storage
 from devise.backbones import imagenet
-from devise.datasets import ImageSet
-from devise.evaluation.draws import draw_classes
+from devise.datasets import ImageSet, draw_unseen
 from devise.features import FeatureTable
 from devise.recipes import zeroshot
 from devise.recipes.trial import contenders
@@ -55,7 +54,7 @@ def world(table, words):
 
 @pytest.fixture(scope="module")
 def draws(table):
-    return draw_classes(table.images.labels, 2, unseen=2, seed=0)
+    return draw_unseen(table.images.labels, table.images.label_names, 2, unseen=2, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,8 @@ def ridge_by_hand(table, words, draw, penalty):
     gram = centred.T @ centred
     kernel = np.linalg.inv(gram + penalty * np.trace(gram) / DIM * np.eye(DIM)) @ centred.T @ (
         targets - targets.mean(axis=0))
-    unseen, right = set(draw.unseen.tolist()), {"seen": {}, "unseen": {}, "u": {}, "s": {}, "open": []}
+    unseen = {LABELS.index(name) for name in draw.unseen}
+    right = {"seen": {}, "unseen": {}, "u": {}, "s": {}, "open": []}
     for row in (*draw.test, *draw.unseen_rows):
         embedding = (x[row] - mean) @ kernel + targets.mean(axis=0)
         cosines = units @ embedding
@@ -140,7 +140,7 @@ def test_a_strict_reading_hides_the_classes_of_the_draws_labels(world, draws, fi
     names = [name for _identity, name in imagenet.classes()]
     for reading in ("open", "strict", "wide"):
         hidden = np.zeros(1000, bool)
-        for label in draw.unseen:
+        for label in world.unseen(draw):
             hidden |= world.masks[reading][label]
         row = draw.unseen_rows[0]
         powers = np.exp(world.logits[row].astype(float)) * ~hidden
@@ -159,7 +159,7 @@ def test_choices_never_look_at_unseen_pictures(world, draws, fitted):
     draw, (_, chosen) = draws[1], fitted[1]
     mixed = np.random.default_rng(5)
     features, logits = world.features.copy(), world.logits.copy()
-    rows = np.flatnonzero(np.isin(world.labels, draw.unseen))
+    rows = np.flatnonzero(np.isin(world.labels, world.unseen(draw)))
     features[rows], logits[rows] = (mixed.normal(size=values[rows].shape) for values in (features, logits))
     other = World(features, logits, world.labels, world.vectors, world.words, world.classes, world.steps, world.masks)
     lifts, again = contenders.lift_table(world), contenders.lift_table(other)
@@ -184,7 +184,7 @@ def test_stacking_takes_gamma_from_seen_candidates_alone(world, draws, fitted):
         x = world.features[draw.test]
         less = found["Ridge"].onto(which, "open").scores(x) - found["Ridge, stacked"].onto(which, "open").scores(x)
         names = LABELS if which == "labels" else world.words.names
-        seen = [name in LABELS and LABELS.index(name) not in draw.unseen for name in names]
+        seen = [name in LABELS and LABELS.index(name) not in world.unseen(draw) for name in names]
         assert less == pytest.approx(np.tile(np.where(seen, chosen["γ, Ridge stacked"], 0), (len(x), 1)), abs=1e-6)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from devise.datasets import PARTS
 from devise.zeroshot import ESZSL, Ridge, choose_options, class_folds
 
 LABELS = np.array([4, 4, 4, 4, 7, 7, 7, 9, 9, 2, 2, 2, 2, 2, -1, 5, 5, 5])
@@ -11,29 +12,29 @@ RANDOM = np.random.default_rng(23)
 def test_every_class_is_held_out_once_and_parts_share_no_row(n_folds):
     folds = class_folds(LABELS, n_folds, pictures=0.5)
     assert len(folds) == n_folds
-    held = [set(LABELS[fold.unseen].tolist()) for fold in folds]
+    held = [set(LABELS[fold.unseen_rows].tolist()) for fold in folds]
     assert sorted(label for labels in held for label in labels) == [2, 4, 5, 7, 9]
     for fold, unseen in zip(folds, held, strict=True):
-        rows = np.concatenate(fold).tolist()
+        rows = np.concatenate([fold.rows(part) for part in PARTS]).tolist()
         assert sorted(rows) == [row for row in range(len(LABELS)) if LABELS[row] >= 0]
-        assert set(LABELS[fold.fit].tolist()) == {2, 4, 5, 7, 9} - unseen
-        assert not unseen & set(LABELS[fold.seen].tolist())
-        assert all(part.dtype == np.int64 for part in fold)
+        assert set(LABELS[fold.train].tolist()) == {2, 4, 5, 7, 9} - unseen
+        assert not unseen & set(LABELS[fold.test].tolist())
+        assert all(fold.rows(part).dtype == np.int64 for part in PARTS)
 
 
 def test_a_share_of_each_class_is_kept_to_validate_on():
     for fold in class_folds(LABELS, 5, pictures=0.5):
-        for label in set(LABELS[fold.fit].tolist()):
-            assert (LABELS[fold.seen] == label).sum() == (LABELS == label).sum() // 2
+        for label in set(LABELS[fold.train].tolist()):
+            assert (LABELS[fold.test] == label).sum() == (LABELS == label).sum() // 2
 
 
 def test_without_that_share_all_pictures_are_learned_from():
-    assert all(fold.seen.size == 0 for fold in class_folds(LABELS, 2, pictures=0))
+    assert all(fold.test.size == 0 for fold in class_folds(LABELS, 2, pictures=0))
 
 
 def test_a_seed_decides_classes_and_pictures():
     def folds(seed):
-        return [part.tolist() for fold in class_folds(LABELS, 2, pictures=0.5, seed=seed) for part in fold]
+        return [fold.rows(part).tolist() for fold in class_folds(LABELS, 2, pictures=0.5, seed=seed) for part in PARTS]
 
     assert folds(1) == folds(1)
     assert len({str(folds(seed)) for seed in range(5)}) > 1
@@ -58,9 +59,9 @@ def test_the_chosen_options_are_the_best_of_all():
     def accuracy(gamma, lam):
         hits = []
         for fold in class_folds(labels, 4, pictures=0, seed=3):
-            held = sorted(set(labels[fold.unseen].tolist()))
-            rule = ESZSL(gamma, lam).fit(x[fold.fit], labels[fold.fit], vectors).onto(vectors[held])
-            found = [held[rule.tag(x[[row]], k=1).ids[0, 0]] == labels[row] for row in fold.unseen]
+            held = sorted(set(labels[fold.unseen_rows].tolist()))
+            rule = ESZSL(gamma, lam).fit(x[fold.train], labels[fold.train], vectors).onto(vectors[held])
+            found = [held[rule.tag(x[[row]], k=1).ids[0, 0]] == labels[row] for row in fold.unseen_rows]
             hits.append(np.mean(found))  # classes are of one size
         return np.mean(hits)
 

@@ -24,8 +24,8 @@ class World:
     Attributes:
         table: FeatureTable with captions.
         words: WordVectors.
-        lesson: Lesson of the training and dev pictures.
-        rows: {"train", "dev", "test": rows of the table that could be used}.
+        lesson: Lesson of the training and validation pictures.
+        rows: {"train", "validation", "test": rows of the table that could be used}.
         skipped: the others, and why.
     """
 
@@ -36,10 +36,10 @@ class World:
     skipped: tuple
 
     @classmethod
-    def of(cls, table, parts, words):
-        """The world of a table with captions, and its parts."""
-        lesson, rows, skipped = lesson_of(table, parts, words)
-        rows["test"], lost = usable(table, parts.get("test", ()), words, lesson.terms)
+    def of(cls, table, split, words):
+        """The world of a table with captions, and its Split."""
+        lesson, rows, skipped = lesson_of(table, split, words)
+        rows["test"], lost = usable(table, split.test, words, lesson.terms)
         if len(rows["test"]) < 3:
             raise ValueError(f"{len(rows['test'])} pictures with captions are for the test: expected 3 or more, in "
                              "test.txt or Flickr_8k.testImages.txt beside the pictures")

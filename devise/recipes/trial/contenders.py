@@ -182,7 +182,7 @@ def _conse(world, draw, top):
     wordless = ~world.classes.any(axis=1)
 
     def onto(which, reading):
-        mask = wordless | world.hidden(reading, draw.unseen)
+        mask = wordless | world.hidden(reading, world.unseen(draw))
         return ConSE(world.classes, top=top, mask=mask).onto(world.candidates(which))
 
     return Contender(world.logits, onto, reads=True)
@@ -190,7 +190,7 @@ def _conse(world, draw, top):
 
 def _lift(world, draw, a, b):
     def onto(which, reading):
-        return _lift_onto(_kernel(world, a, b)[:, world.columns(which)], world.hidden(reading, draw.unseen))
+        return _lift_onto(_kernel(world, a, b)[:, world.columns(which)], world.hidden(reading, world.unseen(draw)))
 
     return Contender(world.logits, onto, reads=True)
 
@@ -211,7 +211,7 @@ def _choose_lift(world, draw, lifts):
 
 def _random(world, draw, method, seed):
     """The same rule where every word and label stands for a vector that was drawn."""
-    drawn = np.random.default_rng([seed, *draw.unseen]).normal(size=world.words.vectors.shape)
+    drawn = np.random.default_rng([seed, *world.unseen(draw)]).normal(size=world.words.vectors.shape)
     vectors = unit_rows(drawn)
     projection = method().fit(world.features[draw.train], world.labels[draw.train], vectors[world.columns("labels")])
     return Contender(world.features, lambda which, reading: projection.onto(vectors[world.columns(which)]))
@@ -270,9 +270,9 @@ def _gamma(world, draw, method):
     labels, seen = world.labels[rows], np.unique(world.labels[draw.train])
     gammas = []
     for fold in class_folds(labels):
-        projection = method().fit(world.features[rows[fold.fit]], labels[fold.fit], world.vectors)
-        asked = np.concatenate([fold.seen, fold.unseen])
+        projection = method().fit(world.features[rows[fold.train]], labels[fold.train], world.vectors)
+        asked = np.concatenate([fold.test, fold.unseen_rows])
         scores = projection.onto(world.vectors[seen]).scores(world.features[rows[asked]])
-        known = np.isin(seen, labels[fold.fit])
+        known = np.isin(seen, labels[fold.train])
         gammas.append(choose_gamma(scores, np.searchsorted(seen, labels[asked]), known))
     return float(np.median(gammas))

@@ -7,9 +7,8 @@ import numpy as np
 
 from devise import features
 from devise.datasets.base import ImageSet
-from devise.datasets.class_splits import ClassSplit, class_split
 from devise.datasets.retrieval_sets import READERS
-from devise.datasets.splits import generator
+from devise.datasets.splits import Split, generator, split_classes
 from devise.evaluation import retrieve
 from devise.recipes.hybrid import BUNDLED
 
@@ -24,13 +23,13 @@ class RetrievalSource:
 
     Attributes:
         table: FeatureTable.
-        split: ClassSplit without validation: `train` is all that may be learned from or chose by.
+        split: Split without validation: `train` is all that may be learned from or chose by.
         queries, gallery: int64 rows of the test classes, or None: each asks all others.
         name: of a published set, a key of SETS; else None.
     """
 
     table: features.FeatureTable
-    split: ClassSplit
+    split: Split
     queries: np.ndarray | None = None
     gallery: np.ndarray | None = None
     name: str | None = None
@@ -50,14 +49,19 @@ class RetrievalSource:
         """float32 (n, dim)."""
         return np.asarray(self.table.matrix, np.float32)
 
+    @cached_property
+    def single(self):
+        """The classes to learn from that have one picture, and so no other to find."""
+        return tuple(name for name in self.table.images.single if name in set(self.split.seen))
+
     def parts(self, seed, *, share=VALIDATION):
-        """A ClassSplit: classes that train, classes that choose, drawn by the seed, and the test classes.
+        """A Split: classes that train, classes that choose, drawn by the seed, and the test classes.
 
         Two classes choose at the least: of one nothing can be mistaken for another.
         """
-        many = len(self.split.names["train"]) - len(self.split.single)
+        many = len(self.split.names["train"]) - len(self.single)
         validation = max(2, int(share * many + 0.5))
-        return class_split(self.labels, self.names, validation=validation, test=self.split.names["test"], seed=seed)
+        return split_classes(self.labels, self.names, validation=validation, test=self.split.names["test"], seed=seed)
 
     def folds(self, n, *, seed=0):
         """The classes to learn from in n parts, each the validation of one (train rows, validation rows) pair.
@@ -68,7 +72,7 @@ class RetrievalSource:
             ValueError: if there are fewer than 2 n classes with two pictures.
         """
         rows = self.split.train
-        many = [name for name in self.split.names["train"] if name not in self.split.single]
+        many = [name for name in self.split.names["train"] if name not in self.single]
         if n < 2 or len(many) < 2 * n:
             raise ValueError(f"{n} folds were asked for and {len(many)} classes have two pictures to learn from: "
                              f"expected two folds or more, and two classes for each")
@@ -102,15 +106,15 @@ class RetrievalSource:
                              f"{among}"}
         if counts["test"] <= 60:
             said["untrained classes"] = list(self.split.names["test"])
-        if self.split.single:
-            said["classes of one picture"] = f"{len(self.split.single):,}: {', '.join(self.split.single[:10])}"
+        if self.single:
+            said["classes of one picture"] = f"{len(self.single):,}: {', '.join(self.single[:10])}"
         return said
 
     def notes(self):
         """What was left out, for a report."""
         notes = [self.table.images.report()] if self.table.images.skipped else []
-        if self.split.single:
-            notes.append(f"{len(self.split.single):,} classes have one picture, which has no other to find: they are "
+        if self.single:
+            notes.append(f"{len(self.single):,} classes have one picture, which has no other to find: they are "
                          "not among the untrained ones, and give no pair to learn from.")
         if (self.labels < 0).any():
             notes.append(f"{int((self.labels < 0).sum()):,} pictures without a class are in no part.")
@@ -150,8 +154,8 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
     table = features.extract(data, backbone, progress=progress) if isinstance(data, ImageSet) else data
     table = features.usable(table)
     images = table.images
-    return _checked(RetrievalSource(table, class_split(images.labels, images.label_names, validation=0, test=test,
-                                                       seed=seed)))
+    return _checked(RetrievalSource(table, split_classes(images.labels, images.label_names, validation=0, test=test,
+                                                         seed=seed)))
 
 
 def data_names(data):

@@ -78,8 +78,12 @@ class World:
 
     def seen(self, which, draw):
         """bool, which of the candidates are labels that the draw trains on."""
-        unseen = np.isin(np.arange(len(self.vectors)), draw.unseen)
+        unseen = np.isin(np.arange(len(self.vectors)), self.unseen(draw))
         return np.isin(self.columns(which), self.words.answers[~unseen])
+
+    def unseen(self, draw):
+        """int64, the labels that the draw does not train on, ascending."""
+        return np.flatnonzero(np.isin(self.words.label_names, draw.unseen))
 
     def hidden(self, reading, labels):
         """bool (1000,), the classes hidden for any of some labels."""
