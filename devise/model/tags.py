@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from devise import notebook
-from devise.frames import frame
+from devise.figures import score
+from devise.report import frame
 
 SHOWN = 5  # tags beneath a picture in a notebook
 
@@ -42,7 +43,7 @@ class Tags(list):
         return notebook.gallery("", [self._card()])
 
     def _card(self):
-        return self.picture, [f"{tag.name} {tag.score:.2f}" for tag in self[:SHOWN]]
+        return self.picture, [f"{tag.name} {score(tag.score)}" for tag in self[:SHOWN]]
 
 
 class TaggedPictures(list):
