@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: pictures beside what was said of them, and tables, as HTML.
+"""Pictures beside what was said of them, as HTML for a notebook.
 
 Pictures are within the page, as small JPEGs, so that a notebook can be sent on; their number is bounded.
 """
@@ -15,7 +15,6 @@ SIDE = 128  # of a thumbnail, pixels
 MOST = 40  # pictures in one view; some 5 kB each
 STYLE = ("display:inline-block;vertical-align:top;width:{width}px;margin:4px;font:12px/1.35 sans-serif;"
          "overflow-wrap:anywhere")
-CELL = 'style="text-align:{side};padding:2px 10px"'
 
 
 def thumbnail(file, side=SIDE):
@@ -49,23 +48,6 @@ def gallery(title, cards):
     if len(cards) > MOST:
         parts.append(f'<div style="font:12px sans-serif">and {len(cards) - MOST:,} more</div>')
     return f"<div>{''.join(parts)}</div>"
-
-
-def table(head, rows, caption="", notes=()):
-    """A table of texts; figures stand to the right.
-
-    >>> table(["over", "@1"], [["seen", "97.4"]]).count("<td")
-    2
-    """
-    def line(cells, tag):
-        sides = ["left", *["right"] * (len(cells) - 1)]
-        return "<tr>" + "".join(f"<{tag} {CELL.format(side=side)}>{html.escape(str(cell))}</{tag}>"
-                                for side, cell in zip(sides, cells, strict=True)) + "</tr>"
-
-    about = f'<caption style="text-align:left">{html.escape(caption)}</caption>' if caption else ""
-    below = "".join(f'<div style="font-size:85%">{html.escape(note)}</div>' for note in notes)
-    return (f"<table>{about}<thead>{line(head, 'th')}</thead>"
-            f"<tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>{below}")
 
 
 def _card(card):

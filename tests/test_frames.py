@@ -5,14 +5,14 @@ import pytest
 
 from devise.datasets import ImageSet
 from devise.errors import MissingDependency
-from devise.evaluation import Published, Table
 from devise.features import FeatureTable
 from devise.metrics import spread
 from devise.model import Tag, TaggedPictures, Tags
+from devise.report import Published, Table
 from devise.search import Match, Results
 
-TABLE = Table("hit@k.", (1, 10), {"seen": {1: 0.5, 10: spread([0.4, 0.6])}, "all": {1: 0.25, 10: 0.75}}, "over",
-              (Published("theirs", {1: 0.6}, "Smith 2013"),))
+TABLE = Table(("over", 1, 10), [("seen", 0.5, spread([0.4, 0.6])), ("all", 0.25, 0.75)],
+              published=(Published("theirs", {1: 0.6}, "Smith 2013"),))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "devise"
 
 LAYERS = [
     {"errors"},
-    {"arrays", "storage", "frames", "machine", "report"},
+    {"arrays", "storage", "figures", "machine"},
+    {"report"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
     {"heads"},  # of ConSE's heads one takes words and ImageNet's classes
     {"features", "training", "zeroshot", "notebook"},
@@ -26,7 +27,7 @@ NO_FRAMEWORK = {"metrics", "index", "zeroshot", "evaluation", "arrays", "storage
 FRAMEWORKS = {"keras", "tensorflow"}
 # an engine is imported in the one file that is named after it, or that says why here
 ENGINES = {
-    "shtab": {"cli/completion.py"}, "pandas": {"frames.py"},
+    "shtab": {"cli/completion.py"}, "pandas": {"report.py"},
     "annoy": {"index/annoy.py"}, "faiss": {"index/faiss.py"}, "hnswlib": {"index/hnswlib.py"},
     "usearch": {"index/usearch.py"}, "pymilvus": {"index/milvus.py"}, "milvus_lite": {"index/milvus.py"},
     "gensim": {"words/readers.py"}, "sklearn": {"words/tfidf.py"},

@@ -17,8 +17,9 @@ import textwrap
 from typing import NamedTuple
 
 from devise import __version__
-from devise.cli.text import paint, pairs, progress_bar
+from devise.cli.text import paint, progress_bar
 from devise.errors import unknown
+from devise.report import pairs
 
 COMMANDS = {  # in the order of the pipeline
     "fetch": "download a known data set, weights or word vectors",

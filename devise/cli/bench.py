@@ -11,7 +11,9 @@ import inspect
 from pathlib import Path
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import markdown, pairs, plain, progress_bar, table
+from devise.cli.text import progress_bar
+from devise.figures import number
+from devise.report import Table, pairs
 
 EXAMPLE = """\
   devise bench train -o results/bench-train
@@ -51,7 +53,7 @@ def run(args):
     asked = _asked(args, inspect.signature(bench.run).parameters)
     with progress_bar(args.name, unit="steps") as progress:
         document = {"machine": machine(), **bench.run(progress=progress, **asked)}
-    text = "\n\n".join(table(rows, heads) for heads, rows in _tables(document))
+    text = "\n\n".join(table.text() for table in _tables(document))
     if args.output:
         written = _write(args.output, document, getattr(bench, "plot", None))
         text += f"\n\n{', '.join(written)} are in {args.output}"
@@ -63,7 +65,7 @@ def _write(folder, document, plot):
     from devise.storage import atomic_path, write_json
 
     name = document["bench"]
-    parts = [f"# devise bench {name}", *(markdown(rows, heads) for heads, rows in _tables(document))]
+    parts = [f"# devise bench {name}", *(table.markdown() for table in _tables(document))]
     if stated := _stated(document):
         parts += ["What was measured, and on what:", f"```text\n{pairs(stated)}\n```"]
     names = ["report.json", "table.md"]
@@ -78,11 +80,11 @@ def _write(folder, document, plot):
 
 
 def _tables(document):
-    """(heads, rows of cells) of what was measured, and of the ratios."""
+    """What was measured, and the ratios."""
     columns = list(dict.fromkeys(name for row in document["rows"] for name in row))
-    rows = [[plain(row.get(name)) for name in columns] for row in document["rows"]]
-    ratios = [[name, f"{plain(value)} ×"] for name, value in _flat(document["ratios"])]
-    return [([name.replace("_", " ") for name in columns], rows), (["ratio", ""], ratios)]
+    rows = [[row.get(name) for name in columns] for row in document["rows"]]
+    ratios = [(name, f"{number(value)} ×") for name, value in _flat(document["ratios"])]
+    return [Table([name.replace("_", " ") for name in columns], rows, form="plain"), Table(("ratio", ""), ratios)]
 
 
 def _stated(document):
@@ -91,12 +93,7 @@ def _stated(document):
     stated = {}
     for name, value in left.items():
         stated |= value if name == "machine" else {name: value}
-    return {name.replace("_", " "): _joined(value) for name, value in stated.items()}
-
-
-def _joined(value):
-    """A dict as "name value" pairs; all else as it is."""
-    return [f"{key} {plain(part)}" for key, part in value.items()] if isinstance(value, dict) else value
+    return {name.replace("_", " "): value for name, value in stated.items()}
 
 
 def _asked(args, known):

@@ -16,7 +16,8 @@ pictures alone are given.
 from pathlib import Path
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import percent, progress_bar, say, say_skipped, table
+from devise.cli.text import progress_bar, say, say_skipped, table
+from devise.figures import percent
 
 EXAMPLE = """\
   devise captions ~/flickr8k -o model
@@ -119,7 +120,7 @@ def _say(model, skipped, unlisted):
 
 def _text(model, figures, gains):
     """The paragraphs for a person."""
-    from devise.evaluation.report import RANDOM
+    from devise.report import RANDOM
 
     counts = {part: len(paths) for part, paths in model.parts.items()}
     lines = [] if model.backbone_record["trained"] else [f"{RANDOM}."]

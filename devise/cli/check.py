@@ -8,7 +8,8 @@ and features; of an index the model it was built with. Several places are also c
 """
 
 from devise.cli import Answer, options
-from devise.cli.text import paint, plain, progress_bar
+from devise.cli.text import paint, progress_bar
+from devise.figures import number
 
 EXAMPLE = """\
   devise check index
@@ -35,7 +36,7 @@ def run(args):
 
 def _text(found):
     sign = paint("✓", "good") if found.ok else paint("✗", "bad")
-    facts = ", ".join(f"{name} {plain(value)}" for name, value in found.facts.items())
+    facts = ", ".join(f"{name} {number(value)}" for name, value in found.facts.items())
     lines = [f"{sign} {paint(found.place, 'bold')} ({found.kind}){': ' if facts else ''}{facts}"]
     for problem in found.problems:
         where = "" if problem.place == found.place else f"{problem.place}: "

@@ -10,7 +10,8 @@ words and every label. A k is text, as JSON has it: {"test": {"seen": {"1": 0.94
 from pathlib import Path
 
 from devise.cli import Answer, options
-from devise.cli.text import percent, table
+from devise.cli.text import table
+from devise.figures import percent
 
 EXAMPLE = "  devise evaluate model --json"
 FRAMEWORK = True
@@ -41,7 +42,7 @@ def figures(model, evaluation):
 
 def figures_text(model, evaluation):
     """The hit@k table of an evaluation; each row states its candidates."""
-    from devise.evaluation.report import RANDOM
+    from devise.report import RANDOM
 
     found = evaluation.hit_at_k
     depths = sorted({k for sets in found.values() for values in sets.values() for k in values})

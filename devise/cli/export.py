@@ -11,7 +11,7 @@ not installed)}.
 from pathlib import Path
 
 from devise.cli import Answer
-from devise.cli.text import NOTHING
+from devise.figures import DASH
 
 EXAMPLE = """\
   devise export model -o model.keras
@@ -39,5 +39,5 @@ def run(args):
     height, width = model.backbone.size
     text = (f"{path} ({megabytes(document['bytes'])}): pictures (n, {height}, {width}, 3), 0 to 255 → unit embeddings "
             f"(n, {model.head.dim}); largest difference from the model's own: "
-            f"{NOTHING if difference is None else f'{difference:.1e}'}")
+            f"{DASH if difference is None else f'{difference:.1e}'}")
     return Answer(document, text)

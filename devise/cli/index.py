@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import percent, progress_bar, say, say_skipped
+from devise.cli.text import progress_bar, say, say_skipped
+from devise.figures import percent
 
 EXAMPLE = """\
   devise index model ~/pictures -o index

@@ -15,8 +15,9 @@ from importlib.util import find_spec
 
 from devise import __version__, storage
 from devise.cli import Answer
-from devise.cli.text import paint, pairs
+from devise.cli.text import paint
 from devise.errors import MissingDependency, pip_line
+from devise.report import pairs
 
 EXAMPLE = """\
   devise info

@@ -1,19 +1,18 @@
 """A published table beside ours, with one command: report.md, report.json, pictures and the model.
 
 --json prints {"recipe", "output" (the folder)} and what report.json holds: {"title", "trained", "facts":
-{name: value}, "tables": [{"caption" (which states the candidates), "columns", "rows": [{"name", "values":
+{name: value}, "tables": [{"caption" (which states the candidates), "head", "columns", "rows": [{"name", "values":
 {column: {"mean", "std", "min", "max", "n", "low", "high"} or {"difference", "low", "high", "p", "n"}, in
-[0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates", "certain"}]}],
-"examples", "pictures": [{"caption", "file"}], "notes"}.
+[0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates", "certain"}],
+"notes"}], "pictures": [{"caption", "file"}], "notes"}.
 """
 
 import argparse
-import textwrap
 from importlib import import_module
 from pathlib import Path
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import NOTHING, pairs, progress_bar, say_skipped, table
+from devise.cli.text import progress_bar, say_skipped
 from devise.cli.train import BUNDLED, feature_table
 from devise.recipes import RECIPES
 
@@ -89,7 +88,7 @@ def beside(value):
 def run(args):
     output = args.output or Path("results") / args.name
     report = _hybrid(args, output) if args.name == "hybrid" else _bundled(args, output)
-    text = f"{report_text(report)}\n\nreport.md and what goes with it are in {output}"
+    text = f"{report.text()}\n\nreport.md and what goes with it are in {output}"
     return Answer({"recipe": args.name, "output": str(output), **report.to_json()}, text)
 
 
@@ -149,45 +148,3 @@ def _hybrid(args, output):
         return hybrid.run(output, data=data if args.images else None, backbone=backbone, words=words,
                           synonyms=synonyms, unseen=unseen, seeds=args.seeds or SEEDS,
                           head=lambda dim: options.head(args, dim), progress=progress, **training)
-
-
-def report_text(report):
-    """A report for a terminal: its facts, tables and notes; the page has the rest."""
-    from devise.evaluation.report import RANDOM
-
-    parts = [report.title, *([] if report.trained else [f"{RANDOM}."]), pairs(report.facts)]
-    parts += map(_table, report.tables)
-    parts += [textwrap.fill(note, 100, subsequent_indent="  ", initial_indent="- ") for note in report.notes]
-    return "\n\n".join(parts)
-
-
-def _table(shown):
-    """A table with its caption above, and beneath it who published the figures of others."""
-    from devise.evaluation.tables import RECALLED
-
-    shown = shown.readable() if hasattr(shown, "readable") else shown  # means with their intervals
-    rows = [[name, *(_cell(row.get(column)) for column in shown.columns)] for name, row in shown.rows.items()]
-    sources = []
-    for row in shown.published:
-        source = f"{row.source}, {row.table}; candidates: {row.candidates}"
-        sources += [source] if source not in sources else []
-        cells = [_cell(row.values.get(column)) for column in shown.columns]
-        rows.append([f"{row.name} [{sources.index(source) + 1}]",
-                     *(cell if row.certain or cell == NOTHING else f"{cell} †" for cell in cells)])
-    sources = [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
-    sources += [RECALLED] if any(not row.certain for row in shown.published) else []
-    heads = [shown.head, *map(str, shown.columns)]
-    return "\n".join([textwrap.fill(shown.caption, 100), table(rows, heads), *sources])
-
-
-def _cell(value):
-    """A Spread in percent with its deviation, a fraction in percent, a count or text as it is."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return f"{value:,}"
-    mean, deviation = (value.mean, value.std) if hasattr(value, "mean") else (value, None)
-    spread = "" if deviation is None or deviation != deviation else f" ± {100 * deviation:.1f}"
-    return f"{100 * mean:.1f}{spread}"

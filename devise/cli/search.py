@@ -13,7 +13,8 @@ import math
 from pathlib import Path
 
 from devise.cli import Answer, options, quiet_framework
-from devise.cli.text import paint, percent, say
+from devise.cli.text import paint, say
+from devise.figures import percent
 
 EXAMPLE = """\
   devise search index --text ocean --save sheet.png

@@ -18,7 +18,8 @@ are null, and without --gallery the last is.
 import math
 
 from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import percent, progress_bar, say_skipped, table
+from devise.cli.text import progress_bar, say_skipped, table
+from devise.figures import percent
 
 EXAMPLE = """\
   devise siamese ~/pictures -o model
@@ -113,7 +114,7 @@ def run(args):
 
 def _text(model, runs, gain, open_set, galleries):
     """The paragraphs for a person."""
-    from devise.evaluation.report import RANDOM
+    from devise.report import RANDOM
 
     names, history = model.split.names, model.history
     lines = [] if model.backbone_record["trained"] else [f"{RANDOM}."]

@@ -1,17 +1,15 @@
 """What a person reads: lines on stderr, progress bars, aligned tables."""
 
 import contextlib
-import math
 import os
-import re
 import sys
 import threading
 
 from tqdm import tqdm
 
+from devise.report import Table
 from devise.storage import megabytes
 
-NOTHING = "–"
 STYLES = {"bold": 1, "quiet": 2, "bad": 31, "good": 32}  # Select Graphic Rendition, ECMA-48
 BARS = []  # those on the terminal, the innermost last
 TICK = 1  # seconds between two looks at the clock
@@ -101,62 +99,4 @@ def table(rows, columns):
     over      @1
     seen  97.4 %
     """
-    aligned = []
-    for head, *cells in zip(columns, *rows, strict=True):
-        width = max(map(len, [head, *cells]))
-        right = figures(cells)
-        aligned.append([cell.rjust(width) if right else cell.ljust(width) for cell in [head, *cells]])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
-
-
-def markdown(rows, columns):
-    """Rows of cells as a Markdown table, figures to the right.
-
-    >>> print(markdown([["seen", "97.4 %"]], ["over", "@1"]))
-    | over | @1 |
-    | --- | ---: |
-    | seen | 97.4 % |
-    """
-    rule = ["---:" if figures(cells) else "---" for cells in zip(*rows, strict=True)] or ["---"] * len(columns)
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in [columns, rule, *rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def figures(cells):
-    """Whether each cell is a number or a dash."""
-    return all(re.match(rf"-?\d|{NOTHING}$", cell) for cell in cells)
-
-
-def pairs(values):
-    """{name: value} as lines with the values beneath one another.
-
-    >>> print(pairs({"seeds": 5, "pictures": 1609}))
-    seeds     5
-    pictures  1,609
-    """
-    width = max(map(len, values))
-    return "\n".join(f"{name.ljust(width)}  {plain(value)}" for name, value in values.items())
-
-
-def percent(fraction):
-    """A fraction as people read it, or a dash where there is none.
-
-    >>> percent(0.9741), percent(None)
-    ('97.4 %', '–')
-    """
-    return NOTHING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.1f} %"
-
-
-def plain(value):
-    """A value in few signs.
-
-    >>> plain(1609), plain(0.012345), plain(1170.4), plain(["cat", "dog"]), plain(None)
-    ('1,609', '0.0123', '1,170', 'cat, dog', '–')
-    """
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(plain, value))
-    return NOTHING if value is None else str(value)
+    return Table(columns, rows).text()

@@ -1,4 +1,4 @@
-"""Protocols and reports: which candidates a figure ranks over, what it is, how it is written down."""
+"""Protocols: which candidates a figure ranks over, what it is, in which table it stands."""
 
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.clustering import clustering_nmi, k_means
@@ -15,15 +15,13 @@ from devise.evaluation.protocols import (
     exact_tags,
     flat_hit_at_k,
 )
-from devise.evaluation.report import Example, Report, exact_table, hit_table
 from devise.evaluation.retrieval import Retrieval, pool, retrieve
-from devise.evaluation.retrieval_tables import gallery_table, retrieval_table
-from devise.evaluation.tables import Published, Table
+from devise.evaluation.tables import exact_table, gallery_table, hit_table
 from devise.evaluation.trust import Trust, threshold_trust
 
 __all__ = [
-    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Example", "Galleries", "OpenSet", "Published",
-    "Report", "Retrieval", "Table", "Trust", "answer_ranks", "best_scores", "choose_threshold", "clustering_nmi",
-    "combine", "evaluate", "evaluate_galleries", "evaluate_open_set", "exact_table", "exact_tags", "flat_hit_at_k",
-    "gallery_table", "hit_table", "k_means", "pool", "retrieval_table", "retrieve", "threshold_trust",
+    "KS", "Candidates", "Combined", "Evaluation", "ExactTags", "Galleries", "OpenSet", "Retrieval", "Trust",
+    "answer_ranks", "best_scores", "choose_threshold", "clustering_nmi", "combine", "evaluate", "evaluate_galleries",
+    "evaluate_open_set", "exact_table", "exact_tags", "flat_hit_at_k", "gallery_table", "hit_table", "k_means", "pool",
+    "retrieve", "threshold_trust",
 ]

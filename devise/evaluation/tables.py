@@ -1,183 +1,104 @@
-"""A table of figures that says over which candidates, by which metric, from how many runs.
+"""Tables of what was measured: flat hit@k, exact tags, retrieval by the size of the gallery."""
 
-JSON holds fractions in [0, 1]; Markdown holds percent with one decimal. What was not measured is
-null in the one and – in the other.
-"""
+from __future__ import annotations
 
-import math
-import re
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-from devise import notebook
-from devise.frames import frame
-from devise.metrics.summary import Comparison, Spread
-
-RECALLED = "† as recalled; check against the paper"
-NOTHING = "–"
+from devise.evaluation.protocols import Combined, Evaluation, ExactTags
+from devise.evaluation.retrieval import Retrieval
+from devise.report import Published, Table
 
 
-class Published(NamedTuple):
-    """A row of figures that others printed, to stand beside one's own.
+def hit_table(evaluation: Evaluation | Combined, part: str, *, published: Iterable[Published] = ()) -> Table:
+    """Flat hit@k of one part, a row for each set of candidates; the caption says what they are.
 
-    Attributes:
-        name: what was measured, in a few words.
-        values: {column: fraction}, under the columns of the table it joins.
-        source: who printed it, and `table`, where.
-        candidates: what was ranked over, as far as the source says.
-        certain: False for a figure given from memory; it is marked † wherever it is printed.
+    Args:
+        evaluation: Evaluation, or Combined for several runs.
+        part: "train", "test", "unseen" …
+        published: Published rows with k as columns.
+    Raises:
+        KeyError: if the part was not measured.
 
-    >>> Published("DeViSE", {1: 0.006}, "Frome et al. 2013", "table 3").values[1]
-    0.006
-    """
-
-    name: str
-    values: dict
-    source: str
-    table: str = ""
-    candidates: str = "not stated"
-    certain: bool = True
-
-
-@dataclass(frozen=True)
-class Table:
-    """Figures under a caption that says over which candidates, by which metric, from how many runs.
-
-    Attributes:
-        caption: text.
-        columns: keys of the values, in order.
-        rows: {name: {column: fraction, Spread, count, text or None}}.
-        head: what the rows are.
-        published: rows of others, printed beneath.
-
-    >>> print(Table("hit@k, in %.", (1, 10), {"seen": {1: 0.5, 10: 0.75}}, "over").to_markdown())
-    hit@k, in %.
+    >>> from devise.evaluation.protocols import Evaluation
+    >>> run = Evaluation({"test": {"seen": {1: 0.948}}}, {"test": 316}, {"seen": {"count": 32}})
+    >>> print(hit_table(run, "test").markdown())
+    Flat hit@k, in % of 316 test pictures; one seed. Candidates: seen = 32 labels.
     <BLANKLINE>
-    | over | 1 | 10 |
-    | --- | ---: | ---: |
-    | seen | 50.0 | 75.0 |
+    | candidates, k = | 1 |
+    | --- | ---: |
+    | seen | 94.8 |
     """
-
-    caption: str
-    columns: tuple
-    rows: dict
-    head: str = ""
-    published: tuple[Published, ...] = ()
-
-    def to_json(self):
-        """The table as a JSON document."""
-        rows = [{"name": name, "values": plain_values(values)} for name, values in self.rows.items()]
-        published = [row._asdict() | {"values": plain_values(row.values)} for row in self.published]
-        return {"caption": self.caption, "columns": [str(column) for column in self.columns],
-                "rows": rows, "published": published}
-
-    def to_markdown(self, *, number=None):
-        """The table with its caption above and its footnotes beneath."""
-        lines = [(f"**Table {number}.** " if number else "") + escape(self.caption), ""]
-        lines += grid([self.head, *map(str, self.columns)],
-                      [[escape(name), *(cell(values.get(column)) for column in self.columns)]
-                       for name, values in self.rows.items()]
-                      + [[f"*{escape(row.name)}* [{note}]", *self._marked(row, escape)]
-                          for note, row in enumerate(self.published, start=1)])
-        notes = self._notes(escape)
-        return "\n".join(lines + ["", "  \n".join(notes)] if notes else lines)
-
-    def _notes(self, escape=str):
-        """Who published the figures of others, and over which candidates."""
-        notes = [f"[{note}] {escape(row.source)}{escape(', ' + row.table) if row.table else ''}; "
-                 f"candidates: {escape(row.candidates)}." for note, row in enumerate(self.published, start=1)]
-        return notes + ([f"{RECALLED}."] if any(not row.certain for row in self.published) else [])
-
-    def to_frame(self):
-        """A pandas DataFrame with a row for each name, fractions as they are.
-
-        A column of Spreads becomes two, its means and, called "… ±", its standard deviations; one of
-        Comparisons three, its differences, "… low" and "… high". Rows of others come last, under
-        their source in the column "source".
-        """
-        records = [(name, values, None) for name, values in self.rows.items()]
-        records += [(row.name, row.values, row.source) for row in self.published]
-        columns = {}
-        for column in self.columns:
-            values = [record[1].get(column) for record in records]
-            columns[column] = [value.mean if isinstance(value, Spread) else
-                               value.difference if isinstance(value, Comparison) else value for value in values]
-            for end in ("low", "high") if any(isinstance(value, Comparison) for value in values) else ():
-                columns[f"{column} {end}"] = [getattr(value, end, None) for value in values]
-            if any(isinstance(value, Spread) for value in values):
-                columns[f"{column} ±"] = [value.std if isinstance(value, Spread) else None for value in values]
-        if self.published:
-            columns["source"] = [record[2] for record in records]
-        return frame(columns, index=[record[0] for record in records])
-
-    def _repr_html_(self):
-        rows = [[name, *(cell(values.get(column), str) for column in self.columns)]
-                for name, values in self.rows.items()]
-        rows += [[f"{row.name} [{note}]", *self._marked(row, str)] for note, row in enumerate(self.published, start=1)]
-        return notebook.table([self.head, *self.columns], rows, self.caption, self._notes())
-
-    def _marked(self, row, escape):
-        cells = [cell(row.values.get(column), escape) for column in self.columns]
-        return [cell if row.certain or cell == NOTHING else f"{cell} †" for cell in cells]
+    if part not in evaluation.hit_at_k:
+        raise KeyError(f"part {part!r} was not measured: expected one of {', '.join(evaluation.hit_at_k)}")
+    rows = evaluation.hit_at_k[part]
+    published = tuple(published)
+    columns = {k for values in [*rows.values(), *(row.values for row in published)] for k in values}
+    return Table.by_name("candidates, k =", rows, sorted(columns), caption=_caption(evaluation, part),
+                         published=published)
 
 
-def escape(text):
-    """`text` for a cell of a Markdown table: one line, with the signs that Markdown reads escaped.
+def exact_table(exact: ExactTags) -> Table:
+    """How many pictures of each class have their own label among their first tags, from an ExactTags.
 
-    >>> escape("either|or")
-    'either\\\\|or'
+    >>> from devise.evaluation.protocols import ExactTags
+    >>> exact_table(ExactTags(3, 4, k=10, candidates="words", by_class={"crab": (3, 4)})).row("all")
+    {'found': 3, 'of': 4}
     """
-    text = re.sub(r"([\\|`*<\[\]])", r"\\\1", " ".join(str(text).split()))
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word, _ means nothing
+    rows = {label: {"found": found, "of": n} for label, (found, n) in exact.by_class.items()}
+    rows["all"] = {"found": exact.found, "of": exact.n}
+    return Table.by_name("class", rows, caption=f"Pictures that have exactly their label among their first {exact.k} "
+                         f"tags. Candidates: {exact.candidates}.")
 
 
-def grid(head, rows):
-    """A Markdown table; every column but the first is aligned to the right when it holds figures only."""
-    rule = ["---"] + ["---:" if rows and all(re.match(r"[\d–−-]", row[column]) for row in rows) else "---"
-                      for column in range(1, len(head))]
-    return ["| " + " | ".join(cells) + " |" for cells in [head, rule, *rows]]
+def gallery_table(runs: Mapping[str, Mapping[int, Retrieval]], *, k: int = 1, what: str = "pictures") -> Table:
+    """hit@k and MAP@R over galleries of several sizes: a small gallery flatters.
+
+    Args:
+        runs: {name: {size: Retrieval}}; size "all" or a number.
+    Returns:
+        Table, of fractions.
+
+    >>> from devise.evaluation.retrieval import retrieve
+    >>> found = retrieve([[1, 0], [0.9, 0.1], [0, 1], [0.6, 0.5]], [0, 0, 1, 1], ks=(1,))
+    >>> gallery_table({"raw": {4: found}}).row("raw")
+    {'hit@1, gallery 4': 0.75, 'MAP@R, gallery 4': 0.75}
+    """
+    if not runs or not all(runs.values()):
+        raise ValueError("there is nothing to print: expected {name: {size: Retrieval}}")
+    rows = {}
+    for name, by_size in runs.items():
+        rows[name] = {}
+        for found in by_size.values():
+            means, size = found.means(), f"gallery {found.gallery:,}"
+            rows[name] |= {f"hit@{k}, {size}": means["hit_at_k"][k], f"MAP@R, {size}": means["map_at_r"]}
+    queries = sorted({found.n - found.undefined for by_size in runs.values() for found in by_size.values()})
+    counts = f"{queries[0]:,}" if len(queries) == 1 else f"{queries[0]:,} to {queries[-1]:,}"
+    return Table.by_name("embedding", rows, caption=f"hit@{k} and MAP@R in % of {counts} {what}, by the size of the "
+                         "gallery that they rank.")
 
 
-def cell(value, escape=escape):
-    """A fraction as percent, a Spread as mean ± deviation, a count or text as it is."""
-    if isinstance(value, Spread):
-        return cell(value.mean) + (f" ± {100 * value.std:.1f}" if value.n > 1 else "")
-    if isinstance(value, Real) and not isinstance(value, Integral):
-        return f"{100 * value:.1f}" if math.isfinite(value) else NOTHING
-    return fact(value, escape)
+def _caption(evaluation, part):
+    n, runs = evaluation.n[part], 1
+    if isinstance(evaluation, Combined):
+        runs = evaluation.runs
+        n = f"{n[0]:,}" if n[0] == n[1] else f"{n[0]:,} to {n[1]:,}"
+    else:
+        n = f"{n:,}"
+    seeds = f"{runs} seeds, mean ± standard deviation" if runs > 1 else "one seed"
+    chosen = [_candidates(name, evaluation.candidates[name]) for name in evaluation.hit_at_k[part]]
+    lost = [f"{count} pictures without an answer in {name} are left out"
+            for name, count in evaluation.without_answer.get(part, {}).items()]
+    return ". ".join([f"Flat hit@k, in % of {n} {part} pictures; {seeds}",
+                      f"Candidates: {'; '.join(chosen)}", *lost]) + "."
 
 
-def fact(value, escape=escape):
-    """A value in few signs."""
-    if value is None or value == "":
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Spread):
-        return f"{value.mean:.4g}" + (f" ± {value.std:.2g}" if value.n > 1 else "")
-    if isinstance(value, Integral):
-        return f"{value:,}"
-    if isinstance(value, Real):
-        return f"{value:.4g}" if math.isfinite(value) else NOTHING
-    if isinstance(value, (list, tuple)):
-        return ", ".join(fact(item, escape) for item in value) or NOTHING
-    return escape(value)
-
-
-def plain_values(values):
-    """{text: value} with each value as JSON has it."""
-    return {str(name): plain(value) for name, value in values.items()}
-
-
-def plain(value):
-    """A value as JSON has it: NaN and infinity become null, a Spread a dict."""
-    if isinstance(value, Spread | Comparison):
-        return plain_values(value._asdict())
-    if isinstance(value, Integral):
-        return value if isinstance(value, bool) else int(value)
-    if isinstance(value, Real):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
+def _candidates(name, statement):
+    """A set of candidates in words: its size, what joined the vocabulary, which k it is too small for."""
+    text = f"{name} = {statement['count']:,} labels"
+    if "added" in statement:
+        added = statement["added"]
+        text = f"{name} = {statement['count']:,}: {statement['count'] - len(added):,} words"
+        text += f" and the labels that none of them stands for ({', '.join(added)})" if added else ""
+    if "ks_left_out" in statement:
+        text += f", too few for k = {', '.join(map(str, statement['ks_left_out']))}"
+    return text

@@ -10,7 +10,7 @@ import numpy as np
 from devise import storage
 from devise.arrays import read_npy
 from devise.datasets import ImageSet, Skipped
-from devise.frames import frame
+from devise.report import frame
 
 COPY_ROWS = 4096
 

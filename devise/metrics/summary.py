@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise.figures import Comparison, Spread
 from devise.metrics.relevance import NO_LABEL
 
 BLOCK = 4_000_000  # resampled values held at a time
@@ -25,49 +26,6 @@ class Mean(NamedTuple):
     value: float
     n: int
     undefined: int
-
-
-class Spread(NamedTuple):
-    """Figures of repeated runs.
-
-    Attributes:
-        mean, min, max: of the runs.
-        std: with n - 1 in the denominator; NaN for one run.
-        n: the number of runs.
-        low, high: the 95 % Student t interval of the mean; NaN for one run.
-
-    >>> found = spread([0.5, 0.7])
-    >>> round(found.mean, 3), round(found.std, 3), found.n
-    (0.6, 0.141, 2)
-    """
-
-    mean: float
-    std: float
-    min: float
-    max: float
-    n: int
-    low: float
-    high: float
-
-
-class Comparison(NamedTuple):
-    """Whether b is better than a on the same queries.
-
-    Attributes:
-        difference: mean of b - a.
-        low, high: its interval.
-        p: two-sided, of a difference as far from 0 if there were none.
-        n: the number of queries with both values.
-
-    >>> Comparison(difference=0.02, low=0.01, high=0.03, p=0.001, n=500).low > 0
-    True
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
-    n: int
 
 
 def mean_over_queries(values):

@@ -10,7 +10,8 @@ import numpy as np
 from devise import notebook
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
-from devise.frames import frame
+from devise.figures import score
+from devise.report import frame
 from devise.words import tag_rows
 from devise.zeroshot import NearestLabel
 
@@ -59,7 +60,7 @@ class Tags(list):
         return notebook.gallery("", [self._card()])
 
     def _card(self):
-        return self.picture, [f"{tag.name} {tag.score:.2f}" for tag in self[:SHOWN]]
+        return self.picture, [f"{tag.name} {score(tag.score)}" for tag in self[:SHOWN]]
 
 
 class TaggedImages(list):

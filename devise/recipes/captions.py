@@ -11,12 +11,12 @@ import numpy as np
 
 from devise import features
 from devise.datasets.captions import LISTS, caption_set
-from devise.evaluation import Report
 from devise.model.caption_training import GAPS, JOINT, VISUAL
 from devise.model.fitting import rows_of
 from devise.recipes.captioning import changes, drawing, measuring
 from devise.recipes.captioning import contenders as who
 from devise.recipes.captioning.people import people_table
+from devise.report import Report
 from devise.words import open_words
 
 STRENGTHS = (0.5, 1.0)  # of augmentation, a copy of the training pictures' features each
@@ -69,8 +69,8 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     drawn = _draw(world, heads, cosines, found, asked, gap, share, output, seeds)
     facts = _facts(world, words, levels, seeds, strengths) | {"time (s)": round(time.monotonic() - started, 1)}
     notes = (*NOTES, *_left_out(data, table, world))
-    report = Report("Retrieval learnt from captions", facts, table.backbone["trained"],
-                    tuple(one for one in tables if one is not None), pictures=drawn, notes=notes)
+    report = Report("Retrieval learnt from captions", facts, [one for one in tables if one is not None], notes, drawn,
+                    trained=table.backbone["trained"])
     report.save(output)
     return report
 

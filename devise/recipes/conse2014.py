@@ -12,12 +12,12 @@ import numpy as np
 
 from devise import backbones
 from devise.backbones import imagenet
-from devise.evaluation import Report
 from devise.heads.imagenet import imagenet_vectors, strict_mask
 from devise.recipes.devise2013 import caption, classifier, draw, facts, notes, trained, unseen_figures
 from devise.recipes.published import beside, published
 from devise.recipes.trial import scoring
 from devise.recipes.trial.sources import open_source
+from devise.report import Report
 from devise.words import open_words
 from devise.zeroshot import ConSE
 
@@ -50,8 +50,8 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, pr
             progress(seed + 1, seeds)
     pictures = draw(runs, output, "Flat hit@k of ConSE and DeViSE")
     report = Report("ConSE beside DeViSE (Norouzi et al. 2014)",
-                    facts(source, words, seeds, time.monotonic() - started), source.table.backbone["trained"],
-                    _tables(source, runs), pictures=pictures, notes=(*_notes(source, logits), *notes(source)))
+                    facts(source, words, seeds, time.monotonic() - started), _tables(source, runs),
+                    (*_notes(source, logits), *notes(source)), pictures, trained=source.table.backbone["trained"])
     report.save(output)
     return report
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from devise import plots
 from devise.arrays import unit_rows
-from devise.evaluation import Report
 from devise.recipes.published import beside, published
 from devise.recipes.trial import scoring
 from devise.recipes.trial.rules import hinge_rank, softmax
 from devise.recipes.trial.sources import open_source
+from devise.report import Report
 from devise.words import open_words
 from devise.zeroshot import NearestLabel, Softmax
 
@@ -48,7 +48,7 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, pr
     tables = _tables(source, runs)
     pictures = draw(runs, output, "Flat hit@k of DeViSE and its controls")
     report = Report("DeViSE's tables (Frome et al. 2013)", facts(source, words, seeds, time.monotonic() - started),
-                    source.table.backbone["trained"], tables, pictures=pictures, notes=notes(source))
+                    tables, notes(source), pictures, trained=source.table.backbone["trained"])
     report.save(output)
     return report
 

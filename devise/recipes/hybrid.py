@@ -9,10 +9,12 @@ from pathlib import Path
 
 from devise import features, plots, storage
 from devise.datasets import Split
-from devise.evaluation import Example, Report, combine, exact_table, exact_tags, hit_table
+from devise.evaluation import combine, exact_table, exact_tags, hit_table
+from devise.figures import score
 from devise.machine import memory
 from devise.model import Devise
 from devise.recipes.published import published
+from devise.report import Report, Table
 from devise.search import Search
 from devise.words import open_words
 
@@ -91,8 +93,9 @@ def _draw(model, combined, table, output):
         pictures.append(("Loss and validation hit@1 of seed 0", "history.png"))
     examples = _examples(model, table)
     if examples:
-        cards = [plots.Tagged(plots.Card(_file(table.images, row), label=example.label, name=example.picture),
-                              example.tags, frozenset(example.right)) for row, example in examples]
+        cards = [plots.Tagged(plots.Card(_file(table.images, row), label=label,
+                                         name=Path(table.images.paths[row]).name), tuple(tags), frozenset({label}))
+                 for row, label, tags in examples]
         plots.tag_sheet(cards, output / "tags.png", title="Tags of pictures of classes never seen in training")
         pictures.append(("Tags of unseen pictures, one a class", "tags.png"))
     plots.sheet(_searches(model, table), output / "search.png",
@@ -102,16 +105,22 @@ def _draw(model, combined, table, output):
 
 
 def _examples(model, table):
-    """(row, Example) of one picture of each unseen class, the first in the order of the paths."""
+    """(row, label, tags) of one picture of each unseen class, the first in the order of the paths."""
     rows = model.split.unseen_rows
     if not len(rows):
         return []
     labels = table.images.labels
     first = [int(rows[labels[rows] == label][0]) for label in sorted(set(labels[rows].tolist()))]
     tags = model.tag_embeddings(model.embed_features(table.subset(first).matrix), k=8)
-    return [(row, Example(Path(table.images.paths[row]).name, name := table.images.label_of(row),
-                          tuple(found), tuple(tag.name for tag in found if tag.name == name)))
-            for row, found in zip(first, tags, strict=True)]
+    return [(row, table.images.label_of(row), found) for row, found in zip(first, tags, strict=True)]
+
+
+def _tag_table(examples, images):
+    """Their tags as text, the right one marked."""
+    rows = [(Path(images.paths[row]).name, label,
+             ", ".join(f"{'✓ ' if tag.name == label else ''}{tag.name} {score(tag.score)}" for tag in tags))
+            for row, label, tags in examples]
+    return Table(("picture", "label", "tags, with their cosine"), rows, "Tags of one picture of each unseen class.")
 
 
 def _searches(model, table):
@@ -174,6 +183,7 @@ def _report(model, runs, exact, table, pictures, *, seconds):
                      "of unseen classes proves little.")
     if table.images.skipped:
         notes.append(table.images.report())
-    examples = [example for _, example in _examples(model, table)]
+    if examples := _examples(model, table):
+        tables.append(_tag_table(examples, table.images))
     title = f"Flat hit@k: a frozen network and {_head_name(model.head.config)}"
-    return Report(title, facts, mine["trained"], tuple(tables), tuple(examples), tuple(pictures), tuple(notes))
+    return Report(title, facts, tables, notes, pictures, trained=mine["trained"])

@@ -6,13 +6,12 @@ the map in closed form that all trainings start from, and heads that learned not
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from devise import plots
-from devise.evaluation import Report
-from devise.evaluation.intervals import IntervalTable
 from devise.metrics import spread
 from devise.model.frozen import raw_rows
 from devise.model.siamese import POWER, SHRINKAGE
@@ -21,6 +20,7 @@ from devise.recipes.trial.comparing import FIGURES, differences_table, figures_t
 from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, folds_of, joined
 from devise.recipes.trial.retrieval import TEST, open_retrieval
 from devise.recipes.trial.triplets import closed_form
+from devise.report import Report, Table
 
 SEEDS = 3
 RAW = "pretrained, raw features"
@@ -74,8 +74,8 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         "head": f"a linear map, {source.matrix.shape[1]} → {dim}, from the closed form: features to the power "
                 f"{POWER:g}, whitened within classes, shrinkage {SHRINKAGE:g}; {folds} joined",
         "seeds": ", ".join(map(str, range(seeds))), "time (s)": round(time.monotonic() - started, 1)}
-    report = Report("Losses and mining for retrieval, under one budget", facts, source.table.backbone["trained"],
-                    tables, pictures=(_draw(source, rows, seeds, output),), notes=_notes(source, folds, dim))
+    report = Report("Losses and mining for retrieval, under one budget", facts, tables, _notes(source, folds, dim),
+                    (_draw(source, rows, seeds, output),), trained=source.table.backbone["trained"])
     report.save(output)
     return report
 
@@ -109,22 +109,22 @@ def _figures(source, rows, chosen, folds, dim, seeds):
                "validation classes")
     extra = {name: {"validation MAP@R": found.score} for name, found in chosen.items()}
     table = figures_table(caption, rows, extra=extra)
-    return IntervalTable(table.caption, table.columns, table.rows, "loss, miner", _beside(source))
+    return replace(table, columns=("loss, miner", *table.columns[1:]), published=_beside(source))
 
 
 def _separated(single, folds, dim, seeds):
     rows = {name: {figure: spread([float(np.nanmean(value(run))) for run in runs]) for figure, value in FIGURES.items()}
             for name, runs in single.items()}
-    return IntervalTable(f"The same heads one by one, {dim}-d, in %: mean of {folds} folds × {seeds} seeds, with the "
-                         "95 % interval over these.", tuple(FIGURES), rows, "loss, miner")
+    return Table.by_name("loss, miner", rows, caption=f"The same heads one by one, {dim}-d, in %: mean of {folds} "
+                         f"folds × {seeds} seeds, with the 95 % interval over these.", form="interval")
 
 
 def _choices(chosen, folds):
     rows = {name: {"learning rate": f"{found.trial.rate:g}",
                    "options": ", ".join(f"{key} {value:g}" for key, value in found.trial.options.items()) or "its own",
                    "epochs kept": ", ".join(map(str, found.epochs))} for name, found in chosen.items()}
-    return IntervalTable(f"What cross-validation on {folds} folds chose, with seed 0; epoch 0 is the start, which no "
-                         "training improved on.", ("learning rate", "options", "epochs kept"), rows, "loss, miner")
+    return Table.by_name("loss, miner", rows, caption=f"What cross-validation on {folds} folds chose, with seed 0; "
+                         "epoch 0 is the start, which no training improved on.")
 
 
 def _beside(source):

@@ -8,7 +8,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from devise.evaluation import Published
+from devise.report import Published
 
 NEAR = 0.01  # of the count: WordNet 3.0 has 1,548 labels where the paper's 2-hop set has 1,549
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import plots
-from devise.evaluation import Report, clustering_nmi, evaluate_galleries, gallery_table
-from devise.evaluation.intervals import IntervalTable
+from devise.evaluation import clustering_nmi, evaluate_galleries, gallery_table
 from devise.metrics import spread
 from devise.model.frozen import raw_rows
 from devise.model.siamese import POWER, SHRINKAGE
@@ -21,6 +20,7 @@ from devise.recipes.trial.changed import STRENGTHS, changed_copies, has_pictures
 from devise.recipes.trial.comparing import differences_table, figures_table
 from devise.recipes.trial.neighbours import neighbour_rows
 from devise.recipes.trial.retrieval import TEST, open_retrieval
+from devise.report import Report, Table
 
 SEEDS, EPOCHS, FAR, GALLERIES = 5, 12, 0.05, (100, 1000, 10_000)
 RAW, ROOTS, CLOSED = "raw features", "their square roots", "closed form, as the training starts"
@@ -73,9 +73,9 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
     first.save(output / "model")
     pictures = _draw(source, rows, spaces, models, open_set, epochs, output)
     facts = _facts(source, first, copies, seeds, epochs) | {"time (s)": round(time.monotonic() - started, 1)}
-    report = Report("A siamese network by triplets, on classes that it never saw", facts,
-                    source.table.backbone["trained"], tables, pictures=tuple(pictures),
-                    notes=_notes(source, models, galleries, copies, far))
+    report = Report("A siamese network by triplets, on classes that it never saw", facts, tables,
+                    _notes(source, models, galleries, copies, far), pictures,
+                    trained=source.table.backbone["trained"])
     report.save(output)
     return report
 
@@ -135,7 +135,7 @@ def _open_set_table(open_set, far):
                f"{one.n_known:,} known and {one.n_unknown:,} unknown ones ask). The first three columns are of the "
                f"threshold that the validation classes chose to let {100 * far:g} % of unknown ones in; EER and "
                "TAR@FAR take theirs from these queries")
-    return IntervalTable(f"{caption}.", tuple(rows["raw"]), rows, "space")
+    return Table.by_name("space", rows, caption=f"{caption}.", form="interval")
 
 
 def _draw(source, rows, spaces, models, open_set, epochs, output):

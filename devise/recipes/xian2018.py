@@ -12,11 +12,11 @@ import numpy as np
 
 from devise import plots
 from devise.datasets.xlsa import present, read_set
-from devise.evaluation import Report, Table
 from devise.metrics import generalised, hit_at_k, per_class_top1, seen_unseen_curve, spread
 from devise.recipes.published import count_of, published
 from devise.recipes.trial import scoring
 from devise.recipes.trial.rules import HingeRank, softmax
+from devise.report import Report, Table
 from devise.zeroshot import ALE, ESZSL, SAE, SJE, ConSE, Ridge
 
 COLUMNS = ("top-1", "u", "s", "H", "AUSUC")
@@ -61,8 +61,7 @@ def run(output, *, root, seeds=1, progress=None):
         if progress:
             progress(done + 1, len(names))
     facts = sizes | {"seeds": ", ".join(map(str, range(seeds))), "time (s)": round(time.monotonic() - started, 1)}
-    report = Report("Zero-shot benchmarks, proposed splits (Xian et al. 2018)", facts, tables=tuple(tables),
-                    pictures=tuple(pictures), notes=_notes(chosen))
+    report = Report("Zero-shot benchmarks, proposed splits (Xian et al. 2018)", facts, tables, _notes(chosen), pictures)
     report.save(output)
     return report
 
@@ -152,7 +151,7 @@ def _table(data, runs):
                f"{len(data.test_unseen):,} pictures over {n_unseen} unseen classes. u, s, H: these and "
                f"{len(data.test_seen):,} pictures of seen classes over all {len(data.class_names)}; AUSUC is the area "
                "under s over u for every calibration.")
-    return Table(caption, COLUMNS, rows, "rule", _beside(data, n_unseen))
+    return Table.by_name("rule", rows, COLUMNS, caption=caption, published=_beside(data, n_unseen))
 
 
 def _beside(data, n_unseen):

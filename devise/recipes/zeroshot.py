@@ -13,8 +13,6 @@ import numpy as np
 
 from devise import backbones, plots
 from devise.datasets import draw_unseen
-from devise.evaluation import Report, Table
-from devise.evaluation.intervals import IntervalTable
 from devise.metrics import paired_bootstrap, spread
 from devise.model import FIRST_WORDS
 from devise.recipes.hybrid import bundled_table
@@ -29,8 +27,9 @@ from devise.recipes.trial.contenders import (
     others,
     trained,
 )
-from devise.recipes.trial.measuring import DEPTHS, EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
+from devise.recipes.trial.measuring import EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
 from devise.recipes.trial.world import World
+from devise.report import Report, Table
 from devise.words import open_words
 
 CONTROLS = ("random vectors", "softmax, seen classes", "chance")
@@ -101,8 +100,8 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
     pictures = [_picture(world, drawn, tables[1], output)]
     facts = _facts(table, words, drawn, chosen, options, seeds, own=bool(split))
     facts["time (s)"] = round(time.monotonic() - started, 1)
-    report = Report("Zero-shot rules and their controls, from one table of features", facts,
-                    table.backbone["trained"], tuple(tables), pictures=tuple(pictures), notes=(*NOTES, *notes))
+    report = Report("Zero-shot rules and their controls, from one table of features", facts, tables,
+                    (*NOTES, *notes), pictures, trained=table.backbone["trained"])
     report.save(output)
     return report
 
@@ -121,36 +120,34 @@ def _tables(world, drawn, measured, near, runs):
                        ([draw.test for draw in drawn], [draw.unseen_rows for draw in drawn]))
     words = f"{len(world.words):,} candidates, the first words and every label"
     return [
-        IntervalTable(f"{over}. A draw has {tests} test pictures of seen classes and {pictures} of unseen ones. test, "
-                      f"seen: hit@1 over the {n_seen} seen labels, and its mean per class; unseen: hit@1 over the "
-                      f"{n_unseen} unseen labels, which is the mean per class too; u, s, H and AUSUC: per-class "
-                      f"means over all {n_labels} labels, of unseen and of seen pictures.",
-                      LABEL_COLUMNS, _spreads(measured, LABEL_COLUMNS), "rule"),
-        IntervalTable(f"{over}. Pictures of unseen classes with exactly their label among the first 10 tags; {words}; "
-                      f"{pictures} pictures a draw.", EXACT_COLUMNS, _spreads(measured, EXACT_COLUMNS), "rule"),
-        IntervalTable(f"What another seed of the training does: mean of {len(runs)} seeds on the first draw, with the "
-                      "95 % interval over the seeds, in %. Columns as in Tables 1 and 2.",
-                      (*LABEL_COLUMNS, "open"), _spreads(runs, (*LABEL_COLUMNS, "open")), "rule"),
+        _table(measured, LABEL_COLUMNS, f"{over}. A draw has {tests} test pictures of seen classes and {pictures} of "
+               f"unseen ones. test, seen: hit@1 over the {n_seen} seen labels, and its mean per class; unseen: hit@1 "
+               f"over the {n_unseen} unseen labels, which is the mean per class too; u, s, H and AUSUC: per-class "
+               f"means over all {n_labels} labels, of unseen and of seen pictures."),
+        _table(measured, EXACT_COLUMNS, f"{over}. Pictures of unseen classes with exactly their label among the first "
+               f"10 tags; {words}; {pictures} pictures a draw."),
+        _table(runs, (*LABEL_COLUMNS, "open"), f"What another seed of the training does: mean of {len(runs)} seeds on "
+               "the first draw, with the 95 % interval over the seeds, in %. Columns as in Tables 1 and 2."),
         _hierarchical_table(world, near, over, tests, pictures),
         *(_paired_table(drawn, measured, key, words, n_unseen) for key in PAIRED)]
 
 
-def _spreads(measured, columns):
-    """{rule: {column: Spread over the draws that have the figure}}."""
+def _table(measured, columns, caption):
+    """The rules' figures, each a Spread over the draws that have it."""
     rows = {}
     for name in measured[0]:
         values = {column: [one[name].figures.get(column, np.nan) for one in measured] for column in columns}
         values = {column: [value for value in found if not np.isnan(value)] for column, found in values.items()}
         rows[name] = {column: spread(found) for column, found in values.items() if found}
-    return rows
+    return Table.by_name("rule", rows, columns, caption=caption, form="interval")
 
 
 def _hierarchical_table(world, near, over, tests, pictures):
     rows = {f"{name}, {part}": {str(k): spread([one[part, name][k] for one in near]) for k in figures}
             for (part, name), figures in near[0].items()}
-    columns = tuple(str(k) for k in DEPTHS if k <= len(world.vectors))
-    return IntervalTable(f"Hierarchical precision@k. {over}; {len(world.vectors)} candidates, all labels, as WordNet "
-                         f"has them; {tests} test pictures and {pictures} unseen ones a draw.", columns, rows, "k =")
+    return Table.by_name("k =", rows, caption=f"Hierarchical precision@k. {over}; {len(world.vectors)} candidates, all "
+                         f"labels, as WordNet has them; {tests} test pictures and {pictures} unseen ones a draw.",
+                         form="interval")
 
 
 def _paired_table(drawn, measured, key, words, n_unseen):
@@ -168,19 +165,18 @@ def _paired_table(drawn, measured, key, words, n_unseen):
     for name in means:
         if name != best:
             result = paired_bootstrap(means[name], means[best])
-            rows[name] = {"difference": result.difference, "low": result.low, "high": result.high,
-                          "p": f"{result.p:.2g}",
+            rows[name] = {"difference": result, "p": f"{result.p:.2g}",
                           "verdict": f"{best} is better" if result.low > 0 else "no difference shown"}
     candidates = f"the {n_unseen} unseen labels" if key == "unseen" else words
-    return Table(f"{best}, the best rule by {PAIRED[key]}, less each other one: percentage points, with the 95 % "
-                 f"interval of a paired bootstrap over {len(means[best]):,} pictures, each with its mean over the "
-                 f"{len(drawn)} draws. Candidates: {candidates}. Better means that the interval excludes 0.",
-                 ("difference", "low", "high", "p", "verdict"), rows, "other rule")
+    text = (f"{best}, the best rule by {PAIRED[key]}, less each other one: percentage points, with the 95 % "
+            f"interval of a paired bootstrap over {len(means[best]):,} pictures, each with its mean over the "
+            f"{len(drawn)} draws. Candidates: {candidates}. Better means that the interval excludes 0.")
+    return Table.by_name("other rule", rows, caption=text, form="interval")
 
 
 def _picture(world, drawn, table, output):
     rows = {name: {reading: values[reading] for reading in ("open", "strict") if reading in values}
-            for name, values in table.rows.items()}
+            for name, values in ((row[0], table.row(row[0])) for row in table.rows)}
     plots.interval_plot(
         {name: values for name, values in rows.items() if values}, output / "exact_tags.png",
         title="The label of a class never seen among a picture's first 10 tags", label="exact tags (% of pictures)",

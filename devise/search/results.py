@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from devise import notebook
-from devise.frames import frame
+from devise.figures import score
+from devise.report import frame
 
 
 class Match(NamedTuple):
@@ -59,7 +60,7 @@ class Results(NamedTuple):
 
     def _repr_html_(self):
         title = f"{self.asked} (cosine, {self.space} space)"
-        title += f": no match, the best is below {self.threshold:.3f}" if self.known is False else ""
+        title += f": no match, the best is below {score(self.threshold)}" if self.known is False else ""
         return notebook.gallery(title, [(self.root and self.root / match.path,
-                                         [f"{match.score:.3f}", match.label or Path(match.path).name])
+                                         [score(match.score), match.label or Path(match.path).name])
                                         for match in self.matches])

@@ -285,15 +285,6 @@ def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_f
     assert report["facts"]["unseen classes"] == ["horse"] and again.code == 0
 
 
-def test_a_table_of_figures_is_aligned():
-    from devise.cli.text import table
-
-    lines = table([["seen", "97.4 %", "a"], ["words20000", "100.0 %", "bcd"]], ["over", "@1", "note"])
-    assert lines.splitlines() == ["over             @1  note",
-                                  "seen         97.4 %  a",
-                                  "words20000  100.0 %  bcd"]
-
-
 def test_the_runtime_is_passed_on_and_what_it_will_write_is_said(devise, stub, picture_folder, tmp_path):
     from devise import backbones
 

@@ -195,7 +195,7 @@ def test_changes_are_words_that_one_has_and_the_other_lacks(ran, words, backbone
     scores[query] = -np.inf
     found = changes.answers(world, joint, asked[0]._replace(minus=()), 3)
     assert [place for place, _ in found] == np.argsort(-scores, kind="stable")[:3].tolist()
-    one = changes.change_table(world, [joint], asked[:1]).rows["picture + words"]["recall@5"].mean
+    one = changes.change_table(world, [joint], asked[:1]).row("picture + words")["recall@5"].mean
     assert one == float((scores > scores[target]).sum() < 5)
     assert changes.change_table(world, [joint], []) is None
 

@@ -104,13 +104,13 @@ def test_differences_are_of_means_over_seeds_and_intervals_over_classes(source):
     assert found["R-precision"] == cluster_bootstrap(means, raw[0].r_precision, raw[0].labels)
     table = differences_table("What is gained", {"raw − noisy": (noisy, raw)})
     gains = [100 * (raw[0].map_at_r.mean() - run.map_at_r.mean()) for run in noisy]
-    row = table.rows["raw − noisy"]
+    row = table.row("raw − noisy")
     assert row["MAP@R by seed"] == f"{min(gains):+.2f} to {max(gains):+.2f}" and row["MAP@R"] == found["MAP@R"]
     assert row["verdict"] == ("better" if found["MAP@R"].low > 0 else "no difference shown")
-    assert differences_table("x", {"worse": (raw, noisy)}).rows["worse"]["verdict"] in ("worse", "no difference shown")
+    assert differences_table("x", {"worse": (raw, noisy)}).row("worse")["verdict"] in ("worse", "no difference shown")
     document = table.to_json()["rows"][0]["values"]["MAP@R"]
     assert document["difference"] == pytest.approx(found["MAP@R"].difference) and document["low"] == found["MAP@R"].low
-    assert f"{100 * found['MAP@R'].difference:+.2f} (" in table.to_markdown()
+    assert f"{100 * found['MAP@R'].difference:+.2f} (" in table.markdown()
 
 
 def test_a_difference_is_three_columns_of_a_data_frame(source):
@@ -126,9 +126,9 @@ def test_a_difference_is_three_columns_of_a_data_frame(source):
 def test_figures_are_spreads_over_the_seeds(source):
     runs = [source.measure(lambda matrix, seed=seed: matrix[:, seed:]) for seed in range(3)]
     table = figures_table("Figures", {"cut": runs, "raw": runs[:1]}, depth=10, extra={"raw": {"NMI": 0.5}})
-    assert table.columns == ("Recall@1", "R-precision", "MAP@R", "hit@10", "recall@10", "precision@10",
+    assert table.columns == ("embedding", "Recall@1", "R-precision", "MAP@R", "hit@10", "recall@10", "precision@10",
                              "its ceiling, 10", "NMI")
-    found = table.rows["cut"]["MAP@R"]
+    found = table.row("cut")["MAP@R"]
     assert found.n == 3 and found.mean == pytest.approx(np.mean([run.map_at_r.mean() for run in runs]))
     assert "40 pictures ask, a gallery of 40" in table.caption
 

@@ -72,9 +72,9 @@ def test_every_rule_has_a_row_with_every_figure(ran):
 
 def test_what_attributes_explain_is_learned(ran):
     for shown in ran[1].tables:
-        assert shown.rows["DeViSE (ridge, cosine)"]["top-1"].mean > 0.8
-        assert shown.rows["ESZSL"]["top-1"].mean > 0.8
-        assert shown.rows["DeViSE (hinge rank, linear)"]["top-1"].mean > 0.5
+        assert shown.row("DeViSE (ridge, cosine)")["top-1"].mean > 0.8
+        assert shown.row("ESZSL")["top-1"].mean > 0.8
+        assert shown.row("DeViSE (hinge rank, linear)")["top-1"].mean > 0.5
 
 
 def test_the_figures_are_those_of_a_loop(ran, tmp_path):
@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_a_loop(ran, tmp_path):
 
     u, s = per_class(data.test_unseen, range(CLASSES)), per_class(data.test_seen, range(CLASSES))
     expected = {"top-1": per_class(data.test_unseen, unseen), "u": u, "s": s, "H": 2 * u * s / (u + s) if u + s else 0}
-    found = ran[1].tables[0].rows["DeViSE (ridge, cosine)"]
+    found = ran[1].tables[0].row("DeViSE (ridge, cosine)")
     assert {name: found[name].mean for name in expected} == pytest.approx(expected)
 
 
@@ -144,6 +144,6 @@ def test_drawn_features_around_the_published_splits(tmp_path, monkeypatch):
     shown, = report.tables
     assert [row.name for row in shown.published] == ["DeViSE", "ALE", "SJE", "ESZSL", "ConSE"]
     assert "7,913 pictures over 10 unseen classes" in shown.caption and "5,882" in shown.caption
-    assert shown.rows["ESZSL"]["top-1"].mean > 0.2, "chance is 0.1"
+    assert shown.row("ESZSL")["top-1"].mean > 0.2, "chance is 0.1"
     page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "58.6" in page and "44.5 †" in page and "59.7 †" not in page

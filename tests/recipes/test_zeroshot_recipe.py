@@ -210,8 +210,8 @@ def test_better_is_said_only_where_the_interval_excludes_zero(ran):
         verdicts = rows(ran[1], number)
         assert len(verdicts) > 5
         for values in verdicts.values():
-            assert ("is better" in values["verdict"]) == (values["low"] > 0)
-            assert values["low"] <= values["difference"] <= values["high"]
+            assert ("is better" in values["verdict"]) == (values["difference"]["low"] > 0)
+            assert values["difference"]["low"] <= values["difference"]["difference"] <= values["difference"]["high"]
     best, exact = ran[1]["tables"][4]["caption"].partition(", the best rule")[0], rows(ran[1], 2)
     assert exact[best]["open"]["mean"] == max(values["open"]["mean"] for values in exact.values() if values)
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
-from devise.evaluation import Table
 from devise.metrics import spread
 from devise.model import changed
 from devise.model.arithmetic import FORCE, LESS
+from devise.report import Table
 
 SAID = 3  # captions of a picture that have a telling word
 NEAR, WORDS = 5, 2
@@ -66,7 +66,7 @@ def change_table(world, joints, asked):
             f"{WORDS} words that {SAID} captions or more of one have and none of the other. Recall@k in %: is the "
             f"picture asked for among the first k of {len(world.captions) - 1}; mean, ± standard deviation over the "
             "seeds.")
-    return Table(text, tuple(next(iter(rows.values()))), rows, "asked by")
+    return Table.by_name("asked by", rows, caption=text)
 
 
 def answers(world, joint, change, k):

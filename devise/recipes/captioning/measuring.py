@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 
-from devise.evaluation import Published, Table
 from devise.evaluation.captions import DEPTH, graded, text_retrieval
-from devise.evaluation.intervals import IntervalTable
 from devise.metrics import paired_bootstrap, spread
 from devise.model.caption_training import sentences_of
 from devise.recipes.captioning.contenders import FIRST, JOINT, RAW, SIF, TFIDF
+from devise.report import Published, Table
 
 FIGURES = {"triplets": "agreement", f"NDCG@{DEPTH}": "ndcg", "NDCG, mean of 1 to 128": "area", "Pearson": "pearson"}
 INTERVALS = ("triplets", f"NDCG@{DEPTH}")
@@ -36,14 +35,14 @@ def graded_table(found, caption, head="pictures are compared by"):
             f"{len(first) - 1}; mean, ± standard deviation over the seeds. triplets: the share of all (query, a, b) "
             f"ordered as the captions do, a tie counts half; captions decide {first.triplets:,} of them, "
             f"{100 * first.undecided:.1f} % they leave open.")
-    return Table(text, (*FIGURES, "ties"), rows, head)
+    return Table.by_name(head, rows, caption=text)
 
 
 def difference_table(found, caption, base=RAW, head="pictures are compared by"):
     """How much better than `base`, each query's mean over the seeds, by drawing query pictures again."""
     rows = {name: {column: paired_bootstrap(per_query(found[base], figure), per_query(runs, figure))
                    for column, figure in FIGURES.items()} for name, runs in found.items() if name != base}
-    return IntervalTable(caption, tuple(FIGURES), rows, head)
+    return Table.by_name(head, rows, FIGURES, caption=caption, form="interval")
 
 
 def per_query(runs, figure):
@@ -68,7 +67,7 @@ def text_table(world, joints, start):
             "the first k, is a sentence's own picture. Mean, ± standard deviation over the seeds. The papers rank "
             "1,000 pictures and 5,000 sentences: their figures are not comparable with these.")
     text += f" {lost} sentences without a known word are left out." if lost else ""
-    return Table(text, tuple(runs[0]), rows, "sentences and pictures")
+    return Table.by_name("sentences and pictures", rows, caption=text)
 
 
 def chance(counts):
@@ -100,5 +99,5 @@ def truths(world):
 
 def quoted_table():
     """What the course notes quote, apart from ours."""
-    return Table("Quoted, not measured here: triplets ordered as people do, in %, on the triplets of the notes. They "
-                 "are not comparable with any figure of ours.", ("triplets",), {}, "quoted", QUOTED)
+    return Table(("quoted", "triplets"), (), "Quoted, not measured here: triplets ordered as people do, in %, on the "
+                 "triplets of the notes. They are not comparable with any figure of ours.", published=QUOTED)

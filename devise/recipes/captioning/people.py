@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from devise.evaluation import Table
 from devise.evaluation.captions import ceiling, correlation, judged_triplets
 from devise.metrics import spread
 from devise.recipes.captioning.contenders import JOINT, RAW, SIF, TFIDF, TRIPLETS
+from devise.report import Table
 
 FEWEST = 10  # judgements
 
@@ -55,7 +55,7 @@ def people_table(world, judgements, heads, what):
             f"picture ordered as people do, in %, {pairs[0].n:,} decided. Of rows that compare pictures, the sentence "
             "stands for the picture that it was written for; an oracle reads the captions of the judged picture, "
             "without the sentence itself.")
-    return Table(text, ("Spearman", "from", "to", "Kendall", "pairs", "ties"), rows, "judged by")
+    return Table.by_name("judged by", rows, caption=text)
 
 
 def _between(rows, pictures, owners):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from devise.evaluation.intervals import IntervalTable
 from devise.metrics import cluster_bootstrap, spread
+from devise.report import Table
 
 FIGURES = {"Recall@1": lambda run: run.hit_at_k[1], "R-precision": lambda run: run.r_precision,
            "MAP@R": lambda run: run.map_at_r}
@@ -23,7 +23,7 @@ def figures_table(caption, rows, *, depth=None, extra=None):
         depth: a k for four more columns; left out where the gallery has not so many.
         extra: {name: {column: value}}, further columns.
     Returns:
-        IntervalTable.
+        Table.
     """
     deep = depth in next(iter(rows.values()))[0].ks
     found = {}
@@ -33,11 +33,10 @@ def figures_table(caption, rows, *, depth=None, extra=None):
             values |= {form.format(k=depth): spread([_mean(getattr(run, figure)[depth]) for run in runs])
                        for form, figure in DEEPER.items()}
         found[name] = values | (extra or {}).get(name, {})
-    columns = dict.fromkeys(column for values in found.values() for column in values)
     one = next(iter(rows.values()))[0]
     lost = f". {one.undefined:,} without a right answer in the gallery are left out" if one.undefined else ""
-    return IntervalTable(f"{caption}. {one.n - one.undefined:,} pictures ask, a gallery of {one.gallery:,}{lost}. "
-                         f"{TERMS}.", tuple(columns), found, "embedding")
+    return Table.by_name("embedding", found, caption=f"{caption}. {one.n - one.undefined:,} pictures ask, a gallery of "
+                         f"{one.gallery:,}{lost}. {TERMS}.", form="interval")
 
 
 def compare(before, after):
@@ -67,9 +66,10 @@ def differences_table(caption, pairs, *, head="embedding"):
         rows[name] = {**found, "p": f"{found['MAP@R'].p:.2g}" if found["MAP@R"].p == found["MAP@R"].p else None,
                       "MAP@R by seed": _by_seed(before, after), "verdict": verdict(found["MAP@R"])}
     columns = (*FIGURES, "p", "MAP@R by seed", "verdict")
-    return IntervalTable(f"{caption}, in percentage points, with the 95 % interval over classes (whole classes drawn "
-                         "again; each picture has its mean over the seeds). p and the verdict are of MAP@R; better or "
-                         "worse means that the interval excludes 0.", columns, rows, head)
+    text = (f"{caption}, in percentage points, with the 95 % interval over classes (whole classes drawn again; each "
+            "picture has its mean over the seeds). p and the verdict are of MAP@R; better or worse means that the "
+            "interval excludes 0.")
+    return Table.by_name(head, rows, columns, caption=text, form="interval")
 
 
 def verdict(comparison):

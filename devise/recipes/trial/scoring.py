@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from devise.evaluation import Table
 from devise.metrics import correct_sets, hierarchical_precision, hit_at_k, spread
+from devise.report import Table
 
 HITS, PRECISIONS = (1, 2, 5, 10, 20), (2, 5, 10, 20)
 COLUMNS = (*(f"hit@{k}" for k in HITS), *(f"hp@{k}" for k in PRECISIONS))
@@ -57,15 +57,15 @@ def table(caption, runs, *, head="model", published=(), columns=COLUMNS):
         rows[name] = {column: spread([run[name][column] for run in runs]) for column in shared}
     figures = [*rows.values(), *(row.values for row in published)]
     shown = tuple(column for column in columns if any(column in values for values in figures))
-    return Table(caption, shown, rows, head, tuple(published))
+    return Table.by_name(head, rows, shown, caption=caption, published=published)
 
 
 def papers_own(what, published):
     """A table of a paper's figures alone, where nothing of ours may stand beside them."""
     found = {column for row in published for column in row.values}
     columns = tuple(column for column in COLUMNS if column in found)
-    return Table(f"{what}: its own figures, in %, on other pictures, with another network and other words. "
-                 "They are not comparable with any table above.", columns, {}, "model", tuple(published))
+    return Table(("model", *columns), (), f"{what}: its own figures, in %, on other pictures, with another network and "
+                 "other words. They are not comparable with any table above.", published=tuple(published))
 
 
 def seeds_text(n):
