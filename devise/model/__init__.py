@@ -3,12 +3,12 @@
 from devise.model.arithmetic import changed
 from devise.model.captions import train_captions
 from devise.model.classes import train_classes
-from devise.model.devise import LEARNT, RAW, SHARED, Devise
+from devise.model.devise import Devise
 from devise.model.evaluating import CaptionFigures, Figures
 from devise.model.exporting import parameter_counts, whole_network
 from devise.model.labels import train_labels
 from devise.model.pretrained import pretrained
-from devise.model.space import Space
+from devise.model.space import LEARNT, RAW, SHARED, Space
 from devise.model.tags import FIRST_WORDS, Tag, TaggedImages, Tags, nearest_names
 from devise.model.text import SentenceText, Text, WordText
 

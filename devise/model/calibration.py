@@ -33,6 +33,6 @@ def calibrated(space: Space, features: NDArray, labels: NDArray[np.int64], false
     if not 0 <= false_accept_rate <= 1:
         raise ValueError(f"false_accept_rate is {false_accept_rate}: expected a share from 0 to 1")
     rows = space.embed(features)
-    threshold = choose_threshold(rows, labels, false_accept_rate=false_accept_rate)
-    interval = threshold_trust(rows, labels, false_accept_rate=false_accept_rate, seed=seed)
+    threshold = choose_threshold(rows, labels, far=false_accept_rate)
+    interval = threshold_trust(rows, labels, far=false_accept_rate, seed=seed)
     return replace(space, threshold=threshold, calibration={"asked": false_accept_rate, **interval._asdict()})

@@ -19,10 +19,10 @@ from devise.evaluation.captions import text_retrieval
 from devise.features import FeatureTable
 from devise.heads import ProjectionHead, RidgeHead
 from devise.model.caption_data import NO_CAPTIONS, CaptionData, caption_data, sentences_of
-from devise.model.devise import LEARNT, SHARED, Devise
+from devise.model.devise import Devise
 from devise.model.objective import Objective
 from devise.model.sources import AUTO, Network, Words
-from devise.model.space import Space
+from devise.model.space import LEARNT, SHARED, Space
 from devise.model.text import SentenceText
 from devise.words.sentences import CaptionVectors
 

@@ -12,10 +12,10 @@ from devise import features
 from devise.datasets import split_classes
 from devise.evaluation import retrieve
 from devise.model.calibration import calibrated
-from devise.model.devise import LEARNT, RAW, Devise
+from devise.model.devise import Devise
 from devise.model.objective import Objective, float_rows, labelled
 from devise.model.sources import AUTO, Network
-from devise.model.space import Space
+from devise.model.space import LEARNT, RAW, Space
 
 if TYPE_CHECKING:
     import keras

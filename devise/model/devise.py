@@ -16,7 +16,7 @@ from devise.heads import RawHead
 from devise.model import evaluating, exporting, finetuning, identity, saving, tags
 from devise.model.calibration import calibrated
 from devise.model.sources import AUTO, Network, Words
-from devise.model.space import Space
+from devise.model.space import HOW, LEARNT, RAW, SHARED, Space
 
 if TYPE_CHECKING:
     import keras
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from devise.evaluation import Candidates
     from devise.training import History
     from devise.words import LabelTable, WordVectors
-
-RAW = "raw"
-LEARNT = "learnt"
-SHARED = "shared"
 
 
 class Devise:
@@ -312,10 +308,3 @@ class Devise:
     def __repr__(self) -> str:
         words = f", {self._words.record['name']}" if self._words else ""
         return f"Devise({self.network.name}{words}: {', '.join(self.spaces)})"
-
-
-HOW = {SHARED: "train one with devise.train_labels (`devise train`) or devise.train_captions (`devise captions`), or "
-               "take devise.pretrained()",
-       LEARNT: "devise.train_classes (`devise siamese`) or devise.train_captions (`devise captions`) make a model that "
-               "has one",
-       "hidden": "a model trained with an MlpHead that has a hidden layer has one"}

@@ -11,15 +11,15 @@ import numpy as np
 from devise import features
 from devise.datasets import open_images
 from devise.model.calibration import calibrated
-from devise.model.devise import LEARNT, RAW, SHARED, Devise
 from devise.model.objective import Objective, float_rows, rows_among
-from devise.model.space import Space
+from devise.model.space import LEARNT, RAW, SHARED, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
+    from devise.model.devise import Devise
 
 EPOCHS = 3
 
@@ -77,7 +77,7 @@ def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: fl
     table = features.extract(images, network.backbone, folder, progress=progress)
     split = rows_among(model.split, model.paths, table.images)
     own = {RAW: Space(type(model.spaces[RAW].head)(network.backbone.dim)), name: Space(tuned.head)}
-    new = Devise(network, model._words, {found: own[found] for found in model.own_spaces if found in own},
+    new = type(model)(network, model._words, {found: own[found] for found in model.own_spaces if found in own},
                  labels=model.labels, label_names=model.label_names, split=split, paths=table.images.paths,
                  table=table, record=model.record | {"augment": augment}, history={name: tuned.history})
     return again(new, goal)

@@ -12,10 +12,10 @@ import numpy as np
 from devise import features
 from devise.datasets import split as draw_split
 from devise.errors import unknown
-from devise.model.devise import SHARED, Devise
+from devise.model.devise import Devise
 from devise.model.objective import Objective, float_rows, labelled
 from devise.model.sources import AUTO, Network, Words
-from devise.model.space import Space
+from devise.model.space import SHARED, Space
 from devise.model.text import WordText
 from devise.words import label_vectors
 

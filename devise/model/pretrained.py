@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from devise.errors import unknown
 from devise.heads import ConseHead, LiftHead
-from devise.model.devise import SHARED, Devise
+from devise.model.devise import Devise
 from devise.model.sources import AUTO, Network, Words
-from devise.model.space import Space
+from devise.model.space import SHARED, Space
 from devise.model.text import LiftText, WordText
 
 if TYPE_CHECKING:

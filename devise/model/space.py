@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from devise.heads import Head
     from devise.model.text import Text
 
+RAW, LEARNT, SHARED = "raw", "learnt", "shared"
+HOW = {SHARED: "train one with devise.train_labels (`devise train`) or devise.train_captions (`devise captions`), or "
+               "take devise.pretrained()",
+       LEARNT: "devise.train_classes (`devise siamese`) or devise.train_captions (`devise captions`) make a model that "
+               "has one",
+       "hidden": "a model trained with an MlpHead that has a hidden layer has one"}
 
 @dataclass(frozen=True, eq=False)
 class Space:
