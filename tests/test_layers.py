@@ -14,6 +14,7 @@ LAYERS = [
     {"arrays", "storage", "figures", "machine"},
     {"report"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
+    {"heads"},  # of ConSE's heads one takes words and ImageNet's classes
     {"features", "training", "zeroshot", "notebook"},
     {"evaluation"},
     {"model"},

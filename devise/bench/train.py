@@ -6,8 +6,9 @@ import time
 import numpy as np
 
 from devise import backbones
+from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine
-from devise.training import HeadConfig, MlpHead, train
+from devise.training import train
 from devise.training.draws import usual_size
 
 CLASSES = 32

@@ -204,7 +204,7 @@ def synonyms(args):
 
 def head(args, dim):
     """A new head of the asked shape."""
-    from devise.training import HeadConfig, MlpHead, RidgeHead
+    from devise.heads import HeadConfig, MlpHead, RidgeHead
 
     if args.head == "ridge":
         return RidgeHead()

@@ -73,8 +73,8 @@ def arguments(command):
 
 
 def run(args):
+    from devise.heads import ProjectionHead
     from devise.model.siamese import POWER, SHRINKAGE, Siamese, difference
-    from devise.training import ProjectionHead
 
     if not 0 <= args.far <= 1:
         raise WrongUsage(f"--far is {args.far}: expected a share from 0 to 1")

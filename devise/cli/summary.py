@@ -20,8 +20,8 @@ def arguments(command):
 
 def run(args):
     from devise import backbones
+    from devise.heads import HeadConfig, MlpHead
     from devise.model import parameter_counts, whole_model
-    from devise.training import HeadConfig, MlpHead
 
     backbone = backbones.load(args.backbone, weights=None, layer=args.layer)
     head = MlpHead(HeadConfig(args.dim, args.sizes, activation=args.activation, dropout=args.dropout))

@@ -3,8 +3,8 @@
 from devise.model.arithmetic import changed
 from devise.model.facade import FIRST_WORDS, Devise
 from devise.model.network import parameter_counts, whole_model
-from devise.model.prototypes import imagenet_rule, imagenet_vectors, strict_mask
+from devise.model.prototypes import imagenet_rule
 from devise.model.tags import Tag, TaggedPictures, Tags
 
-__all__ = ["FIRST_WORDS", "Devise", "Tag", "TaggedPictures", "Tags", "changed", "imagenet_rule", "imagenet_vectors",
-           "parameter_counts", "strict_mask", "whole_model"]
+__all__ = ["FIRST_WORDS", "Devise", "Tag", "TaggedPictures", "Tags", "changed", "imagenet_rule",
+           "parameter_counts", "whole_model"]

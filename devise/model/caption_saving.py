@@ -28,7 +28,8 @@ def save(model, folder):
 
 def load(kind, folder, *, words=None):
     """A model of the class `kind` from a folder that `save` wrote; see `CaptionModel.load`."""
-    from devise.training import History, load_head
+    from devise.heads import load_head
+    from devise.training import History
 
     document, files = storage.open_artefact(folder, "captions")
     record = document["words"]

@@ -46,7 +46,7 @@ def solve_ridge(lesson, targets=None, penalties=PENALTIES):
     Args:
         targets: float (n, t) to learn in place of tf-idf, such as mean word vectors.
     """
-    from devise.training import RidgeHead
+    from devise.heads import RidgeHead
 
     targets = lesson.vectors[:len(lesson.features)] if targets is None else targets
     centred = targets - targets.mean(axis=0)
@@ -66,8 +66,9 @@ def train_visual(lesson, *, loss="triplet", gap=None, bank=None, seed=0, progres
     Returns:
         (head, History)
     """
+    from devise.heads import ProjectionHead
     from devise.losses.graded import RelevanceRanking, RelevanceTriplet
-    from devise.training import ProjectionHead, Schedule, train
+    from devise.training import Schedule, train
 
     options = VISUAL | training
     before = None
@@ -97,7 +98,7 @@ def start_joint(lesson, texts):
     Returns:
         Joint
     """
-    from devise.training import ProjectionHead
+    from devise.heads import ProjectionHead
 
     head = ProjectionHead(_dim(lesson), start="pca").fit(lesson.features)
     rows, owners = sentences_of(texts, lesson.captions)

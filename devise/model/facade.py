@@ -33,7 +33,7 @@ class Devise:
         synonyms: {label: word or phrase}, for labels that are not words.
         seed: of the split and of the training.
 
-    >>> from devise.training import RidgeHead
+    >>> from devise.heads import RidgeHead
     >>> from devise.words import WordVectors
     >>> table = features.load("caltech37")
     >>> vectors = np.random.default_rng(0).normal(size=(37, 50))
@@ -63,7 +63,7 @@ class Devise:
         Raises:
             ValueError: if the backbone has no classifier on its features.
         """
-        from devise.model.untrained import ConseHead
+        from devise.heads import ConseHead
 
         model = cls(words, backbone=backbone, **options)
         model._head = ConseHead.of(model.backbone, model.words)
@@ -76,7 +76,9 @@ class Devise:
     def head(self):
         """The trained head, or None before `fit`; of a loaded model it is made on first use."""
         if self._head is None and self._head_parts:
-            self._head = saving.restored_head(*self._head_parts)
+            from devise.heads import restored
+
+            self._head = restored(*self._head_parts)
             if self._head.dim != self.labels.vectors.shape[1]:
                 raise ValueError(f"{self._head_parts[0]} is a head of dim {self._head.dim}, the label vectors have "
                                  f"{self.labels.vectors.shape[1]}: train again")

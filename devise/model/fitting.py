@@ -9,7 +9,7 @@ from devise.errors import unknown
 
 def train_head(head, matrix, labels, vectors, parts, *, seed, progress, loss="cosine", **training):
     """(fitted head, History or None): every choice on the validation part of the seen pictures."""
-    from devise.training import HeadConfig, MlpHead
+    from devise.heads import HeadConfig, MlpHead
 
     head = head or MlpHead(HeadConfig(dim=vectors.shape[1]))
     x, y = rows_of(matrix, parts.train), labels[parts.train]

@@ -12,7 +12,7 @@ def fingerprint(model):
     Args:
         model: a fitted Devise or Siamese, or a CaptionModel with its two heads.
 
-    >>> from devise.training import RidgeHead
+    >>> from devise.heads import RidgeHead
     >>> from types import SimpleNamespace
     >>> head = RidgeHead(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
     >>> model = SimpleNamespace(backbone_record={"fingerprint": "ab12"}, head=head)

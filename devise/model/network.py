@@ -17,14 +17,13 @@ def whole_model(backbone, head):
     """
     import keras
 
-    if not hasattr(head, "keras_layers"):
-        raise ValueError(f"the {head.kind} head is no network: train a model, its head will be one")
+    layers = head.keras_layers()
     if head.input_dim != backbone.dim:
         raise ValueError(f"the head takes {head.input_dim} features, {backbone.name} {backbone.layer} "
                          f"gives {backbone.dim}")
     frozen = backbone.keras_model()
     outputs = frozen.output
-    for layer in head.keras_layers():
+    for layer in layers:
         outputs = layer(outputs)
     [pictures] = frozen.inputs
     return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")

@@ -34,8 +34,8 @@ def load(kind, folder, *, words=None):
 
 
 def _read(kind, words, document, files):
+    from devise.heads.base import read
     from devise.training import History
-    from devise.training.heads import read
 
     model = kind.__new__(kind)
     model.words_record, model.backbone_record = document["words"], document["backbone"]
@@ -50,17 +50,6 @@ def _read(kind, words, document, files):
     # read at once, since the file goes when the model is saved anew; its layers are made when they are needed
     model._head, model._head_parts = None, (files["head.npz"], *read(files["head.npz"]))
     return model
-
-
-def restored_head(path, config, weights):
-    """The head in what was read of a model's file, of whatever kind."""
-    if config.get("kind") == "conse":
-        from devise.model.untrained import ConseHead
-
-        return ConseHead.restored(path, config, weights)
-    from devise.training.loading import restored
-
-    return restored(path, config, weights)
 
 
 def versions():

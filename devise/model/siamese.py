@@ -85,7 +85,8 @@ class Siamese(OnBackbone):
         Raises:
             ValueError: if there are too few classes, or an option doesn't fit.
         """
-        from devise.training import ProjectionHead, train
+        from devise.heads import ProjectionHead
+        from devise.training import train
 
         images = data if isinstance(data, ImageSet) else data.images
         if not images.label_names:
@@ -108,7 +109,7 @@ class Siamese(OnBackbone):
         head = head or ProjectionHead(start="within-class", shrinkage=SHRINKAGE, power=POWER)
         x, held = rows_of(table.matrix, parts.train), rows_of(table.matrix, parts.validation)
         mine, theirs = own_numbers(y[parts.train]), own_numbers(y[parts.validation])
-        if head.input_dim is None and hasattr(head, "begin"):
+        if head.input_dim is None and head.trains:
             head.begin(x, mine, self.seed)
         chosen = chosen(head.dim or x.shape[1])
         held = held, validation_labels(chosen, theirs, mine.max() + 1)

@@ -31,7 +31,8 @@ def load(kind, folder):
 
 
 def _read(kind, document, files):
-    from devise.training import History, load_head
+    from devise.heads import load_head
+    from devise.training import History
 
     model = kind(seed=document["seed"])
     model.backbone_record, model.data_record = document["backbone"], document["data"]

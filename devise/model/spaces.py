@@ -24,10 +24,8 @@ def spaces(model):
     """
     if hasattr(model, "spaces"):
         return model.spaces()
-    found = {"raw": raw_rows}
-    if getattr(model.head, "kind", None) == "mlp" and model.head.config["sizes"]:
-        found["hidden"] = model.head.hidden
-    return found | {"shared": model.embed_features}
+    inner = {name: head.embed for name, head in model.head.inner.items()}
+    return {"raw": raw_rows, **inner, "shared": model.embed_features}
 
 
 def indexable(model, data, folder=None, progress=None):

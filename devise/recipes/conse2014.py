@@ -12,13 +12,13 @@ import numpy as np
 
 from devise import backbones
 from devise.backbones import imagenet
-from devise.model.prototypes import imagenet_vectors, strict_mask
+from devise.heads.imagenet import imagenet_vectors, strict_mask
 from devise.recipes.devise2013 import caption, classifier, draw, facts, notes, trained, unseen_figures
 from devise.recipes.published import beside, published
 from devise.recipes.trial import scoring
 from devise.recipes.trial.sources import open_source
 from devise.report import Report
-from devise.words import imagenet_hierarchy, open_words
+from devise.words import open_words
 from devise.zeroshot import ConSE
 
 PAPER, TABLE = "conse2014", "Table 1"
@@ -42,7 +42,7 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, pr
     if not source.unseen:
         raise ValueError("every folder with a word vector is one of ImageNet's 1,000 classes, and so seen: ConSE's "
                          "tables are of unseen classes, add folders of others")
-    logits, classes = _logits(source, backbone), imagenet_vectors(words, imagenet_hierarchy())
+    logits, classes = _logits(source, backbone), imagenet_vectors(words)
     runs = []
     for seed in range(seeds):
         runs.append(_run(source, logits, classes, seed))

@@ -61,7 +61,7 @@ def trained(source, parts, vectors, *, seed):
         parts: its Split.
         vectors: (C, d), the label vectors to train towards and to rank by.
     """
-    from devise.training import RidgeHead
+    from devise.heads import RidgeHead
 
     x, y, held = training_data(source, parts)
     hinge = hinge_rank(x, y, vectors, held, seed=seed)

@@ -1,20 +1,14 @@
-"""Heads, their training on cached features, and along with the network on pictures."""
+"""Gradient training of heads: on cached features, and with the network on images."""
 
 import importlib
 
 from devise.training.bank import FeatureBank
 from devise.training.curriculum import Schedule
-from devise.training.heads import Head
 from devise.training.history import History
-from devise.training.loading import load_head
-from devise.training.mlp import HeadConfig, MlpHead
-from devise.training.projection import ProjectionHead
-from devise.training.ridge import RidgeHead
 
 _LEAVES = {"train": "trainer", "Finetuned": "finetuning", "finetune": "finetuning"}  # with tensorflow
 
-__all__ = ["FeatureBank", "Finetuned", "Head", "HeadConfig", "History", "MlpHead", "ProjectionHead", "RidgeHead",
-           "Schedule", "finetune", "load_head", "train"]
+__all__ = ["FeatureBank", "Finetuned", "History", "Schedule", "finetune", "train"]
 
 
 def __getattr__(name):

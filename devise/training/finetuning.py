@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from devise.backbones.graphs import copied
+from devise.heads import Head
+from devise.heads.rows import check_classes, check_labels
 from devise.training import draws, optimisers
 from devise.training.course import run_epochs
-from devise.training.heads import Head
 from devise.training.history import History
 from devise.training.judging import Judge, touched, validation_batches
 from devise.training.options import check_gradient, check_options
-from devise.training.rows import check_classes, check_labels
 
 LAYERS = 10  # of EfficientNet-Lite0: the last three blocks and the convolution behind them
 BATCH_SIZE = 8

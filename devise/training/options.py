@@ -31,7 +31,7 @@ def check_options(*, optimiser, learning_rate, epochs, validation, validate, pat
 
 def check_gradient(head):
     """Refuse a head that has no gradient to train by."""
-    if not hasattr(head, "keras_model"):
+    if not head.trains:
         raise ValueError(f"the {head.kind} head is a closed form: train an mlp head, which has a gradient")
 
 

@@ -8,13 +8,13 @@ device, and the optimiser is one fused kernel a variable; few rows are trained i
 import numpy as np
 import tensorflow as tf
 
+from devise.heads.rows import blocks, check_classes, check_labels
 from devise.training import draws, optimisers, passes
 from devise.training.bank import FeatureBank
 from devise.training.batches import Batches
 from devise.training.course import run_epochs
 from devise.training.judging import Judge, touched, validation_batches
 from devise.training.options import check_gradient, check_options
-from devise.training.rows import blocks, check_classes, check_labels
 
 RESIDENT_BYTES = 2 * 2**30  # features up to this size are held in memory, larger ones are streamed
 
@@ -63,7 +63,7 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
             caller's included, leaves head and loss as they were at the start.
 
     >>> from devise.losses import Cosine
-    >>> from devise.training import HeadConfig, MlpHead
+    >>> from devise.heads import HeadConfig, MlpHead
     >>> head = MlpHead(HeadConfig(dim=2, sizes=(8,)))
     >>> train(head, np.eye(4), [0, 1, 0, 1], Cosine(np.eye(2)), epochs=3).epochs
     3

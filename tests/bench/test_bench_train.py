@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from devise.bench import train
-from devise.training import HeadConfig
+from devise.heads import HeadConfig
 
 
 def small_run(**options):

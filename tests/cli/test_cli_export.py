@@ -9,8 +9,8 @@ from devise import backbones, cli
 from devise.backbones import Backbone, Preprocessing
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
+from devise.heads import RidgeHead
 from devise.model import Devise
-from devise.training import RidgeHead
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import from_folder
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import Devise
-from devise.training import HeadConfig, MlpHead, RidgeHead
 
 FAST = ("--layers", 1, "--epochs", 2, "--learning-rate", 0.02)
 

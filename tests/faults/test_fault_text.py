@@ -7,9 +7,9 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder
+from devise.heads import RidgeHead
 from devise.model import Devise
 from devise.search import Search
-from devise.training import RidgeHead
 
 # what it is: (the file, what the refusal says) or (the file, how many words are in it)
 VECTORS = {

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from devise.heads import HeadConfig, MlpHead
 from devise.losses.graded import JointCaptions, RelevanceRanking, RelevanceTriplet
-from devise.training import HeadConfig, MlpHead, train
+from devise.training import train
 
 LOSSES = {
     "triplet": RelevanceTriplet,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine, HingeRank, InfoNCE, Loss, Softmax
-from devise.training import HeadConfig, MlpHead, train
+from devise.training import train
 
 LOSSES = {
     "cosine": Cosine,

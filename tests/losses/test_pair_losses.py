@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from devise.heads import HeadConfig, MlpHead
 from devise.losses import CrossBatchMemory, Loss
 from devise.losses.pairs import MINED, NAMES, Contrastive, NPair, make
-from devise.training import HeadConfig, MlpHead, train
+from devise.training import train
 
 each_loss = pytest.mark.parametrize("name", NAMES)
 

@@ -9,10 +9,10 @@ import pytest
 from devise.backbones import Backbone, Preprocessing
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
+from devise.heads import ConseHead, HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import Devise
 from devise.model.exporting import export, largest_difference
 from devise.model.siamese import Siamese
-from devise.training import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 
 CLASSES = ("cat", "dog", "horse", "car")
 ALIKE = 1e-5  # float32, summed in another order
@@ -109,5 +109,5 @@ def test_what_is_refused(models, backbone, vocabulary, tmp_path):
     from types import SimpleNamespace
 
     with pytest.raises(ValueError, match="conse head is no network"):
-        export(SimpleNamespace(backbone=backbone, head=SimpleNamespace(kind="conse")), tmp_path / "model.keras")
+        export(SimpleNamespace(backbone=backbone, head=ConseHead.of_logits(np.eye(3))), tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())

@@ -7,8 +7,8 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import Devise
-from devise.training import HeadConfig, MlpHead, RidgeHead
 from devise.words import WordVectors
 
 

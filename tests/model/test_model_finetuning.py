@@ -8,10 +8,10 @@ from devise import features
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import from_folder
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.losses import Cosine
 from devise.model import Devise, finetuning
 from devise.model.finetuning import finetune, read_changes, save_changes, with_saved_changes
-from devise.training import HeadConfig, MlpHead, RidgeHead
 
 SIZE = (12, 16)
 CONVOLUTIONS = ["first/kernel", "second/kernel"]

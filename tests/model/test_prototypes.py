@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from devise.backbones import imagenet
-from devise.model import imagenet_rule, imagenet_vectors, strict_mask
-from devise.words import WordVectors, imagenet_hierarchy, shipped_nouns
+from devise.heads.imagenet import imagenet_vectors, strict_mask
+from devise.model import imagenet_rule
+from devise.words import WordVectors, shipped_nouns
 from devise.zeroshot import Lift, kernel
 
 NAMES = imagenet.class_names()
@@ -25,7 +26,7 @@ def test_a_class_is_the_mean_of_its_lemmas_and_a_lemma_of_its_words():
     def word(name):
         return unit(WORDS.vector(name).astype(np.float64))
 
-    vectors = imagenet_vectors(WORDS, imagenet_hierarchy())
+    vectors = imagenet_vectors(WORDS)
     assert vectors.shape == (1000, 4) and vectors.dtype == np.float32
     # great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
     lemmas = [unit(word("great") + word("white") + word("shark")), unit(word("white") + word("shark")),
@@ -78,7 +79,7 @@ def test_lift_is_the_kernel_of_vectors_and_steps():
     vectors, logits = [WORDS.vector(name) for name in names], np.random.default_rng(0).normal(size=(4, 1000))
     mask = strict_mask("fish", wide=True)
     steps = shipped_nouns().steps([identity for identity, _ in imagenet.classes()], names)
-    expected = Lift(kernel(imagenet_vectors(WORDS, imagenet_hierarchy()), vectors, steps), mask=mask)
+    expected = Lift(kernel(imagenet_vectors(WORDS), vectors, steps), mask=mask)
     rule = imagenet_rule("lift", names, vectors, WORDS, mask=mask)
     np.testing.assert_array_equal(rule.scores(logits), expected.scores(logits))
 

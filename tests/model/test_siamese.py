@@ -11,8 +11,9 @@ import pytest
 from devise import features
 from devise.datasets import ImageSet, from_folder, split_classes
 from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
+from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model.siamese import POWER, Siamese, difference
-from devise.training import FeatureBank, HeadConfig, MlpHead, ProjectionHead, RidgeHead
+from devise.training import FeatureBank
 
 N_CLASSES, PER_CLASS, DIM = 14, 12, 20
 FAST = {"epochs": 4, "classes": 4, "per_class": 3}

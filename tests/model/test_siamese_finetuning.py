@@ -10,10 +10,10 @@ from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import from_folder
 from devise.datasets.augmentation import Augmentation
+from devise.heads import ProjectionHead, RidgeHead
 from devise.losses.pairs import Triplet
 from devise.model import siamese_finetuning
 from devise.model.siamese import Siamese
-from devise.training import ProjectionHead, RidgeHead
 
 FAST = {"layers": 1, "epochs": 2, "learning_rate": 0.02, "classes": 3, "per_class": 2}
 

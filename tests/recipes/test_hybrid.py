@@ -7,9 +7,9 @@ from PIL import Image
 from devise import storage
 from devise.datasets import ImageSet
 from devise.features import FeatureTable
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import Devise
 from devise.recipes import hybrid
-from devise.training import HeadConfig, MlpHead, RidgeHead
 
 CLASSES = ("car", "cat", "dog", "horse")
 SEEN, UNSEEN = ["car", "cat", "dog"], ["horse"]

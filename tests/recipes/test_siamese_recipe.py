@@ -10,12 +10,12 @@ from devise import cli, storage
 from devise.datasets import ImageSet
 from devise.evaluation import retrieve
 from devise.features import FeatureTable
+from devise.heads import ProjectionHead
 from devise.metrics import cluster_bootstrap
 from devise.model.siamese import Siamese
 from devise.recipes import siamese
 from devise.recipes.trial import triplets
 from devise.recipes.trial.retrieval import open_retrieval
-from devise.training import ProjectionHead
 
 TEST = ("class01", "class04", "class07", "class10", "class13")
 

@@ -10,9 +10,9 @@ from devise.arrays import unit_rows
 from devise.checks import check
 from devise.datasets import from_folder, read_image
 from devise.errors import MissingDependency
+from devise.heads import RidgeHead
 from devise.model import Devise
 from devise.search import Search
-from devise.training import RidgeHead
 
 
 @pytest.fixture

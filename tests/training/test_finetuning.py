@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.losses import Cosine, Softmax
-from devise.training import HeadConfig, MlpHead, RidgeHead, finetune, train
+from devise.training import finetune, train
 from devise.training.finetuning import stream
 
 SIZE, DIM = (8, 6), 6

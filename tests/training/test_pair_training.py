@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.losses import Cosine, Loss
-from devise.training import FeatureBank, HeadConfig, MlpHead, ProjectionHead, RidgeHead, Schedule, train
+from devise.training import FeatureBank, Schedule, train
 from devise.training.draws import ClassRows
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from devise.heads import HeadConfig, MlpHead, ProjectionHead
 from devise.losses import Cosine
-from devise.training import HeadConfig, MlpHead, ProjectionHead, finetune
+from devise.training import finetune
 from devise.training.draws import ClassRows
 from devise.training.finetuning import BATCH_SIZE
 

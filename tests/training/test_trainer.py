@@ -2,8 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine, Loss
-from devise.training import HeadConfig, MlpHead, train
+from devise.training import train
 
 
 def weights(head):

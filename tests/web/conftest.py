@@ -12,9 +12,9 @@ from PIL import Image
 
 from devise import features
 from devise.datasets import from_folder
+from devise.heads import RidgeHead
 from devise.model import Devise
 from devise.search import Search
-from devise.training import RidgeHead
 
 
 @pytest.fixture(scope="session")

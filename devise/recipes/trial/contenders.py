@@ -157,8 +157,9 @@ def _ale(world, draw, seed):
 
 
 def _head(world, draw, training, sizes, seed):
+    from devise.heads import HeadConfig, MlpHead
     from devise.losses import Cosine
-    from devise.training import HeadConfig, MlpHead, train
+    from devise.training import train
 
     head = MlpHead(HeadConfig(world.vectors.shape[1], sizes))
     train(head, world.features[draw.train], world.labels[draw.train], Cosine(world.vectors), seed=seed, **training)
@@ -238,8 +239,9 @@ class SeenOnly(Rule):
 
 
 def _softmax(world, draw, training, seed):
+    from devise.heads import HeadConfig, MlpHead
     from devise.losses import cross_entropy
-    from devise.training import HeadConfig, MlpHead, train
+    from devise.training import train
 
     classes, labels = np.unique(world.labels[draw.train], return_inverse=True)
     head = MlpHead(HeadConfig(len(classes), (), batch_norm=False))

@@ -150,7 +150,7 @@ def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
 
 def start(dim):
     """A head that begins with the closed form of the rows it is given."""
-    from devise.training import ProjectionHead
+    from devise.heads import ProjectionHead
 
     return ProjectionHead(dim, start="within-class", shrinkage=SHRINKAGE, power=POWER)
 

@@ -51,8 +51,9 @@ def softmax(x, labels, n_classes, validation, *, seed=0, epochs=30):
     Returns:
         MlpHead.
     """
+    from devise.heads import HeadConfig, MlpHead
     from devise.losses.classification import cross_entropy
-    from devise.training import HeadConfig, MlpHead, train
+    from devise.training import train
 
     head = MlpHead(HeadConfig(dim=n_classes, sizes=(), batch_norm=False))
     train(head, x, labels, cross_entropy, epochs=epochs, validation=validation, seed=seed,

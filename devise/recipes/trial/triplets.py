@@ -51,7 +51,7 @@ def schedules(epochs, pictures):
 
 def closed_form(source, rows):
     """The head in closed form, fitted on some pictures of a RetrievalSource."""
-    from devise.training import ProjectionHead
+    from devise.heads import ProjectionHead
 
     head = ProjectionHead(start="within-class", shrinkage=SHRINKAGE, power=POWER)
     return head.fit(source.matrix[rows], source.labels[rows])
@@ -65,8 +65,8 @@ def train(source, training, copies, *, seed, epochs, far):
         copies: features of changed copies of the rows of `source.split.train`, a matrix a strength;
             None where nothing is changed.
     """
+    from devise.heads import ProjectionHead
     from devise.losses import mining, pairs
-    from devise.training import ProjectionHead
 
     miner, growing = mining.make("semi-hard", seed=seed), schedules(epochs, training.changed)
     difficulty, *strength = growing.values()

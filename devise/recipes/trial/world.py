@@ -6,8 +6,8 @@ import numpy as np
 
 from devise.backbones import imagenet
 from devise.evaluation import Candidates
-from devise.model.prototypes import imagenet_vectors, strict_mask
-from devise.words import imagenet_hierarchy, label_synsets, label_vectors, nouns_of
+from devise.heads.imagenet import imagenet_vectors, strict_mask
+from devise.words import label_synsets, label_vectors, nouns_of
 
 READINGS = ("open", "strict", "wide")
 
@@ -61,7 +61,7 @@ class World:
         steps = nouns_of(candidates.names).steps([identity for identity, _name in imagenet.classes()],
                                                  candidates.names)
         return cls(np.asarray(table.matrix, np.float32), logits, table.images.labels, labels.vectors, candidates,
-                   imagenet_vectors(words, imagenet_hierarchy()), steps, masks)
+                   imagenet_vectors(words), steps, masks)
 
     @property
     def inside(self):

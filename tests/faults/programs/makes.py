@@ -7,9 +7,9 @@ import numpy as np
 from acts import World
 
 from devise import features, index
+from devise.heads import RidgeHead
 from devise.model import Devise
 from devise.search import Search
-from devise.training import RidgeHead
 
 
 def main(home, *engines):

@@ -19,11 +19,11 @@ from devise import features, index, storage, words  # noqa: E402
 from devise.backbones.torch_weights import read_tensors  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
 from devise.datasets.captions import read_captions  # noqa: E402
+from devise.heads import load_head  # noqa: E402
 from devise.machine import memory  # noqa: E402
 from devise.model import Devise  # noqa: E402
 from devise.model.siamese import Siamese  # noqa: E402
 from devise.search import Search  # noqa: E402
-from devise.training import load_head  # noqa: E402
 from devise.words.text import VectorText  # noqa: E402
 
 CEILING = 6 * 2**30

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from devise.training import RidgeHead
-from devise.training.ridge import PENALTIES
+from devise.heads import RidgeHead
+from devise.heads.linear import PENALTIES
 
 
 def problem(n, d, classes=4, dim=3, seed=0):
@@ -52,7 +52,7 @@ def test_a_penalty_means_the_same_whatever_the_scale_of_the_features():
 def test_streamed_in_blocks_it_is_the_same(monkeypatch):
     features, labels, vectors = problem(50, 8)
     expected = RidgeHead(1.0).fit(features, labels, vectors).embed(features)
-    monkeypatch.setattr("devise.training.rows.BLOCK_ROWS", 7)
+    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
     streamed = RidgeHead(1.0).fit(features, labels, vectors).embed(features)
     np.testing.assert_allclose(streamed, expected, atol=1e-5)
 
@@ -120,7 +120,7 @@ def test_an_unfitted_head_says_so():
 
 
 def test_it_loads_no_framework():
-    code = ("import sys, numpy as np; from devise.training import RidgeHead;"
+    code = ("import sys, numpy as np; from devise.heads import RidgeHead;"
             "RidgeHead(1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2)).embed(np.eye(4));"
             "sys.exit(bool({'keras', 'tensorflow'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

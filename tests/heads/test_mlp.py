@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from devise.training import HeadConfig, MlpHead, load_head
+from devise.heads import HeadConfig, HiddenHead, MlpHead, load_head
 
 
 def built(config, seed=0):
@@ -61,23 +61,36 @@ def test_embed_equals_the_arithmetic_by_hand(config, train_set):
     np.testing.assert_allclose(head.embed(train_set.features), unit(expected), atol=1e-5)
 
 
-def test_hidden_is_the_last_hidden_activation(train_set):
+def test_the_hidden_head_is_the_last_hidden_activation(train_set):
     head = built(HeadConfig(dim=5, sizes=(16, 8)))
-    rows = head.hidden(train_set.features)
-    assert rows.shape == (96, 8) and (rows >= 0).all()
+    hidden = head.inner["hidden"]
+    assert hidden.dim == 8
     expected = by_hand(head, train_set.features, stop="hidden_2_dropout")
-    np.testing.assert_allclose(rows, unit(expected), atol=1e-5)
+    np.testing.assert_allclose(hidden.outputs(train_set.features), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(hidden.embed(train_set.features), unit(expected), atol=1e-5)
 
 
-def test_hidden_needs_a_hidden_layer(train_set):
+def test_the_hidden_head_follows_the_training_of_its_head_and_a_copy_does_not(train_set):
+    head = built(HeadConfig(dim=5, sizes=(16,)))
+    hidden, copy = head.inner["hidden"], head.inner["hidden"].copy()
+    before = hidden.outputs(train_set.features)
+    kernel = head.keras_layers()[0].kernel
+    kernel.assign(2 * kernel)
+    assert np.abs(hidden.outputs(train_set.features) - before).max() > 0.1
+    np.testing.assert_array_equal(copy.outputs(train_set.features), before)
+
+
+def test_a_head_without_a_hidden_layer_has_no_space_on_the_way():
+    head = built(HeadConfig(dim=5, sizes=()))
+    assert head.inner == {}
     with pytest.raises(ValueError, match="no hidden layer"):
-        built(HeadConfig(dim=5, sizes=())).hidden(train_set.features)
+        HiddenHead(head)
 
 
 def test_embedding_in_blocks_and_from_a_file_changes_nothing(monkeypatch, tmp_path, small, train_set):
     head = built(small)
     expected = head.embed(train_set.features)
-    monkeypatch.setattr("devise.training.rows.BLOCK_ROWS", 7)
+    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
     np.save(tmp_path / "features.npy", train_set.features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
     np.testing.assert_allclose(head.embed(mapped), expected, atol=1e-6)

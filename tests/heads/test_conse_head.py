@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from devise.heads import ConseHead
 from devise.model import Devise
-from devise.model.untrained import ConseHead
 from devise.zeroshot import ConSE
 
 RANDOM = np.random.default_rng(4)
@@ -33,7 +33,7 @@ def head(words):
 
 def test_it_is_conse_on_the_classifiers_logits(head):
     features = RANDOM.normal(size=(7, 6)).astype(np.float32)
-    vectors = head._arrays["vectors"]
+    vectors = head.vectors
     expected = ConSE(vectors, top=4, mask=~vectors.any(axis=1)).embed(Classifier().classify(features))
     np.testing.assert_allclose(head.embed(features), expected, atol=1e-4)
 

@@ -1,13 +1,22 @@
-"""The aligned rows that training is given: features in blocks, labels in range."""
+"""The aligned rows that a head is given: features in blocks, labels in range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise import arrays
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
 BLOCK_ROWS = 2048  # rows that pass through a head at once; bounds memory whatever the number of rows
 
 
-def blocks(features, *, name="features", dim=None):
+def blocks(features: NDArray, *, name: str = "features",
+           dim: int | None = None) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The rows of a matrix in blocks, checked: float32 and finite.
 
     Args:
@@ -22,13 +31,14 @@ def blocks(features, *, name="features", dim=None):
     [(0, (2048, 2)), (2048, (952, 2))]
     """
     if np.ndim(features) != 2:
-        raise ValueError(f"{name} have shape {np.shape(features)}: expected (n, dim), one row a picture")
+        raise ValueError(f"{name} have shape {np.shape(features)}: expected (n, dim), one row an image")
     for start in range(0, len(features), BLOCK_ROWS):
         where = name if start == 0 else f"{name} from row {start} on"
         yield start, arrays.as_rows(features[start:start + BLOCK_ROWS], where, dim)
 
 
-def check_labels(labels, n, *, n_labels=None, name="labels"):
+def check_labels(labels: ArrayLike, n: int, *, n_labels: int | None = None,
+                 name: str = "labels") -> NDArray[np.int64]:
     """Labels as int64 (n,), one a feature row, each in 0..n_labels - 1.
 
     Raises:
@@ -50,7 +60,7 @@ def check_labels(labels, n, *, n_labels=None, name="labels"):
     return labels.astype(np.int64)
 
 
-def check_classes(labels):
+def check_classes(labels: NDArray) -> None:
     """Refuse labels of fewer than two classes: there is nothing to tell apart."""
     classes = np.unique(labels)
     if len(classes) < 2:

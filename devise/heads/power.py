@@ -1,4 +1,4 @@
-"""Features raised to a power, as a layer in front of a head: what a head does to rows, a network must do too."""
+"""Features raised to a power, as a Keras layer in front of a head."""
 
 import keras
 from keras import ops
@@ -14,15 +14,15 @@ class SignedPower(keras.layers.Layer):
     array([[ 2., -3.,  0.]], dtype=float32)
     """
 
-    def __init__(self, power, **options):
+    def __init__(self, power: float, **options):
         super().__init__(**options)
         self.power = power
 
     def call(self, rows):
         return ops.sign(rows) * ops.power(ops.maximum(ops.abs(rows), LEAST), self.power)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple) -> tuple:
         return shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return super().get_config() | {"power": self.power}

@@ -1,11 +1,17 @@
 """The trained head of DeViSE: dense layers with batch normalisation and dropout."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from devise import arrays
-from devise.training.heads import Head, check_weights
+from devise.heads.base import Head, check_weights
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,6 @@ class HeadConfig:
     dropout: float = 0.5
     batch_norm: bool = True
 
-    kind = "mlp"
-
     def __post_init__(self):
         object.__setattr__(self, "sizes", tuple(self.sizes))
         for size in (self.dim, *self.sizes):
@@ -57,25 +61,31 @@ class MlpHead(Head):
     """
 
     kind = "mlp"
+    trains = True
 
-    def __init__(self, config):
+    def __init__(self, config: HeadConfig):
         self._layout = config
         self._model = None
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         return self._layout.dim
 
     @property
-    def input_dim(self):
+    def input_dim(self) -> int | None:
         return None if self._model is None else self._model.input_shape[1]
 
     @property
-    def config(self):
+    def config(self) -> dict:
         layout = asdict(self._layout)
         return {"kind": self.kind, "input_dim": self.input_dim, **layout, "sizes": list(layout["sizes"])}
 
-    def build(self, input_dim, seed=0):
+    @property
+    def inner(self) -> dict[str, Head]:
+        """{"hidden": the last hidden layer as a HiddenHead}; {} without one."""
+        return {"hidden": HiddenHead(self)} if self._layout.sizes else {}
+
+    def build(self, input_dim: int, seed: int = 0) -> Self:
         """Make the layers with fresh weights; Glorot uniform kernels and zero biases.
 
         Args:
@@ -90,40 +100,17 @@ class MlpHead(Head):
         self._model = keras.Sequential([features, *_layers(self._layout, seed)], name="head")
         return self
 
-    def begin(self, features, labels, seed):
-        """Fresh weights for these features; `train` calls it where the head has none."""
+    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+        """Give the head fresh weights for the columns of these features."""
         return self.build(np.shape(features)[1], seed)
 
-    def keras_model(self):
-        """The head as a `keras.Sequential`, features in, embeddings of any length out."""
+    def keras_model(self) -> keras.Sequential:
         self._require_weights()
         return self._model
 
-    def keras_layers(self):
+    def keras_layers(self) -> list[keras.layers.Layer]:
         """The head's layers in order, to be put behind a backbone; they share its weights."""
         return list(self.keras_model().layers)
-
-    def hidden(self, features):
-        """The activations of the last hidden layer, of length 1.
-
-        Args:
-            features: (n, input_dim), may be memory-mapped.
-        Returns:
-            float32 (n, sizes[-1]), unit rows.
-        Raises:
-            ValueError: if the head has no hidden layer, or all units of a row are zero.
-        """
-        import keras
-
-        if not self._layout.sizes:
-            raise ValueError("this head has no hidden layer: its sizes are ()")
-        model, last = self.keras_model(), f"hidden_{len(self._layout.sizes)}_activation"
-        inner = keras.Model(model.inputs[0], model.get_layer(last).output)
-
-        def forward(rows):
-            return arrays.unit_rows(inner(rows, training=False), "hidden activations")
-
-        return self._in_blocks(features, forward, self._layout.sizes[-1])
 
     def _forward(self, rows):
         return np.asarray(self._model(rows, training=False))
@@ -144,6 +131,58 @@ class MlpHead(Head):
         for name, variable in variables.items():
             variable.assign(weights[name])
         return head
+
+
+class HiddenHead(Head):
+    """The activations of an MlpHead's last hidden layer; it shares the weights of that head.
+
+    Args:
+        head: an MlpHead with a hidden layer.
+    Raises:
+        ValueError: if it has none.
+
+    >>> HiddenHead(MlpHead(HeadConfig(dim=2, sizes=(4,))).build(3)).dim
+    4
+    """
+
+    kind = "hidden"
+
+    def __init__(self, head: MlpHead):
+        if not head.config["sizes"]:
+            raise ValueError("this head has no hidden layer: its sizes are ()")
+        self._head, self._model = head, None
+
+    @property
+    def dim(self) -> int:
+        return self._head.config["sizes"][-1]
+
+    @property
+    def input_dim(self) -> int | None:
+        return self._head.input_dim
+
+    @property
+    def config(self) -> dict:
+        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, "of": self._head.config}
+
+    def keras_layers(self) -> list[keras.layers.Layer]:
+        """The layers up to the last hidden activation; they share the weights."""
+        layers = self._head.keras_layers()
+        last = [layer.name for layer in layers].index(f"hidden_{len(self._head.config['sizes'])}_activation")
+        return layers[:last + 1]
+
+    def _forward(self, rows):
+        if self._model is None:
+            import keras
+
+            self._model = keras.Sequential([keras.Input((self.input_dim,)), *self.keras_layers()])
+        return np.asarray(self._model(rows, training=False))
+
+    def _weights(self):
+        return self._head.weights()
+
+    @classmethod
+    def _restore(cls, config, weights):
+        return cls(MlpHead._restore(config["of"], weights))
 
 
 def _layers(layout, seed):

@@ -6,7 +6,7 @@ from scipy import linalg
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from devise.training import rows, whitening
+from devise.heads import rows, whitening
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from devise.training import rows
-from devise.training.rows import blocks, check_classes, check_labels
+from devise.heads import rows
+from devise.heads.rows import blocks, check_classes, check_labels
 
 
 def test_blocks_join_to_the_whole(monkeypatch):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from devise.heads import ProjectionHead, load_head, whitening
+from devise.heads.power import SignedPower
+from devise.heads.projection import STARTS
 from devise.losses import Cosine
-from devise.training import ProjectionHead, load_head, train, whitening
-from devise.training.power import SignedPower
-from devise.training.projection import STARTS
+from devise.training import train
 
 
 @pytest.fixture

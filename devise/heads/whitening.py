@@ -4,13 +4,22 @@ Each function returns (mean float64 (d,), kernel float64 (d, dim)), and (x - mea
 new coordinates, the most telling first. Columns are turned so that their largest entry is positive.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from devise.arrays import eigenvectors
-from devise.training.rows import blocks
+from devise.heads.rows import blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Map = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def pca(features, dim):
+def pca(features: ArrayLike, dim: int) -> Map:
     """The directions of greatest variance: a rotation, cut to `dim` columns.
 
     Args:
@@ -24,7 +33,7 @@ def pca(features, dim):
     return mean, _turned(_descending(covariance)[1][:, :dim])
 
 
-def whitening(features, dim, *, shrinkage):
+def whitening(features: ArrayLike, dim: int, *, shrinkage: float) -> Map:
     """Principal components, each divided by its deviation.
 
     The variances are drawn towards their mean: (1 - shrinkage) · λ_i + shrinkage · mean(λ). With 0
@@ -42,7 +51,7 @@ def whitening(features, dim, *, shrinkage):
     return mean, _turned(axes[:, :dim]) / deviations[:dim]
 
 
-def within_class_whitening(features, labels, dim, *, shrinkage):
+def within_class_whitening(features: ArrayLike, labels: ArrayLike, dim: int, *, shrinkage: float) -> Map:
     """Whitened by how rows of one class differ, then the principal components of what is left.
 
     With covariances S_w within classes and S of all rows, the columns solve S u = γ S_w u, largest

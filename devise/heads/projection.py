@@ -1,10 +1,18 @@
 """The head for retrieval: one linear map that begins as the features' own geometry."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 
-from devise.training import whitening
-from devise.training.heads import Head, check_weights
-from devise.training.rows import blocks, check_labels
+from devise.heads import whitening
+from devise.heads.base import Head, check_weights
+from devise.heads.rows import blocks, check_labels
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike
 
 STARTS = ("identity", "pca", "whitening", "within-class")
 SHORTEST = 1e-6  # rows shorter than this are divided by it, as Keras' UnitNormalization does
@@ -38,9 +46,11 @@ class ProjectionHead(Head):
     """
 
     kind = "projection"
+    trains = True
     start_counts = True
 
-    def __init__(self, dim=None, *, start="whitening", shrinkage=0.5, unit=True, power=1.0):
+    def __init__(self, dim: int | None = None, *, start: str = "whitening", shrinkage: float = 0.5,
+                 unit: bool = True, power: float = 1.0):
         if start not in STARTS:
             raise ValueError(f"start is {start!r}: expected one of {', '.join(STARTS)}")
         if dim is not None and dim < 1:
@@ -53,18 +63,18 @@ class ProjectionHead(Head):
         self._dim, self._map, self._model = dim, None, None
 
     @property
-    def dim(self):
+    def dim(self) -> int | None:
         return self._dim if self._map is None else self._map["bias"].shape[0]
 
     @property
-    def input_dim(self):
+    def input_dim(self) -> int | None:
         return None if self._map is None else self._map["kernel"].shape[0]
 
     @property
-    def config(self):
+    def config(self) -> dict:
         return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
 
-    def fit(self, features, labels=None):
+    def fit(self, features: ArrayLike, labels: ArrayLike | None = None) -> Self:
         """Find the start in closed form.
 
         Args:
@@ -98,12 +108,11 @@ class ProjectionHead(Head):
         self._model = None
         return self
 
-    def begin(self, features, labels, seed):
-        """The start for these features; `train` calls it where the head has none. Nothing is random."""
+    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+        """Give the head its start for these features, as `fit` does. Nothing is random."""
         return self.fit(features, labels)
 
-    def keras_model(self):
-        """The head as a `keras.Sequential`, features in, embeddings of any length out."""
+    def keras_model(self) -> keras.Sequential:
         import keras
 
         self._require_weights()
@@ -114,7 +123,7 @@ class ProjectionHead(Head):
             dense.set_weights([self._map["kernel"], self._map["bias"]])
         return self._model
 
-    def keras_layers(self):
+    def keras_layers(self) -> list[keras.layers.Layer]:
         """The head's layers in order, to be put behind a backbone; they share its weights."""
         return list(self.keras_model().layers)
 
@@ -124,7 +133,7 @@ class ProjectionHead(Head):
 
         layers = []
         if self._options["power"] != 1:
-            from devise.training.power import SignedPower
+            from devise.heads.power import SignedPower
 
             layers.append(SignedPower(self._options["power"], name="power"))
         return layers + ([keras.layers.UnitNormalization(name="unit")] if self._options["unit"] else [])

@@ -1,0 +1,280 @@
+"""What every head is: features in, embeddings out, in blocks, and one file on disk."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from devise import arrays
+from devise.errors import unknown
+from devise.heads.rows import blocks
+from devise.storage import atomic_path
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+KINDS: dict[str, type[Head]] = {}  # every class of heads by its kind
+
+
+class Head(ABC):
+    """A map from features (n, input_dim) to embeddings (n, dim).
+
+    A head knows its own kind and sizes and nothing of images. `load_head` reads back whatever kind
+    `save` wrote.
+
+    Attributes:
+        kind: the name of the class in files and reports.
+        input_dim: columns of the features; None until the head has weights.
+        dim: columns of the embeddings; None where only the weights decide it.
+        trains: whether `devise.training.train` can fit it by gradient steps.
+        start_counts: whether the weights before training are an answer of their own.
+        comparison: "cosine" or "inner product", how candidates are ranked, see `devise.zeroshot.onto`.
+
+    >>> from devise.heads import RidgeHead
+    >>> head = RidgeHead(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
+    >>> head.kind, head.input_dim, head.dim, sorted(head.weights())
+    ('ridge', 4, 2, ['bias', 'kernel'])
+    """
+
+    kind: ClassVar[str] = ""
+    input_dim: int | None = None
+    dim: int | None = None
+    trains: ClassVar[bool] = False
+    start_counts: ClassVar[bool] = False
+    comparison: ClassVar[str] = "cosine"
+    takes: str = "features"  # what an error calls the rows that it is given
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if cls.kind:
+            KINDS[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def config(self) -> dict:
+        """The head without its weights, ready for JSON: kind, input_dim, dim and its options."""
+
+    @abstractmethod
+    def _forward(self, rows: NDArray[np.float32]) -> NDArray:
+        """Embeddings (n, dim) of float32 rows, of any length."""
+
+    @abstractmethod
+    def _weights(self) -> dict[str, NDArray]:
+        """{name: array}, all that `save` must keep."""
+
+    @classmethod
+    @abstractmethod
+    def _restore(cls, config: dict, weights: dict[str, NDArray]) -> Self:
+        """The head of a config and weights that `save` wrote."""
+
+    @property
+    def inner(self) -> dict[str, Head]:
+        """Further spaces on the way to the embeddings, {name: Head}; they share the weights."""
+        return {}
+
+    def outputs(self, features: ArrayLike) -> NDArray[np.float32]:
+        """Embeddings as the head puts them out, of any length: what a loss is given.
+
+        Args:
+            features: (n, input_dim), may be memory-mapped.
+        Returns:
+            float32 (n, dim).
+        Raises:
+            ValueError: if the head has no weights, or features have other columns, NaN or infinity.
+        """
+        return self._in_blocks(features, self._forward)
+
+    def embed(self, features: ArrayLike) -> NDArray[np.float32]:
+        """Embeddings of length 1.
+
+        Args:
+            features: (n, input_dim), may be memory-mapped.
+        Returns:
+            float32 (n, dim), unit rows.
+        Raises:
+            ValueError: as `outputs`, and for a zero embedding, which has no direction and so no
+                cosine with anything.
+        """
+        return self._in_blocks(features, lambda rows: arrays.unit_rows(self._forward(rows), "embeddings"))
+
+    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+        """Give the head fresh weights for these features, from which gradient training starts.
+
+        Raises:
+            ValueError: if the head is not trained by gradient steps.
+        """
+        raise self._no_gradient()
+
+    def keras_model(self) -> keras.Sequential:
+        """The network whose weights gradient training changes: features in, embeddings of any length out.
+
+        Raises:
+            ValueError: if the head is not trained by gradient steps, or has no weights yet.
+        """
+        raise self._no_gradient()
+
+    def keras_layers(self) -> list[keras.layers.Layer]:
+        """The head as layers in order, to be put behind a backbone.
+
+        Raises:
+            ValueError: if the head is no network, or has no weights yet.
+        """
+        raise ValueError(f"the {self.kind} head is no network: train a model, its head will be one")
+
+    def weights(self) -> dict[str, NDArray]:
+        """{name: array}, all that decides what the head makes of features.
+
+        Raises:
+            ValueError: if the head has no weights yet.
+        """
+        self._require_weights()
+        return self._weights()
+
+    def copy(self) -> Self:
+        """A head of its own with the same weights; training one leaves the other as it is."""
+        return self._restore(self.config, {name: np.array(weight) for name, weight in self.weights().items()})
+
+    def save(self, path: str | Path) -> None:
+        """Config and weights to one `.npz`, atomically; no pickle.
+
+        Raises:
+            ValueError: if the head has no weights yet.
+        """
+        weights = self.weights()
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, config=np.array(json.dumps(self.config)), **weights)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The head of this class that `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no head, a head of another kind, or its weights don't fit its config.
+        """
+        config, weights = read(path)
+        if config.get("kind") != cls.kind:
+            raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
+                             "use load_head, which reads every kind")
+        return restored(path, config, weights)
+
+    def _no_gradient(self):
+        return ValueError(f"the {self.kind} head is a closed form: train an mlp head, which has a gradient")
+
+    def _require_weights(self):
+        if self.input_dim is None:
+            raise ValueError(f"this {self.kind} head has no weights yet: train it or load it first")
+
+    def _in_blocks(self, features: ArrayLike, function: Callable[[NDArray], NDArray]) -> NDArray[np.float32]:
+        self._require_weights()
+        out = np.empty((len(features), self.dim), np.float32)
+        for start, rows in blocks(features, name=self.takes, dim=self.input_dim):
+            out[start:start + len(rows)] = function(rows)
+        return out
+
+
+class RawHead(Head):
+    """The features themselves, as unit rows; nothing is learned.
+
+    Args:
+        dim: columns of the features.
+
+    >>> RawHead(2).embed([[3.0, 4.0]])
+    array([[0.6, 0.8]], dtype=float32)
+    """
+
+    kind = "raw"
+
+    def __init__(self, dim: int):
+        self.input_dim = self.dim = int(dim)
+
+    @property
+    def config(self) -> dict:
+        return {"kind": self.kind, "input_dim": self.dim, "dim": self.dim}
+
+    def keras_layers(self) -> list[keras.layers.Layer]:
+        return []
+
+    def _forward(self, rows):
+        return rows
+
+    def _weights(self):
+        return {}
+
+    @classmethod
+    def _restore(cls, config, weights):
+        check_weights(weights, {})
+        return cls(config["dim"])
+
+
+def load_head(path: str | Path) -> Head:
+    """The head in a file, of whatever kind.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no head, or its weights don't fit its config.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     RawHead(3).save(f"{folder}/head.npz")
+    ...     load_head(f"{folder}/head.npz").kind
+    'raw'
+    """
+    return restored(path, *read(path))
+
+
+def restored(path: str | Path, config: dict, weights: dict[str, NDArray]) -> Head:
+    """The head of what `read` gave of a file; the path is for the errors.
+
+    Raises:
+        ValueError: if there is no such kind of head, or the weights don't fit the config.
+    """
+    kind = config.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"{path}: {unknown('kind of head', str(kind), KINDS)}")
+    try:
+        return KINDS[kind]._restore(config, weights)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} holds weights that don't fit its config: {error}") from error
+
+
+def read(path: str | Path) -> tuple[dict, dict[str, NDArray]]:
+    """Config and weights of a file that `save` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it can't be read as a head.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected a head's weights, as save() writes them")
+    try:
+        weights = arrays.read_npz(path)
+        config = json.loads(str(weights.pop("config")))
+        if not isinstance(config, dict):
+            raise ValueError("its config is not an object")
+    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
+        raise ValueError(f"{path} can't be read as a head ({error}): it is damaged or something else, "
+                         "train the head again") from error
+    return config, weights
+
+
+def check_weights(weights: Mapping[str, NDArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity.
+
+    >>> check_weights({"kernel": np.ones((2, 3))}, {"kernel": (2, 3)})
+    """
+    if set(weights) != set(shapes):
+        found, expected = (", ".join(sorted(names)) or "none" for names in (weights, shapes))
+        raise ValueError(f"it has {found}; expected {expected}")
+    for name, shape in shapes.items():
+        if weights[name].shape != tuple(shape):
+            raise ValueError(f"{name} has shape {weights[name].shape}, expected {tuple(shape)}")
+        if not np.isfinite(weights[name]).all():
+            raise ValueError(f"{name} holds NaN or infinity")

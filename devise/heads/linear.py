@@ -1,0 +1,296 @@
+"""Linear heads with an exact solution: no steps, no seed.
+
+Penalties are in units of the data's own scale, so that 1 means the same for any features and any
+number of images; the papers' are not, and their values can't be taken over as they stand.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from devise.arrays import as_rows, eigenvectors, unit_rows
+from devise.heads.base import Head, check_weights
+from devise.heads.rows import blocks, check_classes, check_labels
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+    Map = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+PENALTIES = tuple(10.0 ** (step / 2) for step in range(-6, 5))  # 0.001 to 100, two a decade
+
+
+class LinearHead(Head):
+    """f(x) = xᵀW + b, found from labelled images; a subclass says how, in `_solve`.
+
+    Args:
+        options: numbers above 0 that a subclass solves with; they are saved with the head.
+    Attributes:
+        kernel: W, float32 (input_dim, dim); None before `fit`.
+        bias: b, float32 (dim,).
+
+    >>> issubclass(RidgeHead, LinearHead)
+    True
+    """
+
+    def __init__(self, **options: float | None):
+        for name, value in options.items():
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}: expected a number above 0")
+        self._options = options
+        self.kernel: NDArray[np.float32] | None = None
+        self.bias: NDArray[np.float32] | None = None
+
+    @property
+    def input_dim(self) -> int | None:
+        return None if self.kernel is None else self.kernel.shape[0]
+
+    @property
+    def dim(self) -> int | None:
+        return None if self.kernel is None else self.kernel.shape[1]
+
+    @property
+    def config(self) -> dict:
+        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
+
+    def fit(self, features: ArrayLike, labels: ArrayLike, label_vectors: ArrayLike, *,
+            validation: tuple[ArrayLike, ArrayLike] | None = None, seed: int = 0) -> Self:
+        """Learn the map from images of seen classes.
+
+        Args:
+            features: (n, d); a RidgeHead's may be memory-mapped.
+            labels: int (n,), rows of `label_vectors`.
+            label_vectors: (C, dim), used as unit rows; those of classes without images play no part.
+            validation: (features, labels) that choose an option that is None, which only a
+                RidgeHead's penalty can be.
+            seed: for what is drawn at random, if anything.
+        Returns:
+            the head itself.
+        Raises:
+            ValueError: if the arrays don't fit, hold NaN or infinity, there are fewer than two
+                classes, or an option is None and there is no validation data.
+        """
+        vectors = unit_rows(label_vectors, "label vectors")
+        labels = check_labels(labels, len(features), n_labels=len(vectors))
+        check_classes(labels)
+        kernel, bias = self._solve(features, labels, vectors, validation, np.random.default_rng(seed))
+        self.kernel, self.bias = kernel.astype(np.float32), np.asarray(bias, np.float32)
+        return self
+
+    @abstractmethod
+    def _solve(self, features, labels: NDArray[np.int64], vectors: NDArray[np.float32], validation,
+               random: np.random.Generator) -> Map:
+        """Kernel (d, dim) and bias (dim,) for checked labels and unit label vectors (C, dim)."""
+
+    def keras_layers(self) -> list[keras.layers.Layer]:
+        """The map as one Dense layer, to be put behind a backbone; a copy of its weights."""
+        import keras
+
+        self._require_weights()
+        dense = keras.layers.Dense(self.dim, name="embedding")
+        dense.build((None, self.input_dim))
+        dense.set_weights([self.kernel, self.bias])
+        return [dense]
+
+    def _forward(self, rows):
+        return rows @ self.kernel + self.bias
+
+    def _weights(self):
+        return {"kernel": self.kernel, "bias": self.bias}
+
+    @classmethod
+    def _restore(cls, config, weights):
+        check_weights(weights, {"kernel": (config["input_dim"], config["dim"]), "bias": (config["dim"],)})
+        head = cls(**{name: value for name, value in config.items() if name not in ("kind", "input_dim", "dim")})
+        head.kernel, head.bias = weights["kernel"], weights["bias"]
+        return head
+
+
+class RidgeHead(LinearHead):
+    """Ridge regression from features to label vectors, with an intercept.
+
+    W = argmin |X_c W - V_y,c|² + λ |W|², both sides centred, λ = penalty · |X_c|² / d: a penalty of
+    1 weighs like a feature of mean variance, whatever the scale of the features and their number
+    (Hoerl and Kennard 1970).
+
+    Args:
+        penalty: λ in that unit; None chooses the one of PENALTIES with the best hit@1 on validation
+            data among the labels trained on, of equals the one with the largest mean cosine.
+    Attributes:
+        penalty: the one in use; None before it is chosen.
+
+    >>> head = RidgeHead(penalty=1.0).fit(np.eye(4), [0, 1, 0, 1], np.eye(2))
+    >>> head.embed(np.eye(4)[:2]).argmax(axis=1)
+    array([0, 1])
+    """
+
+    kind = "ridge"
+
+    def __init__(self, penalty: float | None = None):
+        super().__init__(penalty=penalty)
+        self._given = penalty
+
+    @property
+    def penalty(self) -> float | None:
+        return self._options["penalty"]
+
+    def _solve(self, features, labels, vectors, validation, random):
+        if self._given is None and validation is None:
+            raise ValueError("penalty is None and there is no validation data to choose it: give one of them")
+        solve = ridge(features, vectors[labels])
+        penalty = self._given or _best_penalty(solve, *validation, vectors, np.unique(labels))
+        self._options = {"penalty": penalty}
+        return solve(penalty)
+
+
+class ESZSL(LinearHead):
+    """A bilinear score xᵀWs whose squared error and norms on both sides have one exact minimum.
+
+    W = (XᵀX + γI)⁻¹ Xᵀ Y S (SᵀS + λI)⁻¹, with images X (n, d), label vectors S (classes, a) and Y
+    (n, classes), 1 at the image's class and 0 elsewhere (Romera-Paredes and Torr 2015, An
+    Embarrassingly Simple Approach to Zero-Shot Learning, section 3; 0 as in their code, where the
+    paper has -1). γ = gamma · |X|² / d, λ = lam · |S|² / a.
+
+    Args:
+        gamma: penalty on the side of the features, above 0.
+        lam: penalty on the side of the label vectors, above 0.
+
+    >>> ESZSL(0.1, 0.1).fit(np.eye(4), [0, 1, 0, 1], np.eye(2)).embed(np.eye(4)).argmax(axis=1)
+    array([0, 1, 0, 1])
+    """
+
+    kind = "eszsl"
+    comparison = "inner product"
+
+    def __init__(self, gamma: float = 1.0, lam: float = 1.0):
+        super().__init__(gamma=gamma, lam=lam)
+
+    def _solve(self, features, labels, vectors, validation, random):
+        left, _ = ridge(features, vectors[labels], centred=False)(self._options["gamma"])
+        seen = vectors[np.unique(labels)].astype(np.float64)
+        gram = seen.T @ seen
+        gram[np.diag_indices_from(gram)] += self._options["lam"] * np.trace(gram) / len(gram)
+        return np.linalg.solve(gram, left.T).T, np.zeros(len(gram))
+
+
+class SAE(LinearHead):
+    """An encoder into the space of the label vectors whose transpose must decode.
+
+    W = argmin |X - S Wᵀ|² + λ |X W - S|², which solves W SᵀS + λ XᵀX W = (1 + λ) XᵀS, with images
+    X (n, d) and their label vectors S (n, a) (Kodirov, Xiang and Gong 2017, Semantic Autoencoder for
+    Zero-Shot Learning, section 3). W and its transpose serve both ways, so the scale of X against S
+    matters: features are standardised to |X|² = |S|².
+
+    Args:
+        lam: λ, the weight of the encoder against the decoder, above 0.
+
+    >>> SAE().fit(np.eye(4), [0, 1, 0, 1], np.eye(2)).embed(np.eye(4)).argmax(axis=1)
+    array([0, 1, 0, 1])
+    """
+
+    kind = "sae"
+
+    def __init__(self, lam: float = 1.0):
+        super().__init__(lam=lam)
+
+    def _solve(self, features, labels, vectors, validation, random):
+        lam, targets = self._options["lam"], vectors[labels].astype(np.float64)
+        x, middle, scale = standardised(as_rows(features, "features").astype(np.float64))
+        # both sides are symmetric: in their eigenvectors the Sylvester equation is a division
+        values, basis = eigenvectors(lam * x.T @ x)
+        target_values, target_basis = eigenvectors(targets.T @ targets)
+        right = (1 + lam) * (basis.T @ (x.T @ targets)) @ target_basis
+        sums = values[:, None] + target_values
+        # directions that neither side has: nothing is known there, and nothing is put there
+        known = sums > sums.max() * len(values) * np.finfo(np.float64).eps
+        solved = np.divide(right, sums, out=np.zeros_like(right), where=known)
+        kernel = basis @ solved @ target_basis.T / scale
+        return kernel, -middle @ kernel
+
+
+def ridge(features: ArrayLike, targets: NDArray, *, centred: bool = True) -> Callable[[float], Map]:
+    """Ridge regression for any penalty: a function from it to kernel and bias.
+
+    The Gram matrix is made once, in float64: (d, d) where there are at least as many rows as
+    columns, else (n, n), by (XᵀX + λI)⁻¹ Xᵀ = Xᵀ (XXᵀ + λI)⁻¹. λ = penalty · |X|² / d.
+
+    Args:
+        features: (n, d), may be memory-mapped.
+        targets: (n, dim).
+        centred: whether there is an intercept: means are taken off both sides; else the bias is 0.
+    Returns:
+        function of the penalty to (kernel float64 (d, dim), bias float64 (dim,)).
+    Raises:
+        ValueError: if features hold NaN or infinity, or are all the same where they are centred, or
+            all zero where they are not.
+
+    >>> kernel, bias = ridge(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))(1e-9)
+    >>> kernel.round(3), bias.round(3)
+    (array([[2.]]), array([1.]))
+    """
+    n, d = np.shape(features)
+    mean, middle = np.zeros(d), np.zeros(targets.shape[1])
+    if centred:
+        mean = sum(rows.sum(axis=0, dtype=np.float64) for _, rows in blocks(features)) / n
+        middle = targets.mean(axis=0, dtype=np.float64)
+    rows_of = ((start, rows - mean) for start, rows in blocks(features))
+    if d <= n:
+        gram, right, back = np.zeros((d, d)), np.zeros((d, targets.shape[1])), None
+        for start, rows in rows_of:
+            gram += rows.T @ rows
+            right += rows.T @ (targets[start:start + len(rows)] - middle)
+    else:
+        rows = np.concatenate([rows for _, rows in rows_of])
+        gram, right, back = rows @ rows.T, targets - middle, rows.T
+    unit = np.trace(gram) / d
+    if unit <= 1e-14 * d * np.square(mean).mean():  # centred, rounding leaves a little of rows that are the same
+        raise ValueError(f"features are {'the same' if centred else 'zero'} in every row: there is nothing to learn "
+                         "from them")
+
+    def solve(penalty: float) -> Map:
+        kernel = np.linalg.solve(gram + penalty * unit * np.eye(len(gram)), right)
+        kernel = kernel if back is None else back @ kernel
+        return kernel, middle - mean @ kernel
+
+    return solve
+
+
+def standardised(x: NDArray) -> tuple[NDArray, NDArray, float]:
+    """Features moved to mean 0 and scaled, all by one factor, to a mean square length of 1.
+
+    Args:
+        x: (n, d).
+    Returns:
+        (x - middle) / scale, middle (d,) and scale.
+    Raises:
+        ValueError: if all rows are the same.
+
+    >>> standardised(np.array([[1.0, 5.0], [5.0, 5.0]]))[0]
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    """
+    if not np.ptp(x, axis=0).any():  # asked of x itself: centred, rounding would make it differ
+        raise ValueError("features are the same in every row: there is nothing to learn from them")
+    middle = x.mean(axis=0)
+    rows = x - middle
+    scale = np.sqrt(np.square(rows).sum(axis=1).mean())
+    return rows / scale, middle, scale
+
+
+def _best_penalty(solve, features, labels, vectors, seen):
+    """The penalty with the best (hit@1 among seen labels, mean cosine) on validation data."""
+    labels = check_labels(labels, len(features), n_labels=len(vectors), name="validation labels")
+
+    def quality(penalty):
+        head = RidgeHead(penalty)
+        head.kernel, head.bias = (part.astype(np.float32) for part in solve(penalty))
+        cosines = head.embed(features) @ vectors.T
+        hits = seen[cosines[:, seen].argmax(axis=1)] == labels
+        return hits.mean(), cosines[np.arange(len(labels)), labels].mean()
+
+    return max(PENALTIES, key=quality)
