@@ -13,7 +13,7 @@ from devise.model.fitting import rows_of, train_head
 from devise.model.frozen import as_images, opened
 from devise.model.network import whole_model
 from devise.model.tags import TaggedPictures
-from devise.words import LabelTable, label_vectors, open_words, phrase_vector, tag_rows
+from devise.words import LabelTable, embed_texts, label_vectors, open_words, tag_rows
 from devise.zeroshot import NearestLabel
 
 FIRST_WORDS = 20_000
@@ -170,7 +170,7 @@ class Devise:
         Raises:
             KeyError: if no word of a text has a vector; the message lists near spellings.
         """
-        return np.stack([phrase_vector(text, self.words, pooling="frequency") for text in texts])
+        return embed_texts(texts, self.words)
 
     def candidates(self, which="words", *, first=FIRST_WORDS, filtered=False, merge_plurals=False):
         """A stated set of names to rank over.
