@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from devise import features, storage
 from devise.datasets import Skipped
-from devise.distributed import ray
+from devise.distributed import ray, worker
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import Worker
 from devise.features.extraction import known_vectors, publish, table_of, write_part
@@ -55,8 +55,8 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
     Returns:
         FeatureTable, its rows in the order of the pictures.
     Raises:
-        ValueError: if the folder holds another backbone's features, no picture can be read, or workers have
-            different networks.
+        ValueError: if the folder holds another backbone's features, no picture can be read, workers have
+            different networks, or a node can't read what this machine can; the message names the node.
         ChildProcessError: if workers keep dying over a shard, or none can be begun; the message names its
             pictures and the nodes.
         MissingDependency: if Ray is not installed.
@@ -112,7 +112,8 @@ class _Run:
         wanted = [row for row, key in enumerate(self._keys) if key is None and row not in self._failed]
         shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
         done = len(self._images) - len(wanted)
-        for number, shard, _ in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
+        for number, shard, node in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
+            self._refuse_what_one_node_lacks(shards[number], shard, node)
             self._keep(shards[number], shard)
             done += len(shards[number])
             if self._progress:
@@ -120,6 +121,19 @@ class _Run:
         failed = [Skipped(self._images.paths[row], self._failed[row]) for row in sorted(self._failed)]
         return publish(self._images, self._backbone, self._folder, self._partial, self._old,
                        (self._keys, self._stats, failed), self._dtype, computed=self._computed)
+
+    def _refuse_what_one_node_lacks(self, rows, shard, node):
+        """Only what can be read nowhere is skipped: what a worker could not read is tried here."""
+        if not shard.reasons:
+            return
+        places = sorted(shard.reasons)
+        unread = worker.unread(self._pictures.part([rows[place] for place in places]))
+        seen = [place for number, place in enumerate(places) if number not in unread]
+        if seen:
+            path, reason = self._images.paths[rows[seen[0]]], shard.reasons[seen[0]]
+            raise ValueError(f"the worker on {node} can't read {len(seen)} of {len(rows)} pictures that can be read "
+                             f"here, such as {path} ({reason}): let every node see the same pictures under the same "
+                             "path, or leave that node out; the same call goes on behind what is done")
 
     def _keep(self, rows, shard):
         """Write a shard to the disk; which pictures it is of comes last and makes it count."""

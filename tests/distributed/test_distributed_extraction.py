@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from devise import distributed, features
 from devise.datasets import from_folder
-from devise.distributed import from_parquet, from_url
+from devise.distributed import extraction, from_parquet, from_url
 from devise.distributed import ray as cluster
+from devise.distributed.worker import Worker
 
 
 def assert_same_table(folder, other):
@@ -143,6 +145,30 @@ def _by_turn(make_backbone, folder):
     except FileExistsError:
         return make_backbone(1)
     return make_backbone(0)
+
+
+class Blind:
+    """A worker that does not see the pictures of one class."""
+
+    def __init__(self, load_backbone, threads):
+        self._worker = Worker(load_backbone, threads)
+
+    def describe(self):
+        return self._worker.describe()
+
+    def extract(self, part):
+        return self._worker.extract(replace(part, images=replace(part.images, paths=tuple(
+            path.replace("dog", "elsewhere") for path in part.paths))))
+
+
+def test_a_worker_that_does_not_see_what_is_seen_here_is_refused_by_name(ray, load_backbone, picture_folder, tmp_path,
+                                                                         monkeypatch):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(extraction, "Worker", Blind)
+    with pytest.raises(ValueError, match=r"the worker on .*\(.*\) can't read 10 of 40 pictures that can be read here, "
+                                         r"such as dog/0.png \(No such file or directory\)"):
+        distributed.extract(from_folder(picture_folder), load_backbone, tmp_path / "table", workers=1)
+    assert not (tmp_path / "table/features.json").exists()
 
 
 def test_workers_for_whom_there_is_no_room_are_told_of(load_backbone, backbone, picture_folder, tmp_path, monkeypatch):
