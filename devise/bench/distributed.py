@@ -46,11 +46,11 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
         parts = [OnDisk(images).part(np.arange(start, min(start + SHARD_ROWS, n))) for start in range(0, n, SHARD_ROWS)]
         local.ask("begin", backbone=backbone, folder=folder, threads=workers)
         started = time.perf_counter()
-        with ray.crew(Worker, load, 1, workers=workers) as crew:
-            description = crew.ask("describe")[0]
+        with ray.crew(Worker, load, 1, hello="describe", workers=workers) as crew:
+            description = crew.gather()[0]
             rows = [_row("Ray and the workers start", workers, 1, n, time.perf_counter() - started) |
                     {"pictures_per_second": None}]
-            ways = {"local": lambda: local.ask("measure"), "one": lambda: _timed(crew.first(1), parts),
+            ways = {"local": lambda: local.ask("measure"), "one": lambda: _timed(crew, parts, workers=1),
                     "all": lambda: _timed(crew, parts)}
             seconds, answers = {name: [] for name in ways}, {}
             _step(progress, 1, total)
@@ -102,9 +102,9 @@ def measure(state):
     return time.perf_counter() - started, table.matrix.tolist()
 
 
-def _timed(crew, parts):
+def _timed(crew, parts, workers=None):
     started = time.perf_counter()
-    shards = dict(crew.map("extract", parts))
+    shards = {number: shard for number, shard, _ in crew.map("extract", parts, workers=workers)}
     took = time.perf_counter() - started
     return took, np.concatenate([shards[number].vectors for number in range(len(parts))]).tolist()
 

@@ -98,7 +98,7 @@ def _untrained(args):
 
     from devise.backbones import imagenet
     from devise.model import imagenet_rule
-    from devise.words import open_words, phrase_vector, tag_rows
+    from devise.words import embed_texts, open_words, tag_rows
 
     wanted = _candidates(args)
     if wanted in SETS[1:]:
@@ -111,7 +111,7 @@ def _untrained(args):
             rows = tag_rows(words, args.first, merge_plurals=args.merge_plurals)
         names, vectors = [words.words[row] for row in rows], words.matrix[rows]
     else:
-        names, vectors = wanted, np.stack([phrase_vector(name, words) for name in wanted])
+        names, vectors = wanted, embed_texts(wanted, words)
     rule = imagenet_rule(args.rule, names, vectors, words)
     backbone = options.backbone(args)
     if backbone.class_names != imagenet.class_names():

@@ -30,8 +30,6 @@ def arguments(command):
                          help="a file with one label a line: what each is made of, and warnings")
     command.add_argument("--synonyms", type=Path, metavar="FILE",
                          help="of --audit: lines such as 'car_side = car' or 'crane = crane (bird)'")
-    command.add_argument("--pooling", choices=("mean", "frequency"), default="mean",
-                         help="of --audit: how labels of several words are averaged (default: mean)")
     command.add_argument("--plurals", action="store_true",
                          help="of --audit: average singulars with their plurals")
 
@@ -59,7 +57,7 @@ def run(args):
 def _near(words, args):
     from devise.words import phrase_vector
 
-    asked = args.near if args.near in words else phrase_vector(args.near, words, pooling="frequency")
+    asked = args.near if args.near in words else phrase_vector(args.near, words)
     return words.neighbours(asked, args.k)
 
 
@@ -72,7 +70,7 @@ def _audit(words, args):
     except UnicodeDecodeError as error:
         raise ValueError(f"{args.audit} is not UTF-8 text: expected one label a line") from error
     records = audit([line.strip() for line in lines if line.strip()], words, synonyms=options.synonyms(args),
-                    pooling=args.pooling, plurals=args.plurals)
+                    plurals=args.plurals)
     document = [record._asdict() | {"neighbours": _scored(record.neighbours)} for record in records]
     known = coverage(records)
     summary = "{found:,} of {labels:,} labels have a vector, {warned:,} of these a warning".format(**known)

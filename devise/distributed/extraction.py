@@ -1,29 +1,42 @@
 """Pictures → features by many workers: dealt out in shards, each kept as it comes, none computed twice."""
 
+from __future__ import annotations
+
 import json
+import os
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from devise import features, storage
 from devise.datasets import Skipped
-from devise.distributed import ray
+from devise.distributed import ray, worker
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import Worker
 from devise.features.extraction import known_vectors, publish, table_of, write_part
 
+if TYPE_CHECKING:
+    from devise.backbones.base import Backbone
+    from devise.datasets import ImageSet
+    from devise.distributed.parquet import InParquet
+    from devise.distributed.sources import Behind
+
 SHARD_ROWS = 512  # what a killed worker has to do again; VGG16's features of as many take 8 MB
 
 
-def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, threads=1, gpus=0, dtype="float32",
-            shard_rows=SHARD_ROWS, progress=None):
+def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[], Backbone],
+            folder: str | os.PathLike | None = None, *, workers: int = 2, address: str | None = None, threads: int = 1,
+            gpus: float = 0, dtype: str = "float32", shard_rows: int = SHARD_ROWS,
+            progress: Callable[[int, int], None] | None = None) -> features.FeatureTable:
     """The feature table of a set of pictures, as `devise.features.extract` gives it, by several workers.
 
     Each worker loads the network once. It reads its pictures where they lie and sends the vectors
     back through Ray's object store, so that only this process needs the table's folder. A shard is on
     disk as soon as it is done: a run that was stopped goes on there, here or by `features.extract`.
-    What a worker had at hand when it was killed is done by another one.
+    What a worker had at hand when it was killed, or its node, is done by another one.
 
     Args:
         pictures: an ImageSet on a disk that all workers see under the same path, or what `from_url` or
@@ -32,8 +45,8 @@ def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, th
             `functools.partial(backbones.load, "vgg16")`; each worker calls it.
         folder: of the table; by default as for `features.extract`.
         workers: how many.
-        address: of a Ray cluster, "auto" or "ray://host:10001"; None starts Ray on this machine, for this
-            call, on the loopback interface.
+        address: of a Ray cluster, "auto" or "ray://host:10001", by default what RAY_ADDRESS says; without either,
+            or with "local", Ray is started on this machine, for this call, on the loopback interface.
         threads: processors of each worker, and threads of its arithmetic.
         gpus: GPUs of each worker; a fraction lets several share one.
         dtype: float32 or float16.
@@ -42,9 +55,10 @@ def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, th
     Returns:
         FeatureTable, its rows in the order of the pictures.
     Raises:
-        ValueError: if the folder holds another backbone's features, no picture can be read, or workers
-            have different networks.
-        RuntimeError: if workers keep dying over a shard; the message names its pictures.
+        ValueError: if the folder holds another backbone's features, no picture can be read, workers have
+            different networks, or a node can't read what this machine can; the message names the node.
+        ChildProcessError: if workers keep dying over a shard, or none can be begun; the message names its
+            pictures and the nodes.
         MissingDependency: if Ray is not installed.
 
     >>> from functools import partial
@@ -57,22 +71,25 @@ def extract(pictures, load_backbone, folder=None, *, workers=2, address=None, th
     if shard_rows < 1 or workers < 1:
         raise ValueError(f"shard_rows is {shard_rows} and workers is {workers}: expected 1 or more")
     pictures = pictures if hasattr(pictures, "part") else OnDisk(pictures)
-    with ray.crew(Worker, load_backbone, threads, workers=workers, address=address, cpus=threads, gpus=gpus) as crew:
-        backbone = _agreed(crew.ask("describe"))
+    with ray.crew(Worker, load_backbone, threads, hello="describe", agree=_same, workers=workers, address=address,
+                  cpus=threads, gpus=gpus) as crew:
+        backbone = _agreed(crew.gather())
         folder = Path(folder) if folder else features.default_folder(pictures.images, backbone)
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
         with storage.alone(partial):
             return _Run(pictures, backbone, folder, partial, dtype, progress).finish(crew, shard_rows)
 
 
+def _same(first, other, node):
+    """Refuse a worker whose network is not that of the first."""
+    if other["fingerprint"] != first["fingerprint"]:
+        raise ValueError(f"workers have different networks, {first['name']} ({first['fingerprint'][:12]}) and, on "
+                         f"{node}, {other['name']} ({other['fingerprint'][:12]}): give all machines the same weights")
+
+
 def _agreed(descriptions):
     """The network that all workers have, as attributes."""
-    first = descriptions[0]
-    for other in descriptions[1:]:
-        if other["fingerprint"] != first["fingerprint"]:
-            raise ValueError(f"workers have different networks, {first['name']} ({first['fingerprint'][:12]}) and "
-                             f"{other['name']} ({other['fingerprint'][:12]}): give all machines the same weights")
-    return SimpleNamespace(**first)
+    return SimpleNamespace(**descriptions[0])
 
 
 class _Run:
@@ -95,7 +112,8 @@ class _Run:
         wanted = [row for row, key in enumerate(self._keys) if key is None and row not in self._failed]
         shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
         done = len(self._images) - len(wanted)
-        for number, shard in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
+        for number, shard, node in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
+            self._refuse_what_one_node_lacks(shards[number], shard, node)
             self._keep(shards[number], shard)
             done += len(shards[number])
             if self._progress:
@@ -103,6 +121,19 @@ class _Run:
         failed = [Skipped(self._images.paths[row], self._failed[row]) for row in sorted(self._failed)]
         return publish(self._images, self._backbone, self._folder, self._partial, self._old,
                        (self._keys, self._stats, failed), self._dtype, computed=self._computed)
+
+    def _refuse_what_one_node_lacks(self, rows, shard, node):
+        """Only what can be read nowhere is skipped: what a worker could not read is tried here."""
+        if not shard.reasons:
+            return
+        places = sorted(shard.reasons)
+        unread = worker.unread(self._pictures.part([rows[place] for place in places]))
+        seen = [place for number, place in enumerate(places) if number not in unread]
+        if seen:
+            path, reason = self._images.paths[rows[seen[0]]], shard.reasons[seen[0]]
+            raise ValueError(f"the worker on {node} can't read {len(seen)} of {len(rows)} pictures that can be read "
+                             f"here, such as {path} ({reason}): let every node see the same pictures under the same "
+                             "path, or leave that node out; the same call goes on behind what is done")
 
     def _keep(self, rows, shard):
         """Write a shard to the disk; which pictures it is of comes last and makes it count."""

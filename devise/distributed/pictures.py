@@ -20,11 +20,13 @@ class Part:
         paths: what the pictures are called.
         images: ImageSet on a disk that the worker sees, or None where they must be fetched.
         fetch: then a function that writes picture i to `folder/i` and returns {i: reason} of those it can't get.
+        sizes: in bytes, as the sender sees the pictures, None where it doesn't; () where they must be fetched.
     """
 
     paths: tuple[str, ...]
     images: ImageSet | None = None
     fetch: Callable | None = None
+    sizes: tuple[int | None, ...] = ()
 
     @contextmanager
     def opened(self):
@@ -57,4 +59,11 @@ class OnDisk:
     def part(self, rows):
         """The Part of some rows."""
         images = self._dealt.subset(rows)
-        return Part(images.paths, images)
+        return Part(images.paths, images, sizes=tuple(_size(images.file(place)) for place in range(len(images))))
+
+
+def _size(file):
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return None

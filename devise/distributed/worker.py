@@ -1,13 +1,18 @@
 """What each worker does: it loads the network once, and turns parts of the pictures into features."""
 
+from __future__ import annotations
+
 import os
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise import features, storage
 from devise.datasets import read_image
+
+if TYPE_CHECKING:
+    from devise.distributed.pictures import Part
 
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -47,7 +52,7 @@ class Worker:
     def extract(self, part):
         """The Shard of a Part. One part is fetched while another one is computed."""
         with part.opened() as (images, reasons):
-            keys, reasons = [None] * len(images), dict(reasons)
+            keys, reasons = [None] * len(images), reasons | _unseen(part, images, reasons)
             for place in range(len(images)):
                 if place not in reasons:
                     try:
@@ -74,6 +79,29 @@ class Worker:
         unread = dict(table.images.skipped[len(images.skipped):])
         reasons = {place: unread[images.paths[place]] for place in places.tolist() if images.paths[place] in unread}
         return np.array([place for place in places.tolist() if place not in reasons], np.int64), table.matrix, reasons
+
+
+def unread(part: Part) -> dict[int, str]:
+    """{place: why} of the pictures of a part that this machine can't read."""
+    with part.opened() as (images, reasons):
+        found = reasons | _unseen(part, images, reasons)
+        return found | {place: reason for place in range(len(images))
+                        if place not in found and (reason := _reason(images.file(place)))}
+
+
+def _unseen(part, images, known):
+    """{place: why} of pictures that are not here as the sender sees them, beyond those that are known."""
+    unseen = {}
+    for place, size in enumerate(part.sizes):
+        if place not in known and size is not None:
+            try:
+                here = os.stat(images.file(place)).st_size
+            except OSError as error:
+                unseen[place] = error.strerror or str(error)
+            else:
+                if here != size:
+                    unseen[place] = f"it has {here:,} bytes, not {size:,}"
+    return unseen
 
 
 def _reason(file):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.arrays import unit_rows
 from devise.backbones import imagenet
 from devise.words import imagenet_hierarchy, label_synsets, nouns_of, shipped_nouns
-from devise.words.labels import SEPARATORS
+from devise.words.phrases import SEPARATORS, direction, pooled, resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 def imagenet_vectors(words: WordVectors) -> NDArray[np.float32]:
     """A label vector for each ImageNet class: the unit mean of the vectors of its WordNet lemmas.
 
-    A lemma of several words that is not in the vocabulary as a whole is the unit mean of those of
-    its words that are.
+    A lemma is a phrase (`devise.words.phrase_vector`); of one with unknown words those that are known.
 
     Args:
         words: WordVectors.
@@ -36,8 +34,10 @@ def imagenet_vectors(words: WordVectors) -> NDArray[np.float32]:
     hierarchy = imagenet_hierarchy()
     vectors = np.zeros((len(imagenet.classes()), words.dim), np.float32)
     for row, (identity, _name) in enumerate(imagenet.classes()):
-        phrases = [_phrase(lemma, words) for lemma in _lemmas(hierarchy[identity])]
-        vectors[row] = _unit_mean(phrases, words.dim)
+        known = [vector for lemma in _lemmas(hierarchy[identity])
+                 if (vector := pooled(resolve(lemma, words).words, words)) is not None]
+        if known and (mean := direction(np.sum(known, axis=0))) is not None:
+            vectors[row] = mean
     return vectors
 
 
@@ -87,19 +87,3 @@ def _is_named(label, names):
 
 def _spaced(text):
     return " ".join(SEPARATORS.split(text.lower().replace("'s", "").strip()))
-
-
-def _phrase(lemma, words):
-    """The unit vector of a lemma, zero where none of its words has one."""
-    lemma = lemma.lower()
-    whole = next((form for form in (lemma, lemma.replace(" ", "-"), lemma.replace(" ", ""))
-                  if form in words), None)
-    pieces = [piece for piece in _spaced(lemma).split() if piece in words] if whole is None else [whole]
-    return _unit_mean([words.vector(piece) for piece in pieces], words.dim)
-
-
-def _unit_mean(vectors, dim):
-    """The mean direction of some vectors, leaving out zero ones; zero where there is none."""
-    known = [vector for vector in vectors if vector.any()]
-    mean = unit_rows(known).mean(axis=0) if known else np.zeros(dim, np.float32)
-    return unit_rows(mean[None])[0] if mean.any() else mean

@@ -42,7 +42,7 @@ class Audited(NamedTuple):
     occurrences: int | None = None
 
 
-def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False, k=3):
+def audit(names, words, *, synonyms=None, senses=None, plurals=False, k=3):
     """What each label gets, without an error for those that get nothing.
 
     The warnings are
@@ -65,12 +65,12 @@ def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=F
     means of two plain words whose cosine is below 0.2; they are for words that WordNet lacks.
 
     Args:
-        names, words, synonyms, pooling, senses, plurals: as `label_vectors` takes them.
+        names, words, synonyms, senses, plurals: as `label_vectors` takes them.
         k: how many neighbours to list, among the RARE most frequent words.
     Returns:
         list of Audited, in the order of `names`.
     Raises:
-        ValueError: if a sense or the pooling is malformed.
+        ValueError: if a sense is malformed.
 
     >>> from devise.words import WordVectors
     >>> words = WordVectors(["cat", "dog", "car"], [[1, 0], [0.8, 0.6], [-1, 0]])
@@ -79,7 +79,7 @@ def audit(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=F
     """
     names = list(names)
     meant = meanings(names, synonyms, senses)
-    found = resolve_labels(names, words, synonyms=synonyms, pooling=pooling, senses=senses, plurals=plurals)
+    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
     twins = _twins(names, [phrase.vector for phrase in found])
     counts, limit, n_words = occurrences(found, words)
     records = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.words.phrases import POOLINGS, SEPARATORS, phrase_vector, resolve
+from devise.words.phrases import SEPARATORS, phrase_vector, resolve
 from devise.words.senses import split_sense, towards
 
 __all__ = ["LabelTable", "fold", "label_vectors", "meanings", "phrase_vector", "read_synonyms",
@@ -71,19 +71,18 @@ class LabelTable:
         return cls(document["names"], vectors, document["parts"], document.get("extras", ()))
 
 
-def label_vectors(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False):
+def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
-    else its vector is the mean of its parts' vectors. All parts need one: a label is never
-    represented by half of its name, nor by a zero vector.
+    else its vector is pooled from those of its parts (`phrase_vector`). All parts need one: a label is
+    never represented by half of its name, nor by a zero vector.
 
     Args:
         names: str (C,), all different.
         words: WordVectors.
         synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
             "crane (bird)", "crane [n02012849]"}; case and separators of the label don't matter.
-        pooling: of several words the "mean", or by "frequency" a weighted one (`frequency_weight`).
         senses: {label: context word(s), or synset of WordNet 3.0} that the label's vector is moved
             towards (`senses.towards`); it goes before a sense among the synonyms.
         plurals: take the direction halfway between singular and plural where both have vectors.
@@ -101,7 +100,7 @@ def label_vectors(names, words, *, synonyms=None, pooling="mean", senses=None, p
     """
     names = list(names)
     _refuse_repeats(names)
-    found = resolve_labels(names, words, synonyms=synonyms, pooling=pooling, senses=senses, plurals=plurals)
+    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
              if phrase.vector is None]
     if lines:
@@ -113,19 +112,17 @@ def label_vectors(names, words, *, synonyms=None, pooling="mean", senses=None, p
                       [phrase.words for phrase in found], [phrase.extras for phrase in found])
 
 
-def resolve_labels(names, words, *, synonyms=None, pooling="mean", senses=None, plurals=False):
+def resolve_labels(names, words, *, synonyms=None, senses=None, plurals=False):
     """What each label is made of, as `label_vectors` takes its arguments, without an error for those
     that have no vector.
 
     Returns:
         list of Phrase.
     """
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling is {pooling!r}: expected one of {', '.join(POOLINGS)}")
     meant = meanings(names, synonyms, senses)
     found = []
     for text, sense in meant:
-        phrase = resolve(text, words, pooling=pooling, plurals=plurals)
+        phrase = resolve(text, words, plurals=plurals)
         found.append(phrase if sense is None else towards(phrase, sense, words))
     return found
 

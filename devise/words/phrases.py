@@ -1,23 +1,31 @@
-"""One vector for a word or a phrase: which words it has, and how they are pooled."""
+"""One vector for a word or a phrase: which words it has, and how their vectors are pooled."""
+
+from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise.errors import quoted
 from devise.words.vocabulary import IRREGULAR, SAME_THING, singulars
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.words.vectors import WordVectors
+
 SEPARATORS = re.compile(r"[\s_/–—-]+")
 PUNCTUATION = ".,;:!?'\"()[]"
-POOLINGS = ("mean", "frequency")
 SMOOTHING = 1e-3  # a of Arora et al. 2017: words more frequent than this count less
 EULER = 0.5772156649  # the harmonic number of n is nearly ln n + EULER
+SELECTION = 10_000  # a smaller vocabulary was chosen by hand: its order says nothing about frequency
 
 
 class Phrase(NamedTuple):
-    """What was found of a text.
+    """The words of a text, and their pooled vector.
 
     Attributes:
         words: those used.
@@ -26,27 +34,29 @@ class Phrase(NamedTuple):
         vector: float32 (dim,) of length 1, or None.
     """
 
-    words: tuple
-    extras: tuple
-    failed: tuple
-    vector: np.ndarray | None
+    words: tuple[str, ...]
+    extras: tuple[str, ...]
+    failed: tuple[str, ...]
+    vector: NDArray[np.float32] | None
 
 
-def phrase_vector(text, words, *, pooling="mean"):
+def phrase_vector(text: str, words: WordVectors) -> NDArray[np.float32]:
     """The unit vector of a word or a phrase such as "ocean waves", float32 (dim,).
 
-    Args:
-        pooling: "mean", all words count alike, or "frequency", rare words count more: "a cup of coffee"
-            is about the coffee.
+    A phrase that is in the vocabulary as a whole, with `_` or `-` between its parts, is that word.
+    Else v = Σ a / (a + p(w)) · v_w / |v_w|, divided by its length: rare words count more
+    (`frequency_weight`), so that "a cup of coffee" is about the coffee. In a vocabulary of fewer
+    than 10,000 words all count alike.
+
     Raises:
-        KeyError: if one of its words has no vector.
+        KeyError: if one of its words has no vector; the message lists near spellings.
         ValueError: if there is no word in it.
 
     >>> from devise.words import WordVectors
     >>> phrase_vector("dollar bill", WordVectors(["dollar", "bill"], [[1, 0], [0, 1]]))
     array([0.70710677, 0.70710677], dtype=float32)
     """
-    found = resolve(text, words, pooling=pooling)
+    found = resolve(text, words)
     if found.failed:
         words.row(found.failed[0])  # raises, with near spellings
     if found.vector is None:
@@ -54,13 +64,41 @@ def phrase_vector(text, words, *, pooling="mean"):
     return found.vector
 
 
-def resolve(text, words, *, pooling="mean", plurals=False):
+def embed_texts(texts: str | Sequence[str], words: WordVectors) -> NDArray[np.float32]:
+    """The unit vectors of words or phrases, float32 (n, dim).
+
+    Args:
+        texts: one string, which gives one row, or several.
+    Raises:
+        KeyError, ValueError: as `phrase_vector`.
+        TypeError: if a text is no string.
+
+    >>> from devise.words import WordVectors
+    >>> embed_texts("red car", WordVectors(["car", "red"], [[3, 4], [0, 1]])).shape
+    (1, 2)
+    """
+    rows = [phrase_vector(text, words) for text in as_texts(texts)]
+    return np.stack(rows) if rows else np.empty((0, words.dim), np.float32)
+
+
+def as_texts(texts: str | Sequence[str]) -> list[str]:
+    """A list of texts, of one element where one string is given.
+
+    >>> as_texts("a red car")
+    ['a red car']
+    """
+    found = [texts] if isinstance(texts, str) else list(texts)
+    if strange := [text for text in found if not isinstance(text, str)]:
+        raise TypeError(f"a text is {strange[0]!r}, a {type(strange[0]).__name__}: expected one str, or several")
+    return found
+
+
+def resolve(text: str, words: WordVectors, *, plurals: bool = False) -> Phrase:
     """The words of a text and their pooled vector, without an error for those that have none.
 
     Args:
-        pooling, plurals: as `label_vectors` takes them.
-    Returns:
-        Phrase.
+        plurals: take the direction halfway between singular and plural of its last word, which is
+            the one that English marks the number at.
     """
     pieces = [piece for piece in SEPARATORS.split(text.strip()) if piece]
     whole = [form for form in (text.strip(), "_".join(pieces), "-".join(pieces)) if usable(form, words)]
@@ -74,30 +112,37 @@ def resolve(text, words, *, pooling="mean", plurals=False):
             failed.append(bare or piece)
         else:
             used.append(words.words[words.row(form)])
-    # English marks the number of a phrase at its last word
     other = other_number(used[-1], words) if plurals and used else None
-    mean = np.zeros(words.dim)
-    for place, word in enumerate(used, start=1):
-        vector = words.vector(word).astype(np.float64)
-        if other is not None and place == len(used):
-            vector = _between(vector, words.vector(other).astype(np.float64))
-        mean += vector * (frequency_weight(word, words) if pooling == "frequency" else 1)
-    vector = None if failed else direction(mean)
+    vector = None if failed else pooled(used, words, other)
     return Phrase(tuple(used), (other,) if other is not None else (), tuple(failed), vector)
 
 
-def usable(form, words):
+def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) -> NDArray[np.float32] | None:
+    """The unit vector of several words of the vocabulary; None where they cancel out or there are none.
+
+    Args:
+        other: the other number of the last one, to go halfway to.
+    """
+    total = np.zeros(words.dim)
+    for place, word in enumerate(used, start=1):
+        vector = _unit(words.vector(word))
+        if other is not None and place == len(used):
+            vector = _unit(vector + _unit(words.vector(other)))
+        total += vector * (frequency_weight(word, words) if len(words) >= SELECTION else 1)
+    return direction(total)
+
+
+def usable(form: str, words: WordVectors) -> bool:
     """Whether a word has a vector that points anywhere."""
     return form in words and bool(words.vector(form).any())
 
 
-def direction(vector):
+def direction(vector: NDArray[np.floating]) -> NDArray[np.float32] | None:
     """A vector divided by its length, float32, or None for a zero vector."""
-    length = np.linalg.norm(vector)
-    return None if length == 0 else (vector / length).astype(np.float32)
+    return _unit(vector).astype(np.float32) if np.any(vector) else None
 
 
-def frequency_weight(word, words):
+def frequency_weight(word: str, words: WordVectors) -> float:
     """a / (a + p): how much a word counts in a phrase, near 1 for a rare word and 0.01 for "the".
 
     The weight is that of Arora, Liang and Ma 2017 ("A simple but tough-to-beat baseline for
@@ -114,7 +159,7 @@ def frequency_weight(word, words):
     return SMOOTHING / (SMOOTHING + share)
 
 
-def other_number(word, words):
+def other_number(word: str, words: WordVectors) -> str | None:
     """The plural of a word, or the singular of a plural, with a vector near to it; else None."""
     own = direction(words.vector(word))
     for form in (*plural_spellings(word), *singulars(word)):
@@ -123,7 +168,7 @@ def other_number(word, words):
     return None
 
 
-def plural_spellings(word):
+def plural_spellings(word: str) -> list[str]:
     """The spellings that the plural of an English word may have.
 
     >>> plural_spellings("butterfly"), plural_spellings("mouse"), plural_spellings("wolf")
@@ -142,7 +187,6 @@ def plural_spellings(word):
     return [*found, word + "s"]
 
 
-def _between(vector, other):
-    """The direction halfway between two vectors, in the length of the first."""
-    unit = vector / np.linalg.norm(vector) + other / np.linalg.norm(other)
-    return unit * np.linalg.norm(vector) / np.linalg.norm(unit)
+def _unit(vector):
+    vector = np.asarray(vector, np.float64)
+    return vector / np.linalg.norm(vector)

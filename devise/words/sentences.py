@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from devise.arrays import eigenvectors
-from devise.words.phrases import SMOOTHING, frequency_weight, usable
+from devise.words.phrases import SMOOTHING, as_texts, frequency_weight, usable
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 PARTS = re.compile(r"['’-]")
@@ -74,13 +74,13 @@ class SentenceVectors:
 
     def known(self, texts):
         """Which texts have a word with a vector, bool (n,)."""
-        return np.array([bool(self._mean(text).any()) for text in texts], bool)
+        return np.array([bool(self._mean(text).any()) for text in as_texts(texts)], bool)
 
     def embed(self, texts):
         """Unit vectors of sentences.
 
         Args:
-            texts: sequence of str.
+            texts: one string, which gives one row, or several.
         Returns:
             float32 (n, dim).
         Raises:
@@ -89,8 +89,7 @@ class SentenceVectors:
         if self.common is None:
             raise ValueError("the common component is not known yet: call fit with the captions of the training "
                              "pictures, or make these vectors with components=0")
-        if isinstance(texts, str):
-            raise ValueError("texts is one str: give a list of them")
+        texts = as_texts(texts)
         rows = np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
         rows = rows - (rows @ self.common.T) @ self.common
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -15,17 +15,16 @@ class InThisProcess:
     def __init__(self, members):
         self._members, self._state = members, {}
 
-    def first(self, n):
-        return InThisProcess(self._members[:n])
+    def gather(self):
+        return [member.describe() for member in self._members]
 
     def ask(self, function, **values):
-        if self._members:
-            return [getattr(member, function)() for member in self._members]
         return getattr(distributed, function)(self._state, **values)
 
-    def map(self, method, parts):
+    def map(self, method, parts, *, workers=None):
+        members = self._members[:workers]
         for number, part in reversed(list(enumerate(parts))):  # as they come, in any order
-            yield number, getattr(self._members[number % len(self._members)], method)(part)
+            yield number, getattr(members[number % len(members)], method)(part), "here"
 
 
 @pytest.fixture
@@ -34,8 +33,8 @@ def asked(monkeypatch, make_backbone):
     sizes = []
 
     @contextmanager
-    def crew(kind, load, threads, *, workers):
-        assert kind is Worker and threads == 1
+    def crew(kind, load, threads, *, hello, workers):
+        assert kind is Worker and threads == 1 and hello == "describe"
         sizes.append(workers)
         yield InThisProcess([kind(load, threads) for _ in range(workers)])
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 
 from devise import distributed, features
 from devise.datasets import from_folder
-from devise.distributed import from_parquet, from_url
+from devise.distributed import extraction, from_parquet, from_url
+from devise.distributed import ray as cluster
+from devise.distributed.worker import Worker
 
 
 def assert_same_table(folder, other):
@@ -47,16 +51,18 @@ def test_a_second_run_computes_nothing_here_or_there(load_backbone, backbone, pi
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_a_worker_that_is_killed_loses_nothing(load_backbone, backbone, picture_folder, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_killed_loses_nothing(load_backbone, backbone, picture_folder, tmp_path, workers):
     def kill(done, total):
         pids = sorted(int(path.name) for path in (tmp_path / "pids").iterdir())
-        if len(pids) == 2 and not killed:
+        if len(pids) == workers and not killed:
             os.kill(pids[0], signal.SIGKILL)
             killed.append(pids[0])
 
     images, killed = from_folder(picture_folder), []
-    table = distributed.extract(images, load_backbone, tmp_path / "dealt", workers=2, shard_rows=2, progress=kill)
-    assert killed and len(list((tmp_path / "pids").iterdir())) == 3, "another one took its place"
+    table = distributed.extract(images, load_backbone, tmp_path / "dealt", workers=workers, shard_rows=2,
+                                progress=kill)
+    assert killed and len(list((tmp_path / "pids").iterdir())) > 1, "another one did what was left"
     assert table.computed == 40
     features.extract(images, backbone, tmp_path / "local")
     assert_same_table(tmp_path / "dealt", tmp_path / "local")
@@ -115,18 +121,13 @@ def deadly(load):
 
 def test_a_picture_that_kills_every_worker_is_named_and_the_others_are_kept(ray, load_backbone, picture_folder,
                                                                            tmp_path, monkeypatch):
-    import sys
-
     from PIL import Image
 
-    from devise.distributed import ray as cluster
-
     monkeypatch.setattr(cluster, "RETRIES", 1)
-    monkeypatch.setattr(cluster, "AHEAD", 1)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     Image.new("RGB", (9, 9)).save(picture_folder / "horse/black.png")
     images, folder = from_folder(picture_folder), tmp_path / "table"
-    with pytest.raises(RuntimeError, match=r"a worker died 2 times with horse/9.png … horse/black.png at hand"):
+    with pytest.raises(ChildProcessError, match=r"died 2 times with horse/9.png … horse/black.png at hand, on .*\("):
         distributed.extract(images, partial(deadly, load_backbone), folder, workers=1, shard_rows=3)
     kept = sum(len(np.load(path)) for path in folder.glob("partial*/*.npy"))
     assert kept == 39, "all but the last shard"
@@ -146,8 +147,57 @@ def _by_turn(make_backbone, folder):
     return make_backbone(0)
 
 
+class Blind:
+    """A worker that does not see the pictures of one class."""
+
+    def __init__(self, load_backbone, threads):
+        self._worker = Worker(load_backbone, threads)
+
+    def describe(self):
+        return self._worker.describe()
+
+    def extract(self, part):
+        return self._worker.extract(replace(part, images=replace(part.images, paths=tuple(
+            path.replace("dog", "elsewhere") for path in part.paths))))
+
+
+def test_a_worker_that_does_not_see_what_is_seen_here_is_refused_by_name(ray, load_backbone, picture_folder, tmp_path,
+                                                                         monkeypatch):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(extraction, "Worker", Blind)
+    with pytest.raises(ValueError, match=r"the worker on .*\(.*\) can't read 10 of 40 pictures that can be read here, "
+                                         r"such as dog/0.png \(No such file or directory\)"):
+        distributed.extract(from_folder(picture_folder), load_backbone, tmp_path / "table", workers=1)
+    assert not (tmp_path / "table/features.json").exists()
+
+
+def test_workers_for_whom_there_is_no_room_are_told_of(load_backbone, backbone, picture_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK", 0.5)
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    n = 5 + os.cpu_count()
+    with pytest.warns(UserWarning, match=rf"of {n} workers wait for room: each takes 1 CPU, .* has \d+ CPU"):
+        distributed.extract(from_folder(picture_folder), load_backbone, tmp_path / "dealt", workers=n, shard_rows=9)
+    features.extract(from_folder(picture_folder), backbone, tmp_path / "local")
+    assert_same_table(tmp_path / "dealt", tmp_path / "local")
+    with pytest.raises(ChildProcessError, match="1 of 1 workers wait for room: each takes 99 CPU, .* Ask for less"):
+        distributed.extract(from_folder(picture_folder), load_backbone, tmp_path / "none", workers=1, threads=99)
+
+
+def test_the_address_is_what_ray_address_says(picture_folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cluster, "_connected", lambda *given: asked.append(given) or 1 / 0)
+    for address, environment, expected in [(None, None, None), (None, "auto", "auto"), ("ray://a:1", "auto", "ray://a:1"),
+                                           ("local", "auto", None)]:
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        if environment:
+            monkeypatch.setenv("RAY_ADDRESS", environment)
+        with pytest.raises(ZeroDivisionError):
+            distributed.extract(from_folder(picture_folder), None, tmp_path, address=address)
+        assert asked.pop() == (expected, 2, 1)
+
+
 def test_a_worker_that_can_not_start_says_why(ray, picture_folder, tmp_path):
-    with pytest.raises(RuntimeError, match="a worker could not start: ZeroDivisionError: .* by zero"):
+    with pytest.raises(ChildProcessError, match=r"the worker on .* could not start: ZeroDivisionError: .* by zero"):
         distributed.extract(from_folder(picture_folder), partial(divmod, 1, 0), tmp_path / "table", workers=1)
 
 

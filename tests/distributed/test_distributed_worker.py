@@ -7,7 +7,7 @@ import pytest
 
 from devise.datasets import from_folder, read_image
 from devise.distributed.pictures import OnDisk, Part
-from devise.distributed.worker import THREADS, Worker
+from devise.distributed.worker import THREADS, Worker, unread
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_what_can_not_be_read_keeps_its_place_and_reason(worker, picture_folder)
                              3: "No such file or directory"}
     shard = worker.extract(OnDisk(images).part([1, 3]))
     assert shard.places.tolist() == [] and shard.vectors.shape == (0, 24) and sorted(shard.reasons) == [0, 1]
+
+
+def test_a_picture_of_another_size_than_the_sender_sees_is_not_that_picture(worker, picture_folder):
+    part = OnDisk(from_folder(picture_folder)).part([0, 1, 2])
+    file = picture_folder / part.paths[1]
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes() + b"x")
+    expected = {1: f"it has {size + 1:,} bytes, not {size:,}"}
+    assert worker.extract(part).reasons == unread(part) == expected
+    (picture_folder / part.paths[2]).write_text("x")
+    again = OnDisk(from_folder(picture_folder, check=False)).part([0, 1, 2])
+    assert unread(again) == {2: "not a picture: its content is no jpg, png, webp, gif, bmp or tiff"}
 
 
 def test_what_is_wrong_with_the_network_is_no_reason_to_skip(worker, backbone, picture_folder):

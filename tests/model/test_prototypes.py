@@ -32,7 +32,7 @@ def test_a_class_is_the_mean_of_its_lemmas_and_a_lemma_of_its_words():
     lemmas = [unit(word("great") + word("white") + word("shark")), unit(word("white") + word("shark")),
               word("shark")]
     shark = vectors[NAMES.index("great white shark")]
-    np.testing.assert_allclose(shark, unit(sum(map(unit, lemmas))), atol=1e-6)
+    np.testing.assert_allclose(shark, unit(sum(lemmas)), atol=1e-6)
     np.testing.assert_allclose(vectors[NAMES.index("hen")], word("hen"), atol=1e-6)
     # jersey, T-shirt, tee shirt: the last has no known word
     np.testing.assert_allclose(vectors[NAMES.index("jersey")], word("t-shirt"), atol=1e-6)

@@ -66,7 +66,7 @@ def test_what_cannot_be_is_said(words):
     vectors = CaptionVectors(words).fit(CAPTIONS)
     with pytest.raises(ValueError, match="1 texts have no word of toy and no term of the captions, the first is 'ufo'"):
         vectors.embed(["a dog", "ufo"])
-    with pytest.raises(ValueError, match="texts is one str"):
-        vectors.embed("a dog")
+    np.testing.assert_array_equal(vectors.embed("a dog"), vectors.embed(["a dog"]))
+    assert vectors.known("a dog").tolist() == [True]
     with pytest.raises(ValueError, match="call fit with the captions"):
         CaptionVectors(words).embed(["a dog"])

@@ -6,6 +6,7 @@ import pytest
 from devise.words import (
     LabelTable,
     WordVectors,
+    embed_texts,
     label_vectors,
     phrase_vector,
     read_synonyms,
@@ -22,10 +23,13 @@ def words():
     return WordVectors(NAMES, matrix, name="toy")
 
 
+def unit(values):
+    length = sum(value * value for value in values) ** 0.5
+    return [value / length for value in values]
+
+
 def mean_of(words, *parts):
-    mean = [sum(column) for column in zip(*(words.vector(part).tolist() for part in parts), strict=True)]
-    length = sum(value * value for value in mean) ** 0.5
-    return [value / length for value in mean]
+    return unit([sum(column) for column in zip(*(unit(words.vector(part).tolist()) for part in parts), strict=True)])
 
 
 @pytest.mark.parametrize(("label", "parts"), [
@@ -125,15 +129,31 @@ def test_a_table_written_without_extras_is_read(words):
     assert (table.parts, table.extras, table.word(0)) == ((("car",),), ((),), "car")
 
 
-def test_frequent_words_count_less_in_a_phrase(words):
-    harmonic = np.log(len(NAMES)) + 0.5772156649
-    weights = [0.001 / (0.001 + 1 / (rank * harmonic)) for rank in (1, 4)]  # of "the" and "bill"
-    expected = weights[0] * words.vector("the") + weights[1] * words.vector("bill")
-    table = label_vectors(["the bill"], words, pooling="frequency")
+def test_frequent_words_count_less_in_a_phrase():
+    names = ["the", *(f"w{row}" for row in range(9_998)), "bill"]
+    matrix = np.random.default_rng(5).normal(size=(len(names), 4)).astype(np.float32)
+    many, few = WordVectors(names, matrix), WordVectors(names[1:], matrix[1:])
+    harmonic = np.log(len(names)) + 0.5772156649
+    units = [matrix[row] / np.linalg.norm(matrix[row]) for row in (0, 5, 9_999)]  # "the", "w4", "bill"
+    weights = [0.001 / (0.001 + 1 / (rank * harmonic)) for rank in (1, 6, 10_000)]
+    expected = sum(weight * unit for weight, unit in zip(weights, units, strict=True))
+    assert phrase_vector("the w4 bill", many) == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+    table = label_vectors(["the w4 bill"], many)
     assert table.vectors[0] == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
-    assert label_vectors(["the bill"], words).vectors[0] != pytest.approx(table.vectors[0], abs=1e-2)
-    with pytest.raises(ValueError, match="pooling is 'max': expected one of mean, frequency"):
-        label_vectors(["car"], words, pooling="max")
+    alike = units[1] + units[2]  # a vocabulary of 9,999 words is a selection
+    assert phrase_vector("w4 bill", few) == pytest.approx(alike / np.linalg.norm(alike), abs=1e-6)
+
+
+def test_one_text_or_several(words):
+    both = embed_texts(["dollar bill", "car"], words)
+    assert both.shape == (2, words.dim) and both.dtype == np.float32
+    np.testing.assert_array_equal(both[0], phrase_vector("dollar bill", words))
+    np.testing.assert_array_equal(embed_texts("dollar bill", words), both[:1])  # not letter by letter
+    assert embed_texts([], words).shape == (0, words.dim)
+    with pytest.raises(KeyError, match="'saxaphone'.*near spellings are saxophone"):
+        embed_texts(["car", "saxaphone"], words)
+    with pytest.raises(TypeError, match="a text is 3, a int"):
+        embed_texts(["car", 3], words)
 
 
 def test_plurals_are_averaged_where_both_are_known():
@@ -146,7 +166,7 @@ def test_plurals_are_averaged_where_both_are_known():
     assert table.vectors[0] == pytest.approx(halfway, abs=1e-6)
     assert table.vectors[1] == pytest.approx(halfway, abs=1e-6)
     assert table.vectors[2].tolist() == [0, 1]  # "buses" points elsewhere
-    old_dog = 4 * halfway + [0, 3]
+    old_dog = halfway + [0, 1]
     assert table.vectors[3] == pytest.approx(old_dog / np.linalg.norm(old_dog), abs=1e-6)
     assert table.extras == (("dogs",), ("dog",), (), ("dogs",), ("mice",), (), ())
     assert table.parts == tuple(tuple(name.split()) for name in names) and table.word(0) == "dog"

@@ -33,7 +33,7 @@ def test_a_context_word_pulls_the_vector_halfway(words):
 
 def test_a_synset_pulls_by_its_other_words_and_those_above_it(words):
     table = label_vectors(["crane"], words, synonyms={"crane": "crane [n02012849]"})
-    wading_bird = unit(words.vector("wading") + words.vector("bird"))
+    wading_bird = unit(unit(words.vector("wading")) + unit(words.vector("bird")))
     expected = unit(unit(words.vector("crane")) + unit(wading_bird + unit(words.vector("wader"))))
     assert table.vectors[0] == pytest.approx(expected, abs=1e-6)
     assert table.extras == (("wading", "bird", "wader"),)

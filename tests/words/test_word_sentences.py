@@ -72,13 +72,17 @@ def test_texts_without_a_word_are_named_and_can_be_found_before(words):
     assert vectors.embed([]).shape == (0, 5)
 
 
+def test_one_text_is_one_row(words):
+    vectors = SentenceVectors(words, components=0)
+    np.testing.assert_array_equal(vectors.embed(TEXTS[0]), vectors.embed([TEXTS[0]]))
+    assert vectors.known(TEXTS[0]).tolist() == [True]
+
+
 def test_what_cannot_be_is_said(words):
     with pytest.raises(ValueError, match="call fit with the captions"):
         SentenceVectors(words).embed(["dog"])
     with pytest.raises(ValueError, match="too few have a word of toy"):
         SentenceVectors(words, components=2).fit(["dog", "xylophone"])
-    with pytest.raises(ValueError, match="texts is one str"):
-        SentenceVectors(words, components=0).embed("dog")
     for options in ({"smoothing": 0}, {"components": -1}, {"frequencies": {}}, {"frequencies": {"a": 0}}):
         with pytest.raises(ValueError, match="smoothing|frequencies"):
             SentenceVectors(words, **options)
