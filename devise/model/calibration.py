@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.evaluation import choose_threshold, threshold_trust
+from devise.evaluation import Trust, choose_threshold, threshold_trust
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,3 +36,9 @@ def calibrated(space: Space, features: NDArray, labels: NDArray[np.int64], false
     threshold = choose_threshold(rows, labels, far=false_accept_rate)
     interval = threshold_trust(rows, labels, far=false_accept_rate, seed=seed)
     return replace(space, threshold=threshold, calibration={"asked": false_accept_rate, **interval._asdict()})
+
+
+def sentence(space: Space) -> str:
+    """What the threshold of a space rests on, for a reader."""
+    figures = dict(space.calibration)
+    return Trust(**{name: figures[name] for name in Trust._fields}).sentence(space.threshold, figures["asked"])

@@ -92,9 +92,9 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
     shared, kernel, joint_history = train_joint(data, sentences, seed=seed,
                                                 progress=_from(progress, visual["epochs"], total), **joint)
     record = {"seed": seed, "loss": loss, "terms": data.terms.to_json(), "skipped": [list(item) for item in skipped]}
-    return Devise(network, words, {LEARNT: Space(learnt), SHARED: Space(shared, SentenceText(words, sentences, kernel))},
-                  split=split, paths=table.images.paths, table=table, record=record,
-                  history={LEARNT: history, SHARED: joint_history})
+    spaces = {LEARNT: Space(learnt), SHARED: Space(shared, SentenceText(words, sentences, kernel))}
+    return Devise(network, words, spaces, split=split, paths=table.images.paths, table=table,
+                  record=record, history={LEARNT: history, SHARED: joint_history})
 
 
 def solve_ridge(data: CaptionData, targets: NDArray | None = None, penalties: tuple[float, ...] = PENALTIES

@@ -131,7 +131,7 @@ class Devise:
         """
         if self._table is None:
             if self.data is None:
-                raise ValueError("the features of the training are not on disk: give the images, or their feature table")
+                raise ValueError("the features of the training are not on disk: give the images, or their features")
             self._table = features.load(self.data)
         return self._table
 

@@ -55,8 +55,8 @@ def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: fl
         FileNotFoundError: if the images are not on this disk.
     """
     if model.split is None:
-        raise ValueError(f"this model ({', '.join(model.spaces)}) was trained on no images, so that there is nothing to "
-                         "fine-tune on: train one, devise.train_labels, train_classes or train_captions")
+        raise ValueError(f"this model ({', '.join(model.spaces)}) was trained on no images, so that there is nothing "
+                         "to fine-tune on: train one, devise.train_labels, train_classes or train_captions")
     if not 0 <= augment <= 1:
         raise ValueError(f"augment is {augment}: expected a strength from 0, no change, to 1")
     if folder and (Path(folder) / "features.json").is_file():

@@ -74,8 +74,9 @@ class Network:
         """Refuse features of another backbone than the one of the training, by name."""
         theirs = table.backbone
         if self.record["fingerprint"] not in (None, theirs["fingerprint"]):
-            raise ValueError(f"the model was trained on {self.name} ({self.record['fingerprint'][:12]}), these features "
-                             f"are of {theirs['name']} ({theirs['fingerprint'][:12]}): extract them with its backbone")
+            raise ValueError(f"the model was trained on {self.name} ({self.record['fingerprint'][:12]}), these "
+                             f"features are of {theirs['name']} ({theirs['fingerprint'][:12]}): extract them "
+                             "with its backbone")
 
     def adopt(self, table: FeatureTable) -> None:
         """Take the backbone of the features for one's own, or refuse it."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from devise import features
 from devise.datasets.captions import LISTS, caption_set
-from devise.model.caption_training import GAPS, JOINT, VISUAL
-from devise.model.fitting import rows_of
+from devise.model.captions import GAPS, JOINT, VISUAL
+from devise.model.objective import float_rows
 from devise.recipes.captioning import changes, drawing, measuring
 from devise.recipes.captioning import contenders as who
 from devise.recipes.captioning.people import people_table
@@ -53,7 +53,7 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     backbone = backbone or _best()
     table = features.extract(data.images, backbone, progress=progress)
     world = who.World.of(table, data.split.among(data.images.paths, table.images.paths), words)
-    levels = [rows_of(table.matrix, world.rows["train"]), *(_changed(world, backbone, strength, progress)
+    levels = [float_rows(table.matrix, world.rows["train"]), *(_changed(world, backbone, strength, progress)
                                                             for strength in strengths)]
     steps = _Steps(progress, seeds * (8 if levels[1:] else 4))
     heads = who.learnt(world, seeds, steps)

@@ -12,7 +12,7 @@ from devise.datasets import Split
 from devise.evaluation import combine, exact_table, exact_tags, hit_table
 from devise.figures import score
 from devise.machine import memory
-from devise.model import Devise
+from devise.model import SHARED, train_labels
 from devise.recipes.published import published
 from devise.report import Report, Table
 from devise.search import Search
@@ -60,9 +60,9 @@ def run(output, *, data=None, backbone=None, words="glove-6b-50d", synonyms=None
     dim = open_words(words).dim
     runs, exact, models = [], [], []
     for seed in range(seeds):
-        model = Devise(words, backbone=backbone, synonyms=synonyms, seed=seed)
-        model.fit(table, head=head and head(dim), unseen=unseen, **training)
-        runs.append(model.evaluate())
+        model = train_labels(table, words, head=head and head(dim), unseen=unseen, synonyms=synonyms, seed=seed,
+                             **training)
+        runs.append(model.evaluate().hits)
         exact.append(_exact(model))
         models.append(model)
         if progress:
@@ -77,8 +77,10 @@ def run(output, *, data=None, backbone=None, words="glove-6b-50d", synonyms=None
 
 def _exact(model):
     """Exact tags of the unseen pictures among the first 10 of the words, or None without unseen classes."""
-    parts = model.parts()
-    return exact_tags(*parts["unseen"], model.candidates("words")) if "unseen" in parts else None
+    table, rows = model.table, model.split.unseen_rows
+    if not len(rows):
+        return None
+    return exact_tags(model.embed_images(table.subset(rows)), table.images.labels[rows], model.candidates("words"))
 
 
 def _draw(model, combined, table, output):
@@ -89,7 +91,7 @@ def _draw(model, combined, table, output):
                     published={f"{row.name} (candidates not stated)": row.values for row in PUBLISHED["test"]})
     pictures = [("Flat hit@k against k", "hit_at_k.png")]
     if model.history:
-        plots.history_curve(model.history.to_json(), output / "history.png", title="Training, seed 0")
+        plots.history_curve(model.history[SHARED].to_json(), output / "history.png", title="Training, seed 0")
         pictures.append(("Loss and validation hit@1 of seed 0", "history.png"))
     examples = _examples(model, table)
     if examples:
@@ -111,7 +113,7 @@ def _examples(model, table):
         return []
     labels = table.images.labels
     first = [int(rows[labels[rows] == label][0]) for label in sorted(set(labels[rows].tolist()))]
-    tags = model.tag_embeddings(model.embed_features(table.subset(first).matrix), k=8)
+    tags = model.tag(table.subset(first), k=8)
     return [(row, table.images.label_of(row), found) for row, found in zip(first, tags, strict=True)]
 
 

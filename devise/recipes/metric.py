@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from devise import plots
+from devise.arrays import unit_rows
 from devise.metrics import spread
-from devise.model.frozen import raw_rows
-from devise.model.siamese import POWER, SHRINKAGE
+from devise.model.classes import POWER, SHRINKAGE
 from devise.recipes.published import count_of, published
 from devise.recipes.trial.comparing import FIGURES, differences_table, figures_table
 from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, folds_of, joined
@@ -96,8 +96,9 @@ def _baselines(source, parts, dim, seeds):
     """What no loss trained: {row: [Retrieval]}."""
     chance = [np.random.default_rng(seed).standard_normal((source.matrix.shape[1], dim)) for seed in range(seeds)]
     whole = closed_form(source, source.split.train)
-    return {RAW: [source.measure(raw_rows)],
-            f"random head, {dim}-d": [source.measure(lambda matrix, map=map: raw_rows(matrix @ map)) for map in chance],
+    return {RAW: [source.measure(unit_rows)],
+            f"random head, {dim}-d": [source.measure(lambda matrix, map=map: unit_rows(matrix @ map))
+                                      for map in chance],
             f"closed form of all classes to learn from, {whole.dim}-d": [source.measure(whole.embed)],
             START: [source.measure(joined([fold.start for fold in parts]))]}
 

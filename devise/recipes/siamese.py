@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from devise import plots
+from devise.arrays import unit_rows
 from devise.evaluation import clustering_nmi, evaluate_galleries, gallery_table
 from devise.metrics import spread
-from devise.model.frozen import raw_rows
-from devise.model.siamese import POWER, SHRINKAGE
+from devise.model.calibration import sentence
+from devise.model.classes import POWER, SHRINKAGE
 from devise.recipes.trial import triplets
 from devise.recipes.trial.changed import STRENGTHS, changed_copies, has_pictures, network_of
 from devise.recipes.trial.comparing import differences_table, figures_table
@@ -26,6 +27,7 @@ SEEDS, EPOCHS, FAR, GALLERIES = 5, 12, 0.05, (100, 1000, 10_000)
 RAW, ROOTS, CLOSED = "raw features", "their square roots", "closed form, as the training starts"
 WHOLE = "closed form, of all classes to learn from"
 LEARNT = triplets.CLOSED
+SPACE = "learnt"  # of a model
 COURSE = ("MAP@R", "hit@1", "recall@10")
 DEEP = 10
 OPEN_SET = {"unknown let in": "unknown_accepted", "known sent away": "known_rejected",
@@ -60,14 +62,14 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
     models = _trained(source, copies, seeds, epochs=epochs, far=far, progress=progress)
     whole, first = triplets.closed_form(source, source.split.train), models[LEARNT][0]
     starts = [triplets.closed_form(source, source.parts(seed).train) for seed in range(seeds)]
-    rows = {RAW: [source.measure(raw_rows)], ROOTS: [source.measure(_roots)], WHOLE: [source.measure(whole.embed)],
+    rows = {RAW: [source.measure(unit_rows)], ROOTS: [source.measure(_roots)], WHOLE: [source.measure(whole.embed)],
             CLOSED: [source.measure(head.embed) for head in starts],
-            **{name: [source.measure(model.embed_features) for model in found] for name, found in models.items()}}
-    spaces = {RAW: raw_rows, WHOLE: whole.embed, LEARNT: first.embed_features}
+            **{name: [source.measure(model.spaces[SPACE].embed) for model in found] for name, found in models.items()}}
+    spaces = {RAW: unit_rows, WHOLE: whole.embed, LEARNT: first.spaces[SPACE].embed}
     tests = source.split.test
     galleries = evaluate_galleries({name: embed(source.matrix[tests]) for name, embed in spaces.items()},
                                    source.labels[tests], gallery)
-    open_set = [model.evaluate_open_set(source.table) for model in models[LEARNT]]
+    open_set = [model.evaluate(source.table).open_set for model in models[LEARNT]]
     tables = (_figures(source, rows, spaces, seeds), *_gains(rows, models), gallery_table(galleries.runs),
               _open_set_table(open_set, far))
     first.save(output / "model")
@@ -81,7 +83,7 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
 
 
 def _trained(source, copies, seeds, *, epochs, far, progress):
-    """{row: [Siamese, one a seed]}."""
+    """{row: [Devise, one a seed]}."""
     wanted, models = triplets.trainings(copies is not None), {}
     for seed in range(seeds):
         for number, (name, training) in enumerate(wanted.items(), start=1):
@@ -93,7 +95,7 @@ def _trained(source, copies, seeds, *, epochs, far, progress):
 
 
 def _roots(matrix):
-    return raw_rows(np.sign(matrix) * np.sqrt(np.abs(matrix)))
+    return unit_rows(np.sign(matrix) * np.sqrt(np.abs(matrix)))
 
 
 def _figures(source, rows, spaces, seeds):
@@ -145,7 +147,8 @@ def _draw(source, rows, spaces, models, open_set, epochs, output):
                          for name, runs in rows.items()}, output / "map_at_r.png", label="MAP@R (%)", origin=None,
                         title=f"Retrieval of {len(names)} classes that nothing learned from",
                         note="mean and 95 % interval over the seeds; a dot alone has no seed")
-    known = [score for score in COURSE if score in models[LEARNT][0].history.scores]  # few pictures have no depth of 10
+    measured = models[LEARNT][0].history[SPACE].scores  # few pictures have no depth of 10
+    known = [score for score in COURSE if score in measured]
     plots.progress_curve({score: {name: _course(found, score) for name, found in models.items()} for score in known},
                          output / "progress.png", title="Validation classes while triplets train", unit="points gained",
                          note=f"{len(models[LEARNT][0].split.names['validation'])} classes, drawn by each of "
@@ -171,8 +174,8 @@ def _draw(source, rows, spaces, models, open_set, epochs, output):
 
 def _course(models, score):
     """What a score gained on its start, mean over the seeds, from epoch 0 on; seeds judge by other classes."""
-    starts = np.array([model.history.start_scores[score] for model in models])
-    courses = np.array([model.history.scores[score] for model in models]).T
+    starts = np.array([model.history[SPACE].start_scores[score] for model in models])
+    courses = np.array([model.history[SPACE].scores[score] for model in models]).T
     return [spread(values - starts) for values in (starts, *courses)]
 
 
@@ -191,10 +194,10 @@ def _facts(source, first, copies, seeds, epochs):
 
 def _notes(source, models, galleries, copies, far):
     first = models[LEARNT][0]
-    kept = {name: [model.history.best_epoch for model in found] for name, found in models.items()}
+    kept = {name: [model.history[SPACE].best_epoch for model in found] for name, found in models.items()}
     notes = [
         f"Epochs kept, seed by seed (0 is the start): {'; '.join(f'{name} {found}' for name, found in kept.items())}.",
-        f"Seed 0: {first.trust['learnt'].sentence(first.thresholds['learnt'], far)}.",
+        f"Seed 0: {sentence(first.spaces[SPACE])}.",
         f"Galleries: one picture of each untrained class asks, the others are drawn from, {galleries.draws} times; "
         f"{galleries.smallest:,} to {galleries.largest:,} can be drawn. A larger gallery holds more distractors, and "
         "more right answers."]

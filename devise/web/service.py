@@ -87,7 +87,8 @@ class Service:
             version=__version__, pictures=len(search), classes=len(search.images.label_names),
             spaces=[search.default_space, *(space for space in search.indexes if space != search.default_space)],
             thresholds={name: _finite(space.threshold) for name, space in asked.items()},
-            false_accept_rate=next((_finite(space.calibration["asked"]) for space in asked.values()), None), engine=next(iter(search.indexes.values())).engine,
+            false_accept_rate=next((space.calibration["asked"] for space in asked.values()), None),
+            engine=next(iter(search.indexes.values())).engine,
             network=model.network.name, words=self._words_name(), tags=self.can_text,
             examples=self._examples(),
             limits=answers.Asked(limits.k, limits.text, limits.upload_bytes, limits.upload_pixels, limits.seconds))

@@ -9,9 +9,9 @@ import pytest
 
 from devise import datasets, features, storage
 from devise.checks import check
+from devise.heads import RidgeHead
 from devise.model import Devise, train_labels
 from devise.search import Search
-from devise.heads import RidgeHead
 from devise.words import WordVectors
 
 

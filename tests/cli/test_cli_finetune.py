@@ -80,8 +80,9 @@ def test_a_closed_form_has_nothing_to_tune(trained, devise, tmp_path):
 @pytest.fixture
 def siamese(picture_folder, tmp_path, monkeypatch):
     """The folder of a siamese model on eight classes of small pictures."""
-    from devise import backbones
     from devise.model.siamese import Siamese
+
+    from devise import backbones
 
     for name in ("cat", "dog", "horse", "car"):
         for number in range(10):

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from devise.model.siamese import POWER, Siamese
 from PIL import Image
 
-from devise.model.siamese import POWER, Siamese
 from devise.search import Search
 
 CLASSES = {f"tile{number}": 25 * number for number in range(10)}

@@ -9,9 +9,9 @@ import pytest
 from devise.backbones import Backbone, Preprocessing
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
-from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
-from devise.model import train_classes, train_labels
-from devise.model.exporting import export, largest_difference
+from devise.heads import ConseHead, HeadConfig, MlpHead, ProjectionHead, RidgeHead
+from devise.model import Space, train_classes, train_labels
+from devise.model.exporting import largest_difference
 
 CLASSES = ("cat", "dog", "horse", "car")
 ALIKE = 1e-5  # float32, summed in another order
@@ -41,10 +41,13 @@ def table(backbone):
 
 @pytest.fixture(scope="module")
 def models(table, backbone, vocabulary):
-    mlp = train_labels(table, vocabulary, backbone=backbone, head=MlpHead(HeadConfig(dim=12, sizes=(16,))), epochs=3, batch_size=8)
+    mlp = train_labels(
+        table, vocabulary, backbone=backbone, head=MlpHead(HeadConfig(dim=12, sizes=(16,))), epochs=3, batch_size=8
+    )
     ridge = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(penalty=1.0))
-    classes = train_classes(table, backbone=backbone, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1,
-                                    classes=2)
+    classes = train_classes(
+        table, backbone=backbone, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1, classes=2
+    )
     return {"mlp": mlp, "ridge": ridge, "classes": classes}
 
 
@@ -102,10 +105,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(models, tmp_path, monkeypatch):
 def test_what_is_refused(models, backbone, vocabulary, tmp_path):
     with pytest.raises(ValueError, match=r"there is no format '.onx': did you mean .onnx"):
         models["mlp"].export(tmp_path / "model.onx")
-    with pytest.raises(ValueError, match="not trained yet"):
-        Devise(vocabulary, backbone=backbone).export(tmp_path / "model.keras")
-    from types import SimpleNamespace
-
+    mixed = models["mlp"].with_space("shared", Space(ConseHead(np.eye(8, 9), np.zeros(9), np.eye(9, 12))))
     with pytest.raises(ValueError, match="conse head is no network"):
-        export(SimpleNamespace(backbone=backbone, head=SimpleNamespace(kind="conse")), tmp_path / "model.keras")
+        mixed.export(tmp_path / "model.keras", "shared")
     assert not list(tmp_path.iterdir())

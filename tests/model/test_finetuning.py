@@ -8,11 +8,11 @@ from devise import features
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import ImageSet, from_folder
+from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.losses import Cosine
 from devise.model import SHARED, Devise, train_labels
 from devise.model.finetuning import finetune
 from devise.model.sources import Network
-from devise.heads import HeadConfig, MlpHead, RidgeHead
 
 SIZE = (12, 16)
 CONVOLUTIONS = ["first/kernel", "second/kernel"]
@@ -40,7 +40,15 @@ def images(picture_folder):
 @pytest.fixture
 def model(images, vocabulary, tmp_path):
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    return train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["horse"], folder=tmp_path / "features", epochs=3)
+    return train_labels(
+        images,
+        vocabulary,
+        backbone=small_backbone(),
+        head=head,
+        unseen=["horse"],
+        folder=tmp_path / "features",
+        epochs=3,
+    )
 
 
 def tuned(model, images, tmp_path, **options):
@@ -120,7 +128,15 @@ def test_a_loss_may_be_named(model, images, tmp_path, loss):
 def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_path):
     """The first of four classes is unseen, so the rows of the loss's table are the other three."""
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["car"], folder=tmp_path / "features", epochs=3)
+    model = train_labels(
+        images,
+        vocabulary,
+        backbone=small_backbone(),
+        head=head,
+        unseen=["car"],
+        folder=tmp_path / "features",
+        epochs=3,
+    )
     cosine, given = Cosine(model.labels.vectors[1:]), []
 
     def loss(labels, rows):
@@ -134,7 +150,15 @@ def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_p
 
 def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, tmp_path):
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = train_labels(images, vocabulary, backbone=small_backbone(), head=head, validation=0.0, folder=tmp_path / "features", epochs=1)
+    model = train_labels(
+        images,
+        vocabulary,
+        backbone=small_backbone(),
+        head=head,
+        validation=0.0,
+        folder=tmp_path / "features",
+        epochs=1,
+    )
     history = tuned(model, images, tmp_path).history[SHARED]
     assert (history.best_epoch, history.score, history.validation_loss) == (None, (), ())
 

@@ -10,8 +10,8 @@ from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.datasets import from_folder
 from devise.datasets.augmentation import Augmentation
-from devise.losses.pairs import Triplet
 from devise.heads import ProjectionHead, RidgeHead
+from devise.losses.pairs import Triplet
 from devise.model import LEARNT, Devise, Space, classes, train_classes
 
 FAST = {"layers": 1, "epochs": 2, "learning_rate": 0.02, "classes": 3, "per_class": 2}
@@ -44,8 +44,18 @@ def images(tmp_path):
 def model(images, tmp_path, monkeypatch):
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
     head = ProjectionHead(start="pca", power=0.5)
-    return train_classes(images, backbone=small_backbone(), seed=2, head=head, validation=3, test=3, epochs=1, classes=3,
-                                                 folder=tmp_path / "features", loss_options={"margin": 0.3})
+    return train_classes(
+        images,
+        backbone=small_backbone(),
+        seed=2,
+        head=head,
+        validation=3,
+        test=3,
+        epochs=1,
+        classes=3,
+        folder=tmp_path / "features",
+        loss_options={"margin": 0.3},
+    )
 
 
 def test_network_and_head_train_and_the_model_stays_as_it_was(model, images, tmp_path, monkeypatch):
@@ -54,10 +64,17 @@ def test_network_and_head_train_and_the_model_stays_as_it_was(model, images, tmp
     rows, fingerprint = model.spaces[LEARNT].embed(model.table.matrix), model.backbone.fingerprint
     new = model.finetune(folder=tmp_path / "tuned", **FAST)
     assert list(new.backbone.changes) == ["first/kernel", "first/bias"]
-    assert new.network.record["base"] == model.network.record and new.spaces[LEARNT].head is not model.spaces[LEARNT].head
+    assert (
+        new.network.record["base"] == model.network.record
+        and new.spaces[LEARNT].head is not model.spaces[LEARNT].head
+    )
     assert model.network.record["fingerprint"] == fingerprint != new.network.record["fingerprint"]
     np.testing.assert_array_equal(model.spaces[LEARNT].embed(model.table.matrix), rows)
-    assert new.split.names == model.split.names and new.record["loss"]["name"] == "triplet" and new.record["loss"]["margin"] == 0.3
+    assert (
+        new.split.names == model.split.names
+        and new.record["loss"]["name"] == "triplet"
+        and new.record["loss"]["margin"] == 0.3
+    )
     history = new.history[LEARNT]
     assert len(history.loss) == 2 and all(space.threshold is not None for space in new.spaces.values())
     assert (history.start_score, history.score, history.best_epoch) == (0.1, (0.2, 0.3), 2)
@@ -71,7 +88,9 @@ def test_saved_and_opened_it_embeds_pictures_the_same(model, images, tmp_path):
     np.testing.assert_allclose(again.embed_images(files), new.embed_images(files), atol=1e-5)
     np.testing.assert_allclose(new.embed_images(files), new.spaces[LEARNT].embed(new.table.matrix[[0, 40]]), atol=1e-4)
     assert again.backbone.fingerprint == new.backbone.fingerprint
-    np.testing.assert_allclose(again.evaluate().retrieval[LEARNT].map_at_r, new.evaluate().retrieval[LEARNT].map_at_r, atol=1e-6)
+    np.testing.assert_allclose(
+        again.evaluate().retrieval[LEARNT].map_at_r, new.evaluate().retrieval[LEARNT].map_at_r, atol=1e-6
+    )
     third = again.finetune(folder=tmp_path / "third", **FAST)  # what was tuned can be tuned again
     assert third.network.record["base"] == model.network.record
 

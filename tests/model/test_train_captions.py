@@ -19,7 +19,7 @@ from devise.model import captions as training  # noqa: E402
 from devise.model.caption_data import CaptionData, caption_data, sentences_of, usable  # noqa: E402
 from devise.model.captions import captioned  # noqa: E402
 from devise.search import Search  # noqa: E402
-from devise.training import AugmentedFeatures, Schedule  # noqa: E402
+from devise.training import FeatureBank, Schedule  # noqa: E402
 from devise.words import WordVectors  # noqa: E402
 from devise.words.sentences import CaptionVectors, Tfidf  # noqa: E402
 
@@ -80,8 +80,11 @@ def test_figures_are_those_of_the_embeddings_and_the_terms_of_the_training(fitte
     rows, captions = SPLIT.test, [table.images.captions[row] for row in SPLIT.test]
     told = Tfidf().fit([table.images.captions[row] for row in SPLIT.train]).pictures(captions).toarray()
     figures = model.evaluate().captions
-    for space, embeddings in (("raw", table.matrix[rows]), ("learnt", model.spaces[LEARNT].head.outputs(table.matrix[rows])),
-                              ("shared", model.spaces[SHARED].head.outputs(table.matrix[rows]))):
+    for space, embeddings in (
+        ("raw", table.matrix[rows]),
+        ("learnt", model.spaces[LEARNT].head.outputs(table.matrix[rows])),
+        ("shared", model.spaces[SHARED].head.outputs(table.matrix[rows])),
+    ):
         embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
         again = graded(embeddings @ embeddings.T, told @ told.T)
         np.testing.assert_allclose(figures.by_space[space].ndcg, again.ndcg, atol=1e-5)
@@ -136,7 +139,7 @@ def test_the_gap_is_asked_for_before_each_epoch(data):
 
 
 def test_changed_features_can_be_mixed_in(data):
-    changed = AugmentedFeatures([data.features, data.features + 0.1], Schedule(0.0, 1.0, epochs=2))
+    changed = FeatureBank([data.features, data.features + 0.1], Schedule(0.0, 1.0, epochs=2))
     assert training.train_visual(data, augmented=changed, epochs=2)[1].epochs == 2
 
 
@@ -237,15 +240,27 @@ def untold(table):
                                  table.backbone)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda t, w: train_captions(untold(t), w), "the pictures have no captions"),
-    (lambda t, w: train_captions(t, w, split=Split(np.arange(9))), "too few pictures .*0 of 0 for validation"),
-    (lambda t, w: train_captions(t, w, split=SPLIT, loss="tripled"), "there is no loss 'tripled': did you mean triplet"),
-    (lambda t, w: train_captions(t, w, validation=0.6, test=0.4), "leaves 0 to learn from"),
-    (lambda t, w: CaptionData(t.matrix[:5], t.images.captions[:4], t.matrix, t.images.captions), "5 rows but there are"),
-    (lambda t, w: CaptionData(t.matrix[:2], t.images.captions[:2], t.matrix, t.images.captions), "expected 3 or more"),
-    (lambda t, w: split_rows(9, validation=0.0), "expected shares between 0 and 1"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t, w: train_captions(untold(t), w), "the pictures have no captions"),
+        (lambda t, w: train_captions(t, w, split=Split(np.arange(9))), "too few pictures .*0 of 0 for validation"),
+        (
+            lambda t, w: train_captions(t, w, split=SPLIT, loss="tripled"),
+            "there is no loss 'tripled': did you mean triplet",
+        ),
+        (lambda t, w: train_captions(t, w, validation=0.6, test=0.4), "leaves 0 to learn from"),
+        (
+            lambda t, w: CaptionData(t.matrix[:5], t.images.captions[:4], t.matrix, t.images.captions),
+            "5 rows but there are",
+        ),
+        (
+            lambda t, w: CaptionData(t.matrix[:2], t.images.captions[:2], t.matrix, t.images.captions),
+            "expected 3 or more",
+        ),
+        (lambda t, w: split_rows(9, validation=0.0), "expected shares between 0 and 1"),
+    ],
+)
 def test_what_can_not_be_is_said(call, message, table, words):
     with pytest.raises(ValueError, match=message):
         call(table, words)

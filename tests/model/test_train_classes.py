@@ -15,7 +15,7 @@ from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, th
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import LEARNT, RAW, Devise, train_classes
 from devise.model.classes import POWER
-from devise.training import AugmentedFeatures
+from devise.training import FeatureBank
 
 N_CLASSES, PER_CLASS, DIM = 14, 12, 20
 FAST = {"epochs": 4, "classes": 4, "per_class": 3}
@@ -86,14 +86,14 @@ def test_thresholds_are_chosen_on_the_validation_classes(table, backbone, rate):
     labels = table.images.labels[rows]
     thresholds = {name: space.threshold for name, space in model.spaces.items()}
     assert list(thresholds) == ["learnt", "raw"] and model.spaces[RAW].calibration["asked"] == rate
-    assert thresholds["learnt"] == choose_threshold(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=rate)
-    assert thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, false_accept_rate=rate))
+    assert thresholds["learnt"] == choose_threshold(model.spaces[LEARNT].embed(table.matrix[rows]), labels, far=rate)
+    assert thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, far=rate))
 
 
 def test_a_threshold_comes_with_how_far_it_can_be_trusted(table, backbone, tmp_path):
     model = train_classes(table, backbone=backbone, seed=1, **FAST, validation=5)
     rows, labels = model.split.validation, table.images.labels[model.split.validation]
-    expected = threshold_trust(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=0.01, seed=1)
+    expected = threshold_trust(model.spaces[LEARNT].embed(table.matrix[rows]), labels, far=0.01, seed=1)
     assert model.spaces[LEARNT].calibration == {"asked": 0.01, **expected._asdict()}
     assert expected.low <= model.spaces[LEARNT].threshold <= expected.high
     unsure = model.spaces[RAW].calibration | {"low": -math.inf, "high": math.nan}
@@ -138,7 +138,9 @@ def test_an_mlp_head_serves_too(table, backbone):
 def test_the_same_seed_gives_the_same_model(table, backbone):
     first, second = (train_classes(table, backbone=backbone, seed=3, **FAST) for _ in range(2))
     np.testing.assert_array_equal(first.spaces[LEARNT].embed(table.matrix), second.spaces[LEARNT].embed(table.matrix))
-    assert first.split.names == second.split.names != train_classes(table, backbone=backbone, seed=4, **FAST).split.names
+    assert (
+        first.split.names == second.split.names != train_classes(table, backbone=backbone, seed=4, **FAST).split.names
+    )
 
 
 def test_saved_and_opened_in_a_new_process_it_is_the_same(model, table, tmp_path):
@@ -189,7 +191,9 @@ def test_what_can_not_train_is_refused_before_the_long_part(picture_folder, back
                              ({"validation": 2, "classes": 3}, "2 classes with two pictures or more"),
                              ({"validation": 2, "test": 2}, "0 of 4 classes are left to train on")]:
         with pytest.raises(ValueError, match=message):
-            train_classes(images, backbone=backbone, **{"validation": 2 if "loss" in options else 1, "test": 0, **options})
+            train_classes(
+                images, backbone=backbone, **{"validation": 2 if "loss" in options else 1, "test": 0, **options}
+            )
     with pytest.raises(ValueError, match="no labels"):
         train_classes(from_folder(picture_folder / "cat"), backbone=backbone)
     assert backbone.calls == 0
@@ -223,7 +227,7 @@ def test_changed_copies_train_along(table, backbone):
 
     def augmented(rows):
         asked.append(rows)
-        return AugmentedFeatures([table.matrix[rows], table.matrix[rows] + 5], lambda epoch: 1.0)
+        return FeatureBank([table.matrix[rows], table.matrix[rows] + 5], lambda epoch: 1.0)
 
     model = train_classes(table, backbone=backbone, seed=1, **FAST, split=parts, augmented=augmented)
     np.testing.assert_array_equal(asked, [parts.train])

@@ -7,8 +7,8 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder
-from devise.model import SHARED, Devise, train_labels
 from devise.heads import HeadConfig, MlpHead, RidgeHead
+from devise.model import SHARED, Devise, train_labels
 from devise.words import WordVectors
 
 
@@ -158,8 +158,17 @@ def test_an_unreadable_picture_is_named(model, tmp_path):
 
 @pytest.mark.parametrize("loss", ["hinge", "infonce"])
 def test_other_losses_name_test_pictures_too(table, backbone, vocabulary, loss):
-    model = train_labels(table, vocabulary, backbone=backbone, head=small_head(), unseen=["horse"], loss=loss, epochs=80,
-                                                      learning_rate=0.05, batch_size=4)
+    model = train_labels(
+        table,
+        vocabulary,
+        backbone=backbone,
+        head=small_head(),
+        unseen=["horse"],
+        loss=loss,
+        epochs=80,
+        learning_rate=0.05,
+        batch_size=4,
+    )
     assert model.evaluate().hit_at_k["test"]["seen"][1] >= 0.8
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 from devise import storage  # noqa: E402
 from devise.datasets.captions import caption_set  # noqa: E402
 from devise.evaluation.captions import graded  # noqa: E402
-from devise.model import caption_training  # noqa: E402
+from devise.model import captions as trainings  # noqa: E402
 from devise.recipes import captions as recipe  # noqa: E402
 from devise.recipes.captioning import changes, measuring  # noqa: E402
 from devise.recipes.captioning import contenders as who  # noqa: E402
@@ -66,7 +66,7 @@ def ran(words, make_backbone, tmp_path_factory):
     root, network = draw(home / "flickr"), make_backbone()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEVISE_HOME", str(home / "home"))
-        for options in (caption_training.VISUAL, caption_training.JOINT):
+        for options in (trainings.VISUAL, trainings.JOINT):
             patch.setitem(options, "epochs", 3)
             patch.setitem(options, "learning_rate", 1e-2)
             patch.setitem(options, "batch_size", 8)
@@ -222,10 +222,10 @@ def test_the_real_slice_is_ordered_better_than_by_raw_features(tmp_path, monkeyp
     if not root.is_dir() or not place:
         pytest.skip("needs flickr8k-2000 among the shared data and its features in DEVISE_FLICKR_FEATURES")
     from devise import features
-    from devise.model.captions import CaptionModel, captioned
+    from devise.model.captions import captioned, train_captions
 
     data = caption_set(root)
-    model = CaptionModel("glove-6b-50d").fit(captioned(features.load(place), data.images), split=data.split)
+    model = train_captions(captioned(features.load(place), data.images), "glove-6b-50d", split=data.split)
     figures = model.evaluate()
     assert figures.difference("ndcg").low > 0.03 and figures.difference("agreement").low > 0.02
     assert figures.text.means()["text → image @10"] > 0.6

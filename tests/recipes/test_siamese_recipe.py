@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from devise.model import Devise
 from PIL import Image
 
 from devise import cli, storage
@@ -12,7 +13,6 @@ from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.heads import ProjectionHead
 from devise.metrics import cluster_bootstrap
-from devise.model.siamese import Siamese
 from devise.recipes import siamese
 from devise.recipes.trial import triplets
 from devise.recipes.trial.retrieval import open_retrieval
@@ -41,7 +41,7 @@ def test_it_writes_a_report_a_model_and_pictures(ran):
         assert Image.open(folder / picture["file"]).format == "PNG"
     assert [picture["file"] for picture in report["pictures"]] == [
         "map_at_r.png", "progress.png", "curriculum.png", "roc.png", "neighbours.png"]
-    assert Siamese.load(folder / "model").split.names["test"] == TEST
+    assert Devise.load(folder / "model").split.names["test"] == TEST
     assert (folder / "report.md").read_text(encoding="utf-8").count("**Table") == 5
     json.dumps(report, allow_nan=False)
 

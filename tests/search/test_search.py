@@ -11,7 +11,7 @@ from devise.checks import check
 from devise.datasets import from_folder, read_image
 from devise.errors import MissingDependency
 from devise.heads import RidgeHead
-from devise.model import Devise, train_labels
+from devise.model import train_labels
 from devise.search import Search
 
 

@@ -30,7 +30,7 @@ class Speaker:
     def __init__(self, world, joint):
         self._texts, self._joint = world.texts, joint
 
-    def embed_words(self, texts):
+    def embed_text(self, texts, space=None):
         return self._joint.embed_text(self._texts.embed(texts))
 
 

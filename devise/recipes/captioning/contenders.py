@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
 
 from devise.arrays import unit_rows
-from devise.model.caption_lessons import lesson_of, usable
-from devise.model.caption_training import GAPS, VISUAL, Joint, solve_ridge, start_joint, train_joint, train_visual
-from devise.model.fitting import rows_of
+from devise.model.caption_data import caption_data
+from devise.model.captions import GAPS, VISUAL, solve_ridge, start_joint, train_joint, train_visual
+from devise.model.objective import float_rows
 from devise.words.captions import CaptionVectors
 from devise.words.sentences import SentenceVectors
 
@@ -17,6 +20,22 @@ ALL, HARDER = "all triplets", "ever harder triplets"
 FIRST = 3  # captions that an oracle reads; the others are the truth
 
 
+class Joint(NamedTuple):
+    """A space of pictures and sentences: its head, and the kernel (t, dim) of its text side.
+
+    Attributes:
+        history: History of the training, or None.
+    """
+
+    head: object
+    kernel: np.ndarray
+    history: object = None
+
+    def embed_text(self, vectors):
+        """Rows of CaptionVectors as unit rows (n, dim) of the space."""
+        return unit_rows(vectors @ self.kernel, "embedded text")
+
+
 @dataclass(frozen=True, eq=False)
 class World:
     """The pictures of all parts, and what the training pictures' captions taught.
@@ -24,7 +43,7 @@ class World:
     Attributes:
         table: FeatureTable with captions.
         words: WordVectors.
-        lesson: Lesson of the training and validation pictures.
+        lesson: CaptionData of the training and validation pictures.
         rows: {"train", "validation", "test": rows of the table that could be used}.
         skipped: the others, and why.
     """
@@ -38,17 +57,17 @@ class World:
     @classmethod
     def of(cls, table, split, words):
         """The world of a table with captions, and its Split."""
-        lesson, rows, skipped = lesson_of(table, split, words)
-        rows["test"], lost = usable(table, split.test, words, lesson.terms)
+        lesson, used, skipped = caption_data(table, split, words)
+        rows = {part: used.rows(part) for part in ("train", "validation", "test")}
         if len(rows["test"]) < 3:
             raise ValueError(f"{len(rows['test'])} pictures with captions are for the test: expected 3 or more, in "
                              "test.txt or Flickr_8k.testImages.txt beside the pictures")
-        return cls(table, words, lesson, rows, (*skipped, *lost))
+        return cls(table, words, lesson, rows, skipped)
 
     @cached_property
     def features(self):
         """float32 (n, d) of the test pictures."""
-        return rows_of(self.table.matrix, self.rows["test"])
+        return float_rows(self.table.matrix, self.rows["test"])
 
     @cached_property
     def captions(self):
@@ -83,14 +102,14 @@ def learnt(world, seeds, step):
         for name, loss in ((TRIPLETS, "triplet"), (RANKING, "ranking")):
             heads[name].append(train_visual(world.lesson, loss=loss, seed=seed)[0])
             step()
-        heads[JOINT].append(train_joint(world.lesson, world.texts, seed=seed))
+        heads[JOINT].append(Joint(*train_joint(world.lesson, world.texts, seed=seed)))
         step()
     return heads
 
 
 def started(world):
     """The joint space before any training."""
-    return start_joint(world.lesson, world.texts)
+    return Joint(*start_joint(world.lesson, world.texts))
 
 
 def cosines(world, heads):
@@ -122,7 +141,7 @@ def curriculum(world, levels, eased, step):
         for how, mine in ((ALL, GAPS[1]), (HARDER, gap)):
             heads = eased if how == HARDER and bank is None else []
             for seed in range(len(eased) - len(heads)):
-                heads = [*heads, train_visual(world.lesson, gap=mine, bank=bank, seed=seed)[0]]
+                heads = [*heads, train_visual(world.lesson, gap=mine, augmented=bank, seed=seed)[0]]
                 step()
             found[f"{how}{also}"] = [_between(head.embed(world.features)) for head in heads]
     return found, gap, share

@@ -6,7 +6,7 @@ import numpy as np
 
 from devise.evaluation.captions import DEPTH, graded, text_retrieval
 from devise.metrics import paired_bootstrap, spread
-from devise.model.caption_training import sentences_of
+from devise.model.caption_data import sentences_of
 from devise.recipes.captioning.contenders import FIRST, JOINT, RAW, SIF, TFIDF
 from devise.report import Published, Table
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
-from devise.model.siamese import POWER, SHRINKAGE
-from devise.model.siamese_fitting import batch_classes, own_numbers, scores, validation_labels
+from devise.model.classes import POWER, SHRINKAGE, batch_classes, knows_classes, own_numbers, scores
 
 DIM, FOLDS, TRIALS, EPOCHS = 256, 4, 2, 4
 PER_CLASS = 4
@@ -139,9 +138,10 @@ def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
         mine = np.random.default_rng(seed).permutation(mine)
     loss = _loss(arm, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
     head = start(dim) if arm.shuffled else fold.start.copy()
+    held = theirs % (int(mine.max()) + 1) if knows_classes(loss) else theirs
     history = train(head, source.matrix[fold.train], mine, loss, optimiser="adam", learning_rate=trial.rate,
                     epochs=epochs, classes=batch_classes(None, mine), per_class=PER_CLASS, seed=seed,
-                    validation=(source.matrix[fold.held], validation_labels(loss, theirs, int(mine.max()) + 1)),
+                    validation=(source.matrix[fold.held], held),
                     validate=lambda rows: scores(rows, theirs))
     if step:
         step()

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise.model.siamese import POWER, SHRINKAGE, Siamese
+from devise.model import train_classes
+from devise.model.classes import POWER, SHRINKAGE
 
 RATE = 1e-4  # of Adam
 EASY = 0.3  # the share of mined negatives in the first epoch of a curriculum
@@ -58,7 +59,7 @@ def closed_form(source, rows):
 
 
 def train(source, training, copies, *, seed, epochs, far):
-    """A Siamese whose validation classes the seed drew.
+    """A model whose validation classes the seed drew.
 
     Args:
         source: RetrievalSource.
@@ -72,13 +73,12 @@ def train(source, training, copies, *, seed, epochs, far):
     difficulty, *strength = growing.values()
     options = {}
     if training.changed:
-        options["bank"] = lambda rows: _bank(source, copies, rows, strength[0] if training.grows else None)
+        options["augmented"] = lambda rows: _bank(source, copies, rows, strength[0] if training.grows else None)
     if training.grows:
         options["before_epoch"] = lambda epoch: miner.difficulty.assign(difficulty(epoch))
     head = ProjectionHead(start=training.start, shrinkage=SHRINKAGE, power=training.power)
-    model = Siamese(source.table.backbone["name"], layer=source.table.backbone["layer"], seed=seed)
-    return model.fit(source.table, parts=source.parts(seed), head=head, loss=pairs.Triplet(miner=miner), epochs=epochs,
-                     learning_rate=RATE, far=far, **options)
+    return train_classes(source.table, split=source.parts(seed), head=head, loss=pairs.Triplet(miner=miner),
+                         epochs=epochs, learning_rate=RATE, false_accept_rate=far, seed=seed, **options)
 
 
 def _bank(source, copies, rows, schedule):

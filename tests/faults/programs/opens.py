@@ -14,6 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from conftest import WORDS  # noqa: E402
+from devise.model.siamese import Siamese  # noqa: E402
 
 from devise import features, index, storage, words  # noqa: E402
 from devise.backbones.torch_weights import read_tensors  # noqa: E402
@@ -22,7 +23,6 @@ from devise.datasets.captions import read_captions  # noqa: E402
 from devise.heads import load_head  # noqa: E402
 from devise.machine import memory  # noqa: E402
 from devise.model import Devise  # noqa: E402
-from devise.model.siamese import Siamese  # noqa: E402
 from devise.search import Search  # noqa: E402
 from devise.words.text import VectorText  # noqa: E402
 
