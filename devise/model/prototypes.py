@@ -1,9 +1,10 @@
 """ImageNet's 1,000 classes as points among the words: what tags pictures without any training."""
 
 from devise.backbones import imagenet
+from devise.heads import ConseHead
 from devise.heads.imagenet import imagenet_vectors
 from devise.words import nouns_of
-from devise.zeroshot import ConSE, Lift, kernel
+from devise.zeroshot import Lift, kernel, onto
 
 RULES = ("conse", "lift")
 
@@ -32,7 +33,6 @@ def imagenet_rule(name, names, vectors, words, *, mask=None):
         raise ValueError(f"there is no rule {name!r} that needs no training: expected {' or '.join(RULES)}")
     classes = imagenet_vectors(words)
     if name == "conse":
-        wordless = ~classes.any(axis=1)
-        return ConSE(classes, mask=wordless if mask is None else wordless | mask).onto(vectors)
+        return onto(ConseHead.of_logits(classes, mask=mask), vectors)
     steps = nouns_of(names).steps([identity for identity, _name in imagenet.classes()], names)
     return Lift(kernel(classes, vectors, steps), mask=mask)
