@@ -5,8 +5,8 @@ The names below are loaded when they are first used, so that `import devise` its
 
 __version__ = "0.1.0"
 
-_NAMES = {"Devise": "model", "Search": "search", "open_words": "words", "from_folder": "datasets",
-          "from_files": "datasets", "samples": "datasets", "extract": "features", "Report": "report"}
+_NAMES = {"Devise": "model", "Search": "search", "open_words": "words", "open_images": "datasets",
+          "from_folder": "datasets", "samples": "datasets", "extract": "features", "Report": "report"}
 _ROOMS = ("arrays", "backbones", "checks", "datasets", "distributed", "errors", "evaluation", "features", "index",
           "losses", "metrics", "model", "plots", "recipes", "search", "storage", "training", "words", "zeroshot")
 

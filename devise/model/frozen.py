@@ -1,13 +1,10 @@
 """What every model has that stands on a frozen backbone: the network, and the features it was made with."""
 
-from pathlib import Path
-
 import numpy as np
 
 from devise import features
 from devise.arrays import unit_rows
-from devise.datasets import from_files
-from devise.datasets.base import ImageSet
+from devise.datasets import open_images
 from devise.model.finetuning import with_saved_changes
 
 AUTO = "auto"
@@ -68,10 +65,8 @@ class OnBackbone:
 
 
 def as_images(pictures):
-    """An ImageSet, paths, or one path as an ImageSet."""
-    if isinstance(pictures, (str, Path)):
-        pictures = [pictures]
-    return pictures if isinstance(pictures, ImageSet) else from_files(pictures)
+    """Pictures, as `open_images` takes them, as an ImageSet."""
+    return open_images(pictures)
 
 
 def opened(record, changes=None):
