@@ -4,6 +4,8 @@ import difflib
 
 import numpy as np
 
+END = "output"  # where a network is cut whose last layer is wanted, whatever its name
+
 
 def cut(network, layer):
     """The model from the network's input to one layer, its positions averaged."""
@@ -14,11 +16,11 @@ def cut(network, layer):
         found = [candidate for candidate in network.layers if isinstance(candidate, pooling)]
     else:
         found = [candidate for candidate in network.layers if candidate.name == layer]
-    if not found:
+    if not found and layer != END:
         names = [candidate.name for candidate in network.layers]
         near = difflib.get_close_matches(str(layer), names, n=3) or names[-3:]
         raise ValueError(f"{network.name} has no layer {layer!r}: try {', '.join(near)}")
-    output = found[-1].output
+    output = found[-1].output if found else network.output
     if len(output.shape) == 4:
         output = keras.layers.GlobalAveragePooling2D(name="mean_over_positions")(output)
     if len(output.shape) != 2:
@@ -48,14 +50,24 @@ def replaced(model, changes):
     return copy
 
 
-def copied(model, **settings):
-    """A copy of a model with the same weights, its layers made with other settings, such as dtype="mixed_float16"."""
+def copied(model, inputs=None, **settings):
+    """A copy of a model with the same weights, its layers made with other settings, such as dtype="mixed_float16".
+
+    Args:
+        inputs: (input, tensor made from it): the copy is given the input and computes from the tensor.
+    """
     import keras
+
+    def called(layer, *args, **kwargs):
+        pictures, scaled = inputs
+        args, kwargs = keras.tree.map_structure(lambda value: scaled if value is pictures else value, (args, kwargs))
+        return layer(*args, **kwargs)
 
     def made(layer):  # an operation that is no layer has no settings
         return type(layer).from_config(layer.get_config() | (settings if isinstance(layer, keras.Layer) else {}))
 
-    copy = keras.models.clone_model(model, clone_function=made)
+    copy = keras.models.clone_model(model, clone_function=made, input_tensors=inputs and inputs[0],
+                                    call_function=called if inputs else None)
     # by order: of a weight that its layer gave no name the path is another in each copy
     for weight, old in zip(copy.weights, model.weights, strict=True):
         weight.assign(old)

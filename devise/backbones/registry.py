@@ -1,10 +1,21 @@
-"""Backbones by name."""
+"""Backbones by name, and whatever a user gives as one."""
+
+from __future__ import annotations
 
 import difflib
+import os
+import sys
+from typing import TYPE_CHECKING
 
 from devise.backbones import efficientnet_lite, keras_applications, keras_hub
-from devise.backbones.base import BATCH, RUNTIME
+from devise.backbones.base import BATCH, RUNTIME, Backbone
+from devise.backbones.own import from_keras
 from devise.errors import MissingDependency
+
+if TYPE_CHECKING:
+    import keras
+
+AUTO = "auto"
 
 DEFAULT = "vgg16"
 BUILDERS = {DEFAULT: keras_applications.build,
@@ -13,7 +24,7 @@ BUILDERS = {DEFAULT: keras_applications.build,
             **dict.fromkeys(keras_hub.NETWORKS, keras_hub.build)}
 
 
-def names():
+def names() -> tuple[str, ...]:
     """The backbones that `load` knows, the default first.
 
     >>> names()[:2]
@@ -22,7 +33,8 @@ def names():
     return tuple(BUILDERS)
 
 
-def load(name=DEFAULT, *, weights="imagenet", layer=None, seed=0, runtime=RUNTIME, batch=BATCH):
+def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
+         runtime: str = RUNTIME, batch: int = BATCH) -> Backbone:
     """A backbone, ready to compute features.
 
     Args:
@@ -51,7 +63,28 @@ def load(name=DEFAULT, *, weights="imagenet", layer=None, seed=0, runtime=RUNTIM
     return BUILDERS[name](name, weights=weights, layer=layer, seed=seed, runtime=runtime, batch=batch)
 
 
-def choose():
+def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:
+    """The backbone that a name, "auto", or a user's own Keras model stands for; a Backbone as it is.
+
+    Args:
+        backbone: one of `names()`; "auto", what `choose` takes; a Keras model, as `from_keras` takes
+            it by default; or a Backbone.
+    Raises:
+        TypeError: if it is none of these.
+        ValueError, FileNotFoundError, MissingDependency: as `load`.
+    """
+    if isinstance(backbone, str):
+        return load(choose()[0] if backbone == AUTO else backbone)
+    keras = sys.modules.get("keras")  # where it was not imported nobody holds a model of it
+    if keras and isinstance(backbone, keras.Model):
+        return from_keras(backbone)
+    if backbone is None or isinstance(backbone, (bool, int, float, list, tuple, dict, os.PathLike, type)):
+        raise TypeError(f"backbone is {backbone!r}: expected 'auto', one of {', '.join(names()[:3])} …, a Backbone, or "
+                        "a Keras model")
+    return backbone
+
+
+def choose() -> tuple[str, str]:
     """The backbone that needs no download: VGG16 if its weights are here, else EfficientNet-Lite0.
 
     Returns:

@@ -126,7 +126,7 @@ def add_training(command):
 
 def images(pictures, *, labels=None, class_level="first"):
     """The ImageSet that PICTURES names."""
-    from devise.datasets import from_files, from_folder, samples
+    from devise.datasets import from_folder, open_images, samples
 
     pictures = [pictures] if isinstance(pictures, str) else list(pictures)
     if pictures == [SAMPLES]:
@@ -138,7 +138,7 @@ def images(pictures, *, labels=None, class_level="first"):
     folders = [path for path in paths if path.is_dir()]
     if folders:
         raise WrongUsage(f"{folders[0]} is a folder among files: give one folder, or files only")
-    return from_files(paths)
+    return open_images(paths)
 
 
 def is_table(place):

@@ -27,12 +27,12 @@ def arguments(command):
 def run(args):
     from devise import features
     from devise.arrays import unit_rows
-    from devise.datasets import from_files
+    from devise.datasets import open_images
     from devise.model import Devise
 
     if args.model:
         options.refuse(args, ("backbone", "weights", "layer", "runtime"), "the model has its own backbone")
-    pair = from_files([args.first, args.second])
+    pair = open_images([args.first, args.second])
     model = Devise.load(args.model) if args.model else None
     table = features.compute(pair, model.backbone if model else options.backbone(args))
     if len(table) < 2:

@@ -1,16 +1,15 @@
-"""Pictures on disk: read, listed with their classes, and split into what trains and what tests."""
+"""Images: opened, listed with their classes, and split into what trains, validates and tests."""
 
 from devise.datasets.augmentation import Augmentation
-from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.base import ImageSet, Skipped, join
 from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_captions, with_captions
-from devise.datasets.folders import duplicates, from_files, from_folder
+from devise.datasets.folders import from_folder
 from devise.datasets.galleries import galleries, query_gallery
 from devise.datasets.images import check_image, read_image
-from devise.datasets.joining import join
-from devise.datasets.samples import samples
+from devise.datasets.opening import duplicates, open_images, samples
 from devise.datasets.splits import PARTS, Split, draw_unseen, split, split_classes, split_rows
 
 __all__ = ["PARTS", "Augmentation", "CaptionSet", "ImageSet", "Judgements", "Skipped", "Split",
-           "caption_set", "check_image", "draw_unseen", "duplicates", "from_files", "from_folder", "galleries",
-           "join", "query_gallery", "read_captions", "read_image", "samples", "split",
+           "caption_set", "check_image", "draw_unseen", "duplicates", "from_folder", "galleries",
+           "join", "open_images", "query_gallery", "read_captions", "read_image", "samples", "split",
            "split_classes", "split_rows", "with_captions"]

@@ -1,10 +1,19 @@
-"""A set of pictures: aligned rows of paths, classes and captions, and the files left out of it."""
+"""A set of images: aligned rows of paths, classes and captions, and the files left out of it."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from devise import storage
+from devise.datasets.images import check_pixels, read_image
 
 
 class Skipped(NamedTuple):
@@ -20,17 +29,19 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Pictures by row: where each one lies, its class, its captions, and what was left out.
+    """Images by row: where each one lies, its class, its captions, and what was left out.
 
     Attributes:
-        paths: POSIX paths relative to `root`, one a row.
-        labels: int64 (n,), positions in `label_names`; -1 is a picture without a class.
-        label_names: the classes; a subset keeps those it has no picture of.
-        root: the folder the paths start from, or None where the pictures are not on this disk.
+        paths: POSIX paths relative to `root`, one a row; a stable name for an image in memory.
+        labels: int64 (n,), positions in `label_names`; -1 is an image without a class.
+        label_names: the classes; a subset keeps those it has no image of.
+        root: the folder the paths start from, or None where the images are not on this disk.
         skipped: the files that were found and not used.
-        captions: the sentences about each picture, or None where there are none.
+        captions: the sentences about each image, or None where there are none.
+        pixels: uint8 (h, w, 3) of each image that is held in memory, None for one in a file; None
+            where all are in files. Not copied.
     Raises:
-        ValueError: if the rows are not aligned, or a label names no class.
+        ValueError: if the rows are not aligned, a label names no class, or pixels are no image.
 
     >>> images = ImageSet(("cat/1.jpg", "dog/1.jpg"), [0, 1], ("cat", "dog"), root=None)
     >>> images.label_of(1)
@@ -38,11 +49,12 @@ class ImageSet:
     """
 
     paths: tuple[str, ...]
-    labels: np.ndarray
+    labels: NDArray[np.int64]
     label_names: tuple[str, ...]
     root: Path | None
     skipped: tuple[Skipped, ...] = ()
     captions: tuple[tuple[str, ...], ...] | None = None
+    pixels: tuple[NDArray[np.uint8] | None, ...] | None = None
 
     def __post_init__(self):
         keep = {
@@ -52,8 +64,10 @@ class ImageSet:
             "root": None if self.root is None else Path(self.root),
             "skipped": tuple(Skipped(*item) for item in self.skipped),
             "captions": None if self.captions is None else tuple(map(tuple, self.captions)),
+            "pixels": None if self.pixels is None else tuple(
+                None if held is None else _frozen(held) for held in self.pixels),
         }
-        for name in ("labels", "captions"):
+        for name in ("labels", "captions", "pixels"):
             if keep[name] is not None and len(keep[name]) != len(keep["paths"]):
                 raise ValueError(f"{len(keep['paths'])} paths but {len(keep[name])} {name}: "
                                  "expected one entry a picture")
@@ -62,35 +76,61 @@ class ImageSet:
         for name, value in keep.items():
             object.__setattr__(self, name, value)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
-    def file(self, row):
-        """The path of a picture on this disk.
+    def in_memory(self, row: int) -> bool:
+        """Whether an image is held in memory rather than in a file."""
+        return self.pixels is not None and self.pixels[row] is not None
+
+    def file(self, row: int) -> Path:
+        """The path of an image on this disk.
 
         Raises:
-            FileNotFoundError: if the set's pictures are not on this disk.
+            FileNotFoundError: if the image is not on this disk.
         """
+        if self.in_memory(row):
+            raise FileNotFoundError(f"{self.paths[row]} is held in memory and has no file: use read(row)")
         if self.root is None:
             raise FileNotFoundError(f"{self.paths[row]} is not on this disk: the set has no root folder")
         return self.root / self.paths[row]
 
-    def label_of(self, row):
-        """The name of a picture's class, or None where it has none."""
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """The pixels of an image, upright, uint8 (h, w, 3), from memory or from its file.
+
+        Raises:
+            ValueError: if the file can't be read as an image, see `read_image`.
+            FileNotFoundError: if it is not on this disk.
+        """
+        return self.pixels[row] if self.in_memory(row) else read_image(self.file(row))
+
+    def digest(self, row: int) -> str:
+        """SHA-256 of an image's file, or of its shape and pixels where it is held in memory.
+
+        Raises:
+            OSError: if the file can't be read.
+        """
+        if not self.in_memory(row):
+            return storage.digest(self.file(row))
+        pixels = self.pixels[row]
+        return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+    def label_of(self, row: int) -> str | None:
+        """The name of an image's class, or None where it has none."""
         label = self.labels[row]
         return None if label < 0 else self.label_names[label]
 
-    def counts(self):
-        """How many pictures each class has, by name; classes without any are named too."""
+    def counts(self) -> dict[str, int]:
+        """How many images each class has, by name; classes without any are named too."""
         counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.label_names))
         return dict(zip(self.label_names, counts.tolist(), strict=True))
 
     @property
-    def single(self):
+    def single(self) -> tuple[str, ...]:
         """The classes with one image, which has no other to find."""
         return tuple(name for name, count in self.counts().items() if count == 1)
 
-    def subset(self, rows):
+    def subset(self, rows: ArrayLike) -> ImageSet:
         """The set of some rows, in the order given, with the same classes and skipped files.
 
         Args:
@@ -99,12 +139,13 @@ class ImageSet:
             ValueError: if a mask has another length, or a row is out of range.
         """
         rows = _row_ids(rows, len(self))
-        captions = None if self.captions is None else tuple(self.captions[row] for row in rows)
+        captions, pixels = (None if held is None else tuple(held[row] for row in rows)
+                            for held in (self.captions, self.pixels))
         return ImageSet(tuple(self.paths[row] for row in rows), self.labels[rows], self.label_names,
-                        self.root, self.skipped, captions)
+                        self.root, self.skipped, captions, pixels)
 
-    def report(self):
-        """How many pictures and classes there are, and one line for each skipped file."""
+    def report(self) -> str:
+        """How many images and classes there are, and one line for each skipped file."""
         classes = sum(count > 0 for count in self.counts().values())
         unlabelled = int((self.labels < 0).sum())
         parts = [_number(len(self), "picture"), _number(classes, "class", "classes")]
@@ -115,6 +156,51 @@ class ImageSet:
             return summary
         lines = [f"  {_printable(path)}: {_printable(reason)}" for path, reason in self.skipped]
         return "\n".join([f"{summary}; {len(self.skipped):,} skipped:", *lines])
+
+
+def join(sets: Iterable[ImageSet]) -> ImageSet:
+    """The images of several sets in this order, classes by name, paths from the deepest folder that they share.
+
+    Where a set of files has no root the paths stay as they are, and the whole has none. Captions are
+    kept where all sets have them.
+
+    Args:
+        sets: one or more.
+
+    >>> cats = ImageSet(("a.jpg",), np.array([0]), ("cat",), Path("/pictures/cats"))
+    >>> dogs = ImageSet(("b.jpg",), np.array([0]), ("dog",), Path("/pictures/dogs"))
+    >>> join([cats, dogs]).paths
+    ('cats/a.jpg', 'dogs/b.jpg')
+    """
+    sets = _from_one_root(list(sets))
+    names = tuple(dict.fromkeys(name for part in sets for name in part.label_names))
+    labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in sets]  # -1, no class, stays
+    captions = pixels = None
+    if all(part.captions is not None for part in sets):
+        captions = sum((part.captions for part in sets), ())
+    if any(part.pixels is not None for part in sets):
+        pixels = sum((part.pixels or (None,) * len(part) for part in sets), ())
+    return ImageSet(sum((part.paths for part in sets), ()), np.concatenate(labels), names, sets[0].root,
+                    sum((part.skipped for part in sets), ()), captions, pixels)
+
+
+def _from_one_root(sets):
+    """The sets, their paths told from one root, or all without one; images in memory need none."""
+    held = [all(map(part.in_memory, range(len(part)))) for part in sets]
+    roots = [part.root for part, within in zip(sets, held, strict=True) if not within]
+    if None in roots or not roots:
+        return [replace(part, root=None) for part in sets]
+    root = Path(os.path.commonpath([place.resolve() for place in roots]))
+    return [replace(part, root=root, paths=part.paths if within else tuple(
+        path if part.in_memory(row) else (part.root.resolve() / path).relative_to(root).as_posix()
+        for row, path in enumerate(part.paths))) for part, within in zip(sets, held, strict=True)]
+
+
+def _frozen(pixels):
+    """A view of an image's pixels that can't be written to."""
+    view = check_pixels(pixels).view()
+    view.setflags(write=False)
+    return view
 
 
 def _label_rows(labels, n_classes):

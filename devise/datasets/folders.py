@@ -1,12 +1,15 @@
-"""Picture folders as image sets: a folder a class, or any folder with a label file."""
+"""Folders of images as image sets: a folder a class, or any folder with a label file."""
+
+from __future__ import annotations
 
 import csv
 import os
 import reprlib
 import unicodedata
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from devise import storage
 from devise.datasets.base import ImageSet, Skipped
@@ -20,8 +23,10 @@ PATH_COLUMNS = ("path", "file", "filename", "image")
 LABEL_COLUMNS = ("label", "class", "category")
 
 
-def from_folder(root, *, labels=None, class_level="first", check=True, progress=None):
-    """The pictures below a folder and their classes, in the order of their paths.
+def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping | None = None,
+                class_level: str = "first", check: bool = True,
+                progress: Callable[[int, int], object] | None = None) -> ImageSet:
+    """The images below a folder and their classes, in the order of their paths.
 
     Paths are compared part by part, class names as text, both by code point. Links are followed,
     no folder is entered twice. Every file with the ending of a picture is a row or in `skipped`;
@@ -63,51 +68,11 @@ def from_folder(root, *, labels=None, class_level="first", check=True, progress=
         unused |= dict.fromkeys(classes, "not in the label file")
         classes, missing = _by_label(_read_labels(labels, root), files, root)
         unused = {path: why for path, why in unused.items() if path not in classes} | missing
-    images = _image_set(root, sorted(classes, key=_parts), classes, closed | unused, check, progress)
+    images = listed(root, sorted(classes, key=_parts), classes, closed | unused, check, progress)
     if not len(images):
         raise ValueError(f"{root} holds no picture that can be used: looked for {' '.join(EXTENSIONS)} "
-                         f"among {len(files):,} files in it and below{_first(images.skipped)}")
+                         f"among {len(files):,} files in it and below{first_of(images.skipped)}")
     return images
-
-
-def from_files(paths, *, check=True):
-    """Some picture files, without classes, in the order given; their root is the folder they share.
-
-    Raises:
-        ValueError: if none of them can be used.
-
-    >>> from_files(["holiday/beach.jpg", "holiday/2024/cat.jpg"]).paths  # doctest: +SKIP
-    ('beach.jpg', '2024/cat.jpg')
-    """
-    files = [os.path.abspath(path) for path in paths]
-    if not files:
-        raise ValueError("no picture was named: expected one path or more")
-    root = Path(os.path.commonpath([os.path.dirname(file) for file in files]))
-    names = [Path(file).relative_to(root).as_posix() for file in files]
-    images = _image_set(root, names, dict.fromkeys(names), {}, check, None)
-    if not len(images):
-        raise ValueError(f"none of {len(files)} files can be used{_first(images.skipped)}")
-    return images
-
-
-def duplicates(images):
-    """The pictures whose files have the same content, as groups of rows.
-
-    Only files of equal size are read.
-
-    Returns:
-        list of tuples of two rows or more, each ascending, ordered by their first.
-
-    >>> duplicates(from_folder("pictures"))  # doctest: +SKIP
-    [(3, 17), (20, 21, 48)]
-    """
-    sizes, contents = {}, {}
-    for row in range(len(images)):
-        sizes.setdefault(images.file(row).stat().st_size, []).append(row)
-    for size, rows in sizes.items():
-        for row in rows if len(rows) > 1 else ():
-            contents.setdefault((size, storage.digest(images.file(row))), []).append(row)
-    return sorted(tuple(rows) for rows in contents.values() if len(rows) > 1)
 
 
 def _walk(root):
@@ -150,8 +115,8 @@ def _leads_to_folder(entry):
         return False
 
 
-def by_folder(files, class_level):
-    """The classes of the pictures among some files, and why the others of them are not used."""
+def by_folder(files: Iterable[str], class_level: str) -> tuple[dict, dict]:
+    """The classes of the images among some files, and why the others of them are not used."""
     classes, unused = {}, {}
     for path in filter(_is_picture, files):
         if any(part.startswith(".") for part in _parts(path)):
@@ -263,11 +228,18 @@ def _find(entry, known, root):
     return None
 
 
-def _image_set(root, paths, classes, refused, check, progress):
-    """The set of `paths`, less those that their headers or names show can't be used."""
-    kept = []
+def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: dict, check: bool,
+           progress: Callable[[int, int], object] | None, pixels: Mapping = MappingProxyType({})) -> ImageSet:
+    """The image set of some paths, less those that their headers or names show can't be used.
+
+    Args:
+        classes: {path: class, or None}.
+        refused: {path: reason} of files that were left out before.
+        pixels: {path: uint8 (h, w, 3)} of the images that are held in memory.
+    """
+    paths, kept = list(paths), []
     for done, path in enumerate(paths, 1):
-        reason = check_image(root / path) if check else None
+        reason = check_image(root / path) if check and path not in pixels else None
         if _text(path) != path:  # it could be opened, but not named in the JSON of later steps
             reason = "its name is not valid UTF-8: rename it"
         if reason:
@@ -279,10 +251,12 @@ def _image_set(root, paths, classes, refused, check, progress):
     names = sorted({classes[path] for path in kept} - {None})
     position = {None: -1} | {name: label for label, name in enumerate(names)}
     skipped = [Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts)]
-    return ImageSet(kept, [position[classes[path]] for path in kept], names, root, skipped)
+    return ImageSet(kept, [position[classes[path]] for path in kept], names, root, skipped,
+                    pixels=[pixels.get(path) for path in kept] if pixels else None)
 
 
-def _first(skipped):
+def first_of(skipped: tuple[Skipped, ...]) -> str:
+    """The end of a message that says how many files were skipped, and why the first was."""
     if not skipped:
         return ""
     path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)

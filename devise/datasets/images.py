@@ -1,4 +1,6 @@
-"""Picture files as RGB arrays: every odd kind is read one way, or refused with a short reason."""
+"""Image files as RGB arrays: every odd kind is read one way, or refused with a short reason."""
+
+from __future__ import annotations
 
 import contextlib
 import io
@@ -7,6 +9,7 @@ import stat
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -33,7 +36,8 @@ _READERS = {b"\xff\xd8\xff": JpegImageFile, b"\x89PNG\r\n\x1a\n": PngImageFile,
             b"II+\0": TiffImageFile, b"MM\0+": TiffImageFile}
 
 
-def read_image(source, *, max_pixels=MAX_PIXELS, least_side=None):
+def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS,
+               least_side: int | None = None) -> NDArray[np.uint8]:
     """The first picture in a file, upright, 8 bits a channel, its transparent parts on white.
 
     The content decides which kind it is: jpg, png, webp, gif, bmp or tiff, whatever the name says.
@@ -41,7 +45,7 @@ def read_image(source, *, max_pixels=MAX_PIXELS, least_side=None):
     are stretched, the least to 0 and the greatest to 255.
 
     Args:
-        source: the path of the file, or its content as bytes.
+        source: the path of the file, its content as bytes, or a Pillow image.
         max_pixels: a picture with more pixels is refused before it is decoded.
         least_side: for a small copy in a fraction of the time: a JPEG is decoded at a half, a quarter
             or an eighth of its size, as long as both sides keep this many pixels.
@@ -49,7 +53,7 @@ def read_image(source, *, max_pixels=MAX_PIXELS, least_side=None):
         uint8 (h, w, 3), red, green, blue.
     Raises:
         ValueError: "<path>: <reason>" if the file is missing, unreadable, empty, truncated, too
-            large or not a picture; "the picture: <reason>" of bytes.
+            large or not a picture; "the picture: <reason>" where it is no path.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -57,15 +61,17 @@ def read_image(source, *, max_pixels=MAX_PIXELS, least_side=None):
     ...     read_image(f"{folder}/grey.png").shape
     (2, 3, 3)
     """
-    held = isinstance(source, bytes)
+    held = isinstance(source, (bytes, Image.Image))
     try:
+        if isinstance(source, Image.Image):
+            return _decode(_within(source, max_pixels), least_side)
         with (_hold if held else _open)(source) as file:
             return _decode(_header(file, max_pixels), least_side)
     except _Refused as refusal:
         raise ValueError(f"{'the picture' if held else source}: {refusal}") from refusal.__cause__
 
 
-def check_image(path, *, max_pixels=MAX_PIXELS):
+def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str | None:
     """Why a file can't be read as a picture, as far as its header tells; None if nothing is wrong.
 
     Pixels are not decoded, so a file that is truncated behind its header passes.
@@ -79,6 +85,19 @@ def check_image(path, *, max_pixels=MAX_PIXELS):
     except _Refused as refusal:
         return str(refusal)
     return None
+
+
+def check_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An array as it came, if it is an image: uint8 (h, w, 3) with one pixel or more.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        hint = ", values from 0 to 255" if pixels.dtype.kind in "fiub" else ""
+        raise ValueError(f"the picture is an array {pixels.dtype} {pixels.shape}: expected uint8 (h, w, 3){hint}")
+    return pixels
 
 
 class _Refused(Exception):
@@ -121,9 +140,14 @@ def _header(file, max_pixels):
         raise _Refused(f"more pixels than {max_pixels:,}") from error
     except Exception as error:  # a damaged file may raise anything in a decoder
         raise _Refused(f"damaged or unsupported {reader.format} header") from error
+    return _within(image, max_pixels)
+
+
+def _within(image, max_pixels):
+    """A picture, if it has pixels and no more than are wanted."""
     width, height = image.size
-    if width * height > max_pixels:
-        raise _Refused(f"{width:,} x {height:,} pixels, more than {max_pixels:,}")
+    if not 0 < width * height <= max_pixels:
+        raise _Refused(f"{width:,} x {height:,} pixels, more than {max_pixels:,}" if width * height else "no pixels")
     return image
 
 

@@ -1,4 +1,6 @@
-"""Pictures → features: decoded in threads, computed in batches, written as it goes, never twice."""
+"""Images → features: decoded in threads, computed in batches, written as it goes, never twice."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -9,23 +11,31 @@ import shutil
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise import storage
 from devise.arrays import write_npy
-from devise.datasets import Skipped, read_image
-from devise.features.table import FeatureTable, describe, open_table, unchanged, write
+from devise.backbones import Backbone, as_backbone
+from devise.datasets import ImageSet, Skipped, open_images
+from devise.features.table import FeatureTable, as_type, describe, open_table, unchanged, write
+
+if TYPE_CHECKING:
+    import keras
+
+    from devise.datasets.opening import Images
 
 BATCH = 16  # pictures that the network is given at once: what is read before its first work
 AHEAD = 3 * BATCH  # pictures that are read before they are needed, and all that is held of them
 PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
 
 
-def default_folder(images, backbone):
+def default_folder(images: ImageSet, backbone: Backbone) -> Path:
     """The folder of the table that is made when none is named: one a backbone and picture folder.
 
     >>> default_folder(images, backbone).parent.name  # doctest: +SKIP
@@ -36,11 +46,13 @@ def default_folder(images, backbone):
     return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}" / name
 
 
-def compute(images, backbone, *, logits=False, progress=None):
-    """Features of a few pictures, kept in memory.
+def compute(images: Images, backbone: str | Backbone | keras.Model = "auto", *, logits: bool = False,
+            progress: Callable[[int, int], object] | None = None) -> FeatureTable:
+    """Features of a few images, kept in memory.
 
     Args:
-        images: ImageSet.
+        images: what `open_images` takes.
+        backbone: as in `extract`.
         logits: take the scores of the network's own classes in place of its features.
     Returns:
         FeatureTable with float32 (n, dim) of the readable pictures.
@@ -51,6 +63,7 @@ def compute(images, backbone, *, logits=False, progress=None):
     >>> compute(datasets.samples(), backbones.load("efficientnet_lite0")).matrix.shape  # doctest: +SKIP
     (14, 1280)
     """
+    images, backbone = open_images(images), as_backbone(backbone)
     rows, vectors, failed = [], [], []
     network = backbone.logits if logits else backbone.features
     for done, row, value in _forward(images, range(len(images)), backbone, network):
@@ -65,30 +78,40 @@ def compute(images, backbone, *, logits=False, progress=None):
     return FeatureTable(np.stack(vectors), kept, describe(backbone), computed=len(rows))
 
 
-def extract(images, backbone, folder=None, *, dtype="float32", progress=None):
-    """The feature table of a set of pictures, computed or brought up to date.
+def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Model = "auto",
+            folder: str | os.PathLike | None = None, *, dtype: str = "float32",
+            progress: Callable[[int, int], object] | None = None) -> FeatureTable:
+    """The feature table of some images, computed or brought up to date.
 
-    Memory stays bounded whatever the number of pictures. New pictures are computed, pictures that
+    Memory stays bounded whatever the number of images. New images are computed, images that
     are gone are pruned, unchanged ones are copied; when nothing changed nothing is written.
 
     Args:
-        images: ImageSet of n pictures.
-        backbone: the network, see `devise.backbones.load`.
-        folder: where the table lies; by default under the data root, by backbone and folder.
+        images: what `open_images` takes, or a FeatureTable, which is returned as it is.
+        backbone: a name, "auto" (VGG16 where its weights are here, else EfficientNet-Lite0), a
+            Backbone, or a Keras model of your own, see `devise.backbones.from_keras`.
+        folder: where the table lies; by default under the data root, by backbone and folder. Of images
+            that are all in memory the table is, by default, in memory too.
         dtype: float32 or float16.
         progress: callable (done, total), in pictures.
     Returns:
         FeatureTable, its rows in the order of `images`.
     Raises:
-        ValueError: if the folder holds another backbone's features, or no picture can be read.
+        ValueError: if the folder holds another backbone's features, or no image can be read.
+        TypeError: if images or backbone are nothing of the kind.
 
-    >>> from devise import backbones, datasets
-    >>> table = extract(datasets.from_folder("pictures"), backbones.load("efficientnet_lite0"))  # doctest: +SKIP
+    >>> table = extract("pictures", "efficientnet_lite0")  # doctest: +SKIP
     >>> table.matrix.shape, table.computed  # doctest: +SKIP
     ((1609, 1280), 1609)
     """
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
+    if isinstance(images, FeatureTable):
+        return images
+    images, backbone = open_images(images), as_backbone(backbone)
+    if not folder and all(map(images.in_memory, range(len(images)))):
+        table = compute(images, backbone, progress=progress)
+        return replace(table, matrix=as_type(table.matrix, dtype))
     folder = Path(folder) if folder else default_folder(images, backbone)
     old = table_of(folder, backbone)
     keys, stats, failed = _content_keys(images, old[1] if old else [])
@@ -166,9 +189,13 @@ def _content_keys(images, records):
     keys, stats, failed = [], [], []
     for row, path in enumerate(images.paths):
         try:
-            status = os.stat(images.file(row))
-            stat = (status.st_size, status.st_mtime_ns)
-            key = trusted.get((path, *stat)) or storage.digest(images.file(row))
+            if images.in_memory(row):
+                stat, known = (images.pixels[row].nbytes, 0), None
+            else:
+                status = os.stat(images.file(row))
+                stat = (status.st_size, status.st_mtime_ns)
+                known = trusted.get((path, *stat))
+            key = known or images.digest(row)
         except OSError as error:
             stat, key = (0, 0), None
             failed.append(Skipped(path, error.strerror or str(error)))
@@ -183,11 +210,10 @@ def _forward(images, rows, backbone, network):
     Pictures are decoded in threads while the network works on those before them, in their order.
     """
     def prepared(row):
-        file = images.file(row)
         try:
-            return backbone.prepare(read_image(file))
+            return backbone.prepare(images.read(row))
         except (ValueError, OSError) as error:
-            return str(error).removeprefix(f"{file}: ")
+            return str(error).removeprefix(f"{images.root and images.root / images.paths[row]}: ")
 
     waiting, done = iter(rows), 0
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:

@@ -173,9 +173,14 @@ def write(folder, document, records, sources):
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(sources), COPY_ROWS):
                 block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])
-                with np.errstate(over="ignore"):  # an overflow is refused by name below
-                    block = block.astype(document["dtype"], copy=False)
-                if not np.isfinite(block).all():
-                    raise ValueError(f"features leave the range of {document['dtype']}: extract with dtype='float32'")
-                file.write(np.ascontiguousarray(block))
+                file.write(np.ascontiguousarray(as_type(block, document["dtype"])))
         commit.file("rows.json").write_text(json.dumps(records), encoding="utf-8")
+
+
+def as_type(matrix: np.ndarray, dtype: str) -> np.ndarray:
+    """Features as float32 or float16; ValueError where they leave its range."""
+    with np.errstate(over="ignore"):
+        matrix = matrix.astype(dtype, copy=False)
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"features leave the range of {dtype}: extract with dtype='float32'")
+    return matrix

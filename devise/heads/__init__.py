@@ -1,7 +1,8 @@
 """Heads: maps from features to embeddings, one contract for trained, solved and borrowed ones.
 
 - Trained by steps, in `devise.training`: `MlpHead`, `ProjectionHead`.
-- Solved or learned by `fit(features, labels, label_vectors)`: `RidgeHead`, `SAE`, `ESZSL`, `ALE`, `SJE`, `HingeRank`.
+- Solved or learned by `fit(features, labels, label_vectors)`: `RidgeHead`, `SAE`, `ESZSL`, `ALE`, `SJE`,
+  `HingeRankHead`.
 - Made of a classifier, with nothing to train: `ConseHead`, `LiftHead`.
 - Taken as they are: `RawHead`, the features themselves; `HiddenHead`, a hidden layer of an MlpHead.
 
@@ -10,12 +11,12 @@ tests/heads/test_head_contract.py.
 """
 
 from devise.heads.base import Head, RawHead, load_head, restored
-from devise.heads.bilinear import ALE, SJE, BilinearHead, HingeRank
+from devise.heads.bilinear import ALE, SJE, BilinearHead, HingeRankHead
 from devise.heads.conse import ConseHead, LiftHead, lift_vectors
 from devise.heads.linear import ESZSL, SAE, LinearHead, RidgeHead
 from devise.heads.mlp import HeadConfig, HiddenHead, MlpHead
 from devise.heads.projection import ProjectionHead
 
-__all__ = ["ALE", "BilinearHead", "ConseHead", "ESZSL", "Head", "HeadConfig", "HiddenHead", "HingeRank",
-           "LiftHead", "LinearHead", "MlpHead", "ProjectionHead", "RawHead", "RidgeHead", "SAE", "SJE", "lift_vectors",
-           "load_head", "restored"]
+__all__ = ["ALE", "BilinearHead", "ConseHead", "ESZSL", "Head", "HeadConfig", "HiddenHead",
+           "HingeRankHead", "LiftHead", "LinearHead", "MlpHead", "ProjectionHead", "RawHead", "RidgeHead", "SAE", "SJE",
+           "lift_vectors", "load_head", "restored"]

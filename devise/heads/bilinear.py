@@ -114,14 +114,14 @@ class SJE(BilinearHead):
         return weights
 
 
-class HingeRank(BilinearHead):
+class HingeRankHead(BilinearHead):
     """DeViSE as a bilinear head: every violation counts the same.
 
     loss(x, y_n) = Σ_y max(0, 1 + F(x, y) - F(x, y_n)), the hinge rank loss of Frome et al. 2013
     (equation 1) with a linear map and over all false labels, as Xian et al. 2018 (section 3.1) have
     it.
 
-    >>> HingeRank().fit(np.eye(4), [0, 1, 0, 1], np.eye(2)).outputs(np.eye(4)).argmax(axis=1)
+    >>> HingeRankHead().fit(np.eye(4), [0, 1, 0, 1], np.eye(2)).outputs(np.eye(4)).argmax(axis=1)
     array([0, 1, 0, 1])
     """
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from devise import backbones
 from devise.backbones import imagenet
+from devise.heads import ConseHead
 from devise.heads.imagenet import imagenet_vectors, strict_mask
 from devise.recipes.devise2013 import caption, classifier, draw, facts, notes, trained, unseen_figures
 from devise.recipes.published import beside, published
@@ -19,7 +20,7 @@ from devise.recipes.trial import scoring
 from devise.recipes.trial.sources import open_source
 from devise.report import Report
 from devise.words import open_words
-from devise.zeroshot import ConSE
+from devise.zeroshot import onto
 
 PAPER, TABLE = "conse2014", "Table 1"
 TOPS = (1, 10, 1000)
@@ -73,10 +74,9 @@ def _run(source, logits, classes, seed):
     mine = head.outputs(source.features(slice(None)))
     rules |= _conse(source, "softmax of the seen classes", mine, source.vectors[seen])
     if logits is not None:
-        wordless = ~classes.any(axis=1)
-        kinds = {"open": wordless, "strict": wordless | _masked(source, parts.unseen)}
+        kinds = {"open": None, "strict": _masked(source, parts.unseen)}
         if not isinstance(source.unseen, int):  # what is unseen is none of the network's classes: nothing to mask
-            kinds = {"the network's classes": wordless}
+            kinds = {"the network's classes": None}
         for kind, mask in kinds.items():
             rules |= _conse(source, kind, logits, classes, mask)
     return unseen_figures(rules, source, parts)
@@ -85,9 +85,9 @@ def _run(source, logits, classes, seed):
 def _conse(source, kind, logits, classes, mask=None):
     """{row: (logits of all pictures, callable ids → rule)} for each T that the classes are enough for."""
     tops = [top for top in TOPS if top < len(classes)] + [len(classes)]
-    rules = {top: ConSE(classes, top=top, mask=mask) for top in tops}
-    return {f"ConSE({top:,}), {kind}": (logits, lambda ids, rule=rule: rule.onto(source.vectors[ids]))
-            for top, rule in rules.items()}
+    heads = {top: ConseHead.of_logits(classes, top=top, mask=mask) for top in tops}
+    return {f"ConSE({top:,}), {kind}": (logits, lambda ids, head=head: onto(head, source.vectors[ids]))
+            for top, head in heads.items()}
 
 
 def _masked(source, unseen):

@@ -17,7 +17,7 @@ from devise.recipes.trial.rules import hinge_rank, softmax
 from devise.recipes.trial.sources import open_source
 from devise.report import Report
 from devise.words import open_words
-from devise.zeroshot import NearestLabel, Softmax
+from devise.zeroshot import Softmax, onto
 
 PAPER = "devise2013"
 TABLE_1 = tuple(column for column in scoring.COLUMNS if column != "hit@20")  # the paper has none
@@ -66,8 +66,8 @@ def trained(source, parts, vectors, *, seed):
     x, y, held = training_data(source, parts)
     hinge = hinge_rank(x, y, vectors, held, seed=seed)
     ridge = RidgeHead().fit(x, y, vectors, validation=held)
-    return {"hinge rank": lambda ids: hinge.onto(vectors[ids]),
-            "ridge": lambda ids: NearestLabel(vectors[ids], ridge.embed)}
+    return {"hinge rank": lambda ids: onto(hinge, vectors[ids]),
+            "ridge": lambda ids: onto(ridge, vectors[ids])}
 
 
 def training_data(source, parts):

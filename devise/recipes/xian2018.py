@@ -12,19 +12,20 @@ import numpy as np
 
 from devise import plots
 from devise.datasets.xlsa import present, read_set
+from devise.heads import ALE, ESZSL, SAE, SJE, ConseHead, HingeRankHead, RidgeHead
 from devise.metrics import generalised, hit_at_k, per_class_top1, seen_unseen_curve, spread
 from devise.recipes.published import count_of, published
 from devise.recipes.trial import scoring
-from devise.recipes.trial.rules import HingeRank, softmax
+from devise.recipes.trial.rules import softmax
 from devise.report import Report, Table
-from devise.zeroshot import ALE, ESZSL, SAE, SJE, ConSE, Ridge
+from devise.zeroshot import onto
 
 COLUMNS = ("top-1", "u", "s", "H", "AUSUC")
 STEPS = {"rate": (0.03, 0.3), "epochs": (3, 10)}
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 METHODS = {
-    "DeViSE (hinge rank, linear)": (HingeRank, STEPS),
-    "DeViSE (ridge, cosine)": (Ridge, {"penalty": PENALTIES}),
+    "DeViSE (hinge rank, linear)": (HingeRankHead, STEPS),
+    "DeViSE (ridge, cosine)": (RidgeHead, {"penalty": PENALTIES}),
     "ALE": (ALE, STEPS),
     "SJE": (SJE, STEPS),
     "ESZSL": (ESZSL, {"gamma": PENALTIES[:3], "lam": PENALTIES[:3]}),
@@ -70,7 +71,7 @@ def choose(method, grid, data, *, seed=0):
     """The options that name most pictures of the validation classes right, learned from the train classes.
 
     Args:
-        method: callable(**options) → a projection with `fit`.
+        method: callable(**options) → a head with `fit`.
         grid: {option: values to try}; all combinations are.
         data: AttributeSet.
     Returns:
@@ -84,11 +85,11 @@ def choose(method, grid, data, *, seed=0):
     return max(tried, key=lambda entry: entry[1])
 
 
-def _validate(projection, data, x=None):
+def _validate(head, data, x=None):
     """Per-class mean top-1 of the validation pictures among their own classes."""
     classes, answers = np.unique(data.labels[data.validation], return_inverse=True)
     x = data.features[data.validation] if x is None else x
-    return per_class_top1(projection.onto(data.attributes[classes]).scores(x), answers).value
+    return per_class_top1(onto(head, data.attributes[classes]).scores(x), answers).value
 
 
 def _run(data, seed):
@@ -100,7 +101,7 @@ def _run(data, seed):
         chosen[name], _accuracy = choose(method, grid, data, seed=seed)
         learned = method(**chosen[name]).fit(data.features[data.trainval], data.labels[data.trainval],
                                              data.attributes, seed=seed)
-        figures[name], hits[name] = _measure(learned.onto(data.attributes).scores(x), labels, data)
+        figures[name], hits[name] = _measure(onto(learned, data.attributes).scores(x), labels, data)
     chosen["ConSE"], scores = _conse(data, x, seed)
     figures["ConSE"], hits["ConSE"] = _measure(scores, labels, data)
     return {"figures": figures, "hits": hits, "options": chosen}
@@ -111,11 +112,15 @@ def _conse(data, x, seed):
     classes, head = _classifier(data, data.train, seed)
     logits = head.outputs(data.features[data.validation])
     tops = [top for top in TOPS if top < len(classes)] + [len(classes)]
-    top = max(tops, key=lambda top: _validate(ConSE(data.attributes[classes], top=top), data, logits))
+    top = max(tops, key=lambda top: _validate(_conse_of(data, classes, top), data, logits))
     everything = top == len(classes)
     classes, head = _classifier(data, data.trainval, seed)
     top = len(classes) if everything else top
-    return {"T": top}, ConSE(data.attributes[classes], top=top).onto(data.attributes).scores(head.outputs(x))
+    return {"T": top}, onto(_conse_of(data, classes, top), data.attributes).scores(head.outputs(x))
+
+
+def _conse_of(data, classes, top):
+    return ConseHead.of_logits(data.attributes[classes], top=top)
 
 
 def _classifier(data, rows, seed):

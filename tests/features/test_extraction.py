@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from devise import features
-from devise.datasets import from_folder, read_image
+from devise.datasets import ImageSet, from_folder, read_image
 from devise.features import extraction
 
 
@@ -182,7 +182,7 @@ def test_no_more_is_read_ahead_than_stated_and_the_order_is_kept(picture_folder,
     expected, forward = by_hand(images, backbone), backbone.features
     monkeypatch.setattr(extraction, "BATCH", 4)
     monkeypatch.setattr(extraction, "AHEAD", 8)
-    monkeypatch.setattr(extraction, "read_image", lambda file: read.append(file) or read_image(file))
+    monkeypatch.setattr(ImageSet, "read", lambda images, row: read.append(row) or read_image(images.file(row)))
 
     def waiting(pictures):
         deadline = time.monotonic() + 30
@@ -215,3 +215,38 @@ def test_parts_of_a_process_that_ends_meanwhile_are_not_counted_on(picture_folde
     monkeypatch.setattr(extraction.storage, "alone", waited)
     table = features.extract(images, backbone, folder)
     assert table.images.paths == images.paths and table.computed == len(images)
+
+
+def test_images_in_memory_give_the_features_of_their_files(picture_folder, backbone, tmp_path):
+    files = from_folder(picture_folder)
+    pixels = [files.read(row) for row in range(len(files))]
+    table = features.extract(pixels, backbone)
+    np.testing.assert_array_equal(table.matrix, by_hand(files, backbone))
+    assert table.folder is None and table.images.paths[:2] == ("image-0", "image-1")
+    half = features.extract(pixels[:3], backbone, dtype="float16").matrix
+    np.testing.assert_array_equal(half, table.matrix[:3].astype(np.float16))
+    mixed = features.extract([pixels[5], files.file(5), files.file(7)], backbone, tmp_path / "table")
+    np.testing.assert_array_equal(mixed.matrix, table.matrix[[5, 5, 7]])
+    backbone.calls = 0
+    again = features.extract([pixels[5], files.file(5), files.file(7)], backbone, tmp_path / "table")
+    assert backbone.calls == 0 and again.images.paths[0] == "image-0"
+    changed = features.extract([pixels[6], files.file(5), files.file(7)], backbone, tmp_path / "table")
+    np.testing.assert_array_equal(changed.matrix, table.matrix[[6, 5, 7]])
+
+
+def test_whatever_holds_images_is_extracted_and_a_table_stays_as_it_is(picture_folder, backbone, monkeypatch, tmp_path):
+    whole = features.extract(str(picture_folder), backbone, tmp_path / "table")
+    assert whole.images.label_names == ("car", "cat", "dog", "horse") and len(whole) == 40
+    assert features.extract(whole, "no such network") is whole
+    monkeypatch.setattr(extraction, "as_backbone", {"auto": backbone, "mine": backbone}.__getitem__)
+    one = features.extract(picture_folder / "cat/1.png", folder=tmp_path / "one")
+    np.testing.assert_array_equal(one.matrix, whole.matrix[[whole.images.paths.index("cat/1.png")]])
+    np.testing.assert_array_equal(features.compute([picture_folder / "cat/1.png"], "mine").matrix, one.matrix)
+
+
+@pytest.mark.parametrize("given", [3, None, {"a": 1}])
+def test_what_is_no_image_or_no_backbone_is_told(given, backbone, picture_folder):
+    with pytest.raises(TypeError, match="expected the path of a file or a folder, a PIL image"):
+        features.extract(given, backbone)
+    with pytest.raises(TypeError, match="backbone is .*: expected 'auto'"):
+        features.extract(picture_folder, given)

@@ -37,7 +37,7 @@ HEADS = {
     "sae": learned(heads.SAE()),
     "ale": learned(heads.ALE()),
     "sje": learned(heads.SJE()),
-    "hinge rank": learned(heads.HingeRank()),
+    "hinge rank": learned(heads.HingeRankHead()),
     "conse": lambda: heads.ConseHead(*CLASSIFIER, VECTORS, top=3),
     "conse, masked": lambda: heads.ConseHead(*CLASSIFIER, VECTORS, top=2, temperature=0.5, mask=MASK),
     "conse of logits": lambda: heads.ConseHead.of_logits(RANDOM.normal(size=(WIDTH, 5)), mask=np.arange(WIDTH) == 2),

@@ -8,10 +8,12 @@ from PIL import Image
 
 from devise import storage
 from devise.datasets import from_folder
+from devise.heads import HingeRankHead
 from devise.recipes import devise2013
 from devise.recipes.trial import rules, scoring, sources
-from devise.recipes.trial.rules import HingeRank, hinge_rank, softmax
+from devise.recipes.trial.rules import hinge_rank, softmax
 from devise.words import WordVectors, imagenet_hierarchy
+from devise.zeroshot import onto
 
 # four of ImageNet's classes, what they are kinds of, and a stranger: their words are the hierarchy's
 SEEN = {"n02110341": (220, 40, 40), "n02099601": (230, 120, 20), "n02123045": (40, 60, 220), "n02504458": (60, 160, 60)}
@@ -186,7 +188,7 @@ def test_the_hinge_rank_weights_are_its_gradient():
     def loss(scores):
         return sum(max(0, 1 + scores[n, y] - scores[n, labels[n]]) for n, y in np.ndindex(4, 6) if y != labels[n])
 
-    pull, step = HingeRank()._pull(scores, labels), 1e-6
+    pull, step = HingeRankHead()._pull(scores, labels), 1e-6
     for n, y in np.ndindex(scores.shape):
         moved = scores.copy()
         moved[n, y] += step
@@ -198,7 +200,7 @@ def test_the_two_learned_models_learn():
     labels = np.arange(60) % 3
     x = (np.eye(3)[labels] * 3 + random.normal(scale=0.3, size=(60, 3))).astype(np.float32)
     vectors = np.eye(3)
-    assert (hinge_rank(x, labels, vectors, (x, labels)).onto(vectors).tag(x, 1).ids[:, 0] == labels).mean() == 1
+    assert (onto(hinge_rank(x, labels, vectors, (x, labels)), vectors).tag(x, 1).ids[:, 0] == labels).mean() == 1
     assert (softmax(x, labels, 3, (x, labels)).outputs(x).argmax(axis=1) == labels).mean() == 1
 
 

@@ -10,8 +10,9 @@ from scipy.io import loadmat, savemat
 
 from devise import storage
 from devise.datasets.xlsa import read_set
+from devise.heads import RidgeHead
 from devise.recipes import xian2018
-from devise.zeroshot import Ridge
+from devise.zeroshot import onto
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "xlsa17"
 TRAIN, VALIDATION, UNSEEN = 6, 3, 3
@@ -79,9 +80,9 @@ def test_what_attributes_explain_is_learned(ran):
 
 def test_the_figures_are_those_of_a_loop(ran, tmp_path):
     data = read_set(ran[0] / "SUN")
-    options, _accuracy = xian2018.choose(Ridge, {"penalty": xian2018.PENALTIES}, data)
-    rule = Ridge(**options).fit(data.features[data.trainval], data.labels[data.trainval], data.attributes)
-    scores = rule.onto(data.attributes).scores(data.features)
+    options, _accuracy = xian2018.choose(RidgeHead, {"penalty": xian2018.PENALTIES}, data)
+    head = RidgeHead(**options).fit(data.features[data.trainval], data.labels[data.trainval], data.attributes)
+    scores = onto(head, data.attributes).scores(data.features)
     unseen = [label for label in range(CLASSES) if label >= TRAIN + VALIDATION]
 
     def per_class(rows, candidates):
@@ -100,9 +101,9 @@ def test_the_figures_are_those_of_a_loop(ran, tmp_path):
 def test_choices_look_at_no_test_picture(tmp_path):
     draw_set(tmp_path / "SUN")
     data = read_set(tmp_path / "SUN")
-    before = xian2018.choose(Ridge, {"penalty": xian2018.PENALTIES}, data)
+    before = xian2018.choose(RidgeHead, {"penalty": xian2018.PENALTIES}, data)
     data.features[np.concatenate([data.test_seen, data.test_unseen])] = np.nan
-    assert xian2018.choose(Ridge, {"penalty": xian2018.PENALTIES}, data) == before
+    assert xian2018.choose(RidgeHead, {"penalty": xian2018.PENALTIES}, data) == before
 
 
 def test_published_rows_stand_beside_sets_of_the_published_size(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from devise import zeroshot
+from devise import heads, zeroshot
 from devise.index import Hits
 
 N, CLASSES, CANDIDATES, WIDTH, DIM = 60, 6, 7, 9, 5
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 def fitted(method, **options):
     def make(candidates, seed):
-        return method(**options).fit(FEATURES, LABELS, VECTORS, seed=seed).onto(candidates)
+        return zeroshot.onto(method(**options).fit(FEATURES, LABELS, VECTORS, seed=seed), candidates)
     return Case(make, FEATURES)
 
 
@@ -40,8 +40,8 @@ def embedded(make):
 
 
 def conse(**options):
-    return Case(lambda candidates, seed: zeroshot.ConSE(VECTORS[:CLASSES], **options).onto(candidates),
-                LOGITS, "logits")
+    head = heads.ConseHead.of_logits(VECTORS[:CLASSES], **options)
+    return Case(lambda candidates, seed: zeroshot.onto(head, candidates), LOGITS, "logits")
 
 
 def lift(**options):
@@ -60,13 +60,9 @@ def stacking(candidates):
     return zeroshot.Stacking(nearest(candidates), seen(candidates), gamma=0.3)
 
 
-def inverted(candidates):
-    return zeroshot.InvertedSoftmax(nearest(candidates), EMBEDDINGS[:30])
-
-
 def all_at_once(candidates):
     csls = zeroshot.CSLS(nearest(candidates), EMBEDDINGS[:30])
-    return zeroshot.Abstain(zeroshot.Stacking(csls, seen(candidates), gamma=0.3), threshold=-9)
+    return zeroshot.Stacking(csls, seen(candidates), gamma=0.3)
 
 
 RULES = {
@@ -77,16 +73,15 @@ RULES = {
     "conse all": conse(top=1000, temperature=2.0),
     "lift": lift(),
     "lift, masked": lift(temperature=0.5, gamma=0.8, mask=MASK),
-    "ridge": fitted(zeroshot.Ridge),
+    "ridge": fitted(heads.RidgeHead, penalty=1.0),
     "head": Case(lambda candidates, seed: zeroshot.NearestLabel(
-        candidates, zeroshot.Ridge().fit(FEATURES, LABELS, VECTORS).embed), FEATURES),
-    "eszsl": fitted(zeroshot.ESZSL),
-    "sae": fitted(zeroshot.SAE),
-    "ale": fitted(zeroshot.ALE),
-    "sje": fitted(zeroshot.SJE),
+        candidates, heads.RidgeHead(1.0).fit(FEATURES, LABELS, VECTORS).embed), FEATURES),
+    "eszsl": fitted(heads.ESZSL),
+    "sae": fitted(heads.SAE),
+    "ale": fitted(heads.ALE),
+    "sje": fitted(heads.SJE),
     "stacking": embedded(stacking),
     "csls": embedded(lambda candidates: zeroshot.CSLS(nearest(candidates), EMBEDDINGS[:30], neighbours=3)),
-    "inverted softmax": embedded(inverted),
     "all at once": embedded(all_at_once),
 }
 
@@ -125,15 +120,15 @@ def test_fewer_are_the_beginning_of_more(rule, case):
 
 def test_small_blocks_change_nothing(rule, case, monkeypatch):
     whole, matrix = rule.tag(case.x, k=3), rule.scores(case.x)
-    monkeypatch.setattr("devise.zeroshot.base.BLOCK_BYTES", 4 * 9 * 7)
-    monkeypatch.setattr("devise.zeroshot.projection.BLOCK_BYTES", 4 * 9 * 7)
+    monkeypatch.setattr("devise.zeroshot.nearest.BLOCK_BYTES", 4 * 9 * 7)
+    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
     np.testing.assert_array_equal(rule.tag(case.x, k=3).ids, whole.ids)
     np.testing.assert_allclose(rule.tag(case.x, k=3).scores, whole.scores, atol=1e-5)
     np.testing.assert_allclose(rule.scores(case.x), matrix, atol=1e-5)
 
 
 def test_no_block_is_larger_than_allowed(rule, case, monkeypatch):
-    monkeypatch.setattr("devise.zeroshot.base.BLOCK_BYTES", 4 * 9 * 7)
+    monkeypatch.setattr("devise.zeroshot.nearest.BLOCK_BYTES", 4 * 9 * 7)
     sizes = [block.shape for block in rule.blocks(case.x)]
     assert sum(rows for rows, _ in sizes) == N
     assert max(rows for rows, _ in sizes) <= 9

@@ -10,22 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
+from devise.heads import ALE, ESZSL, SAE, ConseHead, RidgeHead
 from devise.recipes.trial.world import other_system
 from devise.zeroshot import (
-    ALE,
     CSLS,
-    ESZSL,
-    SAE,
-    ConSE,
     Lift,
     NearestLabel,
-    Ridge,
     Rule,
     Stacking,
     choose_gamma,
     choose_options,
     class_folds,
     kernel,
+    onto,
 )
 
 K = 10  # an exact tag is one among so many
@@ -80,7 +77,7 @@ def contenders(world, draw, *, lifts, training=TRAINING, head=HEAD, seed=0):
     x, y = world.features[draw.train], world.labels[draw.train]
     methods, chosen = _chosen(world, draw)
     fitted = {name: method().fit(x, y, world.vectors, seed=seed) for name, method in methods.items()}
-    found = {name: _projected(world, projection) for name, projection in fitted.items()}
+    found = {name: _projected(world, fit) for name, fit in fitted.items()}
     found["ALE"] = _ale(world, draw, seed)
     found["MLP head"] = _head(world, draw, training, head, seed)
     for name in ("Ridge", "ESZSL"):
@@ -148,8 +145,8 @@ def _other(pictures, words):
                      names_words=words["words"] is not None)
 
 
-def _projected(world, projection):
-    return Contender(world.features, lambda which, reading: projection.onto(world.candidates(which)))
+def _projected(world, head):
+    return Contender(world.features, lambda which, reading: onto(head, world.candidates(which)))
 
 
 def _ale(world, draw, seed):
@@ -163,14 +160,14 @@ def _head(world, draw, training, sizes, seed):
 
     head = MlpHead(HeadConfig(world.vectors.shape[1], sizes))
     train(head, world.features[draw.train], world.labels[draw.train], Cosine(world.vectors), seed=seed, **training)
-    return Contender(world.features, lambda which, reading: NearestLabel(world.candidates(which), head.embed))
+    return _projected(world, head)
 
 
 def _stacked(world, draw, contender, gamma):
-    def onto(which, reading):
+    def rule(which, reading):
         return Stacking(contender.onto(which, reading), world.seen(which, draw), gamma)
 
-    return Contender(contender.x, onto)
+    return Contender(contender.x, rule)
 
 
 def _csls(world, draw, contender):
@@ -179,20 +176,18 @@ def _csls(world, draw, contender):
 
 
 def _conse(world, draw, top):
-    wordless = ~world.classes.any(axis=1)
+    def rule(which, reading):
+        head = ConseHead.of_logits(world.classes, top=top, mask=world.hidden(reading, world.unseen(draw)))
+        return onto(head, world.candidates(which))
 
-    def onto(which, reading):
-        mask = wordless | world.hidden(reading, world.unseen(draw))
-        return ConSE(world.classes, top=top, mask=mask).onto(world.candidates(which))
-
-    return Contender(world.logits, onto, reads=True)
+    return Contender(world.logits, rule, reads=True)
 
 
 def _lift(world, draw, a, b):
-    def onto(which, reading):
+    def rule(which, reading):
         return _lift_onto(_kernel(world, a, b)[:, world.columns(which)], world.hidden(reading, world.unseen(draw)))
 
-    return Contender(world.logits, onto, reads=True)
+    return Contender(world.logits, rule, reads=True)
 
 
 @lru_cache(maxsize=2)  # one is 80 MB, and most draws choose the same
@@ -213,8 +208,8 @@ def _random(world, draw, method, seed):
     """The same rule where every word and label stands for a vector that was drawn."""
     drawn = np.random.default_rng([seed, *world.unseen(draw)]).normal(size=world.words.vectors.shape)
     vectors = unit_rows(drawn)
-    projection = method().fit(world.features[draw.train], world.labels[draw.train], vectors[world.columns("labels")])
-    return Contender(world.features, lambda which, reading: projection.onto(vectors[world.columns(which)]))
+    head = method().fit(world.features[draw.train], world.labels[draw.train], vectors[world.columns("labels")])
+    return Contender(world.features, lambda which, reading: onto(head, vectors[world.columns(which)]))
 
 
 class SeenOnly(Rule):
@@ -247,20 +242,20 @@ def _softmax(world, draw, training, seed):
     head = MlpHead(HeadConfig(len(classes), (), batch_norm=False))
     train(head, world.features[draw.train], labels, cross_entropy, seed=seed, **training)
 
-    def onto(which, reading):
+    def rule(which, reading):
         columns = classes if which == "labels" else world.words.answers[classes]
         return SeenOnly(head.outputs, columns, len(world.columns(which)))
 
-    return Contender(world.features, onto)
+    return Contender(world.features, rule)
 
 
 def _chosen(world, draw):
-    """({name: how to make the projection}, {what was chosen: value}), by folds over the seen classes."""
+    """({name: how to make the head}, {what was chosen: value}), by folds over the seen classes."""
     rows = world.few(draw.train, FEW)
     data = world.features[rows], world.labels[rows], world.vectors
-    ridge = choose_options(Ridge, {"penalty": PENALTIES}, *data).options
+    ridge = choose_options(RidgeHead, {"penalty": PENALTIES}, *data).options
     eszsl = choose_options(ESZSL, {"gamma": PENALTIES, "lam": PENALTIES}, *data).options
-    methods = {"Ridge": partial(Ridge, **ridge), "ESZSL": partial(ESZSL, **eszsl), "SAE": SAE}
+    methods = {"Ridge": partial(RidgeHead, **ridge), "ESZSL": partial(ESZSL, **eszsl), "SAE": SAE}
     return methods, {"penalty, Ridge": ridge["penalty"], "γ and λ, ESZSL": tuple(eszsl.values())}
 
 
@@ -270,9 +265,9 @@ def _gamma(world, draw, method):
     labels, seen = world.labels[rows], np.unique(world.labels[draw.train])
     gammas = []
     for fold in class_folds(labels):
-        projection = method().fit(world.features[rows[fold.train]], labels[fold.train], world.vectors)
+        head = method().fit(world.features[rows[fold.train]], labels[fold.train], world.vectors)
         asked = np.concatenate([fold.test, fold.unseen_rows])
-        scores = projection.onto(world.vectors[seen]).scores(world.features[rows[asked]])
+        scores = onto(head, world.vectors[seen]).scores(world.features[rows[asked]])
         known = np.isin(seen, labels[fold.train])
         gammas.append(choose_gamma(scores, np.searchsorted(seen, labels[asked]), known))
     return float(np.median(gammas))

@@ -2,30 +2,14 @@
 
 import numpy as np
 
-from devise.zeroshot import Bilinear
+from devise.heads import HingeRankHead
+from devise.zeroshot import onto
 
 EPOCHS = (3, 10)
 
 
-class HingeRank(Bilinear):
-    """DeViSE as a bilinear rule: every violation counts the same.
-
-    loss(x, y_n) = Σ_y max(0, 1 + F(x, y) - F(x, y_n)), the hinge rank loss of Frome et al. 2013
-    (equation 1) with a linear map and over all false labels, as Xian et al. 2018 (section 3.1) have
-    it. Candidates by inner product with unit vectors, so each picture has them in the order of
-    cosines.
-
-    >>> rule = HingeRank().fit(np.eye(4), [0, 1, 0, 1], [[1, 0], [0, 1]]).onto([[1, 0], [0, 1]])
-    >>> rule.tag(np.eye(4), k=1).ids.ravel()
-    array([0, 1, 0, 1])
-    """
-
-    def _weigh(self, violations):
-        return (violations > 0).astype(np.float32)
-
-
 def hinge_rank(x, labels, vectors, validation, *, seed=0):
-    """The HingeRank whose number of epochs names most validation pictures right, among the labels trained on.
+    """The HingeRankHead whose number of epochs names most validation pictures right, among the labels trained on.
 
     Args:
         x: float32 (n, d) features.
@@ -35,10 +19,10 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
     """
     seen = np.unique(labels)
 
-    def hit_at_1(rule):
-        return (seen[rule.onto(vectors[seen]).tag(validation[0], 1).ids[:, 0]] == validation[1]).mean()
+    def hit_at_1(head):
+        return (seen[onto(head, vectors[seen]).tag(validation[0], 1).ids[:, 0]] == validation[1]).mean()
 
-    return max((HingeRank(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in EPOCHS), key=hit_at_1)
+    return max((HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in EPOCHS), key=hit_at_1)
 
 
 def softmax(x, labels, n_classes, validation, *, seed=0, epochs=30):

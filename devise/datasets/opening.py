@@ -1,0 +1,184 @@
+"""Images as users have them, on disk or in memory, as one image set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from devise.datasets.base import ImageSet, join
+from devise.datasets.folders import first_of, from_folder, listed
+from devise.datasets.images import check_pixels, read_image
+from devise.errors import MissingDependency, pip_line, quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    Images = str | os.PathLike | Image.Image | NDArray[np.uint8] | ImageSet | Iterable
+
+EXPECTED = ("expected the path of a file or a folder, a PIL image, an array uint8 (h, w, 3) or (n, h, w, 3), a list of "
+            "these, or an ImageSet")
+# of its test images, those that are photographs of things
+PHOTOGRAPHS = ("astronaut.png", "brick.png", "camera.png", "chelsea.png", "clock_motion.png", "coffee.png",
+               "coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "moon.png",
+               "motorcycle_left.png", "retina.jpg", "rocket.jpg")
+
+
+def open_images(images: Images, *, labels: str | os.PathLike | Mapping | Sequence[str | None] | None = None,
+                class_level: str = "first", check: bool = True,
+                progress: Callable[[int, int], object] | None = None) -> ImageSet:
+    """The image set of whatever holds images: files, folders, PIL images, arrays.
+
+    Files have no class, those of a folder are of the class that their folder names. An image in memory
+    is named by its place: "image-0".
+
+    Args:
+        images: the path of a file or a folder, a PIL image, an array uint8 (h, w, 3) or (n, h, w, 3),
+            a list of these in any mixture, or an ImageSet, which is returned as it is.
+        labels: of one folder, what `from_folder` takes; of other images, a list with the class name
+            or None of each.
+        class_level: of folders, "first" or "last", as in `from_folder`.
+        check: whether the header of every file is read, and what is no image skipped.
+        progress: called with (done, total) while headers are read.
+    Returns:
+        ImageSet, in the order given; a file that can't be used is in `skipped`.
+    Raises:
+        TypeError: if it is nothing that holds images.
+        ValueError: if no image can be used, an array has another shape or type, or labels don't fit.
+        FileNotFoundError: if there is no such file or folder.
+
+    >>> open_images(np.zeros((2, 48, 64, 3), np.uint8), labels=["night", "fog"]).paths
+    ('image-0', 'image-1')
+    """
+    if isinstance(images, ImageSet):
+        if labels is not None:
+            raise ValueError("labels were given with an ImageSet, which has its own: leave them out")
+        return images
+    items = _items(images)
+    kinds = ["folder" if isinstance(item, Path) and os.path.isdir(item) else "image" for item in items]
+    if len(items) == 1 and isinstance(items[0], Path) and not os.path.lexists(items[0]):
+        raise FileNotFoundError(f"{quoted(str(items[0]))} does not exist: expected a picture, or a folder of pictures")
+    if kinds == ["folder"]:
+        return from_folder(items[0], labels=labels, class_level=class_level, check=check, progress=progress)
+    if labels is not None:
+        if "folder" in kinds:
+            raise ValueError("labels were given with a folder in a list: give one folder, or a list of images")
+        labels = _names(labels, len(items))
+    sets = []
+    for kind, places in groupby(range(len(items)), key=kinds.__getitem__):
+        if kind == "folder":
+            sets += [from_folder(items[place], class_level=class_level, check=check, progress=progress)
+                     for place in places]
+        else:
+            sets.append(_from_items({place: items[place] for place in places}, labels, check, progress))
+    return sets[0] if len(sets) == 1 else join(sets)
+
+
+def duplicates(images: ImageSet) -> list[tuple[int, ...]]:
+    """The images with the same content, as groups of rows.
+
+    Only files of equal size are read.
+
+    Returns:
+        list of tuples of two rows or more, each ascending, ordered by their first.
+
+    >>> duplicates(open_images("pictures"))  # doctest: +SKIP
+    [(3, 17), (20, 21, 48)]
+    """
+    sizes, contents = {}, {}
+    for row in range(len(images)):
+        size = images.pixels[row].shape if images.in_memory(row) else images.file(row).stat().st_size
+        sizes.setdefault(size, []).append(row)
+    for rows in sizes.values():
+        for row in rows if len(rows) > 1 else ():
+            contents.setdefault(images.digest(row), []).append(row)
+    return sorted(tuple(rows) for rows in contents.values() if len(rows) > 1)
+
+
+def samples() -> ImageSet:
+    """Photographs that scikit-image's wheel carries: an astronaut, a cat (chelsea), a coffee cup …, without labels.
+
+    Raises:
+        MissingDependency: if scikit-image is not installed.
+
+    >>> samples().paths[0]  # doctest: +SKIP
+    'astronaut.png'
+    """
+    found = find_spec("skimage")  # located, not imported: only its files are wanted
+    if found is None:
+        raise MissingDependency(f"scikit-image carries the sample pictures and is not installed: {pip_line('demo')}")
+    root = Path(found.origin).parent / "data"
+    paths = tuple(name for name in PHOTOGRAPHS if (root / name).is_file())
+    return ImageSet(paths=paths, labels=[-1] * len(paths), label_names=(), root=root)
+
+
+def _items(images):
+    """The images one by one, as paths or arrays."""
+    from PIL import Image
+
+    if isinstance(images, np.ndarray) and images.ndim == 4:
+        images = list(images)
+    elif isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)):
+        images = [images]
+    elif isinstance(images, (bytes, Mapping)) or not isinstance(images, Iterable):
+        raise TypeError(f"images is {_told(images)}: {EXPECTED}")
+    items = [_item(item, place) for place, item in enumerate(images)]
+    if not items:
+        raise ValueError(f"no picture was named: {EXPECTED}")
+    return items
+
+
+def _item(item, place):
+    """A path, or the pixels of an image in memory."""
+    from PIL import Image
+
+    if isinstance(item, (str, os.PathLike)):
+        return Path(item).expanduser()
+    try:
+        if isinstance(item, Image.Image):
+            return read_image(item)
+        if isinstance(item, np.ndarray):
+            return check_pixels(item)
+    except ValueError as error:
+        raise ValueError(f"image {place}: {error}") from error
+    raise TypeError(f"image {place} is {_told(item)}: {EXPECTED}")
+
+
+def _told(value):
+    """What came, in a few words."""
+    return "None" if value is None else f"{str(value)[:40]!r} ({type(value).__name__})"
+
+
+def _names(labels, n):
+    """One class name or None an image."""
+    if isinstance(labels, (str, os.PathLike, Mapping)):
+        raise ValueError("a label file, or classes by path, were given with single pictures: expected a folder with "
+                         "it, or a list with a class name for each picture")
+    labels = [None if label in (None, "") else str(label) for label in labels]
+    if len(labels) != n:
+        raise ValueError(f"{len(labels)} labels for {n} pictures: expected one each, None for no class")
+    return labels
+
+
+def _from_items(items, labels, check, progress):
+    """The image set of files and images in memory, {place in the list: path or pixels}."""
+    files = {place: os.path.abspath(item) for place, item in items.items() if isinstance(item, Path)}
+    root = Path(os.path.commonpath([os.path.dirname(file) for file in files.values()])) if files else None
+    names = {place: Path(files[place]).relative_to(root).as_posix() if place in files else f"image-{place}"
+             for place in items}
+    classes = dict.fromkeys(names.values())
+    for place, name in names.items() if labels else ():
+        if classes[name] not in (None, labels[place]):
+            raise ValueError(f"{name} is labelled {classes[name]!r} and {labels[place]!r}: expected one class")
+        classes[name] = labels[place]
+    pixels = {name: items[place] for place, name in names.items() if place not in files}
+    images = listed(root, names.values(), classes, {}, check, progress, pixels)
+    if not len(images):
+        raise ValueError(f"none of {len(items)} files can be used{first_of(images.skipped)}")
+    return images
