@@ -7,6 +7,7 @@ import base64
 import html
 import io
 
+import numpy as np
 from PIL import Image
 
 from devise.datasets.images import read_image
@@ -18,13 +19,13 @@ STYLE = ("display:inline-block;vertical-align:top;width:{width}px;margin:4px;fon
 
 
 def thumbnail(file, side=SIDE):
-    """A picture file as a data URI, no side longer than `side` pixels; empty where it can't be read.
+    """A picture's file, or its pixels, as a data URI, no side longer than `side` pixels; empty where it can't be read.
 
     >>> thumbnail("nowhere.jpg")
     ''
     """
     try:
-        picture = Image.fromarray(read_image(file))
+        picture = Image.fromarray(file if isinstance(file, np.ndarray) else read_image(file))
     except (OSError, ValueError):
         return ""
     picture.thumbnail((side, side), reducing_gap=3)

@@ -155,7 +155,7 @@ class Words:
 def _backbone(backbone: Backbone | keras.Model) -> Backbone:
     from devise import backbones
 
-    return backbones.opened(backbone)
+    return backbones.as_backbone(backbone)
 
 
 def _source(words: str | Path | WordVectors) -> str | None:

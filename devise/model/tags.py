@@ -89,7 +89,7 @@ def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[s
     rows = model.embed_images(images, space, progress=progress)
     tagged = nearest_names(rows, chosen, k)
     shown = images.images if isinstance(images, FeatureTable) else images
-    return tagged if isinstance(images, FeatureTable) and shown.root is None else with_pictures(tagged, shown)
+    return tagged if isinstance(images, FeatureTable) and not _at_hand(shown) else with_pictures(tagged, shown)
 
 
 def nearest_names(rows: NDArray[np.float32], candidates: Candidates, k: int = 10) -> TaggedImages:
@@ -105,7 +105,7 @@ def with_pictures(tagged: TaggedImages, images: Any) -> TaggedImages:
 
     images = open_images(images)
     for row, tags in enumerate(tagged):
-        tags.picture = images.picture(row)
+        tags.picture = images.pixels[row] if images.in_memory(row) else images.file(row)
     return tagged
 
 
@@ -151,6 +151,10 @@ def label_rows(model: Devise, space: str) -> NDArray[np.float32]:
     if isinstance(model.spaces[space].text, WordText):
         return model.labels.vectors
     return model.embed_text([" ".join(parts) for parts in model.labels.parts], space)
+
+
+def _at_hand(images) -> bool:
+    return images.root is not None or images.pixels is not None
 
 
 def _words(model: Devise, space: str, first: int, filtered: bool) -> Candidates:

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from devise.model.classes import own_numbers
 from PIL import Image
 
 from devise import cli, storage
@@ -12,6 +11,7 @@ from devise.datasets import ImageSet, Split
 from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.losses.pairs import MINED, NAMES
+from devise.model.classes import own_numbers
 from devise.recipes import metric
 from devise.recipes.trial import protocol
 from devise.recipes.trial.protocol import ARMS, OPTIONS, Arm, Trial, choose, fit, folds_of, joined, trials

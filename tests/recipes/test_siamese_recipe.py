@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from devise.model import Devise
 from PIL import Image
 
 from devise import cli, storage
@@ -13,6 +12,7 @@ from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.heads import ProjectionHead
 from devise.metrics import cluster_bootstrap
+from devise.model import Devise
 from devise.recipes import siamese
 from devise.recipes.trial import triplets
 from devise.recipes.trial.retrieval import open_retrieval

@@ -5,9 +5,7 @@ import pytest
 
 from devise.backbones import imagenet
 from devise.heads.imagenet import imagenet_vectors, strict_mask
-from devise.model import imagenet_rule
-from devise.words import WordVectors, shipped_nouns
-from devise.zeroshot import Lift, kernel
+from devise.words import WordVectors
 
 NAMES = imagenet.class_names()
 WORDS = WordVectors(["fish", "great", "white", "shark", "hen", "mail", "car", "t-shirt", "tench"],
@@ -72,27 +70,3 @@ def test_other_nouns_hide_the_classes_of_all_their_senses():
     assert len(hidden("dog")) >= 118  # all dogs, and a hot dog by another sense
     with pytest.raises(KeyError, match="'walked' is no noun"):
         strict_mask("walked")
-
-
-def test_lift_is_the_kernel_of_vectors_and_steps():
-    names = ["fish", "car", "hen"]
-    vectors, logits = [WORDS.vector(name) for name in names], np.random.default_rng(0).normal(size=(4, 1000))
-    mask = strict_mask("fish", wide=True)
-    steps = shipped_nouns().steps([identity for identity, _ in imagenet.classes()], names)
-    expected = Lift(kernel(imagenet_vectors(WORDS), vectors, steps), mask=mask)
-    rule = imagenet_rule("lift", names, vectors, WORDS, mask=mask)
-    np.testing.assert_array_equal(rule.scores(logits), expected.scores(logits))
-
-
-def test_conse_uses_no_class_without_a_word_and_none_that_is_masked():
-    names, vectors = ["hen", "tench"], [WORDS.vector("hen"), WORDS.vector("tench")]
-    logits = np.zeros((1, 1000))
-    logits[0, [NAMES.index(name) for name in ("accordion", "hen", "tench")]] = 90, 80, 40
-    assert imagenet_rule("conse", names, vectors, WORDS).tag(logits, k=1).ids.tolist() == [[0]]
-    mask = np.array([name == "hen" for name in NAMES])
-    assert imagenet_rule("conse", names, vectors, WORDS, mask=mask).tag(logits, k=1).ids.tolist() == [[1]]
-
-
-def test_there_are_two_rules():
-    with pytest.raises(ValueError, match="there is no rule 'ridge' .* conse or lift"):
-        imagenet_rule("ridge", ["hen"], [WORDS.vector("hen")], WORDS)

@@ -1,0 +1,54 @@
+"""Text sides: words and sentences placed beside images, each by another way."""
+
+import numpy as np
+import pytest
+
+from devise.backbones import imagenet
+from devise.heads import LiftHead
+from devise.heads.imagenet import imagenet_vectors
+from devise.model import WordText
+from devise.model.sources import Words
+from devise.model.text import LiftText, restored
+from devise.words import WordVectors, nouns_of
+from devise.zeroshot import Lift, kernel
+
+RANDOM = np.random.default_rng(4)
+NAMES = ("fish", "tench", "shark", "cat", "dog", "car", "wagon", "tiger")
+
+
+@pytest.fixture(scope="module")
+def words():
+    return Words(WordVectors(NAMES, RANDOM.normal(size=(len(NAMES), 5)).astype(np.float32), name="few"))
+
+
+def test_words_are_their_unit_vectors(words):
+    vectors = words.vectors.matrix / np.linalg.norm(words.vectors.matrix, axis=1, keepdims=True)
+    text = WordText(words)
+    np.testing.assert_allclose(text.embed(list(NAMES)), vectors, atol=1e-6)
+    np.testing.assert_allclose(text.embed_known(list(NAMES)), vectors, atol=1e-6)
+    np.testing.assert_allclose(text.embed("tiger"), vectors[-1:], atol=1e-6)  # one text is no list of letters
+    with pytest.raises(KeyError, match="sharc"):
+        text.embed("sharc")
+    with pytest.raises(TypeError, match="a text is int: expected a str"):
+        text.embed([3])
+
+
+def test_lift_ranks_words_and_images_as_the_rule_does(words):
+    weights = RANDOM.normal(size=(6, 1000)).astype(np.float32), RANDOM.normal(size=1000).astype(np.float32)
+    head, text, features = LiftHead(*weights), LiftText(words), RANDOM.normal(size=(9, 6)).astype(np.float32)
+    vectors = words.vectors.matrix
+    steps = nouns_of(NAMES).steps([identity for identity, _ in imagenet.classes()], NAMES)
+    rule = Lift(kernel(imagenet_vectors(words.vectors), vectors, steps))
+    expected = rule.scores(features @ weights[0] + weights[1])  # the logarithm of the lift
+    cosines = head.embed(features) @ text.embed(list(NAMES)).T
+    np.testing.assert_allclose(np.log(1000 * cosines), expected, atol=2e-3)
+    assert text.dim == head.dim == 1002
+
+
+def test_a_text_side_survives_its_config(words):
+    for text in (WordText(words), LiftText(words)):
+        again = restored(text.config, text.weights(), words)
+        assert type(again) is type(text)
+        np.testing.assert_array_equal(again.embed(["cat", "car"]), text.embed(["cat", "car"]))
+    with pytest.raises(ValueError, match="there is no text side 'word': did you mean words"):
+        restored({"kind": "word"}, {}, words)
