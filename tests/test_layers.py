@@ -30,7 +30,7 @@ ENGINES = {
     "shtab": {"cli/completion.py"}, "pandas": {"report.py"},
     "annoy": {"index/annoy.py"}, "faiss": {"index/faiss.py"}, "hnswlib": {"index/hnswlib.py"},
     "usearch": {"index/usearch.py"}, "pymilvus": {"index/milvus.py"}, "milvus_lite": {"index/milvus.py"},
-    "gensim": {"words/readers.py"}, "sklearn": {"words/tfidf.py"},
+    "gensim": {"words/readers.py"}, "sklearn": {"words/tfidf.py", "metrics/open_set.py", "evaluation/retrieval.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"distributed/sources.py"},
     "fastapi": {"web/app.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"}, "h11": {"web/server.py"},

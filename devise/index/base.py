@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, nearest, read_npy, unit_rows, write_npy
+from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest, read_npy, unit_rows, write_npy
 from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit
-
-NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
 
 
 class Hits(NamedTuple):
@@ -292,11 +290,6 @@ class Index(ABC):
     @abstractmethod
     def _load(self, paths):
         """Read them back; `dim` and the ids are there already."""
-
-
-def cosines(left, right):
-    """The cosine of each pair of unit rows, summed in float64 and rounded to float32."""
-    return np.clip((left.astype(np.float64) * right).sum(axis=1), -1, 1).astype(np.float32)
 
 
 def _ranked(ids, scores):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise.arrays import nearest, read_npy, write_npy
-from devise.index.base import NEAR, Index, cosines
+from devise.arrays import NEAR, cosines, nearest, read_npy, write_npy
+from devise.index.base import Index
 
 FEW_ROWS = 1000
 SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on past it

@@ -9,7 +9,7 @@ from devise import features
 from devise.datasets import ImageSet, split_rows
 from devise.errors import unknown
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
-from devise.metrics import paired_bootstrap
+from devise.metrics import paired_difference
 from devise.model import caption_saving, saving
 from devise.model.caption_lessons import FEWEST, lesson_of, usable
 from devise.model.caption_training import JOINT, VISUAL, sentences_of, train_joint, train_visual
@@ -37,7 +37,7 @@ class CaptionFigures(NamedTuple):
 
     def difference(self, figure="ndcg", space="learnt"):
         """How much better a figure is than the raw features', by drawing query pictures again: a Comparison."""
-        return paired_bootstrap(getattr(self.by_space["raw"], figure), getattr(self.by_space[space], figure))
+        return paired_difference(getattr(self.by_space["raw"], figure), getattr(self.by_space[space], figure))
 
     def to_json(self):
         """All of it for JSON, figures as fractions."""

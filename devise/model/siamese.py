@@ -6,8 +6,8 @@ import numpy as np
 
 from devise import features
 from devise.datasets import ImageSet, Split, split_classes
-from devise.evaluation import choose_threshold, evaluate_galleries, evaluate_open_set, retrieve, threshold_trust
-from devise.metrics import cluster_bootstrap
+from devise.evaluation import choose_threshold, evaluate_galleries, evaluate_open_set, retrieve, threshold_interval
+from devise.metrics import paired_difference
 from devise.model import siamese_saving
 from devise.model.exporting import export
 from devise.model.fitting import rows_of
@@ -47,7 +47,7 @@ class Siamese(OnBackbone):
 
     Attributes:
         head, split (Split), history, loss (its name, miner and options), far, thresholds
-        ({space: cosine}) and trust ({space: Trust}, how far a threshold can be trusted): after `fit`.
+        ({space: cosine}) and trust ({space: ThresholdInterval}, how far a threshold can be trusted): after `fit`.
     """
 
     def __init__(self, backbone=AUTO, *, weights="imagenet", layer=None, seed=0):
@@ -154,7 +154,7 @@ class Siamese(OnBackbone):
         `devise.evaluation.choose_threshold`. The gallery is the validation part: in a much larger
         index more unknown pictures pass. Few classes say little of others: `trust` has, for each
         space, the interval of the threshold and that of the false-accept rate, see
-        `devise.evaluation.threshold_trust`.
+        `devise.evaluation.threshold_interval`.
 
         Args:
             far: the wanted share of unknown pictures that are let in, 0 to 1.
@@ -164,8 +164,10 @@ class Siamese(OnBackbone):
         """
         rows, labels = self._part("validation", table)
         embedded = {name: space(rows) for name, space in self.spaces().items()}
-        self.thresholds = {name: choose_threshold(mine, labels, far=far) for name, mine in embedded.items()}
-        self.trust = {name: threshold_trust(mine, labels, far=far, seed=self.seed) for name, mine in embedded.items()}
+        self.thresholds = {name: choose_threshold(mine, labels, false_accept_rate=far)
+                           for name, mine in embedded.items()}
+        self.trust = {name: threshold_interval(mine, labels, false_accept_rate=far, seed=self.seed)
+                      for name, mine in embedded.items()}
         self.far = far
         return self.thresholds
 
@@ -260,6 +262,6 @@ def difference(runs):
     Args:
         runs: what `Siamese.evaluate` gave.
     Returns:
-        Comparison, see `devise.metrics.cluster_bootstrap`.
+        Comparison, see `devise.metrics.paired_difference`.
     """
-    return cluster_bootstrap(runs["raw"].map_at_r, runs["learnt"].map_at_r, runs["raw"].labels)
+    return paired_difference(runs["raw"].map_at_r, runs["learnt"].map_at_r, runs["raw"].labels)

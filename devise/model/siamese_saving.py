@@ -5,7 +5,7 @@ from functools import partial
 
 from devise import storage
 from devise.datasets import PARTS, Split
-from devise.evaluation import Trust
+from devise.evaluation import ThresholdInterval
 from devise.model.finetuning import read_changes, save_changes
 from devise.model.saving import versions
 
@@ -49,9 +49,10 @@ def _read(kind, document, files):
 
 
 def _json(trust):
-    """A Trust for JSON, NaN and infinity as text."""
+    """A ThresholdInterval for JSON, NaN and infinity as text."""
     return {name: value if math.isfinite(value) else str(value) for name, value in trust._asdict().items()}
 
 
 def _trust(values):
-    return Trust(**{name: float(value) if isinstance(value, str) else value for name, value in values.items()})
+    return ThresholdInterval(**{name: float(value) if isinstance(value, str) else value
+                                for name, value in values.items()})

@@ -10,7 +10,7 @@ import pytest
 
 from devise import features
 from devise.datasets import ImageSet, from_folder, split_classes
-from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
+from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_interval
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model.siamese import POWER, Siamese, difference
 from devise.training import FeatureBank
@@ -82,20 +82,22 @@ def test_thresholds_are_chosen_on_the_validation_classes(table, backbone, far):
     rows = model.split.validation
     labels = table.images.labels[rows]
     assert model.far == far and set(model.thresholds) == {"raw", "learnt"}
-    assert model.thresholds["learnt"] == choose_threshold(model.embed_features(table.matrix[rows]), labels, far=far)
-    assert model.thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, far=far))
+    assert model.thresholds["learnt"] == choose_threshold(model.embed_features(table.matrix[rows]), labels,
+                                                             false_accept_rate=far)
+    assert model.thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels,
+                                                                          false_accept_rate=far))
 
 
 def test_a_threshold_comes_with_how_far_it_can_be_trusted(table, backbone, tmp_path):
     model = Siamese(backbone, seed=1).fit(table, **FAST, validation=5)
     rows, labels = model.split.validation, table.images.labels[model.split.validation]
-    expected = threshold_trust(model.embed_features(table.matrix[rows]), labels, far=0.01, seed=1)
+    expected = threshold_interval(model.embed_features(table.matrix[rows]), labels, false_accept_rate=0.01, seed=1)
     assert set(model.trust) == {"raw", "learnt"} and model.trust["learnt"] == expected
     assert expected.low <= model.thresholds["learnt"] <= expected.high
-    model.trust["raw"] = model.trust["raw"]._replace(low=-math.inf, far=math.nan)
+    model.trust["raw"] = model.trust["raw"]._replace(low=-math.inf, accepted=math.nan)
     model.save(tmp_path / "model")
     again = Siamese.load(tmp_path / "model").trust
-    assert again["learnt"] == expected and again["raw"].low == -math.inf and math.isnan(again["raw"].far)
+    assert again["learnt"] == expected and again["raw"].low == -math.inf and math.isnan(again["raw"].accepted)
 
 
 def test_galleries_are_drawn_from_the_test_classes(model, table):
