@@ -3,7 +3,7 @@
 from devise.backbones import imagenet
 from devise.heads import ConseHead
 from devise.heads.imagenet import imagenet_vectors
-from devise.words import nouns_of
+from devise.words import taxonomy_for
 from devise.zeroshot import Lift, kernel, onto
 
 RULES = ("conse", "lift")
@@ -34,5 +34,5 @@ def imagenet_rule(name, names, vectors, words, *, mask=None):
     classes = imagenet_vectors(words)
     if name == "conse":
         return onto(ConseHead.of_logits(classes, mask=mask), vectors)
-    steps = nouns_of(names).steps([identity for identity, _name in imagenet.classes()], names)
+    steps = taxonomy_for(names).steps(imagenet.identities(), names)
     return Lift(kernel(classes, vectors, steps), mask=mask)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import nearest, unit_rows
-from devise.words.branches import ambiguous_nouns
 from devise.words.labels import meanings, resolve_labels
+from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
 
 RARE = 50_000  # a word behind this rank has seen too little text for its vector to be trusted
@@ -50,8 +50,8 @@ def audit(names, words, *, synonyms=None, senses=None, plurals=False, k=3):
     - "no vector";
     - "rare": a word of it is behind the RARE most frequent;
     - "same vector as LABEL": the cosine of the two is above SAME;
-    - "polysemous (artifact, animal)": its only word has noun senses in several branches of WordNet
-      (`ambiguous_nouns`), and no sense is given;
+    - "polysemous (artifact, animal)": its only word has noun senses of several kinds in WordNet
+      (`Taxonomy.kinds`), and no sense is given;
     - "polysemous (salmon, trout | guitar, vocals)": the neighbours of its vector fall into two
       themes (`themes`);
     - "hub (98 of 5,000 words)": its vector is among the first 10 neighbours of many of the most
@@ -231,5 +231,5 @@ def _branch_warnings(phrase):
     if len(phrase.words) != 1 or phrase.vector is None:
         return []
     word = phrase.words[0].lower()
-    kinds = [ambiguous_nouns()[form] for form in (word, *singulars(word)) if form in ambiguous_nouns()]
+    kinds = [found for form in (word, *singulars(word)) if len(found := shipped_taxonomy().kinds(form)) > 1]
     return [f"polysemous ({', '.join(kinds[0])})"] if kinds else []

@@ -1,17 +1,26 @@
 """Class names as vectors: labels of several words, synonyms, senses and plurals."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.words.phrases import SEPARATORS, phrase_vector, resolve
-from devise.words.senses import split_sense, towards
+from devise.words.phrases import SEPARATORS, Phrase, direction, resolve
+from devise.words.taxonomy import taxonomy_for
 
-__all__ = ["LabelTable", "fold", "label_vectors", "meanings", "phrase_vector", "read_synonyms",
-           "resolve_labels"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.words.vectors import WordVectors
+
+BRACKETED = re.compile(r"(?P<phrase>.*?)\s*(\((?P<context>[^()]*)\)|\[(?P<synset>[^\[\]]*)\])")
+SYNSET = re.compile(r"n\d{8}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +38,12 @@ class LabelTable:
     ('car', None)
     """
 
-    names: tuple
-    vectors: np.ndarray
-    parts: tuple
-    extras: tuple = ()
+    names: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    parts: tuple[tuple[str, ...], ...]
+    extras: tuple[tuple[str, ...], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         vectors = as_rows(self.vectors, "label vectors").copy()
         vectors.flags.writeable = False
         object.__setattr__(self, "names", tuple(self.names))
@@ -53,25 +62,26 @@ class LabelTable:
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("label vectors are not of length 1: pass them through arrays.unit_rows")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def word(self, i):
+    def word(self, i: int) -> str | None:
         """The single word that label i stands for, or None where it has several."""
         return self.parts[i][0] if len(self.parts[i]) == 1 else None
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """Names, parts and extras for a JSON document; the vectors are kept beside it as an array."""
         return {"names": list(self.names), "parts": [list(parts) for parts in self.parts],
                 "extras": [list(extras) for extras in self.extras]}
 
     @classmethod
-    def from_json(cls, document, vectors):
+    def from_json(cls, document: Mapping, vectors: NDArray[np.float32]) -> LabelTable:
         """The table that `to_json` and its vectors (C, dim) came from; older ones have no extras."""
         return cls(document["names"], vectors, document["parts"], document.get("extras", ()))
 
 
-def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
+def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+                  senses: Mapping[str, str] | None = None, plurals: bool = False) -> LabelTable:
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
@@ -84,7 +94,7 @@ def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
         synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
             "crane (bird)", "crane [n02012849]"}; case and separators of the label don't matter.
         senses: {label: context word(s), or synset of WordNet 3.0} that the label's vector is moved
-            towards (`senses.towards`); it goes before a sense among the synonyms.
+            towards (`towards`); it goes before a sense among the synonyms.
         plurals: take the direction halfway between singular and plural where both have vectors.
     Returns:
         LabelTable of C rows.
@@ -112,12 +122,11 @@ def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
                       [phrase.words for phrase in found], [phrase.extras for phrase in found])
 
 
-def resolve_labels(names, words, *, synonyms=None, senses=None, plurals=False):
-    """What each label is made of, as `label_vectors` takes its arguments, without an error for those
-    that have no vector.
+def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+                   senses: Mapping[str, str] | None = None, plurals: bool = False) -> list[Phrase]:
+    """The words and the vector of each label, without an error for those that have no vector.
 
-    Returns:
-        list of Phrase.
+    Args: as of `label_vectors`.
     """
     meant = meanings(names, synonyms, senses)
     found = []
@@ -127,7 +136,8 @@ def resolve_labels(names, words, *, synonyms=None, senses=None, plurals=False):
     return found
 
 
-def meanings(names, synonyms=None, senses=None):
+def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None,
+             senses: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
     """For each label the phrase to look up, and its sense or None.
 
     >>> meanings(["Crane", "car_side"], {"car side": "car"}, {"crane": "bird"})
@@ -141,7 +151,7 @@ def meanings(names, synonyms=None, senses=None):
     return meant
 
 
-def read_synonyms(path):
+def read_synonyms(path: str | Path) -> dict[str, str]:
     """The synonyms in a text file of lines `car_side = car`; `#` starts a comment.
 
     A sense may follow in brackets: `crane = crane (bird)`, `crane = crane [n02012849]`.
@@ -175,9 +185,72 @@ def read_synonyms(path):
     return synonyms
 
 
-def fold(label):
+def split_sense(text: str) -> tuple[str, str | None]:
+    """A phrase and the sense in brackets behind it.
+
+    Returns:
+        (phrase, sense), the sense None where there are no brackets.
+    Raises:
+        ValueError: if there is nothing before or in the brackets, or square ones hold no synset.
+
+    >>> split_sense("crane (bird)"), split_sense("crane [n02012849]"), split_sense("crane")
+    (('crane', 'bird'), ('crane', 'n02012849'), ('crane', None))
+    """
+    parts = BRACKETED.fullmatch(text.strip())
+    if parts is None:
+        return text.strip(), None
+    sense = (parts["context"] if parts["synset"] is None else parts["synset"]).strip()
+    if not sense or not parts["phrase"]:
+        raise ValueError(f"{text!r} names no sense: expected 'crane (bird)' or 'crane [n02012849]'")
+    if parts["synset"] is not None and not SYNSET.fullmatch(sense):
+        raise ValueError(f"{text!r} has {sense!r} in square brackets: expected a synset of WordNet 3.0, n "
+                         "and eight digits; a context word belongs in round ones")
+    return parts["phrase"], sense
+
+
+def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
+    """A phrase whose vector is moved towards one of its senses: unit(v + s).
+
+    v is the phrase's unit vector. For a context word or phrase s is its unit vector; for a synset
+    the unit mean of the unit vectors of its other words and of the words for what it is a kind of.
+
+    Args:
+        phrase: Phrase.
+        sense: context words, or an identity such as n02012849.
+    Returns:
+        Phrase, without a vector where the sense has none.
+    Raises:
+        KeyError: if there is no such synset.
+        FileNotFoundError: if it is not among those in the package, and WordNet is not installed.
+    """
+    used, failed, pull = (_synset(sense, phrase.words, words) if SYNSET.fullmatch(sense)
+                          else _context(sense, words))
+    moved = None
+    if phrase.vector is not None and pull is not None:
+        moved = direction(phrase.vector.astype(np.float64) + pull)
+    return Phrase(phrase.words, (*phrase.extras, *used), (*phrase.failed, *failed), moved)
+
+
+def fold(label: str) -> str:
     """A label in lower case with one space between its parts, so that spellings of it are equal."""
     return " ".join(SEPARATORS.split(label.strip().casefold()))
+
+
+def _context(text, words):
+    found = resolve(text, words)
+    return found.words, found.failed or (() if found.vector is not None else (text,)), found.vector
+
+
+def _synset(identity, own, words):
+    """The words used, those that failed, and the vector of a synset without the label's own words."""
+    taxonomy = taxonomy_for(synsets=[identity])
+    synsets = [taxonomy[identity], *map(taxonomy.__getitem__, taxonomy[identity].hypernyms)]
+    lemmas = dict.fromkeys(lemma for synset in synsets for lemma in synset.lemmas)
+    found = [resolve(lemma, words) for lemma in lemmas]
+    found = [phrase for phrase in found if phrase.vector is not None and phrase.words != own]
+    mean = direction(sum((phrase.vector.astype(np.float64) for phrase in found), np.zeros(words.dim)))
+    used = tuple(dict.fromkeys(word for phrase in found for word in phrase.words))
+    return (used, (), mean) if mean is not None else ((), (identity,), None)
 
 
 def _failure(name, failed, words):

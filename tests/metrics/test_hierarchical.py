@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from devise.metrics import correct_sets, hierarchical_precision, hit_at_k
-from devise.words.hierarchy import Hierarchy
+from devise.words import Synset, Taxonomy
 
 #          thing
 #         /     \
@@ -13,7 +13,7 @@ from devise.words.hierarchy import Hierarchy
 # poodle terrier tabby
 NODES = {"thing": [], "animal": ["thing"], "vehicle": ["thing"], "dog": ["animal"], "cat": ["animal"],
          "car": ["vehicle"], "bike": ["vehicle"], "poodle": ["dog"], "terrier": ["dog"], "tabby": ["cat"]}
-TREE = Hierarchy.from_json({"nodes": {name: {"hypernyms": above} for name, above in NODES.items()}})
+TREE = Taxonomy({name: Synset((name,), tuple(above)) for name, above in NODES.items()})
 DISTANCES = TREE.distances(["poodle", "terrier", "tabby", "car", "bike"])
 
 

@@ -6,7 +6,7 @@ import pytest
 from devise.backbones import imagenet
 from devise.heads.imagenet import imagenet_vectors, strict_mask
 from devise.model import imagenet_rule
-from devise.words import WordVectors, shipped_nouns
+from devise.words import WordVectors, shipped_taxonomy
 from devise.zeroshot import Lift, kernel
 
 NAMES = imagenet.class_names()
@@ -78,7 +78,7 @@ def test_lift_is_the_kernel_of_vectors_and_steps():
     names = ["fish", "car", "hen"]
     vectors, logits = [WORDS.vector(name) for name in names], np.random.default_rng(0).normal(size=(4, 1000))
     mask = strict_mask("fish", wide=True)
-    steps = shipped_nouns().steps([identity for identity, _ in imagenet.classes()], names)
+    steps = shipped_taxonomy().steps(imagenet.identities(), names)
     expected = Lift(kernel(imagenet_vectors(WORDS), vectors, steps), mask=mask)
     rule = imagenet_rule("lift", names, vectors, WORDS, mask=mask)
     np.testing.assert_array_equal(rule.scores(logits), expected.scores(logits))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from devise.words import LabelTable, WordVectors, label_vectors, read_synonyms
-from devise.words.senses import split_sense
+from devise.words.labels import split_sense
 
 NAMES = ["crane", "bird", "wading", "wader", "machine", "hot", "cold"]
 
