@@ -137,7 +137,7 @@ def correct_sets(distances: ArrayLike, ks: Iterable[int]) -> dict[int, NDArray[n
 
     Args:
         distances: float (n_true, n_candidates), edges between each true label and each candidate,
-            as `Hierarchy.distances` gives them; infinity where there is no path.
+            as `Taxonomy.distances` gives them; infinity where there is no path.
         ks: numbers of labels, each 1..n_candidates.
     Returns:
         {k: bool (n_true, n_candidates)}.
@@ -161,7 +161,7 @@ def hierarchical_precision(query_labels: ArrayLike, hit_labels: ArrayLike, dista
 
     How sure: the paper's appendix was not at hand. The share over k agrees with a later paper that
     scores itself against DeViSE's rows, the growing set with public code for it, and the sizes of
-    the sets come near the paper's chance row (see `devise.words.synsets.imagenet_tree`).
+    the sets come near the paper's chance row (see `devise.words.Taxonomy.imagenet_tree`).
 
     Args:
         query_labels: int (q,), rows of `distances`, -1 for no label.
@@ -248,7 +248,7 @@ def _distances(values):
     values = np.asarray(values)
     if values.ndim != 2 or not (values >= 0).all():  # NaN is not >= 0
         raise ValueError(f"distances have shape {values.shape}: expected (n_true, n_candidates), none "
-                         "negative and none NaN, as Hierarchy.distances gives them")
+                         "negative and none NaN, as Taxonomy.distances gives them")
     return values
 
 

@@ -11,8 +11,7 @@ from devise.datasets import Skipped
 from devise.evaluation.captions import DEPTH
 from devise.metrics import ndcg_at_r
 from devise.model.fitting import rows_of
-from devise.words.sentences import SentenceVectors
-from devise.words.tfidf import Tfidf, empty, latent
+from devise.words.sentences import SentenceVectors, Tfidf, empty, latent
 
 DIM = 256  # columns of compact tf-idf
 FEWEST = 3  # pictures of a part: a triplet

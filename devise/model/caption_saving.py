@@ -7,8 +7,7 @@ from devise.datasets import Skipped
 from devise.model.caption_training import Joint
 from devise.model.saving import fitting, versions
 from devise.words import open_words
-from devise.words.captions import CaptionVectors
-from devise.words.tfidf import Tfidf
+from devise.words.sentences import CaptionVectors, Tfidf
 
 
 def save(model, folder):

@@ -16,7 +16,7 @@ from devise.model.caption_training import JOINT, VISUAL, sentences_of, train_joi
 from devise.model.fitting import rows_of
 from devise.model.frozen import AUTO, OnBackbone, raw_rows, readable_features
 from devise.words import open_words
-from devise.words.captions import CaptionVectors
+from devise.words.sentences import CaptionVectors
 
 
 class CaptionFigures(NamedTuple):

@@ -1,8 +1,16 @@
-"""Which of the words may be tags of a picture."""
+"""The words that may be tags of an image: without function words, slurs and plurals."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.words.vectors import WordVectors
 
 STOP_WORDS = Path(__file__).parent / "stop_words.txt"
 OFFENSIVE_WORDS = Path(__file__).parent / "offensive_words.txt"
@@ -12,7 +20,9 @@ NO_PLURAL = {"arms", "glasses", "means", "news", "series", "species"}  # another
 SAME_THING = 0.5  # cosine from which on a word that looks like a plural is taken for one
 
 
-def tag_rows(words, first=20_000, *, stop=True, offensive=True, alphabetic=True, merge_plurals=False):
+def tag_rows(words: WordVectors, first: int = 20_000, *, stop: bool | str | Path = True,
+             offensive: bool | str | Path = True, alphabetic: bool = True,
+             merge_plurals: bool = False) -> NDArray[np.int64]:
     """The rows of the words that may be used as tags, among the most frequent ones.
 
     Args:
@@ -43,13 +53,13 @@ def tag_rows(words, first=20_000, *, stop=True, offensive=True, alphabetic=True,
     return np.array(rows, dtype=np.int64)
 
 
-def read_list(path):
+def read_list(path: str | Path) -> set[str]:
     """The words in a text file, one a line, in lower case; `#` starts a comment."""
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     return {word for line in lines if (word := line.partition("#")[0].strip().lower())}
 
 
-def singulars(word):
+def singulars(word: str) -> list[str]:
     """The spellings that the singular of an English word may have, if it is a plural.
 
     >>> singulars("wolves")

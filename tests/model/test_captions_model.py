@@ -21,7 +21,7 @@ from devise.model.spaces import open_model  # noqa: E402
 from devise.search import Search  # noqa: E402
 from devise.training import FeatureBank, Schedule  # noqa: E402
 from devise.words import WordVectors  # noqa: E402
-from devise.words.captions import CaptionVectors  # noqa: E402
+from devise.words.sentences import CaptionVectors  # noqa: E402
 
 THINGS = ("dog", "cat", "horse", "boat", "beach", "street", "snow", "ball", "child", "bike")
 N, DIM = 150, 24

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 
-from devise.words.tfidf import Tfidf, empty, latent  # noqa: E402
+from devise.words.sentences import Tfidf, empty, latent  # noqa: E402
 
 CAPTIONS = [("A brown dog runs.", "the DOG, a dog"), ("a cat sleeps", "cat on a mat"), ("The dog and the cat",)]
 
@@ -56,7 +56,7 @@ def test_a_text_without_a_known_term_has_an_empty_row_that_is_found():
 
 
 def test_rare_terms_and_all_but_the_most_frequent_can_be_left_out():
-    assert Tfidf(min_pictures=2).fit(CAPTIONS).terms == ("cat", "dog")
+    assert Tfidf(min_images=2).fit(CAPTIONS).terms == ("cat", "dog")
     assert Tfidf(max_terms=1).fit([*CAPTIONS, ("dog",)]).terms == ("dog",)
 
 
@@ -73,11 +73,11 @@ def test_terms_come_back_from_json_with_the_same_weights():
 
 
 def test_what_cannot_be_is_said():
-    with pytest.raises(ValueError, match="no term is left of the captions of 2 pictures"):
+    with pytest.raises(ValueError, match="no term is left of the captions of 2 images"):
         Tfidf().fit([("the", "of the"), ("and",)])
-    with pytest.raises(ValueError, match="a str where a picture's sentences are expected"):
+    with pytest.raises(ValueError, match="a str where an image's sentences are expected"):
         Tfidf().fit(["a dog runs"])
-    with pytest.raises(ValueError, match="call fit with the captions of the training pictures"):
+    with pytest.raises(ValueError, match="call fit with the captions of the training images"):
         Tfidf().texts(["dog"])
 
 

@@ -7,8 +7,7 @@ from devise.arrays import unit_rows
 from devise.model.caption_lessons import lesson_of, usable
 from devise.model.caption_training import GAPS, VISUAL, Joint, solve_ridge, start_joint, train_joint, train_visual
 from devise.model.fitting import rows_of
-from devise.words.captions import CaptionVectors
-from devise.words.sentences import SentenceVectors
+from devise.words.sentences import CaptionVectors, SentenceVectors
 
 RAW, RIDGE, TRIPLETS, RANKING, JOINT = ("raw features", "closed form onto tf-idf", "learnt by triplets",
                                         "learnt by listwise ranking", "learnt jointly with sentences")
