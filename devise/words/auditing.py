@@ -52,7 +52,7 @@ class Audited(NamedTuple):
 
 
 def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
-          senses: Mapping[str, str] | None = None, plurals: bool = False, k: int = 3) -> list[Audited]:
+          plurals: bool = False, k: int = 3) -> list[Audited]:
     """The words, neighbours and warnings of each label, without an error for those that have no vector.
 
     The warnings are
@@ -69,7 +69,7 @@ def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, st
       Radovanović, Nanopoulos and Ivanović 2010).
 
     Args:
-        names, words, synonyms, senses, plurals: as `label_vectors` takes them.
+        names, words, synonyms, plurals: as `label_vectors` takes them.
         k: how many neighbours to list, among the RARE most frequent words.
     Returns:
         list of Audited, in the order of `names`.
@@ -82,8 +82,8 @@ def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, st
     ('no vector',)
     """
     names = list(names)
-    meant = meanings(names, synonyms, senses)
-    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
+    meant = meanings(names, synonyms)
+    found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     twins = _twins(names, [phrase.vector for phrase in found])
     counts, limit, n_words = occurrences(found, words)
     records = []

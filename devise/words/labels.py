@@ -81,7 +81,7 @@ class LabelTable:
 
 
 def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
-                  senses: Mapping[str, str] | None = None, plurals: bool = False) -> LabelTable:
+                  plurals: bool = False) -> LabelTable:
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
@@ -92,9 +92,8 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
         names: str (C,), all different.
         words: WordVectors.
         synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
-            "crane (bird)", "crane [n02012849]"}; case and separators of the label don't matter.
-        senses: {label: context word(s), or synset of WordNet 3.0} that the label's vector is moved
-            towards (`towards`); it goes before a sense among the synonyms.
+            "crane (bird)", "crane [n02012849]"}, towards which the vector is moved (`towards`); case and
+            separators of the label don't matter.
         plurals: take the direction halfway between singular and plural where both have vectors.
     Returns:
         LabelTable of C rows.
@@ -110,7 +109,7 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
     """
     names = list(names)
     _refuse_repeats(names)
-    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
+    found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
              if phrase.vector is None]
     if lines:
@@ -123,12 +122,12 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
 
 
 def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
-                   senses: Mapping[str, str] | None = None, plurals: bool = False) -> list[Phrase]:
+                   plurals: bool = False) -> list[Phrase]:
     """The words and the vector of each label, without an error for those that have no vector.
 
     Args: as of `label_vectors`.
     """
-    meant = meanings(names, synonyms, senses)
+    meant = meanings(names, synonyms)
     found = []
     for text, sense in meant:
         phrase = resolve(text, words, plurals=plurals)
@@ -136,19 +135,14 @@ def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mappin
     return found
 
 
-def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None,
-             senses: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
+def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
     """For each label the phrase to look up, and its sense or None.
 
-    >>> meanings(["Crane", "car_side"], {"car side": "car"}, {"crane": "bird"})
-    [('Crane', 'bird'), ('car', None)]
+    >>> meanings(["Crane", "car_side"], {"car side": "car", "crane": "crane (bird)"})
+    [('crane', 'bird'), ('car', None)]
     """
-    synonyms, senses = _folded(synonyms), _folded(senses)
-    meant = []
-    for name in names:
-        text, sense = split_sense(synonyms[fold(name)]) if fold(name) in synonyms else (name, None)
-        meant.append((text, senses.get(fold(name), sense)))
-    return meant
+    folded = {fold(label): text for label, text in (synonyms or {}).items()}
+    return [split_sense(folded[fold(name)]) if fold(name) in folded else (name, None) for name in names]
 
 
 def read_synonyms(path: str | Path) -> dict[str, str]:
@@ -261,10 +255,6 @@ def _failure(name, failed, words):
         near = words.near_spellings(word)
         lines.append(f"no vector for {word!r}" + (f" (near: {', '.join(near)})" if near else ""))
     return f"  {name}: " + "; ".join(lines)
-
-
-def _folded(table):
-    return {fold(label): text for label, text in (table or {}).items()}
 
 
 def _refuse_repeats(names):

@@ -120,25 +120,8 @@ def convert(path: str | Path, folder: str | Path, *, name: str | None = None, so
 
 def from_gensim(vectors: KeyedVectors, *, name: str = "gensim") -> WordVectors:
     """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency.
-
-    >>> words = WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])
-    >>> from_gensim(to_gensim(words)).words
-    ('cat', 'dog')
-    """
+"""
     return WordVectors(vectors.index_to_key, vectors.vectors, name=name)
-
-
-def to_gensim(words: WordVectors) -> KeyedVectors:
-    """WordVectors as a gensim KeyedVectors, with a copy of the matrix.
-
-    >>> to_gensim(WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])).most_similar("cat")[0][0]
-    'dog'
-    """
-    from gensim.models import KeyedVectors
-
-    vectors = KeyedVectors(words.dim)
-    vectors.add_vectors(list(words.words), np.asarray(words.matrix))
-    return vectors
 
 
 def _named(name, progress):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,12 +143,10 @@ class SentenceVectors:
 class Tfidf:
     """Terms and how telling each is: tf · (1 + ln((1 + n) / (1 + df))), rows of length 1.
 
-    df is the number of the n images that have the term in any of their captions, which are joined
-    into one text (Salton and Buckley 1988, with scikit-learn's smoothing).
+    Function words are left out. df is the number of the n images that have the term in any of their
+    captions, which are joined into one text (Salton and Buckley 1988, with scikit-learn's smoothing).
 
     Args:
-        stop: leave out function words; a path replaces our list, False keeps them.
-        min_images: terms of fewer images are left out.
         max_terms: keep this many most frequent terms; None for all.
     Raises:
         MissingDependency: without scikit-learn.
@@ -163,10 +160,9 @@ class Tfidf:
     True
     """
 
-    def __init__(self, *, stop: bool | str | Path = True, min_images: int = 1, max_terms: int | None = None) -> None:
-        unwanted = () if stop is False else read_list(STOP_WORDS if stop is True else stop)
+    def __init__(self, *, max_terms: int | None = None) -> None:
         text = require("sklearn.feature_extraction.text", EXTRA)
-        self._vectoriser = text.TfidfVectorizer(stop_words=_as_tokens(unwanted), min_df=min_images,
+        self._vectoriser = text.TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)),
                                                 max_features=max_terms, dtype=np.float32)
         self._terms = None
 
@@ -184,8 +180,8 @@ class Tfidf:
         try:
             self._vectoriser.fit(_joined(captions))
         except ValueError as error:
-            raise ValueError(f"no term is left of the captions of {len(captions)} images ({error}): lower "
-                             "min_images, or give stop=False") from error
+            raise ValueError(f"no term is left of the captions of {len(captions)} images ({error}): "
+                             "give sentences with other than function words") from error
         self._terms = tuple(self._vectoriser.get_feature_names_out())
         return self
 
@@ -213,8 +209,8 @@ class Tfidf:
 
     @classmethod
     def from_json(cls, document: Mapping) -> Tfidf:
-        """The terms that `to_json` wrote; stop words are none of them, so their list is not needed."""
-        found = cls(stop=False)
+        """The terms that `to_json` wrote."""
+        found = cls()
         found._vectoriser.vocabulary = {term: column for column, term in enumerate(document["terms"])}
         found._vectoriser.idf_ = np.array(document["idf"], np.float32)
         found._terms = tuple(document["terms"])
@@ -341,4 +337,4 @@ def _joined(captions):
 def _as_tokens(words):
     """Stop words as the vectoriser cuts them: "don't" is "don", and its "t" is dropped as too short."""
     tokens = {token for word in words for token in word.replace("’", "'").split("'") if len(token) > 1}
-    return sorted(tokens) or None
+    return sorted(tokens)

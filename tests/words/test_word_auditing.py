@@ -118,7 +118,7 @@ def test_few_words_tell_neither_hubs_nor_themes(words):
 def test_a_sense_silences_the_warning_of_branches():
     words = WordVectors(["crane", "bird", "cranes"], np.eye(3))
     bare, plural = audit(["crane", "cranes"], words)
-    meant, other = audit(["Crane", "cranes"], words, senses={"crane": "bird"})
+    meant, other = audit(["Crane", "cranes"], words, synonyms={"crane": "crane (bird)"})
     assert bare.warnings == ("polysemous (artifact, animal)",)
     assert meant.warnings == () and meant.extras == ("bird",) and meant.words == ("crane",)
     assert plural.warnings == other.warnings == ("polysemous (artifact, animal)",)

@@ -30,11 +30,10 @@ def by_hand(captions, stop):
     return rows
 
 
-@pytest.mark.parametrize(("stop", "words"), [(True, {"the", "and", "on", "a"}), (False, set())])
-def test_weights_are_those_of_the_formula_over_pictures(stop, words):
-    terms = Tfidf(stop=stop).fit(CAPTIONS)
+def test_weights_are_those_of_the_formula_over_pictures():
+    terms = Tfidf().fit(CAPTIONS)
     rows = terms.pictures(CAPTIONS)
-    for row, expected in zip(rows.toarray(), by_hand(CAPTIONS, words), strict=True):
+    for row, expected in zip(rows.toarray(), by_hand(CAPTIONS, {"the", "and", "on", "a"}), strict=True):
         found = {term: weight for term, weight in zip(terms.terms, row.tolist(), strict=True) if weight}
         assert found == pytest.approx(expected, rel=1e-5)
     assert rows.dtype == np.float32 and rows.format == "csr"
@@ -55,14 +54,8 @@ def test_a_text_without_a_known_term_has_an_empty_row_that_is_found():
     assert Tfidf().fit(CAPTIONS).cut("The cat, a hovercraft!") == ["cat", "hovercraft"]
 
 
-def test_rare_terms_and_all_but_the_most_frequent_can_be_left_out():
-    assert Tfidf(min_images=2).fit(CAPTIONS).terms == ("cat", "dog")
+def test_all_but_the_most_frequent_terms_can_be_left_out():
     assert Tfidf(max_terms=1).fit([*CAPTIONS, ("dog",)]).terms == ("dog",)
-
-
-def test_stop_words_may_be_ones_own(tmp_path):
-    (tmp_path / "stop.txt").write_text("dog # of all pictures\ndon't\n", encoding="utf-8")
-    assert Tfidf(stop=tmp_path / "stop.txt").fit([("a dog on a mat", "don't")]).terms == ("mat", "on")
 
 
 def test_terms_come_back_from_json_with_the_same_weights():
