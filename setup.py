@@ -40,7 +40,7 @@ EXTRAS = {
     "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "fsspec>=2024.6", "hnswlib>=0.8", "httpx", "hypothesis>=6",
             "ipykernel>=6", "nbclient>=0.10", "onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0", "pandas>=2.2",
             "pdoc>=15", "playwright>=1.45", "pyarrow>=17", "pytest>=8", "ray[data]>=2.50", "ruff", "schemathesis>=4",
-            "scikit-learn>=1.5", "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
+            "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(
@@ -61,6 +61,8 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11",
+        "scikit-learn>=1.5",
+        "scipy>=1.14",
         "threadpoolctl>=3.5",
         "tqdm>=4.66",
     ],

@@ -6,6 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
+NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
 GROUP = 16  # columns in a group of `_few_candidates`; 8 to 64 are as fast
 MOST_CANDIDATES = 32  # times k; more are sorted slower than partitioned
 
@@ -56,6 +57,22 @@ def unit_rows(values, name="vectors", dim=None):
                          "a zero vector has no direction, leave it out")
     # into float32 at once: a float64 quotient would hold the matrix twice more
     return np.divide(rows, lengths, out=np.empty_like(rows), casting="same_kind")
+
+
+def cosines(left, right):
+    """The cosine of each pair of unit rows, summed in float64 and rounded to float32.
+
+    It hangs on the two rows alone, where a matrix product adds up in an order that changes with its shape.
+
+    Args:
+        left, right: float32 (n, d), or one of them (d,).
+    Returns:
+        float32 (n,), in [-1, 1].
+
+    >>> cosines(np.eye(2, dtype=np.float32), np.array([0.6, 0.8], np.float32))
+    array([0.6, 0.8], dtype=float32)
+    """
+    return np.clip((left.astype(np.float64) * right).sum(axis=1), -1, 1).astype(np.float32)
 
 
 def read_npy(path, dtype, shape, *, mapped=False):

@@ -23,3 +23,12 @@ def class_names():
     1000
     """
     return tuple(name for _identity, name in classes())
+
+
+def identities():
+    """The WordNet id of each class.
+
+    >>> identities()[2]
+    'n01484850'
+    """
+    return tuple(identity for identity, _name in classes())

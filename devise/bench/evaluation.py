@@ -16,7 +16,7 @@ from devise.evaluation.candidates import Candidates
 from devise.evaluation.protocols import flat_hit_at_k
 from devise.evaluation.retrieval import KS, retrieve
 from devise.machine import memory
-from devise.metrics import map_at_r, same_label
+from devise.metrics import map_at_r
 from devise.storage import read_json, write_json
 
 DATA = ("classes of {per_class} rows: a random centre plus Gaussian noise of three times its expected length; words "
@@ -118,7 +118,7 @@ def _naive(n, sizes):
         scores = rows @ rows.T
         np.fill_diagonal(scores, -np.inf)
         order = np.argsort(-scores, axis=1)
-        relevant = same_label(labels, labels[order[:, :2 * sizes["per_class"]]])
+        relevant = labels[:, None] == labels[order[:, :2 * sizes["per_class"]]]
         right = np.bincount(labels)[labels] - 1
         recall = relevant[:, :10].sum(axis=1)[right > 0] / right[right > 0]
         return relevant[:, 0].mean(), recall.mean(), map_at_r(relevant, n_relevant=right)

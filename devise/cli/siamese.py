@@ -8,7 +8,7 @@ has seen, are for the figures: the raw features before, the learnt space after.
 (raw and learnt: {"hit_at_k", "recall_at_k", "precision_at_k", "ceiling_at_k", "r_precision",
 "map_at_r", "n", "gallery", "undefined", "ks_left_out"}, fractions), "difference" ({"difference", "low",
 "high", "p", "n"} of MAP@R, by drawing whole classes), "far", "thresholds" ({space: cosine}), "trust"
-({space: {"low", "high" (of the threshold), "far_low", "far_high", "far" (of the false accepts on other
+({space: {"low", "high" (of the threshold), "accepted_low", "accepted_high", "accepted" (of the false accepts on other
 classes), "classes"}}), "open_set" ({space: {"unknown_accepted", "known_rejected", "identified", …}}),
 "galleries" ({"sizes": {size: {space: figures}}, "left_out", "smallest", "largest", "draws"}),
 "history", "skipped"}. Without test classes "before", "after", "difference", "open_set" and "galleries"

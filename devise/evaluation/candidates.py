@@ -1,11 +1,12 @@
 """What a picture is compared with: a named set of label vectors that a figure states beside it."""
 
-from collections import Counter
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from devise.arrays import unit_rows
 
@@ -30,13 +31,14 @@ class Candidates:
 
     name: str
     names: tuple[str, ...]
-    vectors: np.ndarray
+    vectors: NDArray[np.float32]
     label_names: tuple[str, ...]
-    answers: np.ndarray
+    answers: NDArray[np.int64]
     added: tuple[str, ...] | None = None
 
     @classmethod
-    def from_labels(cls, name, label_names, label_vectors, chosen=None):
+    def from_labels(cls, name: str, label_names: Iterable[str], label_vectors: ArrayLike,
+                    chosen: Iterable[str] | None = None) -> Candidates:
         """The chosen labels of a label table, in the order of the table.
 
         Args:
@@ -64,7 +66,8 @@ class Candidates:
         return cls(name, tuple(label_names[row] for row in rows), vectors[rows], label_names, answers)
 
     @classmethod
-    def from_words(cls, name, words, word_vectors, label_names, label_vectors, label_words):
+    def from_words(cls, name: str, words: Iterable[str], word_vectors: ArrayLike, label_names: Iterable[str],
+                   label_vectors: ArrayLike, label_words: Sequence[str | None]) -> Candidates:
         """The first words of a vocabulary, plus every label that none of them stands for.
 
         Args:
@@ -97,30 +100,12 @@ class Candidates:
         rows = np.concatenate([word_vectors, vectors[missing]]) if added else word_vectors
         return cls(name, words + added, rows, label_names, answers, added)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """What a figure over these candidates states: their count, and the labels that were added."""
         return {"count": len(self)} | ({} if self.added is None else {"added": list(self.added)})
-
-    @cached_property
-    def twins(self):
-        """Rows grouped by equal vectors, so that the tie rule does not hang on rounding.
-
-        Returns:
-            first: int64 (g,), the smallest row of each group.
-            group: int64 (c,), the group of each row.
-            place: int64 (c,), how many twins of a row stand before it.
-        """
-        numbers, sizes = {}, Counter()
-        group, place = np.empty((2, len(self)), np.int64)
-        for row, vector in enumerate(self.vectors):
-            digest = blake2b(vector.tobytes(), digest_size=16).digest()  # the bytes would be the matrix again
-            number = group[row] = numbers.setdefault(digest, len(numbers))
-            place[row] = sizes[number]
-            sizes[number] += 1
-        return np.flatnonzero(place == 0), group, place
 
 
 def _table(label_names, label_vectors):

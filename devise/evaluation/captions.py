@@ -3,12 +3,17 @@
 All take scores, so that a model, an oracle and a person are measured alike.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.metrics import mean_over_queries, ndcg_curve, pearson, triplet_agreement
+from devise.figures import as_json
+from devise.metrics import Agreement, mean_over_queries, ndcg_curve, triplet_agreement
 
 FIGURES = ("agreement", "ndcg", "area", "pearson")
 DEPTH = 32  # R of NDCG@R
@@ -29,38 +34,50 @@ class GradedRetrieval:
         triplets: how many the truth decides.
     """
 
-    agreement: np.ndarray
-    ndcg: np.ndarray
-    area: np.ndarray
-    pearson: np.ndarray
+    agreement: NDArray[np.float64]
+    ndcg: NDArray[np.float64]
+    area: NDArray[np.float64]
+    pearson: NDArray[np.float64]
     ties: float
     undecided: float
     triplets: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.agreement)
 
-    def means(self):
+    def means(self) -> dict[str, float]:
         """{figure: mean over the queries that it is defined for}: fractions, Pearson's in [-1, 1]."""
         return {name: mean_over_queries(getattr(self, name)).value for name in FIGURES}
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The means and what they rest on, for JSON; what is undefined is null."""
-        return {name: value if np.isfinite(value) else None for name, value in self.means().items()} | {
-            "n": len(self), "ties": self.ties, "undecided": self.undecided, "triplets": self.triplets}
+        return as_json(self.means()) | {"n": len(self), "ties": self.ties, "undecided": self.undecided,
+                                        "triplets": self.triplets}
 
 
 class TextRetrieval(NamedTuple):
-    """Hits of sentences and pictures: {k: float64 (n,)} of each direction, 1 where a right one is among the first k."""
+    """Where pictures find one of their sentences, and sentences their picture.
 
-    image_to_text: dict
-    text_to_image: dict
+    Attributes:
+        image_to_text, text_to_image: {k: float64 (n,)}, 1 where a right one is among the first k.
+        image_ranks, text_ranks: float64 (n,), the rank from 1 of the first right one.
+    """
 
-    def means(self):
+    image_to_text: dict[int, NDArray[np.float64]]
+    text_to_image: dict[int, NDArray[np.float64]]
+    image_ranks: NDArray[np.float64]
+    text_ranks: NDArray[np.float64]
+
+    def means(self) -> dict[str, float]:
         """{"image → text @1": share, …}; a picture without a sentence is left out."""
         return {f"{way} @{k}": mean_over_queries(hits).value for way, found in
                 (("image → text", self.image_to_text), ("text → image", self.text_to_image))
                 for k, hits in found.items()}
+
+    def median_ranks(self) -> dict[str, float]:
+        """{"image → text": median rank of the first right sentence, "text → image": of the right picture}."""
+        return {"image → text": float(np.nanmedian(self.image_ranks)),
+                "text → image": float(np.nanmedian(self.text_ranks))}
 
 
 class Correlation(NamedTuple):
@@ -79,7 +96,8 @@ class Correlation(NamedTuple):
     n: int
 
 
-def graded(scores, relevance, *, r=DEPTH, triplets=TRIPLETS, seed=0):
+def graded(scores: ArrayLike, relevance: ArrayLike, *, r: int = DEPTH, triplets: int = TRIPLETS,
+           seed: int = 0) -> GradedRetrieval:
     """Measure a ranking of n pictures by each of them, itself left out.
 
     Args:
@@ -104,24 +122,24 @@ def graded(scores, relevance, *, r=DEPTH, triplets=TRIPLETS, seed=0):
                          "same pictures, and three or more")
     if not (np.isfinite(scores).all() and np.isfinite(relevance).all()):
         raise ValueError("scores or relevance hold NaN or infinity: leave such pictures out")
-    others = relevance.copy()
-    np.fill_diagonal(others, np.nan)
-    gains = np.maximum(others, 0)
+    others = ~np.eye(n, dtype=bool)
+    scores, relevance = (values[others].reshape(n, n - 1) for values in (scores, relevance))
+    gains = np.maximum(relevance, 0)
     first, second = np.triu_indices(n - 1, 1)
     draws = np.random.default_rng(seed)
     found = []
     for query in range(n):
         chosen = slice(None) if len(first) <= triplets else draws.choice(len(first), triplets, replace=False)
         pairs = np.stack([first[chosen], second[chosen]], axis=1)
-        found.append(triplet_agreement(*(np.delete(values[query], query)[pairs] for values in (scores, relevance))))
+        found.append(triplet_agreement(scores[query, pairs], relevance[query, pairs]))
     decided = sum(one.n for one in found)
     every = decided + sum(one.undecided for one in found)
     return GradedRetrieval(np.array([one.value for one in found]), ndcg_curve(scores, gains, min(r, n - 1))[:, -1],
-                           ndcg_curve(scores, gains, min(AREA, n - 1)).mean(axis=1), pearson(scores, others),
+                           ndcg_curve(scores, gains, min(AREA, n - 1)).mean(axis=1), _pearson(scores, relevance),
                            sum(one.ties for one in found) / max(1, decided), 1 - decided / every, decided)
 
 
-def text_retrieval(scores, owners, ks=(1, 5, 10)):
+def text_retrieval(scores: ArrayLike, owners: ArrayLike, ks: Iterable[int] = (1, 5, 10)) -> TextRetrieval:
     """Whether pictures find one of their sentences, and sentences their picture: Recall@K of the papers.
 
     Args:
@@ -147,11 +165,12 @@ def text_retrieval(scores, owners, ks=(1, 5, 10)):
     right = owners == np.arange(n)[:, None]
     pictures = _first(np.take_along_axis(right, np.argsort(-scores, axis=1, kind="stable"), axis=1))
     sentences = _first(np.take_along_axis(right.T, np.argsort(-scores.T, axis=1, kind="stable"), axis=1))
-    return TextRetrieval({k: np.where(np.isnan(pictures), np.nan, pictures < k) for k in ks},
-                         {k: np.where(np.isnan(sentences), np.nan, sentences < k) for k in ks})
+    ks = tuple(ks)
+    return TextRetrieval({k: np.where(np.isnan(pictures), np.nan, pictures <= k) for k in ks},
+                         {k: np.where(np.isnan(sentences), np.nan, sentences <= k) for k in ks}, pictures, sentences)
 
 
-def correlation(scores, said, pictures, *, seed=0):
+def correlation(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correlation:
     """How well scores order what people said of pictures and sentences.
 
     Args:
@@ -169,7 +188,7 @@ def correlation(scores, said, pictures, *, seed=0):
     return _correlation([(scores, said)], pictures, seed)
 
 
-def ceiling(ratings, pictures, *, seed=0):
+def ceiling(ratings: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correlation:
     """What one rater says against the mean of the others, the mean over raters: how far people agree.
 
     A model is measured against the mean of all, which is less noisy than that of all but one: it may
@@ -193,7 +212,7 @@ def ceiling(ratings, pictures, *, seed=0):
     return _correlation(pairs, _judgements(*pairs[0], pictures)[2], seed)
 
 
-def judged_triplets(scores, said, pictures):
+def judged_triplets(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike) -> Agreement:
     """How often the scores order two sentences about one picture as people do.
 
     Args:
@@ -214,9 +233,9 @@ def judged_triplets(scores, said, pictures):
     return triplet_agreement(scores[pairs], said[pairs])
 
 
-def _first(right):
-    """The rank from 0 of the first True of each row, NaN where there is none."""
-    return np.where(right.any(axis=1), right.argmax(axis=1), np.nan)
+def _first(right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The rank from 1 of the first True of each row, NaN where there is none."""
+    return np.where(right.any(axis=1), right.argmax(axis=1) + 1, np.nan)
 
 
 def _judgements(scores, said, pictures):
@@ -231,10 +250,10 @@ def _judgements(scores, said, pictures):
 
 def _correlation(pairs, pictures, seed):
     """The mean Correlation of some (scores, said), their judgements drawn again together."""
-    from scipy.stats import kendalltau  # comes with gensim
+    from scipy.stats import kendalltau
 
     def spearman(rows):
-        return np.mean([_pearson(_ranks(scores[rows]), _ranks(said[rows])) for scores, said in pairs])
+        return np.mean([_spearman(scores[rows], said[rows]) for scores, said in pairs])
 
     m = len(pictures)
     groups = [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
@@ -248,13 +267,19 @@ def _correlation(pairs, pictures, seed):
     return Correlation(float(spearman(np.arange(m))), float(kendall), float(low), float(high), m)
 
 
-def _ranks(values):
-    """Ranks whose ties share their mean."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+def _spearman(left, right):
+    """Spearman's correlation of two rows, NaN where one is constant."""
+    from scipy.stats import spearmanr
+
+    return spearmanr(left, right).statistic if np.ptp(left) and np.ptp(right) else np.nan
 
 
 def _pearson(left, right):
-    left, right = left - left.mean(), right - right.mean()
-    length = np.sqrt((left**2).sum() * (right**2).sum())
-    return (left * right).sum() / length if length else np.nan
+    """Pearson's correlation row by row, NaN where a row is constant."""
+    from scipy.stats import pearsonr
+
+    varies = (np.ptp(left, axis=1) > 0) & (np.ptp(right, axis=1) > 0)
+    found = np.full(len(left), np.nan)
+    if varies.any():
+        found[varies] = pearsonr(left[varies], right[varies], axis=1).statistic
+    return found

@@ -4,12 +4,16 @@ A larger gallery holds more pictures of other classes and, of classes with many 
 answers: where these outweigh, hit@k can rise with the size.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from devise.datasets.galleries import galleries, query_gallery
-from devise.evaluation.retrieval import KS, pool, retrieve
+from devise.evaluation.retrieval import KS, Retrieval, pool, retrieve
 
 DRAWS = 10
 
@@ -30,13 +34,13 @@ class Galleries:
     (3, 3)
     """
 
-    runs: dict
+    runs: dict[str, dict[int, Retrieval]]
     smallest: int
     largest: int
-    left_out: tuple
+    left_out: tuple[int, ...]
     draws: int
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """{"sizes": {size: {name: figures}}, "left_out", "smallest", "largest", "draws"}."""
         sizes = {str(size): {name: runs[size].to_json() for name, runs in self.runs.items()}
                  for size in next(iter(self.runs.values()))}
@@ -44,7 +48,9 @@ class Galleries:
                 "draws": self.draws}
 
 
-def evaluate_galleries(embeddings, labels, sizes, *, rows=None, ks=KS, draws=DRAWS, seed=0):
+def evaluate_galleries(embeddings: Mapping[str, ArrayLike], labels: ArrayLike, sizes: Iterable[int], *,
+                       rows: ArrayLike | None = None, ks: Iterable[int] = KS, draws: int = DRAWS,
+                       seed: int = 0) -> Galleries:
     """One picture of each class asks, galleries of several sizes are drawn from the others; again and again.
 
     One query a class says little by itself, so queries and galleries are drawn `draws` times, each

@@ -6,17 +6,21 @@ come into the gallery without training. The best of many scores grows with the g
 threshold on a gallery about as large as the one that it is for.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES
-from devise.evaluation.scores import labels_of_rows, row_ids, score_blocks
-from devise.metrics.open_set import Roc, equal_error_rate, roc, threshold_at, true_accept_rate
-from devise.metrics.relevance import NO_LABEL
+from devise.arrays import BLOCK_BYTES, NEAR
+from devise.evaluation.scores import Block, labels_of_rows, pair_cosines, row_ids, score_blocks
+from devise.figures import as_json
+from devise.metrics import NO_LABEL, Roc, equal_error_rate, roc, threshold_at, true_accept_rate
 
-FARS = (0.001, 0.01, 0.1)
+RATES = (0.001, 0.01, 0.1)  # of false accepts
 
 
 class BestScores(NamedTuple):
@@ -27,8 +31,8 @@ class BestScores(NamedTuple):
         impostor: float64 (q,), what an unknown query would get: its class taken out of the gallery.
     """
 
-    genuine: np.ndarray
-    impostor: np.ndarray
+    genuine: NDArray[np.float64]
+    impostor: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class OpenSet:
         unknown_accepted: the share of unknown queries that is accepted: the false-accept rate.
         known_rejected: the share of known queries that is not.
         identified: the share of known queries that is accepted with a best match of their class.
-        true_accept_rate: {far: share of known queries accepted where that share of the unknown is}, a
+        true_accept_rate: {false-accept rate: share of known queries accepted where that share of the unknown is}, a
             threshold for each from these queries themselves; so are the next two.
         equal_error_rate: where as many unknown are accepted as known are rejected.
         curve: Roc.
@@ -70,10 +74,11 @@ class OpenSet:
                 "unknown_accepted": self.unknown_accepted, "known_rejected": self.known_rejected,
                 "identified": self.identified, "equal_error_rate": self.equal_error_rate,
                 "roc_area": self.curve.area,
-                "true_accept_rate": {str(far): value for far, value in self.true_accept_rate.items()}}
+                "true_accept_rate": as_json(self.true_accept_rate)}
 
 
-def best_scores(embeddings, labels, *, queries=None, gallery=None, block_bytes=BLOCK_BYTES):
+def best_scores(embeddings: ArrayLike, labels: ArrayLike, *, queries: ArrayLike | None = None,
+                gallery: ArrayLike | None = None, block_bytes: int = BLOCK_BYTES) -> BestScores:
     """Each query's best cosine inside its class and outside it, exactly and in bounded memory.
 
     Args:
@@ -98,37 +103,47 @@ def best_scores(embeddings, labels, *, queries=None, gallery=None, block_bytes=B
         own = labels[block.queries]
         same = (members == own[:, None]) & (own != NO_LABEL)[:, None]
         part = slice(block.start, block.start + len(own))
-        genuine[part] = np.max(block.scores, axis=1, where=same, initial=-np.inf)
-        impostor[part] = np.max(block.scores, axis=1, where=~same, initial=-np.inf)
+        genuine[part], impostor[part] = _best(block, same), _best(block, ~same)
     return BestScores(genuine, impostor)
 
 
-def choose_threshold(embeddings, labels, *, far=0.01, queries=None, gallery=None):
+def _best(block: Block, among: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The best cosine of each query with some members, -inf where there is none."""
+    best = np.max(block.scores, axis=1, where=among, initial=-np.inf)
+    rows, columns = np.nonzero(among & (block.scores >= best[:, None] - NEAR) & (block.scores > -np.inf))
+    best = np.full(len(best), -np.inf, np.float32)
+    np.maximum.at(best, rows, pair_cosines(block.rows, block.members, rows, columns))
+    return best
+
+
+def choose_threshold(embeddings: ArrayLike, labels: ArrayLike, *, false_accept_rate: float = 0.01,
+                     queries: ArrayLike | None = None, gallery: ArrayLike | None = None) -> float:
     """The threshold that lets at most a share of unknown queries in, from pictures of known classes.
 
     Every query is asked as if its class were not in the gallery, so that each gives one impostor;
-    the lowest threshold is taken that accepts at most ⌊far · n⌋ of them.
+    the lowest threshold is taken that accepts at most ⌊false_accept_rate · n⌋ of them.
 
     Args:
         embeddings, labels: pictures of validation classes, which neither training nor test has.
-        far: the wanted false-accept rate.
+        false_accept_rate: the wanted share of unknown queries that are let in, 0 to 1.
         queries, gallery: row ids; None is every row.
     Returns:
         float, a cosine.
     Raises:
         ValueError: if no query has a member of another class in the gallery.
 
-    >>> choose_threshold([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [0, 0, 1, 1], far=0).__round__(3)
+    >>> choose_threshold([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [0, 0, 1, 1], false_accept_rate=0).__round__(3)
     0.198
     """
     impostor = best_scores(embeddings, labels, queries=queries, gallery=gallery).impostor
     impostor = impostor[np.isfinite(impostor)]
     if not impostor.size:
         raise ValueError("no query has a picture of another class to be mistaken for: expected two classes or more")
-    return threshold_at(impostor, far)
+    return threshold_at(impostor, false_accept_rate)
 
 
-def evaluate_open_set(embeddings, labels, *, gallery, threshold, queries=None, fars=FARS):
+def evaluate_open_set(embeddings: ArrayLike, labels: ArrayLike, *, gallery: ArrayLike, threshold: float,
+                      queries: ArrayLike | None = None, false_accept_rates: Iterable[float] = RATES) -> OpenSet:
     """What a threshold does: unknown queries let in, known ones refused, and those named rightly.
 
     Args:
@@ -137,7 +152,7 @@ def evaluate_open_set(embeddings, labels, *, gallery, threshold, queries=None, f
         gallery: row ids.
         threshold: a cosine, chosen on other classes, see `choose_threshold`.
         queries: row ids; None is every row outside the gallery.
-        fars: false-accept rates for TAR@FAR.
+        false_accept_rates: those to measure TAR@FAR at.
     Returns:
         OpenSet.
     Raises:
@@ -163,5 +178,5 @@ def evaluate_open_set(embeddings, labels, *, gallery, threshold, queries=None, f
         float(threshold), int(known.sum()), int((~known).sum()), len(gallery),
         unknown_accepted=float(accepted[~known].mean()), known_rejected=float((~accepted[known]).mean()),
         identified=float((accepted & right)[known].mean()),
-        true_accept_rate={far: true_accept_rate(scores, known, far) for far in fars},
+        true_accept_rate={rate: true_accept_rate(scores, known, rate) for rate in false_accept_rates},
         equal_error_rate=equal_error_rate(scores, known), curve=roc(scores, known))

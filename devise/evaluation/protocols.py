@@ -1,17 +1,22 @@
 """Flat hit@k and exact tags: how often the right label is among a picture's first k candidates.
 
-A picture's candidates are ranked by cosine, exactly. Ties go to the smaller row, equal vectors by
-construction and not by rounding, so that a vector that stands there twice takes two ranks and is
-right once. A picture whose label is no candidate has no answer: it is NaN, it is counted, and no
-mean includes it.
+A picture's candidates are ranked by cosine, exactly. Near ties go by float64 and then to the smaller row,
+see `devise.evaluation.scores`, so that a vector that stands there twice takes two ranks and is right once.
+A picture whose label is no candidate has no answer: it is NaN, it is counted, and no mean includes it.
 """
 
-import math
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, unit_rows
+from devise.arrays import BLOCK_BYTES, NEAR, unit_rows
+from devise.evaluation.candidates import Candidates
+from devise.evaluation.scores import pair_cosines
+from devise.figures import Spread, as_json
 from devise.metrics.ranking import hit_at_k
 from devise.metrics.summary import mean_over_queries, spread
 
@@ -32,15 +37,15 @@ class Evaluation:
     {1: 0.948}
     """
 
-    hit_at_k: dict
-    n: dict
-    candidates: dict
-    without_answer: dict = field(default_factory=dict)
+    hit_at_k: dict[str, dict[str, dict[int, float]]]
+    n: dict[str, int]
+    candidates: dict[str, dict]
+    without_answer: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The document of the command line; JSON keys are text, so k is too."""
-        return {"hit_at_k": _nested(self.hit_at_k, float), "n": self.n,
-                "candidates": self.candidates, "without_answer": self.without_answer}
+        return as_json({"hit_at_k": self.hit_at_k, "n": self.n, "candidates": self.candidates,
+                        "without_answer": self.without_answer})
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,16 @@ class Combined:
     0.6
     """
 
-    hit_at_k: dict
-    n: dict
-    candidates: dict
+    hit_at_k: dict[str, dict[str, dict[int, Spread]]]
+    n: dict[str, tuple[int, int]]
+    candidates: dict[str, dict]
     runs: int
-    without_answer: dict = field(default_factory=dict)
+    without_answer: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """As `Evaluation.to_json`, with a dict (mean, std, min, max, n, low, high) where a fraction stood."""
-        return {"hit_at_k": _nested(self.hit_at_k, _spread),
-                "n": {part: list(limits) for part, limits in self.n.items()},
-                "candidates": self.candidates, "runs": self.runs, "without_answer": self.without_answer}
+        return as_json({"hit_at_k": self.hit_at_k, "n": self.n, "candidates": self.candidates, "runs": self.runs,
+                        "without_answer": self.without_answer})
 
 
 @dataclass(frozen=True)
@@ -82,17 +86,17 @@ class ExactTags:
     n: int
     k: int
     candidates: str
-    by_class: dict
+    by_class: dict[str, tuple[int, int]]
     without_answer: int = 0
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The counts as a JSON document."""
         classes = {label: {"found": found, "n": n} for label, (found, n) in self.by_class.items()}
         return {"found": self.found, "n": self.n, "k": self.k, "candidates": self.candidates,
                 "by_class": classes, "without_answer": self.without_answer}
 
 
-def answer_ranks(embeddings, labels, candidates):
+def answer_ranks(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates) -> NDArray[np.float64]:
     """The rank of the right candidate for each picture: 1 + the number of candidates ahead of it.
 
     The (pictures × candidates) matrix is never held whole.
@@ -112,23 +116,22 @@ def answer_ranks(embeddings, labels, candidates):
     """
     queries = unit_rows(embeddings, "embeddings", dim=candidates.vectors.shape[1])
     answers = _answers(labels, len(queries), candidates)
-    first, group, place = candidates.twins
-    alone = len(first) == len(candidates)
-    vectors, columns = candidates.vectors if alone else candidates.vectors[first], np.arange(len(first))
-    sizes = np.bincount(group).astype(np.float32)
     ranks, answered = np.full(len(queries), np.nan), np.flatnonzero(answers >= 0)
-    block = max(1, BLOCK_BYTES // (4 * len(vectors)))
-    for rows in np.split(answered, range(block, len(answered), block)):
-        scores, mine = queries[rows] @ vectors.T, group[answers[rows]][:, None]
-        own = np.take_along_axis(scores, mine, axis=1)
-        ahead = scores > own
-        tied = _count(scores == own) > 1
-        ahead[tied] |= (scores[tied] == own[tied]) & (columns < mine[tied])
-        ranks[rows] = (_count(ahead) if alone else ahead @ sizes) + place[answers[rows]] + 1
+    step = max(1, BLOCK_BYTES // (4 * len(candidates)))
+    for rows in np.split(answered, range(step, len(answered), step)):
+        asked, mine = queries[rows], answers[rows]
+        scores = asked @ candidates.vectors.T
+        own = scores[np.arange(len(rows)), mine][:, None]
+        ahead = _count(scores > own + NEAR)
+        row, column = np.nonzero((scores <= own + NEAR) & (scores >= own - NEAR))
+        other, own = (pair_cosines(asked, candidates.vectors, row, columns) for columns in (column, mine[row]))
+        first = (other > own) | ((other == own) & (column < mine[row]))
+        ranks[rows] = 1 + ahead + np.bincount(row, first, len(rows))
     return ranks
 
 
-def flat_hit_at_k(embeddings, labels, candidates, ks=KS):
+def flat_hit_at_k(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates,
+                  ks: Iterable[int] = KS) -> dict[int, NDArray[np.float64]]:
     """Whether the right label is among the first k candidates, for each picture and each k.
 
     Frome et al., DeViSE (2013), section 4, call the mean flat hit@k.
@@ -155,7 +158,8 @@ def flat_hit_at_k(embeddings, labels, candidates, ks=KS):
     return {k: np.where(np.isnan(ranks), np.nan, hit_at_k(relevant, k)) for k in ks}
 
 
-def evaluate(parts, candidates, *, ks=KS):
+def evaluate(parts: Mapping[str, tuple[ArrayLike, ArrayLike]], candidates: Sequence[Candidates], *,
+             ks: Iterable[int] = KS) -> Evaluation:
     """Flat hit@k of each part over each set of candidates that holds an answer for it.
 
     So pictures of seen classes are measured over "seen", "all" and the words, and pictures of
@@ -191,7 +195,7 @@ def evaluate(parts, candidates, *, ks=KS):
     return Evaluation(figures, sizes, {chosen.name: _statement(chosen, ks) for chosen in candidates}, without)
 
 
-def exact_tags(embeddings, labels, candidates, k=10):
+def exact_tags(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates, k: int = 10) -> ExactTags:
     """How many pictures have exactly their label among their first k candidates, per class too.
 
     Raises:
@@ -216,7 +220,7 @@ def exact_tags(embeddings, labels, candidates, k=10):
                      int((~answered).sum()))
 
 
-def combine(evaluations):
+def combine(evaluations: Iterable[Evaluation]) -> Combined:
     """Mean, standard deviation, limits and 95 % interval of each figure over several runs.
 
     Args:
@@ -281,16 +285,6 @@ def _statement(candidates, ks):
     """What is said about a set of candidates, and which depths it was too small for."""
     left_out = sorted(set(ks) - set(_depths(ks, candidates)))
     return candidates.to_json() | ({"ks_left_out": left_out} if left_out else {})
-
-
-def _nested(figures, form):
-    return {part: {name: {str(k): form(value) for k, value in values.items()}
-                   for name, values in sets.items()} for part, sets in figures.items()}
-
-
-def _spread(figure):
-    """A Spread as JSON has it; of one run, deviation and interval are null."""
-    return {name: None if math.isnan(value) else value for name, value in figure._asdict().items()}
 
 
 def _shape(evaluation):

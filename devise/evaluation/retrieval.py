@@ -2,20 +2,32 @@
 
 Exact, without approximation and without a query × gallery matrix. All figures follow from the ranks
 of a query's right answers down to the deepest k or R, so of a row of cosines only the part is sorted
-in which these can lie. Ties go to the smaller row id. A query without a right answer in the gallery
-is NaN in every figure, and counted.
+in which these can lie. Near ties go by float64 and then to the smaller row id, see
+`devise.evaluation.scores`. A query without a right answer in the gallery is NaN in every figure, and counted.
 """
 
-import math
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES
-from devise.evaluation.scores import labels_of_rows, row_ids, score_blocks
-from devise.metrics.ranking import precision_ceiling
-from devise.metrics.relevance import NO_LABEL
-from devise.metrics.summary import mean_over_classes, mean_over_queries
+from devise.arrays import BLOCK_BYTES, NEAR, unit_rows
+from devise.evaluation.scores import Block, labels_of_rows, pair_cosines, row_ids, score_blocks
+from devise.figures import as_json
+from devise.metrics import (
+    NO_LABEL,
+    hit_at_k,
+    map_at_r,
+    mean_over_classes,
+    mean_over_queries,
+    precision_at_k,
+    precision_ceiling,
+    r_precision,
+    recall_at_k,
+)
 
 KS = (1, 10, 50, 1000)
 AT_K = ("hit_at_k", "recall_at_k", "precision_at_k", "ceiling_at_k")
@@ -46,34 +58,34 @@ class Retrieval:
     ([1.0, 1.0, 1.0, 1.0], 4)
     """
 
-    queries: np.ndarray
-    labels: np.ndarray
-    hit_at_k: dict
-    recall_at_k: dict
-    precision_at_k: dict
-    ceiling_at_k: dict
-    r_precision: np.ndarray
-    map_at_r: np.ndarray
-    n_relevant: np.ndarray
+    queries: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    hit_at_k: dict[int, NDArray[np.float64]]
+    recall_at_k: dict[int, NDArray[np.float64]]
+    precision_at_k: dict[int, NDArray[np.float64]]
+    ceiling_at_k: dict[int, NDArray[np.float64]]
+    r_precision: NDArray[np.float64]
+    map_at_r: NDArray[np.float64]
+    n_relevant: NDArray[np.int64]
     gallery: int
-    ks_left_out: tuple = ()
+    ks_left_out: tuple[int, ...] = ()
 
     @property
-    def n(self):
+    def n(self) -> int:
         """How many queries there are, those without a right answer too."""
         return len(self.queries)
 
     @property
-    def undefined(self):
+    def undefined(self) -> int:
         """How many queries have no right answer in the gallery; no mean includes them."""
         return int((self.n_relevant == 0).sum())
 
     @property
-    def ks(self):
+    def ks(self) -> tuple[int, ...]:
         """The depths, in rising order."""
         return tuple(self.hit_at_k)
 
-    def means(self, *, over="queries"):
+    def means(self, *, over: str = "queries") -> dict:
         """{"hit_at_k": {k: mean}, "recall_at_k", …, "r_precision": mean, "map_at_r": mean}.
 
         Args:
@@ -90,16 +102,15 @@ class Retrieval:
         return ({name: {k: mean(values) for k, values in getattr(self, name).items()} for name in AT_K}
                 | {name: mean(getattr(self, name)) for name in WHOLE})
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The means and what they rest on, for JSON: k is text, and what is undefined is null."""
-        means = self.means()
-        figures = ({name: {str(k): _plain(value) for k, value in means[name].items()} for name in AT_K}
-                   | {name: _plain(means[name]) for name in WHOLE})
         left = {"ks_left_out": list(self.ks_left_out)} if self.ks_left_out else {}
-        return {**figures, "n": self.n, "gallery": self.gallery, "undefined": self.undefined, **left}
+        return {**as_json(self.means()), "n": self.n, "gallery": self.gallery, "undefined": self.undefined, **left}
 
 
-def retrieve(embeddings, labels, *, queries=None, gallery=None, ks=KS, block_bytes=BLOCK_BYTES, progress=None):
+def retrieve(embeddings: ArrayLike, labels: ArrayLike, *, queries: ArrayLike | None = None,
+             gallery: ArrayLike | None = None, ks: Iterable[int] = KS, block_bytes: int = BLOCK_BYTES,
+             progress: Callable[[int, int], None] | None = None) -> Retrieval:
     """Rank a gallery for every query by cosine, and say how well that finds its class.
 
     Memory beside the embeddings: a copy of the gallery, blocks of `block_bytes`, and a sort of one
@@ -128,33 +139,20 @@ def retrieve(embeddings, labels, *, queries=None, gallery=None, ks=KS, block_byt
         raise ValueError("the gallery is empty: expected rows to find")
     ks, left_out = _depths(ks, len(gallery))
     members = _Members(labels[gallery], gallery)
-    found = np.zeros((len(ks), len(queries)), np.int64)
-    r_precision, map_at_r = np.full((2, len(queries)), np.nan)
-    n_relevant = np.zeros(len(queries), np.int64)
-    for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress):
-        for place, (query, scores) in enumerate(zip(block.queries, block.scores, strict=True), start=block.start):
-            right = members.of(labels[query], query)
-            if not right.size:
-                continue
-            n_relevant[place] = len(right)
-            ranks = right_ranks(scores, right, max(len(right), *ks, 1))
-            found[:, place] = np.searchsorted(ranks, ks, side="right")
-            inside = ranks[:np.searchsorted(ranks, len(right), side="right")]
-            r_precision[place] = len(inside) / len(right)
-            map_at_r[place] = (np.arange(1, len(inside) + 1) / inside).sum() / len(right)
-    whole = np.where(n_relevant, n_relevant, np.nan)
-    undefined = np.where(n_relevant, 0.0, np.nan)
+    most = members.most(labels[queries])
+    parts = [_figures(block, labels, members, ks, most)
+             for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress)]
+
+    def joined(name):
+        return np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
+
     return Retrieval(
-        queries, labels[queries],
-        hit_at_k={k: (found[row] > 0) + undefined for row, k in enumerate(ks)},
-        recall_at_k={k: found[row] / whole for row, k in enumerate(ks)},
-        precision_at_k={k: found[row] / k + undefined for row, k in enumerate(ks)},
-        ceiling_at_k={k: precision_ceiling(n_relevant, k) + undefined for k in ks},
-        r_precision=r_precision, map_at_r=map_at_r, n_relevant=n_relevant, gallery=len(gallery),
-        ks_left_out=left_out)
+        queries, labels[queries], **{name: {k: joined((name, k)) for k in ks} for name in AT_K},
+        **{name: joined(name) for name in WHOLE}, n_relevant=joined("n_relevant").astype(np.int64),
+        gallery=len(gallery), ks_left_out=left_out)
 
 
-def pool(runs):
+def pool(runs: Iterable[Retrieval]) -> Retrieval:
     """Several Retrievals as one, of all their queries; a picture that asked twice counts twice.
 
     Args:
@@ -180,31 +178,77 @@ def pool(runs):
                      n_relevant=joined("n_relevant"), gallery=runs[0].gallery, ks_left_out=runs[0].ks_left_out)
 
 
-def right_ranks(scores, right, depth):
+def clustering_nmi(embeddings: ArrayLike, labels: ArrayLike, *, restarts: int = 5, seed: int = 0) -> float:
+    """How far k-means on unit rows finds the classes, as normalised mutual information.
+
+    k is the number of classes among the labels, as metric-learning papers have it (Song et al. 2016,
+    Deep Metric Learning via Lifted Structured Feature Embedding, section 5). The information is
+    normalised by the arithmetic mean of the entropies, as scikit-learn has it; the geometric mean of
+    other papers gives other figures.
+
+    Args:
+        embeddings: (n, d), any length but zero.
+        labels: int (n,); rows of -1, no label, are left out.
+        restarts: runs of k-means, of which the best counts.
+    Returns:
+        float in [0, 1].
+    Raises:
+        ValueError: if no row has a label, or lengths differ.
+
+    >>> clustering_nmi([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [4, 4, 9, 9])
+    1.0
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+
+    labels = labels_of_rows(labels, len(embeddings))
+    known = labels != NO_LABEL
+    if not known.any():
+        raise ValueError("no embedding has a label: expected classes to compare clusters with")
+    rows, labels = unit_rows(np.asarray(embeddings)[known], "embeddings"), labels[known]
+    k_means = KMeans(len(np.unique(labels)), n_init=restarts, random_state=seed)
+    return float(normalized_mutual_info_score(labels, k_means.fit_predict(rows)))
+
+
+def right_ranks(scores: NDArray[np.float32], right: NDArray[np.int64], depth: int,
+                exact: Callable[[NDArray[np.int64]], NDArray[np.float32]]) -> NDArray[np.int64]:
     """The ranks from 1 of some columns in a row of scores, ascending; ties go to the smaller column.
 
     Args:
-        scores: float (g,), higher is better.
-        right: int64 (r,), one or more.
+        scores: float32 (g,), higher is better, wrong by less than NEAR / 2.
+        right: int64 (r,), one or more columns, ascending.
         depth: ranks beyond it need not be there.
+        exact: from columns to their scores to the last bit, asked where others come near to the right ones.
     Returns:
         int64, at most (r,), all ranks up to `depth` among them.
 
-    >>> right_ranks(np.array([0.2, 0.9, 0.2, 0.5]), np.array([2, 3]), depth=4)
+    >>> scores = np.array([0.2, 0.9, 0.2, 0.5], np.float32)
+    >>> right_ranks(scores, np.array([2, 3]), depth=4, exact=lambda columns: scores[columns])
     array([2, 4])
     """
-    own = np.sort(scores[right])[::-1]
-    low = max(own[-1], _floor(scores, depth))
-    own, ahead = own[own >= low], np.sort(scores[scores >= low])
-    upto = np.searchsorted(ahead, own, side="right")
-    if (upto - np.searchsorted(ahead, own, side="left") == 1).all():
-        return len(ahead) - upto + 1
-    is_right = np.zeros(len(scores), bool)  # a tie: the columns themselves are needed
-    is_right[right] = True
-    return np.flatnonzero(is_right[np.argsort(-scores, kind="stable")]) + 1
+    low = max(scores[right].min(), _floor(scores, depth)) - 2 * NEAR
+    columns, right = np.flatnonzero(scores >= low), right[scores[right] >= low]
+    is_right = np.zeros(len(columns), bool)
+    is_right[np.searchsorted(columns, right)] = True
+    ahead = scores[columns]
+    own, others = np.sort(ahead[is_right]), np.sort(ahead[~is_right])
+    near = np.zeros(len(columns), bool)
+    near[is_right] = _comes_near(ahead[is_right], others)
+    if not near.any():
+        return len(others) - np.searchsorted(others, own[::-1]) + np.arange(1, len(own) + 1)
+    near[~is_right] = _comes_near(ahead[~is_right], own)
+    ahead[near] = exact(columns[near])
+    return np.flatnonzero(is_right[np.lexsort((columns, -ahead))]) + 1
 
 
-def _floor(scores, depth):
+def _comes_near(scores: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether one of the others, which are sorted, is nearer than NEAR to each score."""
+    others = np.concatenate([[-np.inf], others, [np.inf]])
+    place = np.searchsorted(others, scores)
+    return (others[place] - scores < NEAR) | (scores - others[place - 1] < NEAR)
+
+
+def _floor(scores: NDArray[np.float32], depth: int) -> float:
     """A score that `depth` columns or more reach, the higher the better; found in a sample, then counted."""
     if len(scores) < SPARSE * max(depth, STRIDE):
         return -np.inf
@@ -229,6 +273,33 @@ class _Members:
         columns = self._order[low:high]
         return columns[self._ids[columns] != query]
 
+    def most(self, labels):
+        """How many columns the largest of these classes has, at least 1."""
+        known = labels[labels != NO_LABEL]
+        ends = (np.searchsorted(self._labels, known, side=side) for side in ("right", "left"))
+        return int(np.subtract(*ends).max(initial=1))
+
+
+def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Sequence[int], most: int) -> dict:
+    """{(figure, k) or figure: float64 (b,)} of the queries of a block."""
+    rights = [members.of(labels[query], query) for query in block.queries]
+    n_relevant = np.array([len(right) for right in rights], np.int64)
+    relevant = np.zeros((len(rights), max(most, *ks)), bool)
+    for place, right in enumerate(rights):
+        if right.size:
+            ranks = right_ranks(block.scores[place], right, max(len(right), *ks, 1), lambda columns, place=place: (
+                pair_cosines(block.rows, block.members, np.full(len(columns), place), columns)))
+            relevant[place, ranks[ranks <= relevant.shape[1]] - 1] = True
+    undefined, first = np.where(n_relevant, 0.0, np.nan), relevant[:, :most]
+    figures = {"r_precision": r_precision(first, n_relevant=n_relevant),
+               "map_at_r": map_at_r(first, n_relevant=n_relevant), "n_relevant": n_relevant}
+    for k in ks:
+        figures["hit_at_k", k] = hit_at_k(relevant, k) + undefined
+        figures["recall_at_k", k] = recall_at_k(relevant, k, n_relevant=n_relevant)
+        figures["precision_at_k", k] = precision_at_k(relevant, k) + undefined
+        figures["ceiling_at_k", k] = precision_ceiling(n_relevant, k) + undefined
+    return figures
+
 
 def _depths(ks, n):
     """The depths that a gallery has, rising, and those that it has not."""
@@ -236,7 +307,3 @@ def _depths(ks, n):
     if not ks or ks[0] < 1:
         raise ValueError(f"ks are {ks}: expected depths of 1 and more")
     return tuple(k for k in ks if k <= n), tuple(k for k in ks if k > n)
-
-
-def _plain(value):
-    return float(value) if math.isfinite(value) else None

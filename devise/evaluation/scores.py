@@ -1,11 +1,19 @@
-"""The cosines of queries and a gallery, block by block: the whole matrix is never held."""
+"""The cosines of queries and a gallery, block by block: the whole matrix is never held.
 
-from hashlib import blake2b
+One rule decides near ties everywhere: cosines closer than `devise.arrays.NEAR` are computed again by
+`devise.arrays.cosines`, in float64, and of equal ones the smaller id comes first, as in `Index.search`. So
+no figure hangs on the order in which a matrix product adds up, which changes with the size of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, as_rows, unit_rows
+from devise.arrays import BLOCK_BYTES, as_rows, cosines, unit_rows
 
 
 class Block(NamedTuple):
@@ -15,14 +23,18 @@ class Block(NamedTuple):
         start: how many queries stand before this block.
         queries: int64 (b,), row ids.
         scores: float32 (b, g), a column a member of the gallery; -inf where that is the query itself.
+        rows: float32 (b, d), the unit rows of the queries.
+        members: float32 (g, d), those of the gallery.
     """
 
     start: int
-    queries: np.ndarray
-    scores: np.ndarray
+    queries: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    rows: NDArray[np.float32]
+    members: NDArray[np.float32]
 
 
-def row_ids(rows, n, name):
+def row_ids(rows: ArrayLike | None, n: int, name: str) -> NDArray[np.int64]:
     """Row ids as int64 (m,), those of all n rows for None.
 
     Raises:
@@ -40,7 +52,7 @@ def row_ids(rows, n, name):
     return rows.astype(np.int64)
 
 
-def labels_of_rows(labels, n):
+def labels_of_rows(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     """Labels as int64 (n,), -1 for none; refused where they are not one a row."""
     labels = np.asarray(labels)
     if labels.shape != (n,) or (n and labels.dtype.kind not in "iu"):
@@ -50,11 +62,11 @@ def labels_of_rows(labels, n):
     return labels.astype(np.int64)
 
 
-def score_blocks(embeddings, queries, gallery, *, block_bytes=BLOCK_BYTES, progress=None):
+def score_blocks(embeddings: ArrayLike, queries: NDArray[np.int64], gallery: NDArray[np.int64], *,
+                 block_bytes: int = BLOCK_BYTES, progress: Callable[[int, int], None] | None = None) -> Iterator[Block]:
     """The cosines of queries with a gallery, in blocks of whole rows.
 
-    Memory: the gallery once more as unit rows, and one block. Members with equal unit rows get the
-    same score to the last bit, so that a tie between two copies of a picture is one.
+    Memory: the gallery once more as unit rows, and one block.
 
     Args:
         embeddings: (n, d), any length but zero.
@@ -68,28 +80,29 @@ def score_blocks(embeddings, queries, gallery, *, block_bytes=BLOCK_BYTES, progr
     rows = as_rows(embeddings, "embeddings")
     whole = len(gallery) == len(rows) and np.array_equal(gallery, np.arange(len(rows)))
     members = unit_rows(rows if whole else rows[gallery], "embeddings of the gallery")
-    copies, originals = _copies(members)
     column = np.full(len(rows), -1, np.int64)
     column[gallery] = np.arange(len(gallery))
     step = max(1, block_bytes // (4 * max(1, len(members))))
     for start in range(0, len(queries), step):
         asked = queries[start:start + step]
-        scores = unit_rows(rows[asked], "embeddings of the queries") @ members.T
-        scores[:, copies] = scores[:, originals]
+        units = unit_rows(rows[asked], "embeddings of the queries")
+        scores = units @ members.T
         own = np.flatnonzero(column[asked] >= 0)
         scores[own, column[asked[own]]] = -np.inf
-        yield Block(start, asked, scores)
+        yield Block(start, asked, scores, units, members)
         if progress:
             progress(min(start + step, len(queries)), len(queries))
 
 
-def _copies(members):
-    """Places of rows that equal an earlier row, and the places of the first such rows."""
-    first, copies, originals = {}, [], []
-    for place, row in enumerate(members):
-        digest = blake2b((row + 0.0).tobytes(), digest_size=16).digest()  # + 0.0: −0 is 0
-        original = first.setdefault(digest, place)
-        if original != place:
-            copies.append(place)
-            originals.append(original)
-    return np.array(copies, np.int64), np.array(originals, np.int64)
+def pair_cosines(left: NDArray[np.float32], right: NDArray[np.float32], rows: NDArray[np.integer],
+                 columns: NDArray[np.integer]) -> NDArray[np.float32]:
+    """The cosine of each chosen pair of a left and a right unit row, by `devise.arrays.cosines`, in bounded memory.
+
+    >>> left = np.eye(2, dtype=np.float32)
+    >>> pair_cosines(left, left, np.array([0, 0]), np.array([1, 0])).tolist()
+    [0.0, 1.0]
+    """
+    step = max(1, BLOCK_BYTES // (24 * left.shape[1]))  # both rows in float32, their products in float64
+    parts = [cosines(left[rows[start:start + step]], right[columns[start:start + step]])
+             for start in range(0, len(rows), step)]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)

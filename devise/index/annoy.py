@@ -8,7 +8,10 @@ too, what is removed is marked and passed over, and when the changes have become
 is grown anew.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from devise.arrays import read_npy, write_npy
 from devise.errors import require
 from devise.index.base import Index
 from devise.index.exact import Table
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MOST_CANDIDATES = 2**31 - 1  # annoy counts in int32
 CHANGED_SHARE, CHANGED_ROWS = 0.1, 1000  # the forest is grown anew when both are exceeded
@@ -43,7 +49,8 @@ class Annoy(Index):
 
     engine = "annoy"
 
-    def __init__(self, *, n_trees=50, search_k=-1, seed=0, n_jobs=1, fingerprint=None):
+    def __init__(self, *, n_trees: int = 50, search_k: int = -1, seed: int = 0, n_jobs: int = 1,
+                 fingerprint: str | None = None) -> None:
         super().__init__(fingerprint=fingerprint)
         self._package = require("annoy", "annoy", hint=HINT)
         for name, value, least in [("n_trees", n_trees, 1), ("seed", seed, 0), ("n_jobs", n_jobs, 1),
@@ -53,7 +60,7 @@ class Annoy(Index):
         self.n_trees, self.search_k, self.seed, self.n_jobs = n_trees, search_k, seed, n_jobs
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         return {"n_trees": self.n_trees, "search_k": self.search_k, "seed": self.seed,
                 "n_jobs": self.n_jobs}
 
@@ -72,11 +79,11 @@ class Annoy(Index):
         self._felled = felled    # which of them are removed
         self._added = added      # the members that the forest lacks
 
-    def add(self, vectors, ids):
+    def add(self, vectors: ArrayLike, ids: ArrayLike) -> None:
         super().add(vectors, ids)
         self._grow_when_due()
 
-    def remove(self, ids):
+    def remove(self, ids: ArrayLike) -> None:
         super().remove(ids)
         self._grow_when_due()
 

@@ -1,20 +1,25 @@
-"""What every index does, whatever its engine: unit rows in, ids and cosines out.
+"""The contract of all index engines: unit rows in, ids and cosines out.
 
 An engine stores rows and proposes neighbours. All that a caller can rely on (what is refused,
 how ties go, padding, exclusion, the folder on disk) is here, once.
 """
 
+from __future__ import annotations
+
 import operator
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, nearest, read_npy, unit_rows, write_npy
+from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest, read_npy, unit_rows, write_npy
 from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit
 
-NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 class Hits(NamedTuple):
@@ -29,8 +34,8 @@ class Hits(NamedTuple):
     array([[ 1,  0, -1]])
     """
 
-    ids: np.ndarray
-    scores: np.ndarray
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
 
 
 class Index(ABC):
@@ -53,29 +58,29 @@ class Index(ABC):
     can_remove = True
     can_map = True  # a saved index stays on the disk; processes that open it share one copy in memory
 
-    def __init__(self, *, fingerprint=None):
+    def __init__(self, *, fingerprint: str | None = None) -> None:
         self.fingerprint = fingerprint
         self.dim = None
         self.document = {}
         self._ids = np.empty(0, np.int64)  # of the members, ascending
 
     @property
-    def ids(self):
+    def ids(self) -> NDArray[np.int64]:
         """The ids of the members, int64 (n,), ascending."""
         return self._ids.copy()
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         """The engine's options, as `make` takes them."""
         return {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, member):
+    def __contains__(self, member: object) -> bool:
         return bool(np.isin(member, self._ids))
 
-    def build(self, vectors, ids=None):
+    def build(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> Self:
         """Store these vectors in place of all that was there.
 
         Args:
@@ -98,7 +103,7 @@ class Index(ABC):
         self._ids, self.dim = ids, rows.shape[1]
         return self
 
-    def add(self, vectors, ids):
+    def add(self, vectors: ArrayLike, ids: ArrayLike) -> None:
         """Store more vectors under new ids.
 
         Raises:
@@ -113,7 +118,7 @@ class Index(ABC):
             self._add(rows, ids)
             self._ids = np.insert(self._ids, np.searchsorted(self._ids, ids), ids)
 
-    def remove(self, ids):
+    def remove(self, ids: ArrayLike) -> None:
         """Take members out.
 
         Raises:
@@ -126,7 +131,7 @@ class Index(ABC):
             self._remove(ids)
             self._ids = np.delete(self._ids, np.searchsorted(self._ids, ids))
 
-    def vectors(self, ids):
+    def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The unit rows stored under these ids, float32 (n, dim), in the order asked for.
 
         Raises:
@@ -136,7 +141,7 @@ class Index(ABC):
         self._require_members(ids)
         return self._vectors(ids)
 
-    def search(self, queries, k, *, exclude=None):
+    def search(self, queries: ArrayLike, k: int, *, exclude: ArrayLike | None = None) -> Hits:
         """The k members with the largest cosine to each query.
 
         Args:
@@ -165,7 +170,7 @@ class Index(ABC):
         return Hits(np.pad(np.where(dropped, -1, ids), padding, constant_values=-1),
                     np.pad(np.where(dropped, -np.inf, scores), padding, constant_values=-np.inf))
 
-    def recall(self, *, sample=1000, k=10, seed=0):
+    def recall(self, *, sample: int = 1000, k: int = 10, seed: int = 0) -> float:
         """The share of the true k nearest that a search finds, measured on members of the index.
 
         Each sampled member is searched without itself. A member as near as the k-th true one
@@ -204,7 +209,7 @@ class Index(ABC):
             self._save(commit)
         self.document = document
 
-    def restore(self, document, paths):
+    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
         """Take the state that `save` wrote; `load` calls it on an empty index."""
         self.dim, self.document = document["dim"], dict(document["document"])
         if type(self.dim) is not int or self.dim < 1:
@@ -219,7 +224,7 @@ class Index(ABC):
         if (n, dim) != (len(self), self.dim):
             raise ValueError(f"its file holds {n} × {dim} numbers, the manifest says {len(self)} × {self.dim}")
 
-    def blocks(self):
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The members' ids and unit rows, a block of bounded memory at a time.
 
         Yields:
@@ -292,11 +297,6 @@ class Index(ABC):
     @abstractmethod
     def _load(self, paths):
         """Read them back; `dim` and the ids are there already."""
-
-
-def cosines(left, right):
-    """The cosine of each pair of unit rows, summed in float64 and rounded to float32."""
-    return np.clip((left.astype(np.float64) * right).sum(axis=1), -1, 1).astype(np.float32)
 
 
 def _ranked(ids, scores):

@@ -1,11 +1,20 @@
 """Every row compared with every query: slow and right, the reference of the other engines."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.arrays import nearest, read_npy, write_npy
-from devise.index.base import NEAR, Index, cosines
+from devise.arrays import NEAR, cosines, nearest, read_npy, write_npy
+from devise.index.base import Index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 FEW_ROWS = 1000
 SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on past it
@@ -20,27 +29,27 @@ class Table:
         rows: float32 (n, dim), may be memory-mapped.
     """
 
-    ids: np.ndarray
-    rows: np.ndarray
+    ids: NDArray[np.int64]
+    rows: NDArray[np.float32]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def with_rows(self, ids, rows):
+    def with_rows(self, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> Table:
         """This table and these rows, under ids that it lacks."""
         places = np.searchsorted(self.ids, ids)
         return Table(np.insert(self.ids, places, ids), np.insert(self.rows, places, rows, axis=0))
 
-    def without(self, ids):
+    def without(self, ids: NDArray[np.int64]) -> Table:
         """This table less these of its ids."""
         keep = ~np.isin(self.ids, ids)
         return Table(self.ids[keep], self.rows[keep])
 
-    def vectors(self, ids):
+    def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows under these ids, in this order."""
         return np.array(self.rows[np.searchsorted(self.ids, ids)])
 
-    def search(self, queries, k):
+    def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Ids and cosines (q, at least k) of the nearest, the k best of them among those given."""
         width = min(k + SPARE, len(self))
         if not width:
@@ -60,14 +69,15 @@ class Table:
         return tied[best], scores[best]
 
 
-def compare_all(index, queries, k):
-    """What `Index._search` returns, by comparing every row of an index of another engine, block by block."""
+def compare_all(index: Index, queries: NDArray[np.float32], k: int) -> Found:
+    """Ids and cosines as of `Index._search`, by comparing every row of an index of another engine, block by block."""
     parts = [Table(ids, rows).search(queries, min(k, len(ids))) for ids, rows in index.blocks()]
     return np.hstack([ids for ids, _ in parts]), np.hstack([scores for _, scores in parts])
 
 
-def approximately(index, queries, k, search):
-    """What `Index._search` returns for an engine that changes in place.
+def approximately(index: Index, queries: NDArray[np.float32], k: int,
+                  search: Callable[[NDArray[np.float32], int], Found | None]) -> Found:
+    """Ids and cosines as of `Index._search`, for an engine that changes in place.
 
     Every row is compared where that is the better way, where the engine finds too few, and for
     queries whose k-th score is shared by more rows than are looked at: of equals the smallest ids
@@ -92,7 +102,7 @@ def approximately(index, queries, k, search):
     return ids, scores
 
 
-def widened(part, columns, empty):
+def widened(part: NDArray, columns: int, empty: float) -> NDArray:
     """Ids or scores (q, m) with this many columns, the new ones empty."""
     return np.pad(part, ((0, 0), (0, columns - part.shape[1])), constant_values=empty)
 
@@ -107,7 +117,7 @@ class Exact(Index):
 
     engine = "exact"
 
-    def recall(self, *, sample=1000, k=10, seed=0):
+    def recall(self, *, sample: int = 1000, k: int = 10, seed: int = 0) -> float:
         """1.0: this is what the others are measured against."""
         self._require_built("measure its recall")
         return 1.0

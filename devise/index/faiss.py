@@ -5,6 +5,8 @@ a query; more find more and cost time in the query alone. A saved index is mappe
 processes share one copy in memory. The first change after a load copies it into memory.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -37,7 +39,8 @@ class Faiss(Index):
 
     engine = "faiss"
 
-    def __init__(self, *, n_cells=None, n_probes=None, seed=0, n_jobs=1, fingerprint=None):
+    def __init__(self, *, n_cells: int | None = None, n_probes: int | None = None, seed: int = 0, n_jobs: int = 1,
+                 fingerprint: str | None = None) -> None:
         super().__init__(fingerprint=fingerprint)
         self._package = require("faiss", "faiss")
         for name, value, least in [("n_cells", n_cells, 1), ("n_probes", n_probes, 1), ("seed", seed, 0),
@@ -48,7 +51,7 @@ class Faiss(Index):
         self._mapped = False
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         return {"n_cells": self.n_cells, "n_probes": self.n_probes, "seed": self.seed, "n_jobs": self.n_jobs}
 
     def _build(self, rows, ids):

@@ -5,6 +5,8 @@ Three knobs. `links`: neighbours of a node; more find more in many dimensions an
 `search_depth`: candidates of a query; more find more and cost time in the query alone.
 """
 
+from __future__ import annotations
+
 import struct
 
 import numpy as np
@@ -40,7 +42,8 @@ class Hnswlib(Index):
     engine = "hnswlib"
     can_map = False
 
-    def __init__(self, *, links=16, build_depth=200, search_depth=100, seed=0, n_jobs=1, fingerprint=None):
+    def __init__(self, *, links: int = 16, build_depth: int = 200, search_depth: int = 100, seed: int = 0,
+                 n_jobs: int = 1, fingerprint: str | None = None) -> None:
         super().__init__(fingerprint=fingerprint)
         self._package = require("hnswlib", "hnswlib")
         for name, value, least in [("links", links, 2), ("build_depth", build_depth, 1), ("seed", seed, 0),
@@ -51,7 +54,7 @@ class Hnswlib(Index):
         self.seed, self.n_jobs = seed, n_jobs
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
                 "seed": self.seed, "n_jobs": self.n_jobs}
 

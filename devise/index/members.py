@@ -1,11 +1,20 @@
-"""What may become a member of an index: ids that are whole and unique, rows that have a direction."""
+"""Checks of what an index is given: ids that are whole and unique, rows that have a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import unit_rows
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
-def member_rows(vectors, ids, dim=None):
+
+def member_rows(vectors: ArrayLike, ids: ArrayLike, dim: int | None = None
+                ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Checked ids in ascending order, and their unit rows.
 
     Args:
@@ -37,7 +46,7 @@ def member_rows(vectors, ids, dim=None):
     return ids, rows if (order[:-1] < order[1:]).all() else rows[order]
 
 
-def as_ids(ids):
+def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     """`ids` as int64 (n,), a copy; anything but whole numbers from 0 is refused.
 
     >>> as_ids([2, 0])
@@ -52,14 +61,14 @@ def as_ids(ids):
     return ids.astype(np.int64)
 
 
-def refuse_repeats(ids):
+def refuse_repeats(ids: NDArray[np.int64]) -> None:
     """Raise ValueError if an id comes twice among these ascending ones."""
     repeated = np.unique(ids[1:][ids[1:] == ids[:-1]])
     if repeated.size:
         raise ValueError(f"ids {listed(repeated)} come more than once: expected each id once")
 
 
-def exclusions(exclude, n_queries):
+def exclusions(exclude: ArrayLike | None, n_queries: int) -> NDArray[np.int64]:
     """`exclude` as int64 (q,), -1 where a query leaves nobody out.
 
     >>> exclusions(None, 2)
@@ -76,7 +85,7 @@ def exclusions(exclude, n_queries):
     return exclude.astype(np.int64)
 
 
-def listed(ids, most=10):
+def listed(ids: Sequence[int] | NDArray[np.int64], most: int = 10) -> str:
     """Ids for a message, not more than `most` of them.
 
     >>> listed([4, 8, 15], most=2)

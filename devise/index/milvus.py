@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from devise.arrays import read_npy
+from devise.arrays import NEAR, read_npy
 from devise.errors import require
-from devise.index.base import NEAR, Index
+from devise.index.base import Index
 from devise.index.exact import SPARE, widened
 
 BATCH = 5000  # rows of an insert or a look-up: 6 MB at dim 300, of the 64 MB that a server takes in one message

@@ -3,14 +3,21 @@
 `exact.py` holds `Exact`; a new engine is one new file, and no line anywhere else.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devise.errors import MissingDependency, pip_line, unknown
 from devise.storage import digest, read_artefact
+
+if TYPE_CHECKING:
+    from devise.index.base import Index
 
 # Both by `devise bench index`. Comparing every row reads them all, 4 · n · dim bytes a query: 30 million numbers are
 # 120 MB, 9 ms on two idle cores. At 100,000 × 300 a query took 1.9 ms in usearch (recall@10 .993), 1.1 in hnswlib
@@ -21,7 +28,7 @@ PREFERRED = ("usearch", "hnswlib", "faiss", "annoy")
 OTHERS = {"base", "members", "registry"}  # the files here that are no engines
 
 
-def engines():
+def engines() -> tuple[str, ...]:
     """The names that `make` knows, whether their packages are installed or not.
 
     >>> "exact" in engines()
@@ -31,7 +38,7 @@ def engines():
     return tuple(sorted(files - OTHERS))
 
 
-def make(engine, **options):
+def make(engine: str, **options: object) -> Index:
     """An empty index of this engine.
 
     Args:
@@ -55,7 +62,7 @@ def make(engine, **options):
     return kind(**options)
 
 
-def choose(n, dim, *, options=()):
+def choose(n: int, dim: int, *, options: Sequence[str] = ()) -> tuple[str, str]:
     """The engine that suits so many vectors: exact while that is fast, then the best that is installed.
 
     Args:
@@ -101,7 +108,7 @@ def _options(kind):
     return list(inspect.signature(kind).parameters)
 
 
-def load(folder, *, fingerprint=None, check=True):
+def load(folder: str | Path, *, fingerprint: str | None = None, check: bool = True) -> Index:
     """The index that `Index.save` wrote, of the engine that the folder names.
 
     Args:

@@ -4,6 +4,8 @@ The knobs are those of the graph (Malkov and Yashunin 2018). A saved index is ma
 several processes share one copy in memory. The first change after a load copies it into memory.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from devise.errors import require
@@ -32,7 +34,8 @@ class Usearch(Index):
 
     engine = "usearch"
 
-    def __init__(self, *, links=16, build_depth=128, search_depth=100, n_jobs=1, fingerprint=None):
+    def __init__(self, *, links: int = 16, build_depth: int = 128, search_depth: int = 100, n_jobs: int = 1,
+                 fingerprint: str | None = None) -> None:
         super().__init__(fingerprint=fingerprint)
         self._package = require("usearch.index", "usearch")
         for name, value, least in [("links", links, 2), ("build_depth", build_depth, 1),
@@ -43,7 +46,7 @@ class Usearch(Index):
         self._mapped = False
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
                 "n_jobs": self.n_jobs}
 

@@ -1,11 +1,13 @@
 """Accuracy where seen and unseen classes are candidates together, at one calibration or at all of them."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from devise.metrics.relevance import NO_LABEL
-from devise.metrics.summary import harmonic_mean, mean_over_classes
+from devise.metrics.summary import NO_LABEL, Mean, mean_over_classes
 
 
 class Generalised(NamedTuple):
@@ -29,7 +31,7 @@ class Curve(NamedTuple):
     """Seen against unseen accuracy for every calibration.
 
     Attributes:
-        gammas: float64 (m,), ascending from -inf; point i holds for gammas[i] <= γ < gammas[i + 1].
+        gammas: float64 (m,), ascending from -inf; point i holds between gammas[i] and gammas[i + 1].
         seen: float64 (m,), per-class mean top-1 of the pictures of seen classes, falling to 0.
         unseen: float64 (m,), that of the pictures of unseen classes, rising from 0.
         area: AUSUC, the area under the line through the points (unseen, seen).
@@ -39,13 +41,13 @@ class Curve(NamedTuple):
     ([1.0, 1.0, 0.0], [0.0, 1.0, 1.0])
     """
 
-    gammas: np.ndarray
-    seen: np.ndarray
-    unseen: np.ndarray
+    gammas: NDArray[np.float64]
+    seen: NDArray[np.float64]
+    unseen: NDArray[np.float64]
     area: float
 
 
-def per_class_top1(scores, labels):
+def per_class_top1(scores: ArrayLike, labels: ArrayLike) -> Mean:
     """The mean over classes of the share of their pictures whose best score is their class's.
 
     Ties go to the smaller class.
@@ -65,14 +67,13 @@ def per_class_top1(scores, labels):
     return mean_over_classes(scores.argmax(axis=1) == labels, labels)
 
 
-def generalised(scores, labels, seen, *, gamma=0.0):
+def generalised(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike, *, gamma: float = 0.0) -> Generalised:
     """u, s and H of generalised zero-shot learning: every class is a candidate for every picture.
 
-    A picture goes to its best seen class where that beats its best unseen class by more than γ,
-    else to the unseen one. Per-class means and H as in Xian et al. 2018, Zero-Shot Learning: The
-    Good, the Bad and the Ugly, section 4; γ is the calibrated stacking of Chao et al. 2016, An
-    Empirical Study and Analysis of Generalized Zero-Shot Learning, section 3: argmax of
-    score − γ · [the class is seen].
+    A picture goes to argmax of score − γ · [the class is seen], of equal ones to the smaller class, as
+    in `per_class_top1`: the calibrated stacking of Chao et al. 2016, An Empirical Study and Analysis of
+    Generalized Zero-Shot Learning, section 3. Per-class means and H as in Xian et al. 2018, Zero-Shot
+    Learning: The Good, the Bad and the Ugly, section 4.
 
     Args:
         scores: float (n, C), higher is better.
@@ -87,20 +88,23 @@ def generalised(scores, labels, seen, *, gamma=0.0):
     >>> generalised([[0.9, 0.5], [0.6, 0.5]], [0, 1], [True, False], gamma=0.2)
     Generalised(unseen=1.0, seen=1.0, harmonic=1.0)
     """
+    from scipy.stats import hmean
+
     split = _Split(scores, labels, seen)
-    as_seen = split.margins > gamma
+    as_seen = (split.margins > gamma) | ((split.margins == gamma) & split.seen_first)
     right = np.where(as_seen, split.right_if_seen, split.right_if_unseen)
     unseen, of_seen = (mean_over_classes(right[rows], split.labels[rows]).value
                        for rows in (~split.is_seen, split.is_seen))
-    return Generalised(unseen, of_seen, harmonic_mean(unseen, of_seen))
+    return Generalised(unseen, of_seen, float(hmean([unseen, of_seen])))
 
 
-def seen_unseen_curve(scores, labels, seen):
+def seen_unseen_curve(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike) -> Curve:
     """Seen against unseen accuracy for every γ of calibrated stacking, and the area under the curve.
 
     Exact, without a grid: a picture turns from seen to unseen at one γ, its best seen less its best
-    unseen score, so the accuracies change at these margins alone. The area is AUSUC of Chao et al.
-    2016, section 3, by trapezoids between the points; pictures with the same margin turn together.
+    unseen score, so the accuracies change at these margins alone. The points are those between two
+    margins, where no picture has a tie between the two; pictures with the same margin turn together. The
+    area is AUSUC of Chao et al. 2016, section 3, by trapezoids between the points.
 
     Args:
         scores: float (n, C), higher is better.
@@ -142,16 +146,17 @@ class _Split:
         if self.is_seen.all() or not self.is_seen.any():
             raise ValueError(f"{self.is_seen.sum()} of {labels.size} labelled pictures are of seen classes: "
                              "expected pictures of seen and of unseen ones")
-        best_seen, self.right_if_seen = _best(scores, labels, np.flatnonzero(seen))
-        best_unseen, self.right_if_unseen = _best(scores, labels, np.flatnonzero(~seen))
-        self.margins = best_seen - best_unseen
+        best_seen, of_seen = _best(scores, np.flatnonzero(seen))
+        best_unseen, of_unseen = _best(scores, np.flatnonzero(~seen))
+        self.right_if_seen, self.right_if_unseen = of_seen == labels, of_unseen == labels
+        self.margins, self.seen_first = best_seen - best_unseen, of_seen < of_unseen
 
 
-def _best(scores, labels, columns):
-    """Each picture's best score among some classes, and whether that class is its own."""
+def _best(scores, columns):
+    """Each picture's best score among some classes, and which class has it, the smallest of several."""
     part = scores[:, columns]
     best = part.argmax(axis=1)
-    return part[np.arange(len(part)), best], columns[best] == labels
+    return part[np.arange(len(part)), best], columns[best]
 
 
 def _class_shares(labels, is_seen):

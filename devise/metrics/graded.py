@@ -4,9 +4,12 @@
 candidate whose relevance is NaN is left out: so a query is kept from its own ranking.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 class Agreement(NamedTuple):
@@ -30,7 +33,7 @@ class Agreement(NamedTuple):
     undecided: int
 
 
-def ndcg_at_r(scores, relevance, r):
+def ndcg_at_r(scores: ArrayLike, relevance: ArrayLike, r: int) -> NDArray[np.float64]:
     """Discounted gain of the r best scored candidates, as a share of what the best order would have.
 
     DCG@R = Σ_{i ≤ R} relevance(i) / log2(i + 1), divided by that of the candidates in order of
@@ -53,7 +56,7 @@ def ndcg_at_r(scores, relevance, r):
     return ndcg_curve(scores, relevance, r)[:, -1]
 
 
-def ndcg_curve(scores, relevance, r):
+def ndcg_curve(scores: ArrayLike, relevance: ArrayLike, r: int) -> NDArray[np.float64]:
     """`ndcg_at_r` for every depth from 1 to r; the mean of a row is the area under its curve.
 
     Returns:
@@ -77,69 +80,26 @@ def ndcg_curve(scores, relevance, r):
     return np.divide(found, best, out=np.full(found.shape, np.nan), where=best > 0)
 
 
-def pearson(scores, relevance):
-    """Pearson's correlation of scores and relevance over each query's candidates.
-
-    Args:
-        scores: float (n_queries, n).
-        relevance: float (n_queries, n), NaN for a candidate to leave out.
-    Returns:
-        float64 (n_queries,), in [-1, 1]; NaN where scores or relevance are all the same.
-    Raises:
-        ValueError: if shapes differ or a score is NaN.
-
-    >>> pearson([[0.1, 0.2, 0.3]], [[2.0, 4.0, 6.0]]).round(6)
-    array([1.])
-    """
-    scores, relevance = _pair(scores, relevance)
-    keep = ~np.isnan(relevance)
-    n = np.maximum(keep.sum(axis=1, keepdims=True), 1)
-    left, right = (np.where(keep, values - np.where(keep, values, 0).sum(axis=1, keepdims=True) / n, 0)
-                   for values in (scores, relevance))
-    flat = (_range(scores, keep) == 0) | (_range(relevance, keep) == 0)
-    lengths = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
-    both = (left * right).sum(axis=1)
-    defined = ~flat & (lengths > 0)
-    return np.clip(np.divide(both, lengths, out=np.full(len(both), np.nan), where=defined), -1, 1)
-
-
-def triplet_values(scores, truth):
-    """Whether a model orders two candidates as the truth does, for each triplet (query, a, b).
+def triplet_agreement(scores: ArrayLike, truth: ArrayLike) -> Agreement:
+    """The share of triplets (query, a, b) that a model orders as the truth does, with the ties of both counted.
 
     Args:
         scores: float (n_triplets, 2), the model's similarity of the query with a and with b.
         truth: float (n_triplets, 2), that of people or captions.
     Returns:
-        float64 (n_triplets,): 1 right, 0 wrong, 0.5 where the model has a tie, NaN where the truth has.
+        Agreement.
     Raises:
         ValueError: if shapes differ or a value is NaN.
 
-    >>> triplet_values([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5]], [[1, 0], [0, 1], [1, 0]])
-    array([1. , 0. , 0.5])
+    >>> triplet_agreement([[0.9, 0.1], [0.5, 0.5], [0.2, 0.3]], [[1, 0], [1, 0], [1, 1]])
+    Agreement(value=0.75, n=2, right=1, ties=1, undecided=1)
     """
     scores, truth = _pair(scores, truth)
     if scores.shape[1] != 2 or np.isnan(truth).any():
         raise ValueError(f"scores have shape {scores.shape}: expected (n_triplets, 2), and no NaN in the truth")
     said, so = np.sign(scores[:, 0] - scores[:, 1]), np.sign(truth[:, 0] - truth[:, 1])
-    return np.where(so == 0, np.nan, (1 + said * so) / 2)
-
-
-def triplet_agreement(scores, truth):
-    """The share of triplets that a model orders as the truth does, with the ties of both counted.
-
-    Args:
-        scores, truth: as of `triplet_values`.
-    Returns:
-        Agreement.
-
-    >>> triplet_agreement([[0.9, 0.1], [0.5, 0.5], [0.2, 0.3]], [[1, 0], [1, 0], [1, 1]])
-    Agreement(value=0.75, n=2, right=1, ties=1, undecided=1)
-    """
-    values = triplet_values(scores, truth)
-    decided = values[~np.isnan(values)]
-    value = float(decided.mean()) if decided.size else float("nan")
-    return Agreement(value, decided.size, int((decided == 1).sum()), int((decided == 0.5).sum()),
-                     values.size - decided.size)
+    n, right, ties = (int(found.sum()) for found in (so != 0, (so != 0) & (said == so), (so != 0) & (said == 0)))
+    return Agreement((right + ties / 2) / n if n else float("nan"), n, right, ties, len(so) - n)
 
 
 def _pair(scores, relevance):
@@ -150,9 +110,3 @@ def _pair(scores, relevance):
     if np.isnan(scores).any() or np.isinf(relevance).any():
         raise ValueError("scores hold NaN, or relevance infinity: expected figures")
     return scores, relevance
-
-
-def _range(values, keep):
-    """The difference of the largest and the smallest kept value of each row."""
-    return (np.where(keep, values, -np.inf).max(axis=1, initial=-np.inf)
-            - np.where(keep, values, np.inf).min(axis=1, initial=np.inf))

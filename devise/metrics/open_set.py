@@ -4,10 +4,13 @@ A pair is accepted where its score is at least the threshold, so pairs of one sc
 rejected together. `same` says which pairs do belong together (genuine), the others are impostors.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 class Roc(NamedTuple):
@@ -23,13 +26,13 @@ class Roc(NamedTuple):
     [0.0, 0.5, 0.5, 1.0, 1.0]
     """
 
-    thresholds: np.ndarray
-    false_accept_rate: np.ndarray
-    true_accept_rate: np.ndarray
+    thresholds: NDArray[np.float64]
+    false_accept_rate: NDArray[np.float64]
+    true_accept_rate: NDArray[np.float64]
     area: float
 
 
-def roc(scores, same):
+def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
     """True against false accepts for every threshold.
 
     Args:
@@ -44,15 +47,14 @@ def roc(scores, same):
     >>> curve.false_accept_rate, curve.true_accept_rate, curve.area
     (array([0., 0., 1., 1.]), array([0. , 0.5, 0.5, 1. ]), 0.5)
     """
+    from sklearn.metrics import auc, roc_curve
+
     scores, same = _pairs(scores, same)
-    thresholds, place = np.unique(-scores, return_inverse=True)
-    genuine = np.bincount(place, same, len(thresholds)).cumsum() / same.sum()
-    impostors = np.bincount(place, ~same, len(thresholds)).cumsum() / (~same).sum()
-    false, true = np.append(0.0, impostors), np.append(0.0, genuine)
-    return Roc(np.append(np.inf, -thresholds), false, true, float(np.trapezoid(true, false)))
+    false, true, thresholds = roc_curve(same, scores, drop_intermediate=False)
+    return Roc(thresholds, false, true, float(auc(false, true)))
 
 
-def equal_error_rate(scores, same):
+def equal_error_rate(scores: ArrayLike, same: ArrayLike) -> float:
     """The rate at which as many impostors are accepted as genuine ones are rejected.
 
     Between two thresholds neither rate is defined; the line between their points is taken, so that
@@ -74,48 +76,48 @@ def equal_error_rate(scores, same):
     return float(low + share * (high - low))
 
 
-def threshold_at(impostor_scores, far):
+def threshold_at(impostor_scores: ArrayLike, false_accept_rate: float) -> float:
     """The lowest threshold that accepts at most a share of the impostors.
 
-    Of n impostors at most ⌊far · n⌋ are accepted; fewer where the next ones have the same score.
+    Of n impostors at most ⌊false_accept_rate · n⌋ are accepted; fewer where the next ones have the same score.
 
     Args:
         impostor_scores: float (n,).
-        far: the wanted false-accept rate, 0 to 1.
+        false_accept_rate: the wanted share, 0 to 1.
     Returns:
         float: just above the best score that must be rejected; -inf where all may be accepted.
     Raises:
-        ValueError: if there is no impostor, a score is NaN, or far is not in 0..1.
+        ValueError: if there is no impostor, a score is NaN, or the rate is not in 0..1.
 
-    >>> threshold = threshold_at([0.1, 0.2, 0.3, 0.9], far=0.25)
+    >>> threshold = threshold_at([0.1, 0.2, 0.3, 0.9], false_accept_rate=0.25)
     >>> [score >= threshold for score in (0.3, 0.31, 0.9)]
     [False, True, True]
     """
     scores = np.asarray(impostor_scores, np.float64)
     if scores.ndim != 1 or not scores.size or np.isnan(scores).any():
         raise ValueError(f"impostor scores have shape {scores.shape}: expected one or more, none NaN")
-    if not 0 <= far <= 1:
-        raise ValueError(f"far is {far}: expected a share from 0 to 1")
-    accepted = math.floor(far * scores.size + 1e-9)  # 0.29 · 100 is 28.999…
+    if not 0 <= false_accept_rate <= 1:
+        raise ValueError(f"false_accept_rate is {false_accept_rate}: expected a share from 0 to 1")
+    accepted = math.floor(false_accept_rate * scores.size + 1e-9)  # 0.29 · 100 is 28.999…
     if accepted >= scores.size:
         return -math.inf
     return float(np.nextafter(np.sort(scores)[scores.size - 1 - accepted], np.inf))
 
 
-def true_accept_rate(scores, same, far):
-    """The share of the genuine that is accepted where at most `far` of the impostors are (TAR@FAR).
+def true_accept_rate(scores: ArrayLike, same: ArrayLike, false_accept_rate: float) -> float:
+    """The share of the genuine that is accepted where at most a share of the impostors is (TAR@FAR).
 
     Args:
         scores, same: as of `roc`.
-        far: the wanted false-accept rate, 0 to 1.
+        false_accept_rate: the wanted share, 0 to 1.
     Returns:
         float in [0, 1], at the threshold of `threshold_at`.
 
-    >>> true_accept_rate([0.9, 0.8, 0.7, 0.1], [True, False, True, False], far=0)
+    >>> true_accept_rate([0.9, 0.8, 0.7, 0.1], [True, False, True, False], false_accept_rate=0)
     0.5
     """
     scores, same = _pairs(scores, same)
-    return float((scores[same] >= threshold_at(scores[~same], far)).mean())
+    return float((scores[same] >= threshold_at(scores[~same], false_accept_rate)).mean())
 
 
 def _pairs(scores, same):

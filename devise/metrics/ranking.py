@@ -5,10 +5,17 @@ Every function takes `relevant`, bool (n_queries, depth), best rank first, and g
 for each query, found or not; where it may be None, all of them are taken to be in the row.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from devise.metrics.summary import NO_LABEL
 
 
-def hit_at_k(relevant, k):
+def hit_at_k(relevant: ArrayLike, k: int) -> NDArray[np.float64]:
     """Whether a right answer is among the first k, for each query.
 
     Metric-learning papers call its mean Recall@K.
@@ -27,7 +34,7 @@ def hit_at_k(relevant, k):
     return _first(relevant, k).any(axis=1).astype(np.float64)
 
 
-def precision_at_k(relevant, k):
+def precision_at_k(relevant: ArrayLike, k: int) -> NDArray[np.float64]:
     """The share of the first k that is right.
 
     Args:
@@ -44,7 +51,7 @@ def precision_at_k(relevant, k):
     return _first(relevant, k).mean(axis=1)
 
 
-def precision_ceiling(n_relevant, k):
+def precision_ceiling(n_relevant: ArrayLike, k: int) -> NDArray[np.float64]:
     """The highest precision@k that any order can have: min(k, R) / k, R right answers there are.
 
     Args:
@@ -61,7 +68,7 @@ def precision_ceiling(n_relevant, k):
     return np.minimum(np.asarray(n_relevant), k) / k
 
 
-def recall_at_k(relevant, k, *, n_relevant):
+def recall_at_k(relevant: ArrayLike, k: int, *, n_relevant: ArrayLike) -> NDArray[np.float64]:
     """The share of all right answers that is among the first k.
 
     Not what metric-learning papers call Recall@K: that is the mean of `hit_at_k`.
@@ -82,28 +89,7 @@ def recall_at_k(relevant, k, *, n_relevant):
     return _share(_first(relevant, k).sum(axis=1), n_relevant)
 
 
-def average_precision(relevant, *, n_relevant=None):
-    """The mean, over all right answers, of the precision at their ranks; 0 for those not found.
-
-    AP = (1 / n_relevant) · Σ_i P(i) · rel(i). Its mean over queries is MAP (Manning, Raghavan and
-    Schütze 2008, Introduction to Information Retrieval, section 8.4).
-
-    Args:
-        relevant: bool (n_queries, depth), best rank first.
-        n_relevant: int (n_queries,), or None if all right answers are in the rows.
-    Returns:
-        float64 (n_queries,), NaN where there are no right answers.
-    Raises:
-        ValueError: if more are right than there are.
-
-    >>> average_precision(np.array([[True, False, True]]))
-    array([0.83333333])
-    """
-    relevant, n_relevant = _with_counts(relevant, n_relevant)
-    return _share((_precisions(relevant) * relevant).sum(axis=1), n_relevant)
-
-
-def r_precision(relevant, *, n_relevant=None):
+def r_precision(relevant: ArrayLike, *, n_relevant: ArrayLike | None = None) -> NDArray[np.float64]:
     """The share of the first R that is right, where R is the number of right answers.
 
     Args:
@@ -121,7 +107,7 @@ def r_precision(relevant, *, n_relevant=None):
     return _share(_first_r(relevant, n_relevant).sum(axis=1), n_relevant)
 
 
-def map_at_r(relevant, *, n_relevant=None):
+def map_at_r(relevant: ArrayLike, *, n_relevant: ArrayLike | None = None) -> NDArray[np.float64]:
     """Average precision over the first R ranks, where R is the number of right answers.
 
     (1 / R) · Σ_{i ≤ R} P(i) · rel(i), from Musgrave, Belongie and Lim 2020, A Metric Learning
@@ -142,65 +128,70 @@ def map_at_r(relevant, *, n_relevant=None):
     return _share((_precisions(relevant) * _first_r(relevant, n_relevant)).sum(axis=1), n_relevant)
 
 
-def first_hit(relevant):
-    """The rank of the first right answer, from 1.
+def correct_sets(distances: ArrayLike, ks: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
+    """The labels that count as right for each true label, at each k.
+
+    From the true label the radius grows until k candidates or more lie within it; all that lie
+    within count, ties at the rim too, so a set may hold more than k. The mean of a set's row over
+    labels is the precision of guessing.
 
     Args:
-        relevant: bool (n_queries, depth), best rank first.
+        distances: float (n_true, n_candidates), edges between each true label and each candidate,
+            as `Taxonomy.distances` gives them; infinity where there is no path.
+        ks: numbers of labels, each 1..n_candidates.
     Returns:
-        float64 (n_queries,), NaN where the row has none.
-
-    >>> first_hit(np.array([[False, True], [False, False]]))
-    array([ 2., nan])
-    """
-    relevant = _relevant(relevant)
-    return np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1.0, np.nan)
-
-
-def reciprocal_rank(relevant):
-    """One over the rank of the first right answer, 0 where the row has none.
-
-    Args:
-        relevant: bool (n_queries, depth), best rank first.
-    Returns:
-        float64 (n_queries,).
-
-    >>> reciprocal_rank(np.array([[False, True], [False, False]]))
-    array([0.5, 0. ])
-    """
-    return np.nan_to_num(1 / first_hit(relevant), nan=0.0)
-
-
-def ndcg_at_k(relevant, k, *, n_relevant=None):
-    """Discounted gain of the first k, as a share of what the best order would have.
-
-    Σ_{i ≤ k} rel(i) / log2(i + 1), divided by the same sum with all right answers in front
-    (Järvelin and Kekäläinen 2002, with gains 0 and 1).
-
-    Args:
-        relevant: bool (n_queries, depth), best rank first.
-        k: 1..depth.
-        n_relevant: int (n_queries,), or None if all right answers are in the rows.
-    Returns:
-        float64 (n_queries,), NaN where there are no right answers.
+        {k: bool (n_true, n_candidates)}.
     Raises:
-        ValueError: if k is not in 1..depth, or more are right than there are.
+        ValueError: if a k is out of range, or distances are negative or NaN.
 
-    >>> ndcg_at_k(np.array([[False, True]]), k=2)
-    array([0.63092975])
+    >>> correct_sets([[0, 2, 2, 4]], [1, 2])[2]
+    array([[ True,  True,  True, False]])
     """
-    relevant, n_relevant = _with_counts(relevant, n_relevant)
-    first = _first(relevant, k)
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    best = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(n_relevant, k)]
-    return _share(first @ discounts, best)
+    distances = _distances(distances)
+    return {k: distances <= _radii(distances, k)[:, None] for k in ks}
+
+
+def hierarchical_precision(query_labels: ArrayLike, hit_labels: ArrayLike, distances: ArrayLike,
+                           k: int) -> NDArray[np.float64]:
+    """The share of the first k hits that lies near the true label in the hierarchy.
+
+    hp@k = (1/k) · |first k hits ∩ correct set at k|; its mean over queries is the hierarchical
+    precision@k of Frome et al. 2013 (DeViSE), supplementary material, whose correct set is called
+    hCorrectSet there. Where all labels differ, hp@1 is flat hit@1. It need not grow with k.
+
+    How sure: the paper's appendix was not at hand. The share over k agrees with a later paper that
+    scores itself against DeViSE's rows, the growing set with public code for it, and the sizes of
+    the sets come near the paper's chance row (see `devise.words.Taxonomy.imagenet_tree`).
+
+    Args:
+        query_labels: int (q,), rows of `distances`, -1 for no label.
+        hit_labels: int (q, depth), columns of `distances`, best rank first, -1 for no hit.
+        distances: float (n_true, n_candidates): of the candidates alone, for a label that is no
+            candidate takes no place in a correct set.
+        k: 1..depth.
+    Returns:
+        float64 (q,).
+    Raises:
+        ValueError: if a label is out of range, or k is.
+
+    >>> hierarchical_precision([0], [[1, 2]], [[0, 1, 4], [1, 0, 4], [4, 4, 0]], k=2)
+    array([0.5])
+    """
+    distances = _distances(distances)
+    query_labels = _indices(query_labels, "query_labels", 1, distances.shape[0])
+    hit_labels = _indices(hit_labels, "hit_labels", 2, distances.shape[1])
+    if len(query_labels) != len(hit_labels):
+        raise ValueError(f"there are {len(query_labels)} queries and {len(hit_labels)} rows of hits: "
+                         "expected one row a query")
+    within = distances[query_labels[:, None], hit_labels] <= _radii(distances, k)[query_labels, None]
+    return precision_at_k(within & (hit_labels != NO_LABEL) & (query_labels != NO_LABEL)[:, None], k)
 
 
 def _relevant(relevant):
     relevant = np.asarray(relevant)
     if relevant.ndim != 2 or relevant.dtype != bool:
         raise ValueError(f"relevant has shape {relevant.shape} and dtype {relevant.dtype}: expected bool "
-                         "(n_queries, depth), as the functions of devise.metrics.relevance give it")
+                         "(n_queries, depth), whether each hit is right, best rank first")
     return relevant
 
 
@@ -244,3 +235,29 @@ def _precisions(relevant):
 
 def _share(part, whole):
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+
+
+def _radii(distances, k):
+    """The distance of each true label's k-th nearest candidate, (n_true,)."""
+    if not 1 <= k <= distances.shape[1]:
+        raise ValueError(f"k is {k}: expected 1 to {distances.shape[1]}, the number of candidates")
+    return np.partition(distances, k - 1, axis=1)[:, k - 1]
+
+
+def _distances(values):
+    values = np.asarray(values)
+    if values.ndim != 2 or not (values >= 0).all():  # NaN is not >= 0
+        raise ValueError(f"distances have shape {values.shape}: expected (n_true, n_candidates), none "
+                         "negative and none NaN, as Taxonomy.distances gives them")
+    return values
+
+
+def _indices(values, name, n_axes, size):
+    values = np.asarray(values)
+    if values.ndim != n_axes or (values.size and not np.issubdtype(values.dtype, np.integer)):
+        raise ValueError(f"{name} have shape {values.shape} and dtype {values.dtype}: expected whole "
+                         f"numbers, {n_axes} axes")
+    if values.size and not (NO_LABEL <= values.min() and values.max() < size):
+        raise ValueError(f"{name} run from {values.min()} to {values.max()}: distances know labels 0 to "
+                         f"{size - 1}, and -1 is none")
+    return values.astype(np.int64)

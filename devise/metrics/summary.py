@@ -1,14 +1,16 @@
-"""One figure from many: means that say what they left out, and how far a figure can be trusted."""
+"""One figure from many: means that say what they left out, and 95 % intervals of means and differences."""
+
+from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from devise.figures import Comparison, Spread
-from devise.metrics.relevance import NO_LABEL
 
-BLOCK = 4_000_000  # resampled values held at a time
+NO_LABEL = -1  # a label that is never right
 
 
 class Mean(NamedTuple):
@@ -28,7 +30,7 @@ class Mean(NamedTuple):
     undefined: int
 
 
-def mean_over_queries(values):
+def mean_over_queries(values: ArrayLike) -> Mean:
     """The mean of the defined values; every query counts the same.
 
     Args:
@@ -43,7 +45,7 @@ def mean_over_queries(values):
     return Mean(value, int(defined.size), int(values.size - defined.size))
 
 
-def mean_over_classes(values, labels):
+def mean_over_classes(values: ArrayLike, labels: ArrayLike) -> Mean:
     """The mean of the classes' means; every class counts the same, however many queries it has.
 
     Args:
@@ -64,26 +66,7 @@ def mean_over_classes(values, labels):
     return mean_over_queries([mean_over_queries(values[labels == label]).value for label in classes])
 
 
-def harmonic_mean(*values):
-    """n / Σ 1/x, which is small as soon as one value is; 0 if one is 0.
-
-    Of the seen and the unseen classes' accuracy it is the H of generalised zero-shot learning
-    (Xian et al. 2017, Zero-Shot Learning: The Good, the Bad and the Ugly).
-
-    Raises:
-        ValueError: for no values, or negative ones.
-
-    >>> round(harmonic_mean(0.9, 0.1), 3)
-    0.18
-    """
-    if not values or any(value < 0 for value in values):
-        raise ValueError(f"values are {values}: expected one or more, none negative")
-    if any(math.isnan(value) for value in values):
-        return math.nan
-    return 0.0 if min(values) == 0 else len(values) / sum(1 / value for value in values)
-
-
-def spread(values):
+def spread(values: ArrayLike) -> Spread:
     """Mean, standard deviation, range and 95 % Student t interval of repeated runs.
 
     mean ± t(0.975, n - 1) · std / √n.
@@ -101,7 +84,7 @@ def spread(values):
     values = _row(values)
     if not values.size or np.isnan(values).any():
         raise ValueError(f"values are {values.tolist()}: expected one or more, each defined")
-    from scipy.special import stdtrit  # comes with gensim
+    from scipy.special import stdtrit
 
     n, mean = values.size, float(values.mean())
     std = float(values.std(ddof=1)) if n > 1 else math.nan
@@ -109,74 +92,49 @@ def spread(values):
     return Spread(mean, std, float(values.min()), float(values.max()), n, mean - reach, mean + reach)
 
 
-def bootstrap_interval(values, *, seed=0, n_resamples=10_000, confidence=0.95):
-    """The percentile interval of the mean, by drawing queries again with replacement.
+def paired_difference(a: ArrayLike, b: ArrayLike, classes: ArrayLike | None = None) -> Comparison:
+    """How much better b is than a on the same queries, with the 95 % interval of a paired t-test.
 
-    Args:
-        values: float (n_queries,); NaN is left out.
-        confidence: 0.95 takes the means between the 2.5th and the 97.5th percentile.
-    Returns:
-        low and high, NaN where no value is defined.
-
-    >>> low, high = bootstrap_interval([0, 1] * 50)
-    >>> low < 0.5 < high
-    True
-    """
-    values = _row(values)
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return math.nan, math.nan
-    return _percentiles(_resampled_means(values, seed, n_resamples), confidence)
-
-
-def paired_bootstrap(a, b, *, seed=0, n_resamples=10_000, confidence=0.95):
-    """How much better b is than a on the same queries, by drawing pairs again with replacement.
-
-    p is twice the share of resampled mean differences on the other side of 0 (after Koehn 2004,
-    Statistical Significance Tests for Machine Translation Evaluation), and never below
-    2 / (n_resamples + 1).
+    Queries of one class share what makes them easy or hard, so that an interval over single queries is
+    too narrow for other classes. With `classes` each class counts once, by the mean of its queries'
+    differences d: d̄ ± t(0.975, C - 1) · std(d) / √C. Drawing classes again (the cluster bootstrap) covers
+    less than it promises where there are few: 77 % for 3 classes, 90 for 12.
 
     Args:
         a, b: float (n_queries,), the same queries in the same order; a pair with a NaN is left out.
+        classes: int (n_queries,), the class of each query, those of -1 being left out; None takes each query
+            as one by itself.
     Returns:
-        Comparison.
+        Comparison; of fewer than two queries, or classes, interval and p are NaN.
     Raises:
-        ValueError: if a and b differ in length.
+        ValueError: if lengths differ.
 
-    >>> paired_bootstrap([0, 1, 0, 1], [1, 1, 1, 1]).difference
-    0.5
+    >>> found = paired_difference([0, 0, 1, 1], [1, 1, 1, 1.5], [5, 5, 8, 8])
+    >>> found.difference, found.n, round(found.high, 2)
+    (0.625, 4, 5.39)
     """
+    from scipy.special import stdtr
+
     a, b = _row(a), _row(b)
-    if a.shape != b.shape:
-        raise ValueError(f"a has {a.size} values and b {b.size}: expected the same queries in both")
-    differences = b - a
-    differences = differences[~np.isnan(differences)]
-    if not differences.size:
+    labels = np.arange(a.size) if classes is None else np.asarray(classes)
+    if not a.shape == b.shape == labels.shape:
+        raise ValueError(f"a has shape {a.shape}, b {b.shape}, classes {labels.shape}: expected one of each for the "
+                         "same queries")
+    keep = ~np.isnan(b - a) & (labels != NO_LABEL)
+    _, which = np.unique(labels[keep], return_inverse=True)
+    if not which.size:
         return Comparison(math.nan, math.nan, math.nan, math.nan, 0)
-    means = _resampled_means(differences, seed, n_resamples)
-    fewer = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    p = min(1.0, 2 * (fewer + 1) / (n_resamples + 1))
-    return Comparison(float(differences.mean()), *_percentiles(means, confidence), p, differences.size)
+    found = spread(np.bincount(which, (b - a)[keep]) / np.bincount(which))
+    error = found.std / math.sqrt(found.n)
+    if error == 0:  # all the same: of no difference nothing speaks against it, any other can't be chance
+        p = float(found.mean == 0)
+    else:
+        p = 2 * float(stdtr(found.n - 1, -abs(found.mean) / error))  # NaN for one class
+    return Comparison(found.mean, found.low, found.high, p, int(which.size))
 
 
-def _row(values):
+def _row(values: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"values have shape {values.shape}: expected one value a query, (n,)")
     return values
-
-
-def _resampled_means(values, seed, n_resamples):
-    generator = np.random.default_rng(seed)
-    means = np.empty(n_resamples)
-    step = max(1, BLOCK // values.size)
-    for start in range(0, n_resamples, step):
-        part = means[start:start + step]
-        part[:] = values[generator.integers(0, values.size, (len(part), values.size))].mean(axis=1)
-    return means
-
-
-def _percentiles(means, confidence):
-    outside = (1 - confidence) / 2
-    low, high = np.quantile(means, [outside, 1 - outside])
-    return float(low), float(high)

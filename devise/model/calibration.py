@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.evaluation import Trust, choose_threshold, threshold_trust
+from devise.evaluation import ThresholdInterval, choose_threshold, threshold_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,12 +33,12 @@ def calibrated(space: Space, features: NDArray, labels: NDArray[np.int64], false
     if not 0 <= false_accept_rate <= 1:
         raise ValueError(f"false_accept_rate is {false_accept_rate}: expected a share from 0 to 1")
     rows = space.embed(features)
-    threshold = choose_threshold(rows, labels, far=false_accept_rate)
-    interval = threshold_trust(rows, labels, far=false_accept_rate, seed=seed)
+    threshold = choose_threshold(rows, labels, false_accept_rate=false_accept_rate)
+    interval = threshold_interval(rows, labels, false_accept_rate=false_accept_rate, seed=seed)
     return replace(space, threshold=threshold, calibration={"asked": false_accept_rate, **interval._asdict()})
 
 
 def sentence(space: Space) -> str:
     """What the threshold of a space rests on, for a reader."""
     figures = dict(space.calibration)
-    return Trust(**{name: figures[name] for name in Trust._fields}).sentence(space.threshold, figures["asked"])
+    return ThresholdInterval(**{name: figures[name] for name in ThresholdInterval._fields}).sentence(space.threshold, figures["asked"])

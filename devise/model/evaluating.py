@@ -13,7 +13,7 @@ from devise.datasets import Split
 from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set, retrieve
 from devise.evaluation import evaluate as flat_hits
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
-from devise.metrics import cluster_interval, paired_bootstrap
+from devise.metrics import paired_difference
 from devise.model.objective import float_rows, rows_among
 from devise.model.tags import FIRST_WORDS, candidates
 from devise.words import label_vectors
@@ -50,7 +50,7 @@ class CaptionFigures:
 
     def difference(self, figure: str = "ndcg", space: str = "learnt", base: str = "raw") -> Comparison:
         """How much better a figure is than another space's, by drawing query images again."""
-        return paired_bootstrap(getattr(self.by_space[base], figure), getattr(self.by_space[space], figure))
+        return paired_difference(getattr(self.by_space[base], figure), getattr(self.by_space[space], figure))
 
     def to_json(self) -> dict:
         """All of it for JSON, figures as fractions."""
@@ -90,7 +90,7 @@ class Figures:
 
     def difference(self, space: str = "learnt", base: str = "raw") -> Comparison:
         """How much higher MAP@R is in one space than in another, with the 95 % interval over classes."""
-        return cluster_interval(self.retrieval[base].map_at_r, self.retrieval[space].map_at_r,
+        return paired_difference(self.retrieval[base].map_at_r, self.retrieval[space].map_at_r,
                                 self.retrieval[base].labels)
 
     def to_json(self) -> dict:

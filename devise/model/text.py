@@ -14,8 +14,8 @@ from devise.backbones import imagenet
 from devise.errors import unknown
 from devise.heads import lift_vectors
 from devise.heads.imagenet import imagenet_vectors
-from devise.words import embed_texts, nouns_of
-from devise.words.captions import CaptionVectors
+from devise.words import embed_texts, taxonomy_for
+from devise.words.sentences import CaptionVectors
 from devise.zeroshot import kernel
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class LiftText(Text):
 
     def _embed(self, texts):
         vectors = embed_texts(texts, self.words.vectors)
-        steps = nouns_of(texts).steps([identity for identity, _ in imagenet.classes()], texts)
+        steps = taxonomy_for(texts).steps(imagenet.identities(), texts)
         return lift_vectors(kernel(self._classes, vectors, steps))
 
 

@@ -23,7 +23,7 @@ STRENGTHS = (0.5, 1.0)  # of augmentation, a copy of the training pictures' feat
 NOTES = (
     "Each run chooses epochs and penalty on the validation pictures; gaps, temperatures and the weights of words were "
     "found on validation pictures before; margins and learning rates are settings that nobody searched for. Intervals "
-    "draw query pictures again; the gallery stays the same, so they are narrower than for a new set of pictures.",
+    "are over query pictures; the gallery stays the same, so they are narrower than for a new set of pictures.",
     "The learnt rows have seen the training pictures' captions and read none at the test; the oracles read the test "
     "pictures' captions.",
 )
@@ -106,8 +106,8 @@ def _changed(world, backbone, strength, progress):
 def _pictures_tables(found, apart):
     """Pictures among pictures: by all captions, and by those that the oracles don't read."""
     yield measuring.graded_table(found, "Pictures find pictures; the truth is the tf-idf cosine of all their captions.")
-    yield measuring.difference_table(found, "The same less the raw features, in points, with the 95 % interval by "
-                                     "drawing query pictures again, paired.")
+    yield measuring.difference_table(found, "The same less the raw features, in points, with the 95 % t interval "
+                                     "over query pictures, paired.")
     if apart:
         caption = (f"Pictures find pictures; the truth is the tf-idf cosine of all captions but the first {who.FIRST}, "
                    "which the oracles read.")
@@ -125,8 +125,8 @@ def _curriculum_tables(eased):
     """The curriculum on and off."""
     head = "learnt by triplets from"
     yield measuring.graded_table(eased, "The curriculum, on and off; truth as in Table 1.", head)
-    yield measuring.difference_table(eased, f"The same less “{who.ALL}” of plain pictures, in points, with the 95 % "
-                                     "interval by drawing query pictures again, paired.", who.ALL, head)
+    yield measuring.difference_table(eased, f"The same less “{who.ALL}” of plain pictures, in points, with the 95 % t "
+                                     "interval over query pictures, paired.", who.ALL, head)
 
 
 def _draw(world, heads, cosines, found, asked, gap, share, output, seeds):

@@ -13,7 +13,7 @@ import numpy as np
 
 from devise import backbones, plots
 from devise.datasets import draw_unseen
-from devise.metrics import paired_bootstrap, spread
+from devise.metrics import paired_difference, spread
 from devise.model import FIRST_WORDS
 from devise.recipes.hybrid import bundled_table
 from devise.recipes.trial.contenders import (
@@ -129,7 +129,7 @@ def _tables(world, drawn, measured, near, runs):
         _table(runs, (*LABEL_COLUMNS, "open"), f"What another seed of the training does: mean of {len(runs)} seeds on "
                "the first draw, with the 95 % interval over the seeds, in %. Columns as in Tables 1 and 2."),
         _hierarchical_table(world, near, over, tests, pictures),
-        *(_paired_table(drawn, measured, key, words, n_unseen) for key in PAIRED)]
+        *(_paired_table(world, drawn, measured, key, words, n_unseen) for key in PAIRED)]
 
 
 def _table(measured, columns, caption):
@@ -150,28 +150,29 @@ def _hierarchical_table(world, near, over, tests, pictures):
                          form="interval")
 
 
-def _paired_table(drawn, measured, key, words, n_unseen):
-    """The best rule against each other one: a bootstrap over pictures, each with its mean over its draws."""
-    means = {}
+def _paired_table(world, drawn, measured, key, words, n_unseen):
+    """The best rule against each other one: over classes, each picture with its mean over its draws."""
+    means, rows = {}, np.unique(np.concatenate([draw.unseen_rows for draw in drawn]))
     for name in measured[0]:
         found = defaultdict(list)
         for draw, one in zip(drawn, measured, strict=True):
             for row, hit in zip(draw.unseen_rows, one[name].hits.get(key, ()), strict=False):
                 found[row].append(hit)
         if found and not np.isnan(list(found.values())[0]).any():
-            means[name] = np.array([np.mean(found[row]) for row in sorted(found)])
+            means[name] = np.array([np.mean(found[row]) for row in rows])
     best = max((name for name in means if name not in CONTROLS), key=lambda name: means[name].mean())
-    rows = {}
+    classes, shown = world.labels[rows], {}
     for name in means:
         if name != best:
-            result = paired_bootstrap(means[name], means[best])
-            rows[name] = {"difference": result, "p": f"{result.p:.2g}",
+            result = paired_difference(means[name], means[best], classes)
+            shown[name] = {"difference": result, "p": f"{result.p:.2g}",
                           "verdict": f"{best} is better" if result.low > 0 else "no difference shown"}
     candidates = f"the {n_unseen} unseen labels" if key == "unseen" else words
-    text = (f"{best}, the best rule by {PAIRED[key]}, less each other one: percentage points, with the 95 % "
-            f"interval of a paired bootstrap over {len(means[best]):,} pictures, each with its mean over the "
-            f"{len(drawn)} draws. Candidates: {candidates}. Better means that the interval excludes 0.")
-    return Table.by_name("other rule", rows, caption=text, form="interval")
+    text = (f"{best}, the best rule by {PAIRED[key]}, less each other one: percentage points, with the 95 % t "
+            f"interval over {len(np.unique(classes))} classes, each counting once; {len(rows):,} pictures, each with "
+            f"its mean over the {len(drawn)} draws. Candidates: {candidates}. "
+            "Better means that the interval excludes 0.")
+    return Table.by_name("other rule", shown, caption=text, form="interval")
 
 
 def _picture(world, drawn, table, output):

@@ -1,13 +1,22 @@
-"""What each label got: the words, how far they can be trusted, and what its vector lies near."""
+"""An audit of labels: the words of each, how far they can be trusted, and the neighbours of its vector."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise.arrays import nearest, unit_rows
-from devise.words.branches import ambiguous_nouns
 from devise.words.labels import meanings, resolve_labels
+from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from devise.words.phrases import Phrase
+    from devise.words.vectors import WordVectors
 
 RARE = 50_000  # a word behind this rank has seen too little text for its vector to be trusted
 SAME = 0.98  # labels whose vectors have a larger cosine can't be told apart
@@ -18,7 +27,7 @@ HUB_WORDS, HUB_DEPTH, HUB_SCORE = 5_000, 10, 3.0  # of the most frequent words, 
 
 
 class Audited(NamedTuple):
-    """What one label got.
+    """The record of one label.
 
     Attributes:
         label: its name.
@@ -33,39 +42,34 @@ class Audited(NamedTuple):
     """
 
     label: str
-    words: tuple
-    failed: tuple
-    neighbours: tuple
+    words: tuple[str, ...]
+    failed: tuple[str, ...]
+    neighbours: tuple[tuple[str, float], ...]
     rank: int | None
-    warnings: tuple
-    extras: tuple = ()
+    warnings: tuple[str, ...]
+    extras: tuple[str, ...] = ()
     occurrences: int | None = None
 
 
-def audit(names, words, *, synonyms=None, senses=None, plurals=False, k=3):
-    """What each label gets, without an error for those that get nothing.
+def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+          plurals: bool = False, k: int = 3) -> list[Audited]:
+    """The words, neighbours and warnings of each label, without an error for those that have no vector.
 
     The warnings are
 
     - "no vector";
     - "rare": a word of it is behind the RARE most frequent;
     - "same vector as LABEL": the cosine of the two is above SAME;
-    - "polysemous (artifact, animal)": its only word has noun senses in several branches of WordNet
-      (`ambiguous_nouns`), and no sense is given;
+    - "polysemous (artifact, animal)": its only word has noun senses of several kinds in WordNet
+      (`Taxonomy.kinds`), and no sense is given;
     - "polysemous (salmon, trout | guitar, vocals)": the neighbours of its vector fall into two
       themes (`themes`);
     - "hub (98 of 5,000 words)": its vector is among the first 10 neighbours of many of the most
       frequent words, three standard deviations above their own mean (the k-occurrence N_10 of
       Radovanović, Nanopoulos and Ivanović 2010).
 
-    In GloVe 6B 50-d, of words listed by hand, "polysemous" catches 48 of 69 with several meanings
-    and 4 of 64 with one plain meaning; its branches and thresholds were chosen on these. Of further
-    ones it catches 37 of 59 and 11 of 79 (12 before rare words were passed over). Nearly all of
-    that is the rule of branches: themes alone catch 9 of the 128 and 6 of the 143, and 23 of 85
-    means of two plain words whose cosine is below 0.2; they are for words that WordNet lacks.
-
     Args:
-        names, words, synonyms, senses, plurals: as `label_vectors` takes them.
+        names, words, synonyms, plurals: as `label_vectors` takes them.
         k: how many neighbours to list, among the RARE most frequent words.
     Returns:
         list of Audited, in the order of `names`.
@@ -78,8 +82,8 @@ def audit(names, words, *, synonyms=None, senses=None, plurals=False, k=3):
     ('no vector',)
     """
     names = list(names)
-    meant = meanings(names, synonyms, senses)
-    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
+    meant = meanings(names, synonyms)
+    found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     twins = _twins(names, [phrase.vector for phrase in found])
     counts, limit, n_words = occurrences(found, words)
     records = []
@@ -96,7 +100,7 @@ def audit(names, words, *, synonyms=None, senses=None, plurals=False, k=3):
     return records
 
 
-def coverage(records):
+def coverage(records: Iterable[Audited]) -> dict[str, int]:
     """How many labels of an audit have a vector, and how many of these a warning.
 
     >>> car = Audited("car", ("car",), (), (), 570, ())
@@ -107,7 +111,7 @@ def coverage(records):
     return {"labels": len(records), "found": len(found), "warned": sum(bool(r.warnings) for r in found)}
 
 
-def audit_table(records):
+def audit_table(records: Sequence[Audited]) -> str:
     """The records of an audit as aligned lines of text, the labels with warnings first.
 
     >>> print(audit_table([Audited("car side", ("car",), (), (("cars", 0.9), ("truck", 0.8)), 570, ())]))
@@ -130,7 +134,8 @@ def audit_table(records):
     return "\n".join(lines)
 
 
-def themes(vector, words, *, own=()):
+def themes(vector: ArrayLike, words: WordVectors, *, own: Sequence[str] = ()
+           ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Two far-apart halves of the neighbours of a vector, as of a mean of unrelated senses.
 
     The THEMES nearest of the RARE most frequent words, without those spelt like its own, are
@@ -156,8 +161,8 @@ def themes(vector, words, *, own=()):
     return tuple(halves) if cosine < APART and len(halves[1]) >= FEWEST else None
 
 
-def occurrences(phrases, words):
-    """Of how many of the most frequent words each vector is among the first HUB_DEPTH neighbours.
+def occurrences(phrases: Sequence[Phrase], words: WordVectors) -> tuple[list[int | None], float, int]:
+    """The number of frequent words that have each vector among their first HUB_DEPTH neighbours.
 
     Args:
         phrases: list of Phrase; its own words are no queries.
@@ -231,5 +236,5 @@ def _branch_warnings(phrase):
     if len(phrase.words) != 1 or phrase.vector is None:
         return []
     word = phrase.words[0].lower()
-    kinds = [ambiguous_nouns()[form] for form in (word, *singulars(word)) if form in ambiguous_nouns()]
+    kinds = [found for form in (word, *singulars(word)) if len(found := shipped_taxonomy().kinds(form)) > 1]
     return [f"polysemous ({', '.join(kinds[0])})"] if kinds else []

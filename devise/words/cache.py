@@ -3,16 +3,24 @@
 The matrix is a `.npy` that opens memory-mapped, so opening costs what reading the words costs.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from devise.arrays import read_npy
 from devise.storage import Commit, read_artefact
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Made = TypeVar("Made")
 KIND = "words"
 BLOCK_ROWS = 1024  # 1.2 MB at dim 300
 
@@ -20,18 +28,18 @@ BLOCK_ROWS = 1024  # 1.2 MB at dim 300
 class Block(NamedTuple):
     """Some words in a row, their vectors (n, dim), and how many of the words were not valid UTF-8."""
 
-    words: list
-    rows: np.ndarray
+    words: list[str]
+    rows: NDArray[np.float32]
     undecodable: int = 0
 
 
-def blocks_of(words, matrix):
+def blocks_of(words: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[Block]:
     """The blocks of words and a matrix (n, dim) that are at hand already."""
     for start in range(0, len(words), BLOCK_ROWS):
         yield Block(words[start:start + BLOCK_ROWS], matrix[start:start + BLOCK_ROWS])
 
 
-def fingerprint_of(words, matrix):
+def fingerprint_of(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
     """A hex digest over the words, in their order, and their float32 vectors (n, dim)."""
     content = hashlib.sha256()
     for block in blocks_of(words, matrix):
@@ -39,7 +47,8 @@ def fingerprint_of(words, matrix):
     return _combined("\n".join(words).encode(), content)
 
 
-def write(folder, blocks, *, dim, name, source=None, counts=None):
+def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, source: object = None,
+          counts: Mapping[str, int] | None = None) -> None:
     """Write blocks as they come, in bounded memory; of equal words the first one wins.
 
     Args:
@@ -71,8 +80,8 @@ def write(folder, blocks, *, dim, name, source=None, counts=None):
         commit.document |= {"fingerprint": _combined(blob, content), "counts": dict(counts)}
 
 
-def read(folder, make):
-    """What `make` does of all that `write` has left.
+def read(folder: str | Path, make: Callable[[dict, list[str], NDArray[np.float32]], Made]) -> Made:
+    """The object that `make` makes of a folder that `write` has written.
 
     Args:
         make: gets the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.

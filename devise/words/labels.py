@@ -1,17 +1,26 @@
 """Class names as vectors: labels of several words, synonyms, senses and plurals."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.words.phrases import SEPARATORS, phrase_vector, resolve
-from devise.words.senses import split_sense, towards
+from devise.words.phrases import SEPARATORS, Phrase, direction, resolve
+from devise.words.taxonomy import taxonomy_for
 
-__all__ = ["LabelTable", "fold", "label_vectors", "meanings", "phrase_vector", "read_synonyms",
-           "resolve_labels"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.words.vectors import WordVectors
+
+BRACKETED = re.compile(r"(?P<phrase>.*?)\s*(\((?P<context>[^()]*)\)|\[(?P<synset>[^\[\]]*)\])")
+SYNSET = re.compile(r"n\d{8}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +38,12 @@ class LabelTable:
     ('car', None)
     """
 
-    names: tuple
-    vectors: np.ndarray
-    parts: tuple
-    extras: tuple = ()
+    names: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    parts: tuple[tuple[str, ...], ...]
+    extras: tuple[tuple[str, ...], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         vectors = as_rows(self.vectors, "label vectors").copy()
         vectors.flags.writeable = False
         object.__setattr__(self, "names", tuple(self.names))
@@ -53,25 +62,26 @@ class LabelTable:
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("label vectors are not of length 1: pass them through arrays.unit_rows")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def word(self, i):
+    def word(self, i: int) -> str | None:
         """The single word that label i stands for, or None where it has several."""
         return self.parts[i][0] if len(self.parts[i]) == 1 else None
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """Names, parts and extras for a JSON document; the vectors are kept beside it as an array."""
         return {"names": list(self.names), "parts": [list(parts) for parts in self.parts],
                 "extras": [list(extras) for extras in self.extras]}
 
     @classmethod
-    def from_json(cls, document, vectors):
+    def from_json(cls, document: Mapping, vectors: NDArray[np.float32]) -> LabelTable:
         """The table that `to_json` and its vectors (C, dim) came from; older ones have no extras."""
         return cls(document["names"], vectors, document["parts"], document.get("extras", ()))
 
 
-def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
+def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+                  plurals: bool = False) -> LabelTable:
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
@@ -82,9 +92,8 @@ def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
         names: str (C,), all different.
         words: WordVectors.
         synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
-            "crane (bird)", "crane [n02012849]"}; case and separators of the label don't matter.
-        senses: {label: context word(s), or synset of WordNet 3.0} that the label's vector is moved
-            towards (`senses.towards`); it goes before a sense among the synonyms.
+            "crane (bird)", "crane [n02012849]"}, towards which the vector is moved (`towards`); case and
+            separators of the label don't matter.
         plurals: take the direction halfway between singular and plural where both have vectors.
     Returns:
         LabelTable of C rows.
@@ -100,7 +109,7 @@ def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
     """
     names = list(names)
     _refuse_repeats(names)
-    found = resolve_labels(names, words, synonyms=synonyms, senses=senses, plurals=plurals)
+    found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
              if phrase.vector is None]
     if lines:
@@ -112,14 +121,13 @@ def label_vectors(names, words, *, synonyms=None, senses=None, plurals=False):
                       [phrase.words for phrase in found], [phrase.extras for phrase in found])
 
 
-def resolve_labels(names, words, *, synonyms=None, senses=None, plurals=False):
-    """What each label is made of, as `label_vectors` takes its arguments, without an error for those
-    that have no vector.
+def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+                   plurals: bool = False) -> list[Phrase]:
+    """The words and the vector of each label, without an error for those that have no vector.
 
-    Returns:
-        list of Phrase.
+    Args: as of `label_vectors`.
     """
-    meant = meanings(names, synonyms, senses)
+    meant = meanings(names, synonyms)
     found = []
     for text, sense in meant:
         phrase = resolve(text, words, plurals=plurals)
@@ -127,21 +135,17 @@ def resolve_labels(names, words, *, synonyms=None, senses=None, plurals=False):
     return found
 
 
-def meanings(names, synonyms=None, senses=None):
+def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
     """For each label the phrase to look up, and its sense or None.
 
-    >>> meanings(["Crane", "car_side"], {"car side": "car"}, {"crane": "bird"})
-    [('Crane', 'bird'), ('car', None)]
+    >>> meanings(["Crane", "car_side"], {"car side": "car", "crane": "crane (bird)"})
+    [('crane', 'bird'), ('car', None)]
     """
-    synonyms, senses = _folded(synonyms), _folded(senses)
-    meant = []
-    for name in names:
-        text, sense = split_sense(synonyms[fold(name)]) if fold(name) in synonyms else (name, None)
-        meant.append((text, senses.get(fold(name), sense)))
-    return meant
+    folded = {fold(label): text for label, text in (synonyms or {}).items()}
+    return [split_sense(folded[fold(name)]) if fold(name) in folded else (name, None) for name in names]
 
 
-def read_synonyms(path):
+def read_synonyms(path: str | Path) -> dict[str, str]:
     """The synonyms in a text file of lines `car_side = car`; `#` starts a comment.
 
     A sense may follow in brackets: `crane = crane (bird)`, `crane = crane [n02012849]`.
@@ -175,9 +179,72 @@ def read_synonyms(path):
     return synonyms
 
 
-def fold(label):
+def split_sense(text: str) -> tuple[str, str | None]:
+    """A phrase and the sense in brackets behind it.
+
+    Returns:
+        (phrase, sense), the sense None where there are no brackets.
+    Raises:
+        ValueError: if there is nothing before or in the brackets, or square ones hold no synset.
+
+    >>> split_sense("crane (bird)"), split_sense("crane [n02012849]"), split_sense("crane")
+    (('crane', 'bird'), ('crane', 'n02012849'), ('crane', None))
+    """
+    parts = BRACKETED.fullmatch(text.strip())
+    if parts is None:
+        return text.strip(), None
+    sense = (parts["context"] if parts["synset"] is None else parts["synset"]).strip()
+    if not sense or not parts["phrase"]:
+        raise ValueError(f"{text!r} names no sense: expected 'crane (bird)' or 'crane [n02012849]'")
+    if parts["synset"] is not None and not SYNSET.fullmatch(sense):
+        raise ValueError(f"{text!r} has {sense!r} in square brackets: expected a synset of WordNet 3.0, n "
+                         "and eight digits; a context word belongs in round ones")
+    return parts["phrase"], sense
+
+
+def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
+    """A phrase whose vector is moved towards one of its senses: unit(v + s).
+
+    v is the phrase's unit vector. For a context word or phrase s is its unit vector; for a synset
+    the unit mean of the unit vectors of its other words and of the words for what it is a kind of.
+
+    Args:
+        phrase: Phrase.
+        sense: context words, or an identity such as n02012849.
+    Returns:
+        Phrase, without a vector where the sense has none.
+    Raises:
+        KeyError: if there is no such synset.
+        FileNotFoundError: if it is not among those in the package, and WordNet is not installed.
+    """
+    used, failed, pull = (_synset(sense, phrase.words, words) if SYNSET.fullmatch(sense)
+                          else _context(sense, words))
+    moved = None
+    if phrase.vector is not None and pull is not None:
+        moved = direction(phrase.vector.astype(np.float64) + pull)
+    return Phrase(phrase.words, (*phrase.extras, *used), (*phrase.failed, *failed), moved)
+
+
+def fold(label: str) -> str:
     """A label in lower case with one space between its parts, so that spellings of it are equal."""
     return " ".join(SEPARATORS.split(label.strip().casefold()))
+
+
+def _context(text, words):
+    found = resolve(text, words)
+    return found.words, found.failed or (() if found.vector is not None else (text,)), found.vector
+
+
+def _synset(identity, own, words):
+    """The words used, those that failed, and the vector of a synset without the label's own words."""
+    taxonomy = taxonomy_for(synsets=[identity])
+    synsets = [taxonomy[identity], *map(taxonomy.__getitem__, taxonomy[identity].hypernyms)]
+    lemmas = dict.fromkeys(lemma for synset in synsets for lemma in synset.lemmas)
+    found = [resolve(lemma, words) for lemma in lemmas]
+    found = [phrase for phrase in found if phrase.vector is not None and phrase.words != own]
+    mean = direction(sum((phrase.vector.astype(np.float64) for phrase in found), np.zeros(words.dim)))
+    used = tuple(dict.fromkeys(word for phrase in found for word in phrase.words))
+    return (used, (), mean) if mean is not None else ((), (identity,), None)
 
 
 def _failure(name, failed, words):
@@ -188,10 +255,6 @@ def _failure(name, failed, words):
         near = words.near_spellings(word)
         lines.append(f"no vector for {word!r}" + (f" (near: {', '.join(near)})" if near else ""))
     return f"  {name}: " + "; ".join(lines)
-
-
-def _folded(table):
-    return {fold(label): text for label, text in (table or {}).items()}
 
 
 def _refuse_repeats(names):

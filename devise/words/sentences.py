@@ -1,16 +1,29 @@
-"""A vector for a sentence: the weighted mean of its words' vectors, what all sentences share removed."""
+"""Rows for sentences: what their words mean (SIF), which telling words they have (tf-idf), and both side by side."""
 
-import math
+from __future__ import annotations
+
 import re
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import eigenvectors
-from devise.words.phrases import SMOOTHING, as_texts, frequency_weight, usable
+from devise.errors import require
+from devise.words.phrases import as_texts, frequency_weight, usable
+from devise.words.vocabulary import STOP_WORDS, read_list
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from devise.words.vectors import WordVectors
+
+EXTRA = "captions"
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 PARTS = re.compile(r"['’-]")
+TERMS = 1000  # the most frequent ones
+SHARE = 0.5  # of a row's squared length that word vectors have
 
 
 class SentenceVectors:
@@ -18,18 +31,13 @@ class SentenceVectors:
     sentence embeddings, algorithm 1).
 
     v = (1 / |s|) Σ a / (a + p(w)) v_w, without its part along the first singular vector of the
-    sentences that `fit` has seen. On captions of Flickr8k the share p by Zipf's law, from the words'
-    ranks, fits better than the share counted in the captions: "dog" and "man" are frequent there,
-    and tell most. (Triplet agreement of three captions with the other two 70.2 % against 64.8 %,
-    1,600 training and 200 other pictures, 50-d GloVe.)
+    sentences that `fit` has seen; p by Zipf's law, from the words' ranks.
 
     Args:
         words: WordVectors.
-        frequencies: {word in lower case: count} in place of Zipf's law.
-        smoothing: a.
         components: how many singular vectors are removed; 0 needs no `fit`.
     Raises:
-        ValueError: if an option is out of range.
+        ValueError: if components is below 0.
 
     >>> from devise.words import WordVectors
     >>> words = WordVectors(["the", "dog", "runs", "car"], np.eye(4), name="toy")
@@ -39,32 +47,27 @@ class SentenceVectors:
            [0.45, 0.89, 0.  , 0.  ]], dtype=float32)
     """
 
-    def __init__(self, words, *, frequencies=None, smoothing=SMOOTHING, components=1):
-        if not (math.isfinite(smoothing) and smoothing > 0) or components < 0:
-            raise ValueError(f"smoothing is {smoothing} and components is {components}: expected a number above 0, "
-                             "and 0 or more")
-        if frequencies is not None and (not frequencies or min(frequencies.values()) <= 0):
-            raise ValueError("frequencies are empty or hold a count that is not above 0: expected {word: count}")
-        self.words, self.smoothing, self.components = words, smoothing, components
-        self._frequencies = frequencies
+    def __init__(self, words: WordVectors, *, components: int = 1) -> None:
+        if components < 0:
+            raise ValueError(f"components is {components}: expected 0 or more")
+        self.words, self.components = words, components
         self.common = np.empty((0, words.dim), np.float32) if components == 0 else None
         self._vectors = {}
 
     @property
-    def dim(self):
+    def dim(self) -> int:
+        """Columns of a row."""
         return self.words.dim
 
-    def fit(self, texts):
+    def fit(self, texts: Sequence[str]) -> SentenceVectors:
         """Find what all sentences share: the first singular vectors of theirs, uncentred.
 
         Args:
-            texts: sequence of str, those of the training pictures.
-        Returns:
-            self.
+            texts: those of the training images.
         Raises:
             ValueError: if fewer of them have a known word than components are asked for.
         """
-        sums = np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
+        sums = self._means(texts)
         if (sums.any(axis=1)).sum() < max(1, self.components):
             raise ValueError(f"of {len(texts)} texts too few have a word of {self.words.name} to find "
                              f"{self.components} common components")
@@ -72,11 +75,11 @@ class SentenceVectors:
         self.common = directions.T[::-1][:self.components].astype(np.float32)
         return self
 
-    def known(self, texts):
+    def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
         """Which texts have a word with a vector, bool (n,)."""
-        return np.array([bool(self._mean(text).any()) for text in as_texts(texts)], bool)
+        return self._means(as_texts(texts)).any(axis=1)
 
-    def embed(self, texts):
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of sentences.
 
         Args:
@@ -88,9 +91,9 @@ class SentenceVectors:
         """
         if self.common is None:
             raise ValueError("the common component is not known yet: call fit with the captions of the training "
-                             "pictures, or make these vectors with components=0")
+                             "images, or make these vectors with components=0")
         texts = as_texts(texts)
-        rows = np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
+        rows = self._means(texts)
         rows = rows - (rows @ self.common.T) @ self.common
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         lost = np.flatnonzero(lengths[:, 0] < 1e-9)
@@ -99,28 +102,27 @@ class SentenceVectors:
                              f"{texts[lost[0]]!r}: leave them out, `known` tells which")
         return (rows / lengths).astype(np.float32)
 
-    def embed_pictures(self, captions):
-        """The unit mean of the vectors of each picture's captions; unknown captions are passed over.
+    def embed_pictures(self, captions: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """The unit mean of the vectors of each image's captions, float32 (n, dim); unknown captions are passed over.
 
-        Args:
-            captions: a sequence of sequences of str.
-        Returns:
-            float32 (n, dim).
         Raises:
-            ValueError: if no caption of a picture has a word with a vector; leave it out.
+            ValueError: if no caption of an image has a word with a vector; leave it out.
         """
-        usable_ones = [[text for text in sentences if self._mean(text).any()] for sentences in captions]
-        lost = [row for row, sentences in enumerate(usable_ones) if not sentences]
+        kept = [[text for text in sentences if self.known(text)[0]] for sentences in captions]
+        lost = [row for row, sentences in enumerate(kept) if not sentences]
         if lost:
-            raise ValueError(f"{len(lost)} pictures have no caption with a word of {self.words.name}, the first is "
+            raise ValueError(f"{len(lost)} images have no caption with a word of {self.words.name}, the first is "
                              f"row {lost[0]}: leave them out")
-        vectors = self.embed([text for sentences in usable_ones for text in sentences])
-        ends = np.cumsum([0, *map(len, usable_ones)])
-        means = np.add.reduceat(vectors, ends[:-1], axis=0) if len(vectors) else vectors
+        vectors = self.embed([text for sentences in kept for text in sentences])
+        starts = np.cumsum([0, *map(len, kept)])[:-1]
+        means = np.add.reduceat(vectors, starts, axis=0) if len(vectors) else vectors
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
+    def _means(self, texts):
+        """The weighted means of the texts' vectors, float64 (n, dim); zeros where no word has one."""
+        return np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
+
     def _mean(self, text):
-        """The weighted mean of a text's vectors, float64 (dim,); zeros where no word has one."""
         tokens = [token for token in self._tokens(text) if token in self._vectors or self._learn(token)]
         return np.mean([self._vectors[token] for token in tokens], axis=0) if tokens else np.zeros(self.dim)
 
@@ -134,19 +136,205 @@ class SentenceVectors:
         word = token.lower()
         if not usable(word, self.words):
             return False
-        self._vectors[token] = self._weight(word) * self.words.vector(word).astype(np.float64)
+        self._vectors[token] = frequency_weight(word, self.words) * self.words.vector(word).astype(np.float64)
         return True
 
-    def _weight(self, word):
-        if self._frequencies is None and self.smoothing == SMOOTHING:
-            return frequency_weight(word, self.words)
-        return self.smoothing / (self.smoothing + self._share(word))
 
-    def _share(self, word):
-        if self._frequencies is None:
-            return SMOOTHING / frequency_weight(word, self.words) - SMOOTHING
-        return self._frequencies.get(word, 0) / self._total
+class Tfidf:
+    """Terms and how telling each is: tf · (1 + ln((1 + n) / (1 + df))), rows of length 1.
 
-    @cached_property
-    def _total(self):
-        return sum(self._frequencies.values())
+    Function words are left out. df is the number of the n images that have the term in any of their
+    captions, which are joined into one text (Salton and Buckley 1988, with scikit-learn's smoothing).
+
+    Args:
+        max_terms: keep this many most frequent terms; None for all.
+    Raises:
+        MissingDependency: without scikit-learn.
+
+    >>> captions = [("a dog runs", "a brown dog"), ("a cat sleeps",), ("the dog and the cat",)]
+    >>> terms = Tfidf().fit(captions)
+    >>> terms.terms
+    ('brown', 'cat', 'dog', 'runs', 'sleeps')
+    >>> rows = terms.pictures(captions)
+    >>> bool(rows[0].multiply(rows[2]).sum() > rows[0].multiply(rows[1]).sum())
+    True
+    """
+
+    def __init__(self, *, max_terms: int | None = None) -> None:
+        text = require("sklearn.feature_extraction.text", EXTRA)
+        self._vectoriser = text.TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)),
+                                                max_features=max_terms, dtype=np.float32)
+        self._terms = None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms, one a column; () before `fit`."""
+        return self._terms or ()
+
+    def fit(self, captions: Sequence[Sequence[str]]) -> Tfidf:
+        """Find the terms and their weights in the sentences about each image.
+
+        Raises:
+            ValueError: if no term is left.
+        """
+        try:
+            self._vectoriser.fit(_joined(captions))
+        except ValueError as error:
+            raise ValueError(f"no term is left of the captions of {len(captions)} images ({error}): "
+                             "give sentences with other than function words") from error
+        self._terms = tuple(self._vectoriser.get_feature_names_out())
+        return self
+
+    def pictures(self, captions: Sequence[Sequence[str]]) -> csr_matrix:
+        """Rows of images, from all their captions: float32 (n, terms), of length 1.
+
+        An image without a known term has an empty row, and `empty` finds it.
+        """
+        return self.texts(_joined(captions))
+
+    def texts(self, texts: str | Sequence[str]) -> csr_matrix:
+        """Rows of single sentences: float32 (n, terms), as `pictures`."""
+        if self._terms is None:
+            raise ValueError("the terms are not known yet: call fit with the captions of the training images")
+        texts = as_texts(texts)
+        return self._vectoriser.transform(texts) if texts else self._vectoriser.transform([""])[:0]
+
+    def cut(self, text: str) -> list[str]:
+        """The terms of a text in their order, known or not, without stop words."""
+        return self._vectoriser.build_analyzer()(text)
+
+    def to_json(self) -> dict:
+        """Terms and weights, ready for JSON."""
+        return {"terms": list(self.terms), "idf": [float(weight) for weight in self._vectoriser.idf_]}
+
+    @classmethod
+    def from_json(cls, document: Mapping) -> Tfidf:
+        """The terms that `to_json` wrote."""
+        found = cls()
+        found._vectoriser.vocabulary = {term: column for column, term in enumerate(document["terms"])}
+        found._vectoriser.idf_ = np.array(document["idf"], np.float32)
+        found._terms = tuple(document["terms"])
+        return found
+
+
+class CaptionVectors:
+    """Weighted word vectors (SIF) and tf-idf side by side, as unit rows.
+
+    v = (√share · SIF(s), √(1 - share) · tf-idf(s)), divided by its length: see `SentenceVectors` and
+    `Tfidf`. Of a text that one of the two knows nothing of, that part is zero. Word vectors know that
+    a puppy is a dog; the terms know that a dog is no cat, where 50 columns put the two close together.
+
+    Args:
+        words: WordVectors.
+        terms: how many of the most frequent terms have a column.
+        share: of the squared length that word vectors have, 0 to 1.
+    Raises:
+        MissingDependency: without scikit-learn.
+        ValueError: if an option is out of range.
+
+    >>> from devise.words import WordVectors
+    >>> words = WordVectors(["a", "dog", "puppy", "cat"], np.eye(4), name="toy")
+    >>> texts = CaptionVectors(words).fit([("a dog",), ("a cat", "one cat")])
+    >>> texts.embed(["a dog", "puppy"]).shape, texts.known(["cat", "ufo"])
+    ((2, 6), array([ True, False]))
+    """
+
+    def __init__(self, words: WordVectors, *, terms: int = TERMS, share: float = SHARE) -> None:
+        if terms < 1 or not 0 <= share <= 1:
+            raise ValueError(f"terms is {terms} and share is {share}: expected 1 or more, and 0 to 1")
+        self.words, self.share = words, share
+        self.sentences, self.terms = SentenceVectors(words), Tfidf(max_terms=terms)
+
+    def fit(self, captions: Sequence[Sequence[str]]) -> CaptionVectors:
+        """Find the terms, and what all sentences share, in the captions of each training image.
+
+        Raises:
+            ValueError: if no term is left, or no sentence has a word with a vector.
+        """
+        self.terms.fit(captions)
+        self.sentences.fit([text for sentences in captions for text in sentences])
+        return self
+
+    @property
+    def dim(self) -> int:
+        """Columns of a row, after `fit`."""
+        return self.words.dim + len(self.terms.terms)
+
+    def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
+        """Which texts have a word with a vector, or a term: bool (n,)."""
+        return self._embedded(as_texts(texts)).any(axis=1)
+
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
+        """Unit rows of sentences, float32 (n, dim).
+
+        Args:
+            texts: one string, which gives one row, or several.
+        Raises:
+            ValueError: if a text has neither a word with a vector nor a term; `known` tells which.
+        """
+        texts = as_texts(texts)
+        rows = self._embedded(texts)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if (lost := np.flatnonzero(lengths[:, 0] == 0)).size:
+            raise ValueError(f"{lost.size} texts have no word of {self.words.name} and no term of the captions, the "
+                             f"first is {texts[lost[0]]!r}: say it in other words")
+        return rows / lengths
+
+    def to_json(self) -> dict:
+        """What `fit` has found, ready for JSON; the words are not in it."""
+        return {"terms": self.terms.to_json(), "common": self.sentences.common.tolist(), "share": self.share}
+
+    @classmethod
+    def from_json(cls, document: Mapping, words: WordVectors) -> CaptionVectors:
+        """The vectors that `to_json` wrote, over the same words."""
+        found = cls(words, share=document["share"])
+        found.terms = Tfidf.from_json(document["terms"])
+        found.sentences.common = np.array(document["common"], np.float32).reshape(-1, words.dim)
+        return found
+
+    def _embedded(self, texts):
+        """Rows of any length, zero where nothing is known."""
+        told = self.terms.texts(texts)
+        meaning = np.zeros((len(texts), self.words.dim), np.float32)
+        known = np.flatnonzero(self.sentences.known(texts))
+        meaning[known] = self.sentences.embed([texts[row] for row in known])
+        return np.hstack([np.sqrt(self.share) * meaning, np.sqrt(1 - self.share) * told.toarray()]).astype(np.float32)
+
+
+def empty(rows: csr_matrix) -> NDArray[np.int64]:
+    """The rows that hold no term: int64 (m,)."""
+    return np.flatnonzero(np.diff(rows.indptr) == 0)
+
+
+def latent(rows: csr_matrix, others: Sequence[csr_matrix], dim: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """Rows in few dense columns, whose inner products are nearly those of tf-idf (latent semantic analysis).
+
+    Args:
+        rows: float (n, terms), sparse, that the columns are found on (Deerwester et al. 1990).
+        others: matrices of the same terms.
+        dim: columns; fewer where there are fewer images or terms.
+    Returns:
+        float32 (Σ m, dim), the others one below the other, unit rows; a zero row stays zero.
+
+    >>> rows = Tfidf().fit(docs := [("a dog",), ("a cat",), ("dog and cat",)]).pictures(docs)
+    >>> latent(rows, [rows], 1).shape
+    (3, 1)
+    """
+    decomposition = require("sklearn.decomposition", EXTRA)
+    dim = min(dim, *rows.shape)
+    found = decomposition.TruncatedSVD(dim, random_state=seed).fit(rows)
+    columns = np.concatenate([found.transform(other) for other in others]).astype(np.float32)
+    return columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def _joined(captions):
+    if isinstance(captions, str) or any(isinstance(sentences, str) for sentences in captions):
+        raise ValueError("captions hold a str where an image's sentences are expected: give one tuple of "
+                         "sentences for each image")
+    return [" ".join(sentences) for sentences in captions]
+
+
+def _as_tokens(words):
+    """Stop words as the vectoriser cuts them: "don't" is "don", and its "t" is dropped as too short."""
+    tokens = {token for word in words for token in word.replace("’", "'").split("'") if len(token) > 1}
+    return sorted(tokens)

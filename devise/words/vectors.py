@@ -1,13 +1,21 @@
 """Words and their vectors: look-up and nearest neighbours."""
 
+from __future__ import annotations
+
 import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
 from devise.errors import quoted
 from devise.words import cache
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 FREQUENT = 100_000  # spellings are proposed from these; rarer words are misspelt themselves
 ALIKE = 0.7  # difflib's ratio from which on two spellings are near
@@ -37,7 +45,8 @@ class WordVectors:
     [('dog', 0.800000011920929), ('car', -1.0)]
     """
 
-    def __init__(self, words, matrix, *, name="words", fingerprint=None, counts=None):
+    def __init__(self, words: Iterable[str], matrix: ArrayLike, *, name: str = "words", fingerprint: str | None = None,
+                 counts: Mapping[str, int] | None = None) -> None:
         self.name = name
         self.counts = {"duplicates": 0, "undecodable": 0, **(counts or {})}
         if fingerprint is None:
@@ -63,7 +72,7 @@ class WordVectors:
         return list(rows), matrix[list(rows.values())]
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A hex digest over words and vectors; equal contents have equal ones, whatever the name."""
         return cache.fingerprint_of(self.words, self.matrix)
 
@@ -72,20 +81,20 @@ class WordVectors:
         return dict(zip(self.words, range(len(self)), strict=True))
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """The number of columns of a vector."""
         return self.matrix.shape[1]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.words)
 
-    def __contains__(self, word):
+    def __contains__(self, word: object) -> bool:
         return isinstance(word, str) and self._find(word) is not None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"WordVectors({self.name!r}, {len(self):,} words, dim {self.dim})"
 
-    def report(self):
+    def report(self) -> str:
         """One line: how many words of which dim, and what was left out or replaced."""
         parts = [f"{len(self):,} words of dim {self.dim} from {self.name}"]
         if self.counts["duplicates"]:
@@ -94,7 +103,7 @@ class WordVectors:
             parts.append(f"{self.counts['undecodable']:,} words were not valid UTF-8")
         return "; ".join(parts)
 
-    def row(self, word):
+    def row(self, word: str) -> int:
         """The row of a word, as it is written or else in lower case.
 
         Raises:
@@ -113,11 +122,11 @@ class WordVectors:
         row = self._rows.get(word)
         return self._rows.get(word.lower()) if row is None else row
 
-    def vector(self, word):
+    def vector(self, word: str) -> NDArray[np.float32]:
         """The vector of a word, float32 (dim,), a copy, of the length it was read with."""
         return self.matrix[self.row(word)].copy()
 
-    def unit(self, rows):
+    def unit(self, rows: slice | Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some rows (a slice or row numbers), each of length 1, float32 (n, dim).
 
         Raises:
@@ -125,7 +134,7 @@ class WordVectors:
         """
         return unit_rows(self.matrix[rows], f"vectors of {self.name}")
 
-    def head(self, n):
+    def head(self, n: int) -> WordVectors:
         """The n most frequent words as WordVectors, without a copy; all where there are no more."""
         if n < 1:
             raise ValueError(f"n is {n}: expected at least 1 word")
@@ -133,7 +142,7 @@ class WordVectors:
             return self
         return WordVectors(self.words[:n], self.matrix[:n], name=f"{self.name}, first {n:,}")
 
-    def neighbours(self, word, k=10, *, first=None):
+    def neighbours(self, word: str | ArrayLike, k: int = 10, *, first: int | None = None) -> list[tuple[str, float]]:
         """The k words of largest cosine with a word or a vector, best first, exactly.
 
         Args:
@@ -168,7 +177,7 @@ class WordVectors:
             self._inverse_lengths = known = np.append(known, fresh.astype(np.float32))
         return known[:n]
 
-    def near_spellings(self, word, n=3):
+    def near_spellings(self, word: str, n: int = 3) -> list[str]:
         """At most n frequent words that are spelt like `word`, the nearest first, then the more frequent."""
         word = word.lower()
         matcher = difflib.SequenceMatcher(b=word)
@@ -182,13 +191,13 @@ class WordVectors:
                 found.append((-ratio, row))
         return [self.words[row] for _, row in sorted(found)[:n]]
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write the folder that `load` opens; it is there whole or not at all."""
         cache.write(folder, cache.blocks_of(self.words, self.matrix), dim=self.dim, name=self.name,
                     counts=self.counts)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | Path) -> WordVectors:
         """Open a folder that `save` or a conversion has written, without reading the matrix.
 
         Raises:

@@ -1,8 +1,16 @@
-"""Which of the words may be tags of a picture."""
+"""The words that may be tags of an image: without function words, slurs and plurals."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.words.vectors import WordVectors
 
 STOP_WORDS = Path(__file__).parent / "stop_words.txt"
 OFFENSIVE_WORDS = Path(__file__).parent / "offensive_words.txt"
@@ -12,15 +20,15 @@ NO_PLURAL = {"arms", "glasses", "means", "news", "series", "species"}  # another
 SAME_THING = 0.5  # cosine from which on a word that looks like a plural is taken for one
 
 
-def tag_rows(words, first=20_000, *, stop=True, offensive=True, alphabetic=True, merge_plurals=False):
+def tag_rows(words: WordVectors, first: int = 20_000, *, merge_plurals: bool = False) -> NDArray[np.int64]:
     """The rows of the words that may be used as tags, among the most frequent ones.
+
+    Left out are function words (the, of, is), slurs and obscenities, and what is not of two or more
+    letters only, so numbers, signs and `u.s.`.
 
     Args:
         words: WordVectors.
         first: look at this many most frequent words.
-        stop: leave out function words (the, of, is); a path replaces our list, False keeps them.
-        offensive: leave out slurs and obscenities; a path replaces our list, False keeps them.
-        alphabetic: keep words of two or more letters only, so no numbers, signs or `u.s.`.
         merge_plurals: leave out a plural whose singular is kept and has a vector near to it.
     Returns:
         int64 (m,), ascending.
@@ -34,22 +42,22 @@ def tag_rows(words, first=20_000, *, stop=True, offensive=True, alphabetic=True,
     """
     if first < 1:
         raise ValueError(f"first is {first}: expected at least 1 word")
-    unwanted = _listed(stop, STOP_WORDS) | _listed(offensive, OFFENSIVE_WORDS)
+    unwanted = read_list(STOP_WORDS) | read_list(OFFENSIVE_WORDS)
     rows = [row for row, word in enumerate(words.words[:first])
-            if word.lower() not in unwanted and (not alphabetic or (word.isalpha() and len(word) > 1))]
+            if word.lower() not in unwanted and word.isalpha() and len(word) > 1]
     if merge_plurals:
         kept = {words.words[row]: row for row in rows}
         rows = [row for row in rows if not _is_plural(words, row, kept)]
     return np.array(rows, dtype=np.int64)
 
 
-def read_list(path):
+def read_list(path: str | Path) -> set[str]:
     """The words in a text file, one a line, in lower case; `#` starts a comment."""
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     return {word for line in lines if (word := line.partition("#")[0].strip().lower())}
 
 
-def singulars(word):
+def singulars(word: str) -> list[str]:
     """The spellings that the singular of an English word may have, if it is a plural.
 
     >>> singulars("wolves")
@@ -67,12 +75,6 @@ def singulars(word):
     if word.endswith("es"):
         found.append(word[:-2])
     return found
-
-
-def _listed(choice, ours):
-    if choice is False:
-        return set()
-    return read_list(ours if choice is True else choice)
 
 
 def _is_plural(words, row, kept):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from devise.metrics import harmonic_mean, seen_unseen_curve
+from devise.metrics import seen_unseen_curve
 from devise.zeroshot.nearest import Adjusted, Rule
 
 if TYPE_CHECKING:
@@ -58,8 +58,10 @@ def choose_gamma(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike) -> float
     >>> round(choose_gamma([[.9, .5], [.8, .6]], [0, 1], [True, False]), 3)
     0.3
     """
+    from scipy.stats import hmean
+
     curve = seen_unseen_curve(scores, labels, seen)
-    means = np.array([harmonic_mean(*pair) for pair in zip(curve.seen, curve.unseen, strict=True)])
+    means = hmean([curve.seen, curve.unseen], axis=0)
     best = np.flatnonzero(means == means.max())
     margins = curve.gammas[1:]  # an image turns at each of them: stay off, halfway to the next
     between = np.concatenate([[margins[0] - 1], (margins[:-1] + margins[1:]) / 2, [margins[-1] + 1]])

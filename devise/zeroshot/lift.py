@@ -71,7 +71,7 @@ def kernel(class_vectors: ArrayLike, candidate_vectors: ArrayLike, steps: ArrayL
             as a right angle.
         candidate_vectors: (c, d).
         steps: (C, c), edges of a hierarchy between class and candidate, as
-            `devise.words.Nouns.steps` counts; None for vectors alone.
+            `devise.words.Taxonomy.steps` counts; None for vectors alone.
         a, b: how fast the kernel falls with either distance, at least 0.
     Returns:
         float32 (C, c), in (0, 1].

@@ -59,15 +59,6 @@ def test_two_labels_may_stand_for_one_word(vectors):
     assert chosen.answers.tolist() == [3, 3] and chosen.added == ()
 
 
-def test_equal_vectors_are_grouped_by_their_first_row(vectors):
-    _, labels = vectors
-    chosen = Candidates.from_labels("all", "abcdef", labels[[0, 1, 0, 2, 1, 0]])
-    first, group, place = chosen.twins
-    assert first.tolist() == [0, 1, 3]
-    assert group.tolist() == [0, 1, 0, 2, 1, 0]
-    assert place.tolist() == [0, 0, 1, 0, 1, 2]
-
-
 @pytest.mark.parametrize("change, message", [
     ({"label_words": LABEL_WORDS[:4]}, "4 label words but 5 labels"),
     ({"words": WORDS[:4]}, "4 words but 5 word vectors"),

@@ -95,6 +95,12 @@ def test_sentences_and_pictures_find_one_another_as_in_a_loop():
     owners = np.array([0, 0, 1, 3, 3, 3])
     scores = random.normal(size=(4, 6))
     found = text_retrieval(scores, owners, ks=(1, 2, 4))
+    for picture in (0, 1, 3):
+        ahead = [min(np.sum(scores[picture] > scores[picture, text]) for text in np.flatnonzero(owners == picture))]
+        assert found.image_ranks[picture] == 1 + ahead[0]
+    assert found.text_ranks.tolist() == [1 + np.sum(scores[:, text] > scores[owners[text], text]) for text in range(6)]
+    assert found.median_ranks() == {"image → text": np.median(found.image_ranks[[0, 1, 3]]),
+                                    "text → image": np.median(found.text_ranks)}
     for k in (1, 2, 4):
         for picture in range(4):
             best = sorted(range(6), key=lambda text: -scores[picture, text])[:k]  # noqa: B023

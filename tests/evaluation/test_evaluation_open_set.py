@@ -39,11 +39,11 @@ def test_best_scores(rows, block_bytes):
     assert np.isinf(got.genuine[:5]).all()
 
 
-@pytest.mark.parametrize("far", [0, 0.05, 0.2])
-def test_a_threshold_keeps_its_share_of_impostors(rows, far):
-    threshold = choose_threshold(*rows, far=far)
+@pytest.mark.parametrize("rate", [0, 0.05, 0.2])
+def test_a_threshold_keeps_its_share_of_impostors(rows, rate):
+    threshold = choose_threshold(*rows, false_accept_rate=rate)
     impostor = best_scores(*rows).impostor
-    assert np.mean(impostor >= threshold) <= far < np.mean(impostor >= threshold) + 1.01 / 150
+    assert np.mean(impostor >= threshold) <= rate < np.mean(impostor >= threshold) + 1.01 / 150
 
 
 def test_figures_of_a_threshold(rows):
@@ -68,6 +68,19 @@ def test_figures_of_a_threshold(rows):
     place = np.searchsorted(-figures.curve.thresholds, -0.8, side="right") - 1
     assert figures.curve.false_accept_rate[place] == pytest.approx(figures.unknown_accepted)
     assert figures.curve.true_accept_rate[place] == pytest.approx(1 - figures.known_rejected)
+
+
+def test_copies_of_other_classes_are_a_tie_and_so_no_identification():
+    """Ten rows, each held by two classes: a matrix product may round the copies differently."""
+    random = np.random.default_rng(1)
+    places = random.standard_normal((10, 200)).astype(np.float32)
+    gallery = np.repeat(places, 2, axis=0)
+    queries = places + 0.2 * random.standard_normal((10, 200)).astype(np.float32)
+    rows = np.concatenate([gallery, queries, -places[:1]])
+    labels = np.concatenate([np.arange(20), np.arange(0, 20, 2), [99]])
+    best = best_scores(rows, labels, queries=np.arange(20, 30), gallery=np.arange(20))
+    np.testing.assert_array_equal(best.genuine, best.impostor)
+    assert evaluate_open_set(rows, labels, gallery=np.arange(20), threshold=0.0).identified == 0
 
 
 def test_the_document_and_an_infinite_threshold(rows):

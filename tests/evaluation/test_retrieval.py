@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from devise.evaluation import retrieval, retrieve
+from devise.evaluation import clustering_nmi, retrieval, retrieve
 from devise.evaluation.retrieval import AT_K, WHOLE, right_ranks
+from devise.index import make
 from devise.metrics import ranking
 
 
@@ -110,10 +111,49 @@ def test_the_figures_do_not_hang_on_the_blocks():
         np.testing.assert_array_equal(getattr(whole, name), getattr(small, name))
 
 
+def test_repeated_rows_have_the_same_figures_in_every_block_and_those_of_the_index():
+    """Sixty places, each held by up to eight rows of several classes, among them copies of other lengths."""
+    random = np.random.default_rng(5)
+    places, which = random.standard_normal((60, 200)).astype(np.float32), random.integers(0, 60, 480)
+    rows, labels = places[which] * random.choice([1, 2, 4], 480)[:, None], random.integers(0, 4, 480)
+    figures = [retrieve(rows, labels, ks=(1, 5), block_bytes=size) for size in (1, 4 * 480 * 7, 2**24)]
+    for other in figures[1:]:
+        for name in WHOLE:
+            np.testing.assert_array_equal(getattr(figures[0], name), getattr(other, name))
+        for k in (1, 5):
+            np.testing.assert_array_equal(figures[0].hit_at_k[k], other.hit_at_k[k])
+    ids = make("exact").build(rows).search(rows, 6).ids
+    others = np.array([[one for one in found if one != query][:5] for query, found in enumerate(ids.tolist())])
+    np.testing.assert_array_equal(figures[0].hit_at_k[1], labels[others[:, 0]] == labels)
+    np.testing.assert_array_equal(figures[0].precision_at_k[5], (labels[others] == labels[:, None]).mean(axis=1))
+    check(figures[0], slow(rows, labels, range(480), range(480), (1, 5)), (1, 5))
+
+
+def test_near_ties_go_by_float64():
+    """A right and a wrong column 3e-8 apart, which the scores at hand have the other way round."""
+    scores = np.array([0.5, 0.5 + 1e-7, 0.2, 0.9], np.float32)
+    true = np.array([0.5 + 2e-7, 0.5, 0.2, 0.9], np.float32)
+    assert right_ranks(scores, np.array([0]), 4, lambda columns: true[columns]).tolist() == [2]
+    assert right_ranks(scores, np.array([1, 2]), 4, lambda columns: true[columns]).tolist() == [3, 4]
+    asked = []
+    right_ranks(np.linspace(0, 1, 50, dtype=np.float32), np.array([7]), 50, lambda columns: asked.append(columns))
+    assert asked == []
+
+
+def test_nmi_finds_far_clusters_and_leaves_rows_without_a_label_out():
+    labels = np.repeat(np.arange(9), 20)
+    rows = 100 * np.eye(9)[labels] + np.random.default_rng(0).standard_normal((180, 9))
+    assert clustering_nmi(rows, labels) == pytest.approx(1)
+    assert clustering_nmi(np.concatenate([rows, rows[:2]]), np.append(labels, [-1, -1])) == pytest.approx(1)
+    assert clustering_nmi(rows, np.arange(180) % 9) < 0.2
+    with pytest.raises(ValueError, match="no embedding has a label"):
+        clustering_nmi(np.eye(2), [-1, -1])
+
+
 def test_ranks_by_hand():
-    scores = np.array([0.3, 0.9, 0.3, -np.inf, 0.5, 0.3])
+    scores = np.array([0.3, 0.9, 0.3, -np.inf, 0.5, 0.3], np.float32)
     for right, expected in [([1], [1]), ([0], [3]), ([2], [4]), ([5], [5]), ([2, 4], [2, 4]), ([0, 2, 5], [3, 4, 5])]:
-        assert right_ranks(scores, np.array(right), 6).tolist() == expected
+        assert right_ranks(scores, np.array(right), 6, scores.__getitem__).tolist() == expected
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -122,10 +162,10 @@ def test_a_bound_on_the_scores_loses_no_rank_down_to_the_depth(ties):
     for depth in (1, 10, 200, 3000):
         scores = random.standard_normal(40_000).astype(np.float32)
         scores = np.round(scores, 3) if ties else scores
-        right = random.choice(40_000, 300, replace=False)
+        right = np.sort(random.choice(40_000, 300, replace=False))
         scores[right] += 1
         expected = np.flatnonzero(np.isin(np.argsort(-scores, kind="stable"), right)) + 1
-        got = right_ranks(scores, right, depth)
+        got = right_ranks(scores, right, depth, scores.__getitem__)
         assert got[got <= depth].tolist() == expected[expected <= depth].tolist() and (depth < 10 or len(got) > 5)
 
 
@@ -134,7 +174,7 @@ def test_a_bound_from_a_sample_that_misleads_is_not_taken():
     scores[::retrieval.STRIDE] += 5  # the sample holds the best scores alone
     right = np.arange(1, 64_000, 2000)
     expected = np.flatnonzero(np.isin(np.argsort(-scores, kind="stable"), right)) + 1
-    got = right_ranks(scores, right, 2500)
+    got = right_ranks(scores, right, 2500, lambda columns: scores[columns])
     assert got[got <= 2500].tolist() == expected[expected <= 2500].tolist() != []
 
 

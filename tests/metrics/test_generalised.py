@@ -121,6 +121,20 @@ def test_harmonic_mean_of_nothing_is_nothing():
     assert generalised([[2, 1], [2, 1]], [0, 1], [True, False]) == Generalised(0.0, 1.0, 0.0)
 
 
+@pytest.mark.parametrize("seen", [[True, False, True, False], [False, True, False, True]])
+def test_of_equal_scores_the_smaller_class_wins_seen_or_not(seen):
+    """Whole numbers tie often, with a γ of one too: the same as top-1 over the lowered scores."""
+    random = np.random.default_rng(0)
+    scores, labels, seen = random.integers(0, 3, (400, 4)), random.integers(0, 4, 400), np.array(seen)
+    for gamma in (0, 1, -1):
+        found = generalised(scores, labels, seen, gamma=gamma)
+        lowered, mine = scores - gamma * seen, seen[labels]
+        assert found.seen == pytest.approx(per_class_top1(lowered[mine], labels[mine]).value)
+        assert found.unseen == pytest.approx(per_class_top1(lowered[~mine], labels[~mine]).value)
+    wins = [generalised([[1, 1], [1, 1]], [0, 1], [first, not first]) for first in (True, False)]
+    assert [(found.seen, found.unseen) for found in wins] == [(1, 0), (0, 1)]
+
+
 @pytest.mark.parametrize("change, message", [
     ({"seen": [True] * 5}, "5 of 5 classes are seen"),
     ({"seen": [1, 1, 1, 0, 0]}, "expected bool"),

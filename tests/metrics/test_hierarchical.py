@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from devise.metrics import hit_at_k, same_label
-from devise.metrics.hierarchical import correct_sets, hierarchical_precision, near_label
-from devise.words.hierarchy import Hierarchy
+from devise.metrics import correct_sets, hierarchical_precision, hit_at_k
+from devise.words import Synset, Taxonomy
 
 #          thing
 #         /     \
@@ -14,7 +13,7 @@ from devise.words.hierarchy import Hierarchy
 # poodle terrier tabby
 NODES = {"thing": [], "animal": ["thing"], "vehicle": ["thing"], "dog": ["animal"], "cat": ["animal"],
          "car": ["vehicle"], "bike": ["vehicle"], "poodle": ["dog"], "terrier": ["dog"], "tabby": ["cat"]}
-TREE = Hierarchy.from_json({"nodes": {name: {"hypernyms": above} for name, above in NODES.items()}})
+TREE = Taxonomy({name: Synset((name,), tuple(above)) for name, above in NODES.items()})
 DISTANCES = TREE.distances(["poodle", "terrier", "tabby", "car", "bike"])
 
 
@@ -78,7 +77,7 @@ def test_against_the_loop():
 def test_exact_hits_at_1_are_flat_hits():
     random = np.random.default_rng(1)
     true, hits = random.integers(-1, 5, 40), random.integers(-1, 5, (40, 3))
-    flat = hit_at_k(same_label(true, hits), 1)
+    flat = hit_at_k((hits == true[:, None]) & (hits >= 0), 1)
     np.testing.assert_array_equal(hierarchical_precision(true, hits, DISTANCES, 1), flat)
 
 
@@ -92,8 +91,8 @@ def test_guessing_scores_the_share_of_the_set():
 
 
 def test_no_label_and_no_hit_are_never_right():
-    near = near_label([0, -1], [[-1, 0], [0, 4]], DISTANCES, 4)
-    assert near.tolist() == [[False, True], [False, False]]
+    assert hierarchical_precision([0, -1], [[-1, 0], [0, 4]], DISTANCES, 1).tolist() == [0, 0]
+    assert hierarchical_precision([0, -1], [[-1, 0], [0, 4]], DISTANCES, 2).tolist() == [0.5, 0]
 
 
 def test_true_labels_may_be_other_than_the_candidates():

@@ -5,15 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from devise.metrics import (
-    Mean,
-    bootstrap_interval,
-    harmonic_mean,
-    mean_over_classes,
-    mean_over_queries,
-    paired_bootstrap,
-    spread,
-)
+from devise.metrics import Mean, mean_over_classes, mean_over_queries, paired_difference, spread
 
 
 def test_mean_over_queries_counts_what_it_leaves_out():
@@ -41,19 +33,6 @@ def test_mean_over_classes_needs_a_label_a_value():
         mean_over_classes([1, 2], [0])
 
 
-def test_harmonic_mean():
-    assert harmonic_mean(0.2, 0.8) == pytest.approx(statistics.harmonic_mean([0.2, 0.8]))
-    assert harmonic_mean(0.2, 0.3, 0.8) == pytest.approx(statistics.harmonic_mean([0.2, 0.3, 0.8]))
-    assert harmonic_mean(0.0, 0.8) == 0
-    assert math.isnan(harmonic_mean(0.0, math.nan))
-
-
-@pytest.mark.parametrize("values", [(), (0.5, -0.1)])
-def test_harmonic_mean_refuses(values):
-    with pytest.raises(ValueError, match="none negative"):
-        harmonic_mean(*values)
-
-
 def test_spread_is_that_of_statistics_and_scipy():
     values = [0.91, 0.94, 0.92, 0.97, 0.9]
     got = spread(values)
@@ -74,60 +53,71 @@ def test_spread_refuses(values):
         spread(values)
 
 
-def test_bootstrap_is_near_the_normal_interval():
-    values = np.random.default_rng(1).normal(0.3, 0.2, 400)
-    reach = 1.96 * values.std() / 20
-    expected = values.mean() - reach, values.mean() + reach
-    assert bootstrap_interval(values) == pytest.approx(expected, abs=2e-3)
+@pytest.fixture
+def classes():
+    return np.repeat(np.arange(12), [3, 9, 5, 8, 2, 20, 4, 4, 7, 1, 6, 10])
 
 
-def test_bootstrap_is_that_of_scipy():
-    values = np.random.default_rng(2).exponential(size=150)
-    expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=3)
-    assert bootstrap_interval(values, seed=4) == pytest.approx(tuple(expected.confidence_interval), abs=1e-2)
+def test_a_paired_difference_is_that_of_scipy():
+    a, b = np.random.default_rng(0).random((2, 40))
+    got, expected = paired_difference(a, b), stats.ttest_rel(b, a)
+    interval = expected.confidence_interval(0.95)
+    assert got == pytest.approx(((b - a).mean(), interval.low, interval.high, expected.pvalue, 40))
 
 
-def test_bootstrap_depends_on_the_seed_alone():
-    values = np.random.default_rng(1).random(30)
-    assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
-    assert bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
+def test_each_class_counts_once(classes):
+    a, b = np.random.default_rng(1).random((2, len(classes)))
+    means = [[statistics.fmean(values[classes == one]) for one in range(12)] for values in (a, b)]
+    expected = stats.ttest_rel(means[1], means[0])
+    interval = expected.confidence_interval(0.95)
+    got = paired_difference(a, b, classes)
+    assert got[:4] == pytest.approx((np.subtract(*means[::-1]).mean(), interval.low, interval.high, expected.pvalue))
+    assert got.n == len(classes)
+    order = np.random.default_rng(2).permutation(len(classes))
+    assert paired_difference(a[order], b[order], classes[order]) == pytest.approx(got)
 
 
-def test_bootstrap_in_blocks_covers_every_resample(monkeypatch):
-    values = np.random.default_rng(1).random(30)
-    whole = bootstrap_interval(values)
-    monkeypatch.setattr("devise.metrics.summary.BLOCK", 70)
-    assert bootstrap_interval(values) == pytest.approx(whole, abs=5e-3)
+def test_dependent_queries_make_it_wider(classes):
+    gain, nothing = np.random.default_rng(1).standard_normal(12)[classes] + 0.3, np.zeros(len(classes))
+    mine, naive = paired_difference(nothing, gain, classes), paired_difference(nothing, gain)
+    assert mine.high - mine.low > 2 * (naive.high - naive.low) and mine.p > naive.p
 
 
-def test_bootstrap_leaves_nan_out():
-    values = np.random.default_rng(1).random(30)
-    assert bootstrap_interval([*values, math.nan]) == bootstrap_interval(values)
-    assert all(math.isnan(end) for end in bootstrap_interval([math.nan]))
+@pytest.mark.parametrize("n_classes", [3, 6, 12, 23, 60])
+def test_95_of_100_intervals_hold_the_truth(n_classes):
+    """Classes differ, queries of a class differ, classes are of unequal size: the mean over classes is 0.1."""
+    random, held, false, runs = np.random.default_rng(n_classes), 0, 0, 1500
+    labels = np.repeat(np.arange(n_classes), random.integers(3, 40, n_classes))
+    for _ in range(runs):
+        gains = 0.1 + (0.2 * random.standard_normal(n_classes))[labels] + 0.4 * random.standard_normal(len(labels))
+        found = paired_difference(np.zeros(len(labels)), gains, labels)
+        held += found.low <= 0.1 <= found.high
+        false += paired_difference(np.full(len(labels), 0.1), gains, labels).p < 0.05
+    assert 0.935 <= held / runs <= 0.965 and 0.035 <= false / runs <= 0.065
 
 
-def test_paired_bootstrap_sees_a_difference_and_its_sign():
-    random = np.random.default_rng(0)
-    a = random.random(200)
-    b = a + 0.02 + random.normal(0, 0.05, 200)
-    got = paired_bootstrap(a, b)
-    assert got.difference == pytest.approx((b - a).mean())
-    assert 0 < got.low < got.difference < got.high
-    assert got.p < 0.01 and got.n == 200
-    mirrored = paired_bootstrap(b, a)
-    assert mirrored.difference == -got.difference and mirrored.p < 0.01
+@pytest.mark.parametrize(("n", "rate"), [(30, 0.5), (100, 0.8), (1000, 0.3)])
+def test_intervals_over_queries_hold_the_truth_for_hits(n, rate):
+    """b hits with `rate`, a with half of it, on the same queries."""
+    random, held = np.random.default_rng(n), 0
+    for _ in range(1500):
+        b = random.random(n) < rate
+        a = b & (random.random(n) < 0.5)
+        found = paired_difference(a, b)
+        held += found.low <= rate / 2 <= found.high
+    assert 0.935 <= held / 1500 <= 0.965
 
 
-def test_paired_bootstrap_of_nothing_is_no_difference():
-    a = np.random.default_rng(0).random(200)
-    assert paired_bootstrap(a, a) == (0, 0, 0, 1, 200)
-    noise = np.random.default_rng(1).normal(0, 0.1, 200)
-    assert paired_bootstrap(a, a + noise - noise.mean() + 1e-4).p > 0.5
-
-
-def test_paired_bootstrap_takes_pairs_only():
-    got = paired_bootstrap([0, math.nan, 1, 0], [1, 1, math.nan, 1])
-    assert got.n == 2 and got.difference == 1
-    assert paired_bootstrap([math.nan], [1]).n == 0
-    with pytest.raises(ValueError, match="same queries"):
-        paired_bootstrap([1], [1, 2])
+def test_what_is_left_out_and_what_is_undefined():
+    got = paired_difference([0, 0, 0, 0, math.nan], [1, 1, 2, 9, 1], [0, 0, 1, -1, 0])
+    assert (got.difference, got.n) == (1.5, 3)
+    assert paired_difference([0, math.nan, 1, 0], [1, 1, math.nan, 3]).n == 2
+    single = paired_difference([0, 0], [1, 0], [4, 4])
+    assert single.difference == 0.5 and math.isnan(single.low) and math.isnan(single.p)
+    nothing = paired_difference([math.nan], [1])
+    assert nothing.n == 0 and math.isnan(nothing.difference)
+    assert paired_difference([1, 2, 3], [1, 2, 3]) == (0, 0, 0, 1, 3)
+    assert paired_difference([1, 2, 3], [2, 3, 4]) == (1, 1, 1, 0, 3)
+    for wrong in ([[1], [1, 2]], [[1, 2], [1, 2], [0]]):
+        with pytest.raises(ValueError, match="the same queries"):
+            paired_difference(*wrong)

@@ -9,7 +9,7 @@ from devise.heads.imagenet import imagenet_vectors
 from devise.model import WordText
 from devise.model.sources import Words
 from devise.model.text import LiftText, restored
-from devise.words import WordVectors, nouns_of
+from devise.words import WordVectors, taxonomy_for
 from devise.zeroshot import Lift, kernel
 
 RANDOM = np.random.default_rng(4)
@@ -37,7 +37,7 @@ def test_lift_ranks_words_and_images_as_the_rule_does(words):
     weights = RANDOM.normal(size=(6, 1000)).astype(np.float32), RANDOM.normal(size=1000).astype(np.float32)
     head, text, features = LiftHead(*weights), LiftText(words), RANDOM.normal(size=(9, 6)).astype(np.float32)
     vectors = words.vectors.matrix
-    steps = nouns_of(NAMES).steps([identity for identity, _ in imagenet.classes()], NAMES)
+    steps = taxonomy_for(NAMES).steps(imagenet.identities(), NAMES)
     rule = Lift(kernel(imagenet_vectors(words.vectors), vectors, steps))
     expected = rule.scores(features @ weights[0] + weights[1])  # the logarithm of the lift
     cosines = head.embed(features) @ text.embed(list(NAMES)).T

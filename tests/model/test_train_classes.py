@@ -11,7 +11,7 @@ import pytest
 
 from devise import features
 from devise.datasets import ImageSet, from_folder, split_classes
-from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_trust
+from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_interval
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import LEARNT, RAW, Devise, train_classes
 from devise.model.classes import POWER
@@ -86,14 +86,14 @@ def test_thresholds_are_chosen_on_the_validation_classes(table, backbone, rate):
     labels = table.images.labels[rows]
     thresholds = {name: space.threshold for name, space in model.spaces.items()}
     assert list(thresholds) == ["learnt", "raw"] and model.spaces[RAW].calibration["asked"] == rate
-    assert thresholds["learnt"] == choose_threshold(model.spaces[LEARNT].embed(table.matrix[rows]), labels, far=rate)
-    assert thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, far=rate))
+    assert thresholds["learnt"] == choose_threshold(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=rate)
+    assert thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, false_accept_rate=rate))
 
 
 def test_a_threshold_comes_with_how_far_it_can_be_trusted(table, backbone, tmp_path):
     model = train_classes(table, backbone=backbone, seed=1, **FAST, validation=5)
     rows, labels = model.split.validation, table.images.labels[model.split.validation]
-    expected = threshold_trust(model.spaces[LEARNT].embed(table.matrix[rows]), labels, far=0.01, seed=1)
+    expected = threshold_interval(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=0.01, seed=1)
     assert model.spaces[LEARNT].calibration == {"asked": 0.01, **expected._asdict()}
     assert expected.low <= model.spaces[LEARNT].threshold <= expected.high
     unsure = model.spaces[RAW].calibration | {"low": -math.inf, "high": math.nan}

@@ -9,10 +9,10 @@ from devise.backbones import imagenet
 from devise.datasets import from_folder
 from devise.recipes import conse2014
 from devise.recipes.trial import sources
-from devise.words import WordVectors, imagenet_hierarchy, label_synsets
+from devise.words import WordVectors, label_synsets, shipped_taxonomy
 
 SEEN = ("n02110341", "n02123045", "n02504458")
-UNSEEN = tuple(imagenet_hierarchy()[identity].hypernyms[0] for identity in SEEN)
+UNSEEN = tuple(shipped_taxonomy()[identity].hypernyms[0] for identity in SEEN)
 IDENTITIES = [identity for identity, _name in imagenet.classes()]
 
 
@@ -27,7 +27,7 @@ def folders(tmp_path, monkeypatch):
             pixels = random.integers(0, 40, (8, 8, 3)) + [30 * number, 90, 200 - 30 * number]
             Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "imagenet" / synset / f"{picture}.png")
     lemmas = [lemma for synset in (*SEEN, *UNSEEN)
-              for lemma in (imagenet_hierarchy()[synset].name, *imagenet_hierarchy()[synset].synonyms)]
+              for lemma in shipped_taxonomy()[synset].lemmas]
     parts = list(dict.fromkeys(part for lemma in lemmas for part in lemma.lower().split()))
     return from_folder(tmp_path / "imagenet"), WordVectors(parts, random.normal(size=(len(parts), 10)), name="drawn")
 

@@ -12,12 +12,12 @@ from devise.heads import HingeRankHead
 from devise.recipes import devise2013
 from devise.recipes.trial import rules, scoring, sources
 from devise.recipes.trial.rules import hinge_rank, softmax
-from devise.words import WordVectors, imagenet_hierarchy
+from devise.words import WordVectors, shipped_taxonomy
 from devise.zeroshot import onto
 
 # four of ImageNet's classes, what they are kinds of, and a stranger: their words are the hierarchy's
 SEEN = {"n02110341": (220, 40, 40), "n02099601": (230, 120, 20), "n02123045": (40, 60, 220), "n02504458": (60, 160, 60)}
-HYPERNYMS = {identity: imagenet_hierarchy()[identity].hypernyms[0] for identity in SEEN}
+HYPERNYMS = {identity: shipped_taxonomy()[identity].hypernyms[0] for identity in SEEN}
 CANINE = "n02083346"  # two edges above the dalmatian, and no nearer to the others
 FAR = "n02512053"  # fish
 
@@ -37,7 +37,7 @@ def draw_folders(root, synsets, n=8):
 def words_for(synsets, leave_out=()):
     """A vocabulary with the parts of the synsets' names, but of those left out."""
     lemmas = [lemma for synset in synsets if synset not in leave_out
-              for lemma in (imagenet_hierarchy()[synset].name, *imagenet_hierarchy()[synset].synonyms)]
+              for lemma in shipped_taxonomy()[synset].lemmas]
     parts = list(dict.fromkeys(part for lemma in lemmas for part in lemma.lower().replace("-", " ").split()))
     return WordVectors(parts, np.random.default_rng(2).normal(size=(len(parts), 12)).astype(np.float32), name="drawn")
 
@@ -62,7 +62,7 @@ def test_wordnet_folders_are_seen_or_unseen_by_imagenets_classes(folders, backbo
     images, words, synsets = folders
     source = sources.open_source(images, backbone, words)
     assert set(source.unseen) == set(synsets) - set(SEEN) and not source.is_imagenet
-    assert source.names[source.synsets.index("n02110341")] == imagenet_hierarchy()["n02110341"].name
+    assert source.names[source.synsets.index("n02110341")] == shipped_taxonomy()["n02110341"].name
     parts = source.split(0)
     assert set(parts.seen) == set(SEEN)
     rows = source.candidates(parts)
@@ -78,8 +78,8 @@ def test_a_synsets_vector_is_the_mean_of_its_lemmas(folders, backbone):
     images, words, _synsets = folders
     source = sources.open_source(images, backbone, words)
     for synset, vector in zip(source.synsets, source.vectors, strict=True):
-        node, found = imagenet_hierarchy()[synset], []
-        for lemma in (node.name, *node.synonyms):
+        found = []
+        for lemma in shipped_taxonomy()[synset].lemmas:
             parts = [words.vector(part) for part in lemma.lower().replace("-", " ").split()]
             parts = [part / np.linalg.norm(part) for part in parts]
             found.append(np.mean(parts, axis=0) / np.linalg.norm(np.mean(parts, axis=0)))
@@ -126,7 +126,7 @@ def test_labels_without_a_word_are_left_out_and_named(tmp_path, home, backbone):
     synsets = (*SEEN, FAR)
     images = from_folder(draw_folders(tmp_path / "imagenet", synsets))
     source = sources.open_source(images, backbone, words_for(synsets, leave_out=("n02504458",)))
-    assert source.wordless == (imagenet_hierarchy()["n02504458"].name,)
+    assert source.wordless == (shipped_taxonomy()["n02504458"].name,)
     assert (source.labels < 0).sum() == 8 and len(source.names) == 4
     assert any("1 labels have no word vector" in note for note in devise2013.notes(source))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from devise import features
 from devise.datasets import ImageSet, from_folder
 from devise.evaluation import retrieve
-from devise.metrics import cluster_bootstrap
+from devise.metrics import paired_difference
 from devise.recipes.trial.changed import changed_copies, has_pictures, network_of
 from devise.recipes.trial.comparing import compare, differences_table, figures_table, verdict
 from devise.recipes.trial.neighbours import neighbour_rows
@@ -101,7 +101,7 @@ def test_differences_are_of_means_over_seeds_and_intervals_over_classes(source):
     raw = [source.measure(lambda matrix: matrix)]
     found = compare(noisy, raw)
     means = np.mean([run.r_precision for run in noisy], axis=0)
-    assert found["R-precision"] == cluster_bootstrap(means, raw[0].r_precision, raw[0].labels)
+    assert found["R-precision"] == paired_difference(means, raw[0].r_precision, raw[0].labels)
     table = differences_table("What is gained", {"raw − noisy": (noisy, raw)})
     gains = [100 * (raw[0].map_at_r.mean() - run.map_at_r.mean()) for run in noisy]
     row = table.row("raw − noisy")

@@ -11,7 +11,7 @@ from devise.datasets import ImageSet
 from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.heads import ProjectionHead
-from devise.metrics import cluster_bootstrap
+from devise.metrics import paired_difference
 from devise.model import Devise
 from devise.recipes import siamese
 from devise.recipes.trial import triplets
@@ -65,7 +65,7 @@ def test_the_gain_of_the_closed_form_has_an_interval_over_classes(ran, hidden_cl
                                                                              labels[learn])
     raw, learnt = (retrieve(found[mask], labels[mask], ks=(1,)).map_at_r
                    for found in (hidden_classes.matrix, head.embed(hidden_classes.matrix)))
-    expected = cluster_bootstrap(raw, learnt, labels[mask])
+    expected = paired_difference(raw, learnt, labels[mask])
     found = rows(ran[1], 2)[siamese.WHOLE]["MAP@R"]
     assert found["difference"] == pytest.approx(expected.difference, abs=1e-6)
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)

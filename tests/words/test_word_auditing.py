@@ -6,9 +6,7 @@ import pytest
 from devise.arrays import unit_rows
 from devise.words import WordVectors, audit, audit_table, coverage, label_synsets
 from devise.words.auditing import occurrences, themes
-from devise.words.branches import ambiguous_nouns, branches
 from devise.words.phrases import resolve
-from devise.words.wordnet import WordNet
 
 NAMES = ["the", "car", "dollar", "bill", "grand", "piano", "none"]
 # the branches and thresholds were chosen on the first two lists; the others were kept apart
@@ -120,7 +118,7 @@ def test_few_words_tell_neither_hubs_nor_themes(words):
 def test_a_sense_silences_the_warning_of_branches():
     words = WordVectors(["crane", "bird", "cranes"], np.eye(3))
     bare, plural = audit(["crane", "cranes"], words)
-    meant, other = audit(["Crane", "cranes"], words, senses={"crane": "bird"})
+    meant, other = audit(["Crane", "cranes"], words, synonyms={"crane": "crane (bird)"})
     assert bare.warnings == ("polysemous (artifact, animal)",)
     assert meant.warnings == () and meant.extras == ("bird",) and meant.words == ("crane",)
     assert plural.warnings == other.warnings == ("polysemous (artifact, animal)",)
@@ -149,13 +147,3 @@ def test_words_of_several_meanings_are_told_from_plain_ones(packaged, monkeypatc
 def test_the_labels_of_caltech(packaged):
     records = audit(list(label_synsets()), packaged)
     assert coverage(records) == {"labels": 60, "found": 60, "warned": 17}
-
-
-@pytest.mark.parametrize("noun", ["crane", "seal", "barrel", "elephant", "lobster", "scissors"])
-def test_the_shipped_nouns_are_those_of_wordnet(noun):
-    try:
-        wordnet = WordNet.open()
-    except FileNotFoundError:
-        pytest.skip("needs WordNet's database files")
-    kinds = branches(noun, wordnet)
-    assert ambiguous_nouns().get(noun, ()) == (kinds if len(kinds) > 1 else ())

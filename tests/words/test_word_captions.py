@@ -8,9 +8,7 @@ import pytest
 pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 
 from devise.words import WordVectors  # noqa: E402
-from devise.words.captions import CaptionVectors  # noqa: E402
-from devise.words.sentences import SentenceVectors  # noqa: E402
-from devise.words.tfidf import Tfidf  # noqa: E402
+from devise.words.sentences import CaptionVectors, SentenceVectors, Tfidf  # noqa: E402
 
 WORDS = ("a", "dog", "puppy", "cat", "runs", "mat", "the")
 MATRIX = np.random.default_rng(4).normal(size=(7, 3)).astype(np.float32)

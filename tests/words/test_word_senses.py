@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from devise.words import LabelTable, WordVectors, label_vectors, read_synonyms
-from devise.words.senses import split_sense
+from devise.words.labels import split_sense
 
 NAMES = ["crane", "bird", "wading", "wader", "machine", "hot", "cold"]
 
@@ -23,7 +23,7 @@ def unit(vector):
 
 
 def test_a_context_word_pulls_the_vector_halfway(words):
-    table = label_vectors(["Crane", "machine"], words, senses={"crane": "bird"})
+    table = label_vectors(["Crane", "machine"], words, synonyms={"crane": "Crane (bird)"})
     expected = unit(unit(words.vector("crane")) + unit(words.vector("bird")))
     assert table.vectors[0] == pytest.approx(expected, abs=1e-6)
     assert table.vectors[1] == pytest.approx(unit(words.vector("machine")), abs=1e-6)
@@ -39,11 +39,6 @@ def test_a_synset_pulls_by_its_other_words_and_those_above_it(words):
     assert table.extras == (("wading", "bird", "wader"),)
 
 
-def test_a_given_sense_goes_before_that_of_the_synonyms(words):
-    given = label_vectors(["a_b"], words, synonyms={"a b": "crane (bird)"}, senses={"A-B": "machine"})
-    assert (given.parts, given.extras) == ((("crane",),), (("machine",),))
-
-
 def test_brackets_in_a_label_itself_are_words(words):
     assert label_vectors(["crane (bird)"], words).parts == (("crane", "bird"),)
 
@@ -51,7 +46,7 @@ def test_brackets_in_a_label_itself_are_words(words):
 def test_senses_without_a_vector_are_named(words):
     with pytest.raises(ValueError) as caught:
         label_vectors(["crane", "bird", "hot"], words,
-                      senses={"crane": "zzz", "bird": "hot cold", "hot": "n01440764"})
+                      synonyms={"crane": "crane (zzz)", "bird": "bird (hot cold)", "hot": "hot [n01440764]"})
     assert "crane: no vector for 'zzz'" in str(caught.value)
     assert "bird: no vector for 'hot cold'" in str(caught.value)
     assert "hot: no vector for 'n01440764'" in str(caught.value)
@@ -59,7 +54,7 @@ def test_senses_without_a_vector_are_named(words):
 
 def test_a_synset_that_nobody_knows_is_refused(words):
     with pytest.raises((KeyError, FileNotFoundError), match="WordNet"):
-        label_vectors(["crane"], words, senses={"crane": "n99999999"})
+        label_vectors(["crane"], words, synonyms={"crane": "crane [n99999999]"})
 
 
 @pytest.mark.parametrize("text", ["crane ()", "(bird)", "crane [bird]", "crane [n123]", "crane []"])

@@ -1,66 +1,47 @@
-"""The facts in the package against WordNet itself, where it is installed, and against each other."""
+"""The synsets of the labels, vectors of synsets, and what a strict figure hides."""
 
-import json
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from devise.backbones import imagenet
-from devise.words.hierarchy import Hierarchy
-from devise.words.synsets import imagenet_hierarchy, imagenet_tree, label_synsets, write_hierarchy
-from devise.words.wordnet import WordNet
+from devise.words import (
+    Synset,
+    Taxonomy,
+    WordVectors,
+    label_synsets,
+    shipped_taxonomy,
+    strict_mask,
+    synset_vectors,
+)
 
-CLASSES = [identity for identity, _name in imagenet.classes()]
-FILE = files("devise.words").joinpath("hierarchy.json")
-
-
-@pytest.fixture(scope="module")
-def wordnet():
-    try:
-        return WordNet.open()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+CLASSES = imagenet.identities()
 
 
 def hidden(label):
     """Names of the ImageNet classes that a strict figure hides for a label."""
-    mask = imagenet_hierarchy().masked(label_synsets()[label].synset, CLASSES)
-    return {imagenet.class_names()[row] for row in np.flatnonzero(mask)}
+    return {imagenet.class_names()[row] for row in np.flatnonzero(strict_mask(label, CLASSES))}
 
 
-def test_the_files_are_what_wordnet_says(wordnet, tmp_path):
-    synsets = [*CLASSES, *(entry.synset for entry in label_synsets().values())]
-    write_hierarchy(wordnet, synsets, tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_text("utf-8") == FILE.read_text("utf-8")
-
-
-def test_every_label_is_a_word_of_its_synset(wordnet):
+def test_every_label_is_a_word_of_its_synset():
+    kinds = shipped_taxonomy()
     for label, entry in label_synsets().items():
-        assert label in {lemma.lower() for lemma in wordnet[entry.synset].lemmas}
+        assert label in {lemma.lower() for lemma in kinds[entry.synset].lemmas}
     text = files("devise.words").joinpath("label_synsets.tsv").read_text("utf-8")
     for row in text.splitlines()[1:]:
         _label, synset, kind, *_ = row.split("\t")
-        assert kind in {wordnet[hypernym].lemmas[0] for hypernym in wordnet[synset].hypernyms}
+        assert kind in {kinds[hypernym].name for hypernym in kinds[synset].hypernyms}
 
 
 def test_sixty_labels():
-    assert len(label_synsets()) == 60
-    assert len({entry.synset for entry in label_synsets().values()}) == 60
+    assert len(label_synsets()) == len({entry.synset for entry in label_synsets().values()}) == 60
 
 
 def test_lookalikes_are_classes_that_the_synset_does_not_hide():
     for entry in label_synsets().values():
         assert set(entry.lookalikes) <= set(CLASSES)
-        assert not imagenet_hierarchy().masked(entry.synset, entry.lookalikes).any()
-
-
-def test_the_hierarchy_holds_classes_and_labels_below_one_root():
-    hierarchy = imagenet_hierarchy()
-    labels = CLASSES + [entry.synset for entry in label_synsets().values()]
-    assert all("n00001740" in hierarchy.ancestors(label) for label in labels)  # entity
-    assert "Princeton University" in json.loads(FILE.read_text("utf-8"))["licence"]
-    assert len(FILE.read_bytes()) < 400_000
+        assert not shipped_taxonomy().masked(entry.synset, entry.lookalikes).any()
 
 
 def test_what_a_strict_figure_hides():
@@ -72,40 +53,26 @@ def test_what_a_strict_figure_hides():
 
 
 def test_a_wider_label_hides_more_and_a_narrower_class_name_nothing():
-    hierarchy = imagenet_hierarchy()
-    assert hierarchy.masked("n02084071", CLASSES).sum() == 118  # dog; the figure is ImageNet's own
-    okapi = label_synsets()["okapi"].synset  # a kind of giraffe, which is no class
-    assert not hierarchy.masked(okapi, CLASSES).any()
+    assert strict_mask("dog", CLASSES, synsets="n02084071").sum() == 118  # the figure is ImageNet's own
+    assert not strict_mask("okapi", CLASSES).any()  # a kind of giraffe, which is no class
 
 
-def test_only_version_3_is_written(wordnet, tmp_path, monkeypatch):
-    monkeypatch.setattr(wordnet, "version", "3.1")
-    with pytest.raises(ValueError, match="this is WordNet 3.1: expected 3.0"):
-        write_hierarchy(wordnet, CLASSES[:1], tmp_path / "other.json")
-    assert not list(tmp_path.iterdir())
+def test_a_wide_mask_hides_lookalikes_and_classes_with_the_word_in_a_lemma():
+    names = np.array(imagenet.class_names())
+    assert "coffee mug" in names[strict_mask("cup", CLASSES, wide=True)]
+    assert "hermit crab" in names[strict_mask("crab", CLASSES, wide=True)]
+    assert "crayfish" not in names[strict_mask("ray", CLASSES, wide=True)]  # whole words
+    some = [CLASSES[row] for row in (5, 0, 9)]  # of any classes, in their order
+    assert strict_mask("tench", some).tolist() == [False, True, False]
+    with pytest.raises(KeyError, match="'walked' is no noun"):
+        strict_mask("walked", CLASSES)
 
 
-def test_the_chance_row_of_the_paper_is_near():
-    """Set sizes behind it: 7, 13, 22 and 42 of 1,000 labels (Frome et al. 2013, Table 1)."""
-    distances = imagenet_tree(imagenet_hierarchy(), CLASSES).distances(CLASSES)
-    ranked = np.sort(distances, axis=1)
-    sizes = [(distances <= ranked[:, [k - 1]]).sum(axis=1).mean() for k in (2, 5, 10, 20)]
-    np.testing.assert_allclose(sizes, [7, 13, 22, 42], rtol=0.15)
-
-
-def test_the_tree_hangs_what_is_in_no_branch_below_misc():
-    tree = imagenet_tree(imagenet_hierarchy(), CLASSES)
-    named = {tree[identity].name: identity for identity in CLASSES}
-    assert tree.distance(named["ice cream"], named["street sign"]) == 2
-    assert "misc" not in tree.ancestors(named["tench"])
-    assert {"imagenet", "n00015388"} <= tree.ancestors(named["tench"])  # an animal
-
-
-def test_two_hops_from_the_classes(wordnet):
-    """Which of ImageNet's 21,841 labels are near is not known here: that none of the classes is, is."""
-    everything = Hierarchy.from_wordnet(wordnet)
-    near, nearer = everything.hops(CLASSES, 3), everything.hops(CLASSES, 2)
-    assert nearer < near and not near & set(CLASSES)
-    parents = {hypernym for identity in CLASSES for hypernym in wordnet[identity].hypernyms}
-    children = {hyponym for identity in CLASSES for hyponym in wordnet[identity].hyponyms}
-    assert nearer == (parents | children) - set(CLASSES)
+def test_a_synset_is_the_mean_of_its_lemmas_and_a_lemma_of_its_known_words():
+    words = WordVectors(["great", "shark", "hot_dog", "none"], [[3.0, 0], [0, 2], [-1, 1], [0, 0]])
+    kinds = Taxonomy({"s": Synset(("great white Shark", "shark")), "h": Synset(("hot dog",)), "n": Synset(("none",))})
+    shark = np.array([1, 1]) / 2 ** 0.5 + [0, 1]
+    expected = [shark / np.linalg.norm(shark), np.array([-1, 1]) / 2 ** 0.5, [0, 0]]
+    vectors = synset_vectors(["s", "h", "n"], words, kinds)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)

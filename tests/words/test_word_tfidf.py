@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
 
-from devise.words.tfidf import Tfidf, empty, latent  # noqa: E402
+from devise.words.sentences import Tfidf, empty, latent  # noqa: E402
 
 CAPTIONS = [("A brown dog runs.", "the DOG, a dog"), ("a cat sleeps", "cat on a mat"), ("The dog and the cat",)]
 
@@ -30,11 +30,10 @@ def by_hand(captions, stop):
     return rows
 
 
-@pytest.mark.parametrize(("stop", "words"), [(True, {"the", "and", "on", "a"}), (False, set())])
-def test_weights_are_those_of_the_formula_over_pictures(stop, words):
-    terms = Tfidf(stop=stop).fit(CAPTIONS)
+def test_weights_are_those_of_the_formula_over_pictures():
+    terms = Tfidf().fit(CAPTIONS)
     rows = terms.pictures(CAPTIONS)
-    for row, expected in zip(rows.toarray(), by_hand(CAPTIONS, words), strict=True):
+    for row, expected in zip(rows.toarray(), by_hand(CAPTIONS, {"the", "and", "on", "a"}), strict=True):
         found = {term: weight for term, weight in zip(terms.terms, row.tolist(), strict=True) if weight}
         assert found == pytest.approx(expected, rel=1e-5)
     assert rows.dtype == np.float32 and rows.format == "csr"
@@ -55,14 +54,8 @@ def test_a_text_without_a_known_term_has_an_empty_row_that_is_found():
     assert Tfidf().fit(CAPTIONS).cut("The cat, a hovercraft!") == ["cat", "hovercraft"]
 
 
-def test_rare_terms_and_all_but_the_most_frequent_can_be_left_out():
-    assert Tfidf(min_pictures=2).fit(CAPTIONS).terms == ("cat", "dog")
+def test_all_but_the_most_frequent_terms_can_be_left_out():
     assert Tfidf(max_terms=1).fit([*CAPTIONS, ("dog",)]).terms == ("dog",)
-
-
-def test_stop_words_may_be_ones_own(tmp_path):
-    (tmp_path / "stop.txt").write_text("dog # of all pictures\ndon't\n", encoding="utf-8")
-    assert Tfidf(stop=tmp_path / "stop.txt").fit([("a dog on a mat", "don't")]).terms == ("mat", "on")
 
 
 def test_terms_come_back_from_json_with_the_same_weights():
@@ -73,11 +66,11 @@ def test_terms_come_back_from_json_with_the_same_weights():
 
 
 def test_what_cannot_be_is_said():
-    with pytest.raises(ValueError, match="no term is left of the captions of 2 pictures"):
+    with pytest.raises(ValueError, match="no term is left of the captions of 2 images"):
         Tfidf().fit([("the", "of the"), ("and",)])
-    with pytest.raises(ValueError, match="a str where a picture's sentences are expected"):
+    with pytest.raises(ValueError, match="a str where an image's sentences are expected"):
         Tfidf().fit(["a dog runs"])
-    with pytest.raises(ValueError, match="call fit with the captions of the training pictures"):
+    with pytest.raises(ValueError, match="call fit with the captions of the training images"):
         Tfidf().texts(["dog"])
 
 

@@ -10,8 +10,7 @@ from devise.arrays import unit_rows
 from devise.model.caption_data import caption_data
 from devise.model.captions import GAPS, VISUAL, solve_ridge, start_joint, train_joint, train_visual
 from devise.model.objective import float_rows
-from devise.words.captions import CaptionVectors
-from devise.words.sentences import SentenceVectors
+from devise.words.sentences import CaptionVectors, SentenceVectors
 
 RAW, RIDGE, TRIPLETS, RANKING, JOINT = ("raw features", "closed form onto tf-idf", "learnt by triplets",
                                         "learnt by listwise ranking", "learnt jointly with sentences")

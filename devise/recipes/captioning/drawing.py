@@ -4,7 +4,7 @@ import numpy as np
 
 from devise import plots
 from devise.evaluation.captions import DEPTH
-from devise.metrics import Spread, bootstrap_interval
+from devise.metrics import spread
 from devise.recipes.captioning.changes import answers
 from devise.recipes.captioning.contenders import JOINT, RAW, TRIPLETS
 from devise.recipes.captioning.measuring import per_query
@@ -88,8 +88,5 @@ def _card(world, place, score=None, right=None):
 
 
 def _over_queries(values):
-    """A Spread whose interval is over query pictures."""
-    low, high = bootstrap_interval(values)
-    defined = values[~np.isnan(values)]
-    return Spread(float(defined.mean()), float("nan"), float(defined.min()), float(defined.max()), len(defined), low,
-                  high)
+    """A Spread over query pictures."""
+    return spread(values[~np.isnan(values)])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from devise.evaluation.captions import DEPTH, graded, text_retrieval
-from devise.metrics import paired_bootstrap, spread
+from devise.metrics import paired_difference, spread
 from devise.model.caption_data import sentences_of
 from devise.recipes.captioning.contenders import FIRST, JOINT, RAW, SIF, TFIDF
 from devise.report import Published, Table
@@ -39,8 +39,8 @@ def graded_table(found, caption, head="pictures are compared by"):
 
 
 def difference_table(found, caption, base=RAW, head="pictures are compared by"):
-    """How much better than `base`, each query's mean over the seeds, by drawing query pictures again."""
-    rows = {name: {column: paired_bootstrap(per_query(found[base], figure), per_query(runs, figure))
+    """How much better than `base`, each query's mean over the seeds, with the interval over query pictures."""
+    rows = {name: {column: paired_difference(per_query(found[base], figure), per_query(runs, figure))
                    for column, figure in FIGURES.items()} for name, runs in found.items() if name != base}
     return Table.by_name(head, rows, FIGURES, caption=caption, form="interval")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from devise.metrics import cluster_bootstrap, spread
+from devise.metrics import paired_difference, spread
 from devise.report import Table
 
 FIGURES = {"Recall@1": lambda run: run.hit_at_k[1], "R-precision": lambda run: run.r_precision,
@@ -42,13 +42,13 @@ def figures_table(caption, rows, *, depth=None, extra=None):
 def compare(before, after):
     """What one list of runs gains on another: {figure: Comparison}.
 
-    Each query's value is its mean over the seeds; the interval comes from drawing whole classes
-    again, see `devise.metrics.cluster_bootstrap`.
+    Each query's value is its mean over the seeds; the interval is over classes, each counting once, see
+    `devise.metrics.paired_difference`.
 
     Args:
         before, after: lists of Retrieval over the same queries.
     """
-    return {name: cluster_bootstrap(_over_seeds(before, figure), _over_seeds(after, figure), after[0].labels)
+    return {name: paired_difference(_over_seeds(before, figure), _over_seeds(after, figure), after[0].labels)
             for name, figure in FIGURES.items()}
 
 
@@ -66,7 +66,7 @@ def differences_table(caption, pairs, *, head="embedding"):
         rows[name] = {**found, "p": f"{found['MAP@R'].p:.2g}" if found["MAP@R"].p == found["MAP@R"].p else None,
                       "MAP@R by seed": _by_seed(before, after), "verdict": verdict(found["MAP@R"])}
     columns = (*FIGURES, "p", "MAP@R by seed", "verdict")
-    text = (f"{caption}, in percentage points, with the 95 % interval over classes (whole classes drawn again; each "
+    text = (f"{caption}, in percentage points, with the 95 % t interval over classes (each class counts once; each "
             "picture has its mean over the seeds). p and the verdict are of MAP@R; better or worse means that the "
             "interval excludes 0.")
     return Table.by_name(head, rows, columns, caption=text, form="interval")

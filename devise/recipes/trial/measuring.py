@@ -14,7 +14,7 @@ from devise.metrics import (
 )
 from devise.recipes.trial.contenders import K
 from devise.recipes.trial.world import READINGS
-from devise.words import imagenet_hierarchy, label_synsets
+from devise.words import label_synsets, shipped_taxonomy
 
 LABEL_COLUMNS = ("test, seen", "per class", "unseen", "unseen, strict", "u", "s", "H", "AUSUC")
 EXACT_COLUMNS = tuple(f"{reading}{part}" for reading in READINGS for part in ("", ", inside", ", outside"))
@@ -85,7 +85,7 @@ def chance(world, draw):
 def hierarchical(world, draw, found):
     """{(part, name): {k: mean hierarchical precision}} over all labels."""
     names = world.words.label_names
-    distances = imagenet_hierarchy().distances([label_synsets()[name].synset for name in names])
+    distances = shipped_taxonomy().distances([label_synsets()[name].synset for name in names])
     ks = [k for k in DEPTHS if k <= len(names)]
     figures = {}
     for part, rows in (("test", draw.test), ("unseen", draw.unseen_rows)):

@@ -12,14 +12,13 @@ from devise.backbones import imagenet
 from devise.datasets import split
 from devise.recipes.hybrid import bundled_table
 from devise.words import (
-    Hierarchy,
-    WordNet,
-    imagenet_hierarchy,
-    imagenet_tree,
+    Taxonomy,
     label_synsets,
     label_vectors,
     open_words,
-    phrase_vector,
+    shipped_taxonomy,
+    synset_vectors,
+    taxonomy_for,
 )
 
 DRAWN = 5  # unseen classes of the bundled set in each draw, as many as it has of its own
@@ -37,7 +36,7 @@ class Source:
         names: (C,) what a reader calls the labels.
         synsets: (C,) WordNet identities, all different.
         vectors: float32 (C, d), unit rows.
-        hierarchy: Hierarchy with the synsets and everything above them.
+        taxonomy: Taxonomy with the synsets and everything above them.
         unseen: how many labels a seed draws, or the identities of those that are never trained on.
         wordless: labels that were left out, since no word of theirs has a vector.
     """
@@ -47,14 +46,14 @@ class Source:
     names: tuple[str, ...]
     synsets: tuple[str, ...]
     vectors: np.ndarray
-    hierarchy: Hierarchy
+    taxonomy: Taxonomy
     unseen: int | tuple[str, ...]
     wordless: tuple[str, ...] = ()
 
     @cached_property
     def tree(self):
         """The labels in the graph that the paper counts hops and near labels in."""
-        return imagenet_tree(self.hierarchy, self.synsets)
+        return self.taxonomy.imagenet_tree(self.synsets)
 
     @cached_property
     def is_imagenet(self):
@@ -110,7 +109,7 @@ def open_source(images=None, backbone=None, words="glove-6b-50d", *, progress=No
     Raises:
         ValueError: if a folder is no WordNet id, none is one of the 1,000 classes, or fewer than
             two labels have a vector.
-        FileNotFoundError: if an id is beyond the package's own hierarchy and WordNet is not there.
+        FileNotFoundError: if an id is beyond the package's own taxonomy and WordNet is not there.
     """
     words = open_words(words)
     if images is None:
@@ -118,51 +117,21 @@ def open_source(images=None, backbone=None, words="glove-6b-50d", *, progress=No
         names = table.images.label_names
         synsets = tuple(label_synsets()[name].synset for name in names)
         vectors = label_vectors(names, words).vectors
-        return Source(table, table.images.labels, names, synsets, vectors, imagenet_hierarchy(), DRAWN)
+        return Source(table, table.images.labels, names, synsets, vectors, shipped_taxonomy(), DRAWN)
     if strange := [name for name in images.label_names if not WNID.fullmatch(name)]:
         raise ValueError(f"{len(strange)} folders are no WordNet ids, the first is {strange[0]!r}: expected n and "
                          "eight digits, such as n02084071, as ImageNet names its folders")
-    hierarchy = _hierarchy(images.label_names)
-    known = {identity for identity, _name in imagenet.classes()}
-    vectors = {synset: vector for synset in images.label_names
-               if (vector := synset_vector(hierarchy[synset], words)) is not None}
+    taxonomy, known = taxonomy_for(synsets=images.label_names), set(imagenet.identities())
+    vectors = dict(zip(images.label_names, synset_vectors(images.label_names, words, taxonomy), strict=True))
+    vectors = {synset: vector for synset, vector in vectors.items() if vector.any()}
     if len(known & vectors.keys()) < 2:
         raise ValueError(f"{len(known & vectors.keys())} of {len(images.label_names)} folders are among ImageNet's "
                          "1,000 classes and have a word vector: expected two or more, which are trained on")
     table = features.extract(images, backbone, progress=progress)
     kept = tuple(vectors)
-    wordless = tuple(hierarchy[synset].name for synset in images.label_names if synset not in vectors)
+    wordless = tuple(taxonomy[synset].name for synset in images.label_names if synset not in vectors)
     places = np.array([kept.index(synset) if synset in vectors else -1 for synset in images.label_names] + [-1])
     labels = places[table.images.labels]  # a picture without a class, -1, finds the -1 at the end
-    names = tuple(hierarchy[synset].name for synset in kept)
-    return Source(table, labels, names, kept, unit_rows(list(vectors.values())), hierarchy,
+    names = tuple(taxonomy[synset].name for synset in kept)
+    return Source(table, labels, names, kept, unit_rows(list(vectors.values())), taxonomy,
                   tuple(synset for synset in kept if synset not in known), wordless)
-
-
-def synset_vector(node, words):
-    """The mean direction of a synset's lemmas, or None where no lemma has a vector.
-
-    Args:
-        node: Node of a hierarchy made from WordNet.
-        words: WordVectors.
-
-    >>> from devise.words import Node, WordVectors
-    >>> synset_vector(Node("hot dog", (), ("frank",)), WordVectors(["frank", "dog"], [[0, 2], [1, 0]]))
-    array([0., 1.], dtype=float32)
-    """
-    found = []
-    for lemma in (node.name, *node.synonyms):
-        try:
-            found.append(phrase_vector(lemma, words))
-        except (KeyError, ValueError):  # a lemma is never half of its words
-            continue
-    mean = np.mean(found, axis=0) if found else np.zeros(words.dim)
-    return unit_rows(mean[None])[0] if mean.any() else None
-
-
-def _hierarchy(synsets):
-    """What is above some synsets: the package's own file where it has them all, else WordNet."""
-    shipped = imagenet_hierarchy()
-    if all(synset in shipped for synset in synsets):
-        return shipped
-    return Hierarchy.from_wordnet(WordNet.open(), synsets)

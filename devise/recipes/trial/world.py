@@ -7,7 +7,7 @@ import numpy as np
 from devise.backbones import imagenet
 from devise.evaluation import Candidates
 from devise.heads.imagenet import imagenet_vectors, strict_mask
-from devise.words import label_synsets, label_vectors, nouns_of
+from devise.words import label_synsets, label_vectors, taxonomy_for
 
 READINGS = ("open", "strict", "wide")
 
@@ -58,8 +58,7 @@ class World:
         masks = {"open": np.zeros((len(names), logits.shape[1]), bool),
                  "strict": np.stack([strict_mask(name) for name in names]),
                  "wide": np.stack([strict_mask(name, wide=True) for name in names])}
-        steps = nouns_of(candidates.names).steps([identity for identity, _name in imagenet.classes()],
-                                                 candidates.names)
+        steps = taxonomy_for(candidates.names).steps(imagenet.identities(), candidates.names)
         return cls(np.asarray(table.matrix, np.float32), logits, table.images.labels, labels.vectors, candidates,
                    imagenet_vectors(words), steps, masks)
 
