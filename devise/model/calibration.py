@@ -40,5 +40,5 @@ def calibrated(space: Space, features: NDArray, labels: NDArray[np.int64], false
 
 def sentence(space: Space) -> str:
     """What the threshold of a space rests on, for a reader."""
-    figures = dict(space.calibration)
-    return ThresholdInterval(**{name: figures[name] for name in ThresholdInterval._fields}).sentence(space.threshold, figures["asked"])
+    found = {name: value for name, value in space.calibration.items() if name != "asked"}
+    return ThresholdInterval(**found).sentence(space.threshold, space.calibration["asked"])

@@ -86,14 +86,18 @@ def test_thresholds_are_chosen_on_the_validation_classes(table, backbone, rate):
     labels = table.images.labels[rows]
     thresholds = {name: space.threshold for name, space in model.spaces.items()}
     assert list(thresholds) == ["learnt", "raw"] and model.spaces[RAW].calibration["asked"] == rate
-    assert thresholds["learnt"] == choose_threshold(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=rate)
+    assert thresholds["learnt"] == choose_threshold(
+        model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=rate
+    )
     assert thresholds["raw"] == pytest.approx(choose_threshold(table.matrix[rows], labels, false_accept_rate=rate))
 
 
 def test_a_threshold_comes_with_how_far_it_can_be_trusted(table, backbone, tmp_path):
     model = train_classes(table, backbone=backbone, seed=1, **FAST, validation=5)
     rows, labels = model.split.validation, table.images.labels[model.split.validation]
-    expected = threshold_interval(model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=0.01, seed=1)
+    expected = threshold_interval(
+        model.spaces[LEARNT].embed(table.matrix[rows]), labels, false_accept_rate=0.01, seed=1
+    )
     assert model.spaces[LEARNT].calibration == {"asked": 0.01, **expected._asdict()}
     assert expected.low <= model.spaces[LEARNT].threshold <= expected.high
     unsure = model.spaces[RAW].calibration | {"low": -math.inf, "high": math.nan}
