@@ -7,7 +7,7 @@ from devise.datasets import ImageSet
 from devise.errors import MissingDependency
 from devise.features import FeatureTable
 from devise.metrics import spread
-from devise.model import Tag, TaggedPictures, Tags
+from devise.model import Tag, TaggedImages, Tags
 from devise.report import Published, Table
 from devise.search import Match, Results
 
@@ -30,11 +30,11 @@ def test_search_results(pandas):
 
 
 def test_tags(pandas):
-    tagged = TaggedPictures([Tags([Tag("crab", 0.5), Tag("cat", 0.25)], picture="a.jpg"), Tags([Tag("dog", 0.125)])])
+    tagged = TaggedImages([Tags([Tag("crab", 0.5), Tag("cat", 0.25)], picture="a.jpg"), Tags([Tag("dog", 0.125)])])
     rows = [["a.jpg", 1, "crab", 0.5], ["a.jpg", 2, "cat", 0.25], [1, 1, "dog", 0.125]]
     assert tagged.to_frame().values.tolist() == rows
     assert tagged[0].to_frame().to_dict("list") == {"name": ["crab", "cat"], "score": [0.5, 0.25]}
-    assert list(TaggedPictures().to_frame().columns) == ["picture", "rank", "name", "score"]
+    assert list(TaggedImages().to_frame().columns) == ["picture", "rank", "name", "score"]
 
 
 def test_tables(pandas):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from devise import notebook
-from devise.model import Tag, TaggedPictures, Tags
+from devise.model import Tag, TaggedImages, Tags
 from devise.report import Report, Table
 from devise.search import Match, Results
 
@@ -75,7 +75,7 @@ def test_a_query_without_a_match_says_so():
 
 
 def test_tags_beneath_their_pictures(picture):
-    tagged = TaggedPictures([Tags([Tag("crab", 0.831), Tag(HOSTILE, 0.5)], picture=picture), Tags([Tag("cat", 0.2)])])
+    tagged = TaggedImages([Tags([Tag("crab", 0.831), Tag(HOSTILE, 0.5)], picture=picture), Tags([Tag("cat", 0.2)])])
     page = Page(tagged._repr_html_())
     assert len(page.all("img")) == 1 and page.all("script") == []
     assert "crab 0.83" in page.text and f"{HOSTILE} 0.50" in page.text and "cat 0.20" in page.text
@@ -83,7 +83,7 @@ def test_tags_beneath_their_pictures(picture):
 
 
 def test_many_pictures_are_counted_instead(picture):
-    many = TaggedPictures([Tags([Tag("crab", 0.5)], picture=picture)] * (notebook.MOST + 1234))
+    many = TaggedImages([Tags([Tag("crab", 0.5)], picture=picture)] * (notebook.MOST + 1234))
     page = many._repr_html_()
     assert page.count("<img") == notebook.MOST and "and 1,234 more" in page
     assert len(page) < notebook.MOST * 20_000

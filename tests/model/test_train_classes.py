@@ -217,7 +217,7 @@ def test_pictures_whose_features_are_all_zero_are_left_out_and_listed(table, bac
     matrix[[30, 77]] = 0
     blank = features.FeatureTable(matrix, table.images, table.backbone)
     parts = split_classes(table.images.labels, table.images.label_names, seed=1)
-    for options in ({}, {"parts": parts}):
+    for options in ({}, {"split": parts}):
         model = train_classes(blank, backbone=backbone, seed=1, **FAST, **options)
         assert [tuple(item) for item in model.table.images.skipped] == [
             (table.images.paths[row], "its features are all zero") for row in (30, 77)]
