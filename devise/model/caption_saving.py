@@ -1,23 +1,25 @@
 """The folder of a CaptionModel: its manifest, two heads and the map of its sentences."""
 
+from functools import partial
+
 import numpy as np
 
 from devise import storage
 from devise.datasets import Skipped
 from devise.model.caption_training import Joint
-from devise.model.saving import fitting, versions
+from devise.model.saving import fitting, lost, versions
 from devise.words import open_words
 from devise.words.sentences import CaptionVectors, Tfidf
 
 
-def save(model, folder):
+def save(model, folder, *, overwrite=False):
     """Write a fitted model to a folder, whole or not at all."""
     document = {"versions": versions(), "backbone": model.backbone_record, "words": model.words_record,
                 "data": model.data_record, "seed": model.seed, "loss": model.loss,
                 "parts": {part: list(paths) for part, paths in model.parts.items()},
                 "history": {name: found.to_json() for name, found in model.history.items()},
                 "skipped": [list(item) for item in model.skipped]}
-    with storage.Commit(folder, "captions", document) as commit:
+    with storage.Commit(folder, "captions", document, lost=partial(lost, document), overwrite=overwrite) as commit:
         storage.write_json(commit.file("texts.json"), {"terms": model.terms.to_json(), "texts": model.texts.to_json()})
         model.visual.save(commit.file("visual.npz"))
         model.joint.head.save(commit.file("joint.npz"))

@@ -179,9 +179,15 @@ class CaptionModel(OnBackbone):
                               text_retrieval(embedded["shared"] @ self.joint.embed_text(vectors).T, owners),
                               len(rows), len(owners), sum(map(len, captions)) - len(owners))
 
-    def save(self, folder):
-        """Write the model to a folder, whole or not at all."""
-        caption_saving.save(self._fitted(), folder)
+    def save(self, folder, *, overwrite=False):
+        """Write the model to a folder, whole or not at all.
+
+        Args:
+            overwrite: whether a model of another network, or of other words, labels or pictures, may be lost.
+        Raises:
+            FileExistsError: if one would, or if the folder holds files of somebody else's and no model.
+        """
+        caption_saving.save(self._fitted(), folder, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder, *, words=None):

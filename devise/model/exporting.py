@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from devise.errors import unknown
+from devise.model.identity import fingerprint
 from devise.model.network import whole_model
-from devise.storage import atomic_path
+from devise.storage import atomic_path, replaceable
 
 OUTPUT = "embeddings"  # the name of the output in an ONNX file
 
 
-def export(model, path):
+def export(model, path, *, overwrite=False):
     """Write a model's whole network, preprocessing included, as a Keras or an ONNX file.
 
     The input is float32 (n, h, w, 3), 0 to 255, at the backbone's size (`model.backbone.prepare`
@@ -19,11 +20,13 @@ def export(model, path):
 
     Args:
         model: a fitted Devise or Siamese, whose head is a linear map or a network.
-        path: a name that ends in .keras or .onnx; a file that exists is replaced in one step.
+        path: a name that ends in .keras or .onnx; an export of this model is replaced in one step.
+        overwrite: whether any other file there is replaced, too.
     Returns:
         path, a Path.
     Raises:
         ValueError: for another ending, or a head that is no network, such as that of conse.
+        FileExistsError: if another file is there.
         MissingDependency: for ONNX without tf2onnx.
 
     >>> export(model, "model.onnx")  # doctest: +SKIP
@@ -32,7 +35,10 @@ def export(model, path):
     path = Path(path).expanduser()
     if path.suffix not in FORMATS:
         raise ValueError(f"{path}: {unknown('format', path.suffix, FORMATS)}")
-    network = whole_model(model.backbone, model.head)
+    name = f"devise_{fingerprint(model)[:32]}"
+    if not overwrite:
+        replaceable(path, name)
+    network = whole_model(model.backbone, model.head, name=name)
     FORMATS[path.suffix](network, path)
     return path
 

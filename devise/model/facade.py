@@ -260,9 +260,9 @@ class Devise:
         """The whole network as one Keras model: picture (n, h, w, 3), 0 to 255, in; unit embedding out."""
         return whole_model(self.backbone, self._fitted().head)
 
-    def export(self, path):
+    def export(self, path, *, overwrite=False):
         """Write `keras_model()` as a .keras or .onnx file; see `devise.model.exporting.export`."""
-        return export(self._fitted(), path)
+        return export(self._fitted(), path, overwrite=overwrite)
 
     def _adopt(self, table):
         """Take a table's backbone for one's own, or refuse it."""
@@ -288,9 +288,15 @@ class Devise:
             self._table = features.load(self.data_record)
         return self._table
 
-    def save(self, folder):
-        """Write the model to a folder, whole or not at all."""
-        saving.save(self._fitted(), folder)
+    def save(self, folder, *, overwrite=False):
+        """Write the model to a folder, whole or not at all.
+
+        Args:
+            overwrite: whether a model of another network, or of other words, labels or pictures, may be lost.
+        Raises:
+            FileExistsError: if one would, or if the folder holds files of somebody else's and no model.
+        """
+        saving.save(self._fitted(), folder, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder, *, words=None):

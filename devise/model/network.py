@@ -1,12 +1,13 @@
 """Backbone and head joined: the network of the paper, from pixels to the space of the words."""
 
 
-def whole_model(backbone, head):
+def whole_model(backbone, head, *, name="devise"):
     """One Keras model: picture in, unit embedding out. It shares its weights with its two parts.
 
     Args:
         backbone: a Backbone, which stays frozen.
         head: an MlpHead, RidgeHead or ProjectionHead with weights.
+        name: of the Keras model.
     Returns:
         keras.Model from float32 (n, h, w, 3), 0 to 255, to float32 (n, dim).
     Raises:
@@ -26,7 +27,7 @@ def whole_model(backbone, head):
     for layer in layers:
         outputs = layer(outputs)
     [pictures] = frozen.inputs
-    return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")
+    return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name=name)
 
 
 def parameter_counts(model):

@@ -14,17 +14,53 @@ from devise.model.finetuning import read_changes, save_changes
 from devise.words import NAMES, LabelTable
 
 
-def save(model, folder):
+def save(model, folder, *, overwrite=False):
     """Write a fitted model to a folder, whole or not at all."""
     document = {"versions": versions(), "backbone": model.backbone_record, "words": model.words_record,
                 "head": model.head.config, "labels": model.labels.to_json(), "synonyms": model.synonyms,
                 "split": model.split.to_json(model.paths), "seed": model.seed, "data": model.data_record,
                 "history": model.history and model.history.to_json()}
-    with storage.Commit(folder, "model", document) as commit:
+    with storage.Commit(folder, "model", document, lost=partial(lost, document), overwrite=overwrite) as commit:
         model.head.save(commit.file("head.npz"))
         write_npy(commit.file("labels.npy"), model.labels.vectors)
         if "base" in model.backbone_record:
             save_changes(model.backbone, commit.file("backbone.npz"))
+
+
+def lost(new, old, paths=None):
+    """What of the model that is there a new one lacks, or None.
+
+    A model of another network, of other words, or of labels or pictures that the new one did not learn from is
+    other content; other settings or another seed are not.
+
+    Args:
+        new, old: their manifests, of any kind of model; what `new` does not tell is not compared.
+    """
+    for what, record in (("network", "backbone"), ("set of word vectors", "words")):
+        if new.get(record) and _made_of(new[record]) != _made_of(old[record]):
+            return f"it is of another {what}, {old[record]['name']}"
+    for what, names in (("labels", _labels), ("pictures", _pictures)):
+        theirs = names(old)
+        if gone := sorted(theirs - names(new)):
+            return f"{len(gone):,} of the {len(theirs):,} {what} it learnt from, such as {gone[0]}, are not in the new"
+    tuned = "base" in old["backbone"]  # each fine-tuned network has features of its own
+    if not tuned and None not in (new.get("data"), old["data"]) and new["data"] != old["data"]:
+        return f"it learnt from {old['data']}, the new one from {new['data']}"
+    return None
+
+
+def _made_of(record):
+    """The fingerprint of a network or of words; of a fine-tuned network that of its base."""
+    return record.get("base", record)["fingerprint"]
+
+
+def _labels(document):
+    return set(document["label_names"] if "label_names" in document else document.get("labels", {}).get("names", ()))
+
+
+def _pictures(document):
+    parts = document["split"]["paths"] if "split" in document else document["parts"]
+    return {path for paths in parts.values() for path in paths}
 
 
 def load(kind, folder, *, words=None):

@@ -221,13 +221,19 @@ class Siamese(OnBackbone):
         return {name: evaluate_open_set(spaces[name](rows), labels, gallery=gallery, threshold=self.thresholds[name])
                 for name in ("raw", "learnt")}
 
-    def export(self, path):
+    def export(self, path, *, overwrite=False):
         """Write backbone and head as a .keras or .onnx file; see `devise.model.exporting.export`."""
-        return export(self._fitted(), path)
+        return export(self._fitted(), path, overwrite=overwrite)
 
-    def save(self, folder):
-        """Write the model to a folder, whole or not at all."""
-        siamese_saving.save(self._fitted(), folder)
+    def save(self, folder, *, overwrite=False):
+        """Write the model to a folder, whole or not at all.
+
+        Args:
+            overwrite: whether a model of another network, or of other words, labels or pictures, may be lost.
+        Raises:
+            FileExistsError: if one would, or if the folder holds files of somebody else's and no model.
+        """
+        siamese_saving.save(self._fitted(), folder, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder):

@@ -7,10 +7,10 @@ from devise import storage
 from devise.datasets import PARTS, Split
 from devise.evaluation import ThresholdInterval
 from devise.model.finetuning import read_changes, save_changes
-from devise.model.saving import versions
+from devise.model.saving import lost, versions
 
 
-def save(model, folder):
+def save(model, folder, *, overwrite=False):
     """Write a fitted model to a folder, whole or not at all."""
     document = {"versions": versions(), "backbone": model.backbone_record, "head": model.head.config,
                 "split": model.split.to_json(model.paths), "label_names": list(model.label_names), "seed": model.seed,
@@ -19,7 +19,7 @@ def save(model, folder):
                 "thresholds": {space: None if math.isinf(value) else value
                                for space, value in model.thresholds.items()},
                 "trust": {space: _json(trust) for space, trust in model.trust.items()}}
-    with storage.Commit(folder, "siamese", document) as commit:
+    with storage.Commit(folder, "siamese", document, lost=partial(lost, document), overwrite=overwrite) as commit:
         model.head.save(commit.file("head.npz"))
         if "base" in model.backbone_record:
             save_changes(model.backbone, commit.file("backbone.npz"))

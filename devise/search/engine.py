@@ -201,9 +201,15 @@ class Search:
             row = self._row.get(_place(Path(picture).expanduser(), self.images.root))
         return row
 
-    def save(self, folder):
-        """Write the index with its model, whole or not at all; the folder is complete on its own."""
-        saving.save(self, Path(folder))
+    def save(self, folder, *, overwrite=False):
+        """Write the index with its model, whole or not at all; the folder is complete on its own.
+
+        Args:
+            overwrite: whether an index that is there may lose its model, a space, or pictures.
+        Raises:
+            FileExistsError: if it would, or if the folder holds files of somebody else's and no index.
+        """
+        saving.save(self, Path(folder), overwrite=overwrite)
 
     @classmethod
     def load(cls, folder, *more):
