@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from devise.errors import require
 from devise.figures import DASH, FORMS, Comparison, Spread, as_json, number, one_line
-from devise.storage import atomic_path, write_json
+from devise.storage import write_report
 
 if TYPE_CHECKING:
     import pandas
@@ -279,13 +279,13 @@ class Report:
                 "notes": list(self.notes)}
 
     def save(self, folder: str | Path) -> Path:
-        """Write `report.json` and `report.md`, each whole or not at all; return the path of the latter."""
-        folder = Path(folder)
-        page = self.markdown()
-        write_json(folder / "report.json", self.to_json())
-        with atomic_path(folder / "report.md") as temporary:
-            temporary.write_text(page, encoding="utf-8")
-        return folder / "report.md"
+        """Write `report.json` and `report.md`, each whole or not at all; return the path of the latter.
+
+        Raises:
+            FileExistsError: if one of them is there and is not as a report left it.
+        """
+        write_report(folder, self.to_json(), {"report.md": self.markdown()})
+        return Path(folder) / "report.md"
 
     def _repr_html_(self) -> str:
         return self.html()

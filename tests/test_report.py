@@ -123,8 +123,9 @@ def test_a_saved_report_is_the_same_document_each_time(report, tmp_path):
     path = report.save(tmp_path / "new" / "folder")
     assert path.read_text(encoding="utf-8") == report.markdown()
     document = json.loads((path.parent / "report.json").read_text(encoding="utf-8"))
-    assert document == report.to_json() and document["facts"]["peak memory (MB)"] is None
-    assert list(document) == ["title", "trained", "facts", "tables", "pictures", "notes"]
+    assert document == {"kind": "report", **report.to_json(), "files": document["files"]}
+    assert document["facts"]["peak memory (MB)"] is None
+    assert list(document) == ["kind", "title", "trained", "facts", "tables", "pictures", "notes", "files"]
     before = (path.read_bytes(), (path.parent / "report.json").read_bytes())
     report.save(path.parent)
     assert (path.read_bytes(), (path.parent / "report.json").read_bytes()) == before

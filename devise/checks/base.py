@@ -86,9 +86,10 @@ def whole(found, folder, kind, progress):
             found.problem("its content is not what was saved", AGAIN[kind], path)
             damaged = True
         progress(os.path.getsize(path))
-    left = sum(1 for _ in Path(folder).glob(".partial-*"))
+    left = sum(1 for path in Path(folder).glob(".partial-*") if path.suffix != ".journal")
     if left:
-        found.notes.append(f"{left} files that a killed run left, .partial-*: the next write removes them after a day")
+        found.notes.append(f"{left} files that a killed run left, .partial-*: the next write removes those after a day "
+                           "that its journal claims")
     return None if damaged else (document, paths)
 
 

@@ -14,6 +14,7 @@ from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import progress_bar
 from devise.figures import number
 from devise.report import Table, pairs
+from devise.storage import vacant
 
 EXAMPLE = """\
   devise bench train -o results/bench-train
@@ -49,6 +50,8 @@ def arguments(command):
 def run(args):
     from devise.machine import machine
 
+    if args.output:
+        vacant(args.output)
     bench = importlib.import_module(f"devise.bench.{args.name}")
     asked = _asked(args, inspect.signature(bench.run).parameters)
     with progress_bar(args.name, unit="steps") as progress:
@@ -62,20 +65,19 @@ def run(args):
 
 def _write(folder, document, plot):
     """The document, its tables and its picture as files; returns their names."""
-    from devise.storage import atomic_path, write_json
+    from devise.storage import write_report
 
     name = document["bench"]
     parts = [f"# devise bench {name}", *(table.markdown() for table in _tables(document))]
     if stated := _stated(document):
         parts += ["What was measured, and on what:", f"```text\n{pairs(stated)}\n```"]
     names = ["report.json", "table.md"]
-    write_json(folder / names[0], document)
+    folder.mkdir(parents=True, exist_ok=True)
     if plot:
         names.append(f"{name}.png")
         plot(document, folder / names[-1])
         parts.append(f"![devise bench {name}]({names[-1]})")
-    with atomic_path(folder / names[1]) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_report(folder, document, {names[1]: "\n\n".join(parts) + "\n"})
     return names
 
 

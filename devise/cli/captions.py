@@ -34,6 +34,7 @@ def arguments(command):
                          help="a folder of pictures, or of features from `devise extract`")
     command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
                          help="the folder to write")
+    options.add_overwrite(command)
     command.add_argument("--captions", type=Path, metavar="FILE",
                          help="the sentences (default: the usual names in PICTURES, captions.token.txt, …)")
     command.add_argument("--words", default="glove-6b-50d", metavar="WORDS",
@@ -54,8 +55,10 @@ def run(args):
     from devise.datasets import PARTS
     from devise.model.captions import CaptionModel
 
+    options.keep_model(args, "captions")
     data, split, backbone = _data(args)
     images = data.images if hasattr(data, "images") else data
+    options.keep_model(args, "captions", images)
     model = CaptionModel(options.words(args), backbone, seed=args.seed)
     epochs = {"epochs": args.epochs} if args.epochs else None
     with progress_bar("train", unit="steps") as progress:
@@ -63,7 +66,7 @@ def run(args):
     skipped = (*model.table.images.skipped, *model.skipped)
     unlisted = len(images) - sum(len(split.rows(part)) for part in PARTS)
     _say(model, skipped, unlisted)
-    model.save(args.output)
+    model.save(args.output, overwrite=args.overwrite)
     figures, gains = None, None
     if len(model.parts["test"]) > 2:
         figures = model.evaluate()

@@ -10,7 +10,7 @@ not installed)}.
 
 from pathlib import Path
 
-from devise.cli import Answer
+from devise.cli import Answer, options
 from devise.figures import DASH
 
 EXAMPLE = """\
@@ -23,6 +23,7 @@ def arguments(command):
     command.add_argument("model", type=Path, metavar="MODEL", help="a folder that `devise train` or `siamese` wrote")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE",
                          help="model.keras or model.onnx: the ending says which")
+    options.add_overwrite(command)
 
 
 def run(args):
@@ -31,7 +32,7 @@ def run(args):
     from devise.storage import megabytes
 
     model = open_model(args.model)
-    path = export(model, args.output)
+    path = export(model, args.output, overwrite=args.overwrite)
     difference = largest_difference(model, path)
     shapes = {"input": [None, *model.backbone.size, 3], "output": [None, model.head.dim]}
     document = {"model": str(args.model), "file": str(path), "format": path.suffix.removeprefix("."),

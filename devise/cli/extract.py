@@ -35,6 +35,7 @@ def arguments(command):
     command.add_argument("--address", metavar="A", help="of a Ray cluster: auto, or ray://host:10001")
     command.add_argument("-o", "--output", type=options.folder, metavar="DIR",
                          help="the table's folder (default: one under data/features)")
+    options.add_overwrite(command)
 
 
 def run(args):
@@ -60,7 +61,8 @@ def _alone(args):
     found = options.images(args.pictures, labels=args.labels, class_level=args.class_level)
     backbone = options.backbone(args)
     with progress_bar("extract") as progress:
-        return features.extract(found, backbone, args.output, dtype=args.dtype, progress=progress)
+        return features.extract(found, backbone, args.output, dtype=args.dtype, overwrite=args.overwrite,
+                                progress=progress)
 
 
 def _shared(args):
@@ -78,7 +80,7 @@ def _shared(args):
     # Ray tells of a worker that died on stdout, where the answer goes
     with progress_bar("extract") as progress, redirect_stdout(sys.stderr):
         return distributed.extract(found, options.load_backbone(args), args.output, workers=args.workers,
-                                   dtype=args.dtype, progress=progress, **given)
+                                   dtype=args.dtype, overwrite=args.overwrite, progress=progress, **given)
 
 
 def _elsewhere(pictures):

@@ -34,6 +34,7 @@ def arguments(command):
                          help="the folder of its pictures (default: where they lay)")
     command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
                          help="the folder to write")
+    options.add_overwrite(command)
     options.add_labels(command)
     command.add_argument("--layers", type=options.count, metavar="N",
                          help="of the network that train, the last ones with weights (default: 10)")
@@ -61,6 +62,7 @@ def run(args):
         raise ValueError(f"{args.output} is the model itself, which stays as it is: name another folder")
     model = open_model(args.model)
     siamese = hasattr(model, "thresholds")
+    options.keep_model(args, "siamese" if siamese else "model")
     refused = ("batch_size",) if siamese else ("classes", "per_class", "augment", "miner")
     options.refuse(args, refused, f"the model is one of `devise {'siamese' if siamese else 'train'}`")
     if not siamese and args.loss not in (None, *OF_WORDS):
@@ -74,7 +76,7 @@ def run(args):
     before = _evaluated(model)
     with progress_bar("fine-tune") as progress:
         tuned = model.finetune(images, progress=progress, **training)
-    tuned.save(args.output)
+    tuned.save(args.output, overwrite=args.overwrite)
     after = _evaluated(tuned)
     document = {"model": str(args.output), "base": str(args.model), "history": tuned.history.to_json()}
     shown = _siamese if siamese else _words

@@ -35,6 +35,7 @@ def arguments(command):
     options.add_pictures(command, nargs="+")
     command.add_argument("-o", "--output", type=options.folder, metavar="INDEX",
                          help="the folder to write (default with --add: the index itself)")
+    options.add_overwrite(command)
     command.add_argument("--add", action="store_true", help="add the pictures to an index")
     command.add_argument("--label", metavar="NAME", help="--add: the class of pictures that no folder names")
     command.add_argument("--spaces", type=options.names, metavar="A,B",
@@ -53,7 +54,7 @@ def arguments(command):
 
 
 def run(args):
-    from devise import index
+    from devise import index, storage
     from devise.search import Search
 
     if args.add:
@@ -61,6 +62,7 @@ def run(args):
     if not args.output:
         raise WrongUsage("the following arguments are required: -o/--output INDEX")
     options.refuse(args, ["label"], "it is for --add; name classes by folders")
+    storage.vacant(args.output)
     knobs = _knobs(args)
     if args.engine == "auto":  # what can fail does so before the long part
         index.choose(1, 1, options=tuple(knobs))
@@ -75,7 +77,7 @@ def run(args):
     if args.engine == "auto":
         engine, why = index.choose(len(search), max(part.dim for part in parts), options=tuple(knobs))
         say(f"engine {engine}: {why}")
-    search.save(args.output)
+    search.save(args.output, overwrite=args.overwrite)
     return _answer(search, args.output, parts[0].engine, options.skipped(search.images))
 
 
@@ -109,7 +111,7 @@ def _add(args):
     say_skipped(added)
     output = args.output or Path(args.model)
     if len(added) or output.resolve() != Path(args.model).resolve():
-        search.save(output)
+        search.save(output, overwrite=args.overwrite)
     engine = next(iter(search.indexes.values())).engine
     return _answer(search, output, engine, options.skipped(added), added=len(added))
 

@@ -60,6 +60,28 @@ def one_of(what, known):
     return check
 
 
+def add_overwrite(command):
+    """--overwrite, of a command that writes to -o."""
+    command.add_argument("--overwrite", action="store_true",
+                         help="replace what is in the output by other content; without it that is refused, and only "
+                         "the same is written anew")
+
+
+def keep_model(args, kind, images=None, data=None):
+    """Refuse before a training what saving the model would refuse after it.
+
+    Args:
+        kind: of model.
+        images: ImageSet of the training, where it is known.
+        data: where its features lie, where that is known.
+    """
+    from devise.model.saving import lost
+    from devise.storage import Commit
+
+    new = {} if images is None else {"label_names": images.label_names, "parts": {"train": images.paths}, "data": data}
+    Commit(args.output, kind, {}, lost=partial(lost, new) if new else None, overwrite=args.overwrite).check()
+
+
 def add_pictures(command, **options):
     """PICTURES: folders, files, or the word `samples`."""
     command.add_argument("pictures", metavar="PICTURES",

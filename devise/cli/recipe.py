@@ -15,6 +15,7 @@ from devise.cli import Answer, WrongUsage, options
 from devise.cli.text import progress_bar, say_skipped
 from devise.cli.train import BUNDLED, feature_table
 from devise.recipes import RECIPES
+from devise.storage import vacant
 
 EXAMPLE = """\
   devise recipe hybrid
@@ -87,6 +88,7 @@ def beside(value):
 
 def run(args):
     output = args.output or Path("results") / args.name
+    vacant(output)
     report = _hybrid(args, output) if args.name == "hybrid" else _bundled(args, output)
     text = f"{report.text()}\n\nreport.md and what goes with it are in {output}"
     return Answer({"recipe": args.name, "output": str(output), **report.to_json()}, text)

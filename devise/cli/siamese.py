@@ -39,6 +39,7 @@ def arguments(command):
                          "features that come with devise")
     command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
                          help="the folder to write")
+    options.add_overwrite(command)
     options.add_labels(command)
     options.add_backbone(command)
     command.add_argument("--loss", metavar="NAME",
@@ -78,7 +79,9 @@ def run(args):
 
     if not 0 <= args.far <= 1:
         raise WrongUsage(f"--far is {args.far}: expected a share from 0 to 1")
+    options.keep_model(args, "siamese")
     data, backbone = options.labelled(args, args.pictures)
+    options.keep_model(args, "siamese", getattr(data, "images", data))
     model = Siamese(backbone, seed=args.seed)
     head = ProjectionHead(args.dim, start=args.start, shrinkage=SHRINKAGE,
                           power=POWER if args.power is None else args.power)
@@ -87,7 +90,7 @@ def run(args):
         model.fit(data, head=head, validation=args.validation, test=args.test, far=args.far, progress=progress,
                   **training)
     say_skipped(model.table.images)
-    model.save(args.output)
+    model.save(args.output, overwrite=args.overwrite)
     runs = gain = open_set = galleries = None
     names = model.split.names
     if names["test"]:

@@ -25,6 +25,7 @@ def arguments(command):
                          f"'{BUNDLED}', the features that come with devise")
     command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
                          help="the folder to write")
+    options.add_overwrite(command)
     options.add_labels(command)
     command.add_argument("--unseen", type=options.classes, default=(), metavar="A,B",
                          help="classes to keep out of the training, or how many to draw")
@@ -42,14 +43,16 @@ def run(args):
     from devise.model import Devise
 
     training = options.training(args)
+    options.keep_model(args, "model")
     words, synonyms = options.words(args), options.synonyms(args)
     table, backbone, apart = feature_table(args, args.pictures, words, synonyms, args.unseen, test=args.test)
     say_skipped(table.images)
+    options.keep_model(args, "model", table.images, table.source)
     model = Devise(words, backbone=backbone, synonyms=synonyms, seed=args.seed)
     with progress_bar("train", unit="epochs") as progress:
         model.fit(table, head=options.head(args, model.words.dim), unseen=apart, test=args.test,
                   progress=progress, **training)
-    model.save(args.output)
+    model.save(args.output, overwrite=args.overwrite)
     if model.history:
         plots.history_curve(model.history.to_json(), args.output / "history.png")
     evaluation = model.evaluate()

@@ -2,12 +2,15 @@
 
 import contextlib
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from devise import storage
 from devise.errors import unknown
 from devise.storage.atomic import replace
+from devise.storage.claims import put
+from devise.storage.fetch import discard
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,11 @@ def fetch(name, *, dim=None, source=None, root=None, url=None, progress=None):
         return _open_up(entry, Path(source), target, dim)
     by_hand = f"devise fetch {name}{f' --dim {dim}' if dim else ''} --from FILE"
     arrived = place / ".download" / Path(entry.url).name if entry.inside else target
-    storage.fetch(url or entry.url, arrived, **check, progress=progress, by_hand=by_hand)
+    storage.fetch(url or entry.url, arrived, **check, progress=progress, by_hand=by_hand,
+                  passing=bool(entry.inside))
     if entry.inside:
         _open_up(entry, arrived, target, dim)
-        arrived.unlink()
+        discard(arrived)  # unless somebody brought it
         with contextlib.suppress(OSError):  # another set may be on its way
             arrived.parent.rmdir()
     return target
@@ -168,8 +172,8 @@ def _dim(entry, dim):
 
 def _open_up(entry, archive, target, dim):
     """Put what the entry keeps of an archive in its place, in one step at the end."""
-    work = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(work, ignore_errors=True)  # a killed run left it
+    # of a name that nobody has: all that is removed at the end was made here
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.unpacking-", dir=target.parent))
     try:
         found = archive
         for level, member in enumerate(entry.inside):
@@ -177,7 +181,10 @@ def _open_up(entry, archive, target, dim):
             found = storage.unpack(found, work / str(level), members=[member]) / member
         for name in entry.left_out:
             shutil.rmtree(found / name, ignore_errors=True)
-        replace(found, target)
+        if found.is_file():
+            put(found, target)
+        else:
+            replace(found, target)  # a folder takes the place of an empty one at most
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -16,7 +13,7 @@ from devise.datasets import Skipped
 from devise.distributed import ray, worker
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import Worker
-from devise.features.extraction import known_vectors, publish, table_of, write_part
+from devise.features.extraction import keep, known_vectors, parts_of, publish, table_of, write_part
 
 if TYPE_CHECKING:
     from devise.backbones.base import Backbone
@@ -30,7 +27,7 @@ SHARD_ROWS = 512  # what a killed worker has to do again; VGG16's features of as
 def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[], Backbone],
             folder: str | os.PathLike | None = None, *, workers: int = 2, address: str | None = None, threads: int = 1,
             gpus: float = 0, dtype: str = "float32", shard_rows: int = SHARD_ROWS,
-            progress: Callable[[int, int], None] | None = None) -> features.FeatureTable:
+            overwrite: bool = False, progress: Callable[[int, int], None] | None = None) -> features.FeatureTable:
     """The feature table of a set of pictures, as `devise.features.extract` gives it, by several workers.
 
     Each worker loads the network once. It reads its pictures where they lie and sends the vectors
@@ -51,6 +48,7 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
         gpus: GPUs of each worker; a fraction lets several share one.
         dtype: float32 or float16.
         shard_rows: pictures that are dealt out at a time.
+        overwrite: whether the features of other pictures, from another folder, may be lost.
         progress: callable (done, total), in pictures.
     Returns:
         FeatureTable, its rows in the order of the pictures.
@@ -59,6 +57,7 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
             different networks, or a node can't read what this machine can; the message names the node.
         ChildProcessError: if workers keep dying over a shard, or none can be begun; the message names its
             pictures and the nodes.
+        FileExistsError: if the folder holds features of other pictures, or files of somebody else's.
         MissingDependency: if Ray is not installed.
 
     >>> from functools import partial
@@ -76,8 +75,9 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
         backbone = _agreed(crew.gather())
         folder = Path(folder) if folder else features.default_folder(pictures.images, backbone)
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
+        storage.vacant(folder)
         with storage.alone(partial):
-            return _Run(pictures, backbone, folder, partial, dtype, progress).finish(crew, shard_rows)
+            return _Run(pictures, backbone, folder, partial, dtype, progress).finish(crew, shard_rows, overwrite)
 
 
 def _same(first, other, node):
@@ -107,7 +107,7 @@ class _Run:
         self._keys = [key if key in known else None for key in keys]
         self._computed = 0
 
-    def finish(self, crew, shard_rows):
+    def finish(self, crew, shard_rows, overwrite):
         """Deal out what is missing, and publish the table."""
         wanted = [row for row, key in enumerate(self._keys) if key is None and row not in self._failed]
         shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
@@ -118,6 +118,8 @@ class _Run:
             done += len(shards[number])
             if self._progress:
                 self._progress(done, len(self._images))
+        if self._old and not overwrite:
+            keep(self._folder, self._old, self._images, self._keys)
         failed = [Skipped(self._images.paths[row], self._failed[row]) for row in sorted(self._failed)]
         return publish(self._images, self._backbone, self._folder, self._partial, self._old,
                        (self._keys, self._stats, failed), self._dtype, computed=self._computed)
@@ -143,11 +145,10 @@ class _Run:
             return
         for place in shard.places.tolist():
             self._keys[rows[place]] = shard.keys[place]
-        write_part(self._partial, [shard.keys[place] for place in shard.places.tolist()], shard.vectors)
         chosen = [rows[place] for place in shard.places.tolist()]
         records = [{"path": self._images.paths[row], "sha256": self._keys[row], "size": self._stats[row][0],
                     "mtime_ns": self._stats[row][1]} for row in chosen]
-        storage.write_json(self._partial / "shards" / f"{uuid.uuid4().hex[:12]}.json", records)
+        write_part(self._partial, [record["sha256"] for record in records], shard.vectors, records)
         self._computed += len(chosen)
 
 
@@ -165,9 +166,8 @@ def _stats(pictures):
 
 def _records(partial):
     """What finished shards say of their pictures; a damaged one is done again."""
-    for path in sorted((partial / "shards").glob("*.json")):
-        with suppress(OSError, ValueError):
-            yield from json.loads(path.read_text(encoding="utf-8"))
+    for document, _ in parts_of(partial):
+        yield from document.get("records", ())
 
 
 def _named(part):

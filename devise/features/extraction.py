@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import os
-import shutil
 import time
 import uuid
 from collections import deque
@@ -80,7 +78,7 @@ def compute(images: Images, backbone: str | Backbone | keras.Model = "auto", *, 
 
 def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Model = "auto",
             folder: str | os.PathLike | None = None, *, dtype: str = "float32",
-            progress: Callable[[int, int], object] | None = None) -> FeatureTable:
+            overwrite: bool = False, progress: Callable[[int, int], object] | None = None) -> FeatureTable:
     """The feature table of some images, computed or brought up to date.
 
     Memory stays bounded whatever the number of images. New images are computed, images that
@@ -93,12 +91,14 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         folder: where the table lies; by default under the data root, by backbone and folder. Of images
             that are all in memory the table is, by default, in memory too.
         dtype: float32 or float16.
+        overwrite: whether the features of other pictures, from another folder, may be lost.
         progress: callable (done, total), in pictures.
     Returns:
         FeatureTable, its rows in the order of `images`.
     Raises:
         ValueError: if the folder holds another backbone's features, or no image can be read.
         TypeError: if images or backbone are nothing of the kind.
+        FileExistsError: if it holds features of other pictures, or files of somebody else's.
 
     >>> table = extract("pictures", "efficientnet_lite0")  # doctest: +SKIP
     >>> table.matrix.shape, table.computed  # doctest: +SKIP
@@ -114,7 +114,10 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         return replace(table, matrix=as_type(table.matrix, dtype))
     folder = Path(folder) if folder else default_folder(images, backbone)
     old = table_of(folder, backbone)
+    storage.vacant(folder)
     keys, stats, failed = _content_keys(images, old[1] if old else [])
+    if old and not overwrite:
+        keep(folder, old, images, keys)
     partial = folder / f"partial-{backbone.fingerprint[:12]}"
     tabled = known_vectors(None, old, dtype)  # parts may be another process's, and gone in a moment
     with contextlib.ExitStack() as work:
@@ -132,6 +135,17 @@ def table_of(folder, backbone):
         raise ValueError(f"{folder} holds features of {theirs['name']} ({theirs['fingerprint'][:12]}), not of "
                          f"{backbone.name} ({backbone.fingerprint[:12]}): name another folder, or remove this one")
     return old
+
+
+def keep(folder, old, images, keys):
+    """Refuse to lose features: those of a table of another folder, whose pictures are not among these."""
+    here, there = (Path(root).resolve() if root else None for root in (images.root, old[0]["root"]))
+    known = set(keys)
+    lost = [record["path"] for record in old[1] if record["sha256"] not in known]
+    if lost and here != there:
+        raise FileExistsError(f"{folder} holds the features of {old[0]['root'] or 'other pictures'}, which would be "
+                              f"lost: {len(lost):,} pictures, such as {lost[0]}, are not among these. Name another "
+                              "folder, or allow it with --overwrite (in Python overwrite=True)")
 
 
 def _brought_up(images, backbone, folder, partial, old, contents, dtype, progress):
@@ -178,7 +192,7 @@ def publish(images, backbone, folder, partial, old, contents, dtype, *, computed
                 "skipped": [list(item) for item in kept.skipped]}
     if not unchanged(old, document, records):
         write(folder, document, records, [known[record["sha256"]] for record in records])
-    shutil.rmtree(partial, ignore_errors=True)
+    storage.remove(partial)
     matrix = open_table(folder)[2]
     return FeatureTable(matrix, kept, document["backbone"], folder, computed=computed)
 
@@ -257,12 +271,20 @@ class _Parts:
         self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
-def write_part(folder, keys, rows):
-    """Finished rows and their content keys as two files; the keys come last and make the part count."""
-    path = folder / f"{uuid.uuid4().hex[:12]}.npy"
-    with storage.atomic_path(path) as temporary:
-        write_npy(temporary, rows)
-    storage.write_json(path.with_suffix(".json"), keys)
+def write_part(folder, keys, rows, records=()):
+    """Finished rows with their content keys, and what else is known of their pictures, as an artefact of their own."""
+    # not in the folder itself: the extraction holds its lock
+    with storage.Commit(folder / "parts", f"part-{uuid.uuid4().hex[:12]}",
+                        {"keys": list(keys), "records": list(records)}) as commit:
+        write_npy(commit.file("rows.npy"), rows)
+
+
+def parts_of(folder):
+    """(document, path of the rows) of every part that can be read; a damaged one is computed again."""
+    for manifest in sorted((folder / "parts").glob("part-*.json")):
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            document, paths = storage.open_artefact(manifest.parent, manifest.stem)
+            yield document, paths["rows.npy"]
 
 
 def known_vectors(partial, old, dtype):
@@ -270,10 +292,9 @@ def known_vectors(partial, old, dtype):
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again
     known = {}
-    for names in sorted(partial.glob("*.json")) if partial else ():
-        with contextlib.suppress(OSError, ValueError):  # a damaged part is computed again
-            keys = json.loads(names.read_text(encoding="utf-8"))
-            matrix = np.load(names.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+    for document, path in parts_of(partial) if partial else ():
+        with contextlib.suppress(OSError, ValueError):  # damaged, too
+            keys, matrix = document["keys"], np.load(path, mmap_mode="r", allow_pickle=False)
             if len(keys) == len(matrix):
                 known |= {key: (matrix, row) for row, key in enumerate(keys)}
     if old:

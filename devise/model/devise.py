@@ -281,16 +281,22 @@ class Devise:
         return self.with_space(name, calibrated(self.space(name), np.asarray(table.matrix[labelled], np.float32),
                                                 table.images.labels[labelled], false_accept_rate, seed))
 
-    def export(self, path: str | Path, space: str | None = None) -> Path:
+    def export(self, path: str | Path, space: str | None = None, *, overwrite: bool = False) -> Path:
         """Write backbone and head of a space as one .keras or .onnx file; see `devise.model.exporting.export`."""
-        return exporting.export(self, path, space)
+        return exporting.export(self, path, space, overwrite=overwrite)
 
     def keras_model(self, space: str | None = None) -> keras.Model:
         """The whole network of a space: image (n, h, w, 3), 0 to 255, in; unit embedding out."""
         return exporting.whole_network(self.backbone, self.embedding_space(space).head)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model to a folder, whole or not at all."""
+        """Write the model to a folder, whole or not at all.
+
+        Args:
+            overwrite: whether a model of another network, or of other words, labels or images, may be lost.
+        Raises:
+            FileExistsError: if one would, or if the folder holds files of somebody else's and no model.
+        """
         saving.save(self, folder, overwrite=overwrite)
 
     @classmethod

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise.errors import unknown
-from devise.storage import atomic_path
+from devise.model.identity import fingerprint
+from devise.storage import atomic_path, replaceable
 
 if TYPE_CHECKING:
     import keras
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 OUTPUT = "embeddings"  # the name of the output in an ONNX file
 
 
-def whole_network(backbone: Backbone, head: Head) -> keras.Model:
+def whole_network(backbone: Backbone, head: Head, *, name: str = "devise") -> keras.Model:
     """Backbone and head as one Keras model: image in, unit embedding out. It shares its weights with its two parts.
 
     Args:
         backbone: a Backbone, which stays frozen.
         head: a Head that is a network: mlp, ridge, projection, raw …
+        name: of the Keras model.
     Returns:
         keras.Model from float32 (n, h, w, 3), 0 to 255, to float32 (n, dim).
     Raises:
@@ -45,7 +47,7 @@ def whole_network(backbone: Backbone, head: Head) -> keras.Model:
     for layer in layers:
         outputs = layer(outputs)
     [pictures] = frozen.inputs
-    return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name="devise")
+    return keras.Model(pictures, keras.layers.UnitNormalization(name="unit_embedding")(outputs), name=name)
 
 
 def parameter_counts(model: keras.Model) -> dict[str, int]:
@@ -60,19 +62,21 @@ def parameter_counts(model: keras.Model) -> dict[str, int]:
     return {"total": trainable + frozen, "trainable": trainable, "non_trainable": frozen}
 
 
-def export(model: Devise, path: str | Path, space: str | None = None) -> Path:
+def export(model: Devise, path: str | Path, space: str | None = None, *, overwrite: bool = False) -> Path:
     """Write the whole network of a space, preprocessing included, as a Keras or an ONNX file.
 
     The input is float32 (n, h, w, 3), 0 to 255, at the backbone's size (`model.backbone.prepare`
     crops and resizes an image to it); the output float32 (n, dim), unit rows.
 
     Args:
-        path: a name that ends in .keras or .onnx; a file that exists is replaced in one step.
+        path: a name that ends in .keras or .onnx; an export of this model is replaced in one step.
         space: its name; None is the one that text shares, or, where there is none, the first.
+        overwrite: whether any other file there is replaced, too.
     Returns:
         path, a Path.
     Raises:
         ValueError: for another ending, or a head that is no network, such as that of conse.
+        FileExistsError: if another file is there.
         MissingDependency: for ONNX without tf2onnx.
 
     >>> export(model, "model.onnx")  # doctest: +SKIP
@@ -81,7 +85,10 @@ def export(model: Devise, path: str | Path, space: str | None = None) -> Path:
     path = Path(path).expanduser()
     if path.suffix not in FORMATS:
         raise ValueError(f"{path}: {unknown('format', path.suffix, FORMATS)}")
-    FORMATS[path.suffix](model.keras_model(space), path)
+    name = f"devise_{fingerprint(model)[:32]}"
+    if not overwrite:
+        replaceable(path, name)
+    FORMATS[path.suffix](whole_network(model.backbone, model.embedding_space(space).head, name=name), path)
     return path
 
 

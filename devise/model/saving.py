@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def save(model: Devise, folder: str | Path, *, overwrite: bool = False) -> None:
         "labels": model.labels and model.labels.to_json(), "label_names": list(model.label_names),
         "split": model.split and model.split.to_json(model.paths), "data": model.data, "record": model.record,
         "history": {name: history.to_json() for name, history in model.history.items()}}
-    with storage.Commit(folder, KIND, document) as commit:
+    with storage.Commit(folder, KIND, document, lost=partial(lost, document), overwrite=overwrite) as commit:
         for name, space in model.own_spaces.items():
             space.head.save(commit.file(f"{name}.npz"))
             if space.text is not None and space.text.weights():
@@ -45,6 +46,38 @@ def save(model: Devise, folder: str | Path, *, overwrite: bool = False) -> None:
         if "base" in model.network.record:
             with open(commit.file("backbone.npz"), "wb") as file:
                 np.savez(file, **model.backbone.changes)
+
+
+def lost(new: dict, old: dict, paths: dict | None = None) -> str | None:
+    """What of the model that is there a new one lacks, or None.
+
+    A model of another network, of other words, without a space, or of labels or images that the new one did not
+    learn from is other content; other settings or another seed are not.
+
+    Args:
+        new, old: their manifests.
+    """
+    for what, record in (("network", "backbone"), ("set of word vectors", "words")):
+        if old[record] and (not new[record] or _made_of(new[record]) != _made_of(old[record])):
+            return f"it is of another {what}, {old[record]['name']}"
+    for what, names in (("spaces", lambda document: document["spaces"]), ("labels", lambda document:
+                        document["label_names"]), ("pictures", _images)):
+        theirs = set(names(old))
+        if gone := sorted(theirs - set(names(new))):
+            return f"{len(gone):,} of the {len(theirs):,} {what} of it, such as {gone[0]}, are not in the new"
+    tuned = "base" in old["backbone"]  # each fine-tuned network has features of its own
+    if not tuned and None not in (new["data"], old["data"]) and new["data"] != old["data"]:
+        return f"it learnt from {old['data']}, the new one from {new['data']}"
+    return None
+
+
+def _made_of(record: dict) -> str:
+    """The fingerprint of a network or of words; of a fine-tuned network that of its base."""
+    return record.get("base", record)["fingerprint"]
+
+
+def _images(document: dict) -> set[str]:
+    return {path for paths in (document["split"] or {"paths": {}})["paths"].values() for path in paths}
 
 
 def load(kind: type[Devise], folder: str | Path, *, words: WordVectors | str | Path | None = None) -> Devise:

@@ -4,7 +4,7 @@ import math
 import textwrap
 
 from devise.metrics.summary import Spread
-from devise.storage import atomic_path
+from devise.storage import MARK, atomic_path, replaceable
 
 # Okabe and Ito's colours without the yellow, which is too pale for a line on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -235,6 +235,7 @@ def _note(figure, note):
 
 
 def _save(figure, path):
+    replaceable(path)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", metadata={"Software": MARK})
     return path

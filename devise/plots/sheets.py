@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from devise.plots.cards import HEIGHT, INK, MAT, PAPER, QUIET, RIGHT, SIDE, Card, draw_card
 from devise.plots.lettering import LINE, elide, face, lines, tidy
-from devise.storage import atomic_path
+from devise.storage import MARK, atomic_path, replaceable
 
 GAP = 22
 MARGIN = 36
@@ -168,6 +169,9 @@ def _notes(cards):
 
 
 def _save(image, path):
+    replaceable(path)
+    notes = PngInfo()
+    notes.add_text("Software", MARK)
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", dpi=(DPI, DPI), optimize=True)
+        image.save(temporary, format="PNG", dpi=(DPI, DPI), optimize=True, pnginfo=notes)
     return path

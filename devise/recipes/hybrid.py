@@ -68,7 +68,7 @@ def run(output, *, data=None, backbone=None, words="glove-6b-50d", synonyms=None
         if progress:
             progress(seed + 1, seeds)
     model = models[0]
-    model.save(output / "model")
+    model.save(output / "model", overwrite=storage.is_manifest(output / "report.json"))  # of which it is a part
     pictures = _draw(model, combine(runs), table, output)
     report = _report(model, runs, exact, table, pictures, seconds=time.monotonic() - started)
     report.save(output)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise import plots
+from devise import plots, storage
 from devise.arrays import unit_rows
 from devise.evaluation import clustering_nmi, evaluate_galleries, gallery_table
 from devise.metrics import spread
@@ -72,7 +72,7 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
     open_set = [model.evaluate(source.table).open_set for model in models[LEARNT]]
     tables = (_figures(source, rows, spaces, seeds), *_gains(rows, models), gallery_table(galleries.runs),
               _open_set_table(open_set, far))
-    first.save(output / "model")
+    first.save(output / "model", overwrite=storage.is_manifest(output / "report.json"))  # of which it is a part
     pictures = _draw(source, rows, spaces, models, open_set, epochs, output)
     facts = _facts(source, first, copies, seeds, epochs) | {"time (s)": round(time.monotonic() - started, 1)}
     report = Report("A siamese network by triplets, on classes that it never saw", facts, tables,

@@ -242,7 +242,13 @@ class Search:
         return self._space(found)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the index with its model, whole or not at all; the folder is complete on its own."""
+        """Write the index with its model, whole or not at all; the folder is complete on its own.
+
+        Args:
+            overwrite: whether an index that is there may lose its model, a space, or pictures.
+        Raises:
+            FileExistsError: if it would, or if the folder holds files of somebody else's and no index.
+        """
         saving.save(self, Path(folder), overwrite=overwrite)
 
     @classmethod

@@ -1,7 +1,5 @@
 """An index of pictures as a folder: the model, an index a space, and the pictures, all of one build."""
 
-import shutil
-import uuid
 from functools import partial
 from pathlib import Path
 
@@ -11,25 +9,46 @@ from devise import index, storage
 from devise.datasets import ImageSet, Skipped
 from devise.model import Devise
 
-MANIFESTS = ("index", "model")
 
-
-def save(search, folder):
+def save(search, folder, *, overwrite=False):
     """Write a Search to a folder, see `Search.save`."""
-    build = uuid.uuid4().hex[:12]  # a folder of its own, which becomes the index's when search.json names it
     images = search.images
-    document = {"build": build, "n": len(images), "label_names": list(images.label_names),
-                "root": str(Path(images.root).resolve()) if images.root else None, "spaces": list(search.indexes)}
+    document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
+                "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
             "skipped": [list(item) for item in images.skipped]}
-    with storage.alone(folder / build):  # until it has its name, or another's sweep could take it
+    with storage.Commit(folder, "search", document, lost=partial(_lost, search), overwrite=overwrite) as commit:
+        build = commit.subfolder()  # becomes the index's when search.json names it
+        commit.document["build"] = build.name
         for space, space_index in search.indexes.items():
-            space_index.save(folder / build / space)
-        search.model.save(folder / build / "model")
-        document["parts"] = _part_digests(folder / build)
-        with storage.Commit(folder, "search", document) as commit:
-            storage.write_json(commit.file("rows.json"), rows)
-    _sweep(folder)
+            space_index.save(build / space)
+        search.model.save(build / "model")
+        storage.write_json(commit.file("rows.json"), rows)
+
+
+def _lost(search, document, paths):
+    """What of the index that is there a new one lacks, or None: another model, a space, or pictures."""
+    if document.get("fingerprint") != _fingerprint(search):
+        return f"{document['n']:,} pictures by another model"
+    if spaces := set(document["spaces"]) - set(search.indexes):
+        return f"the space {sorted(spaces)[0]} of {document['n']:,} pictures"
+    mine = set(_places(_root(search.images), search.images.paths))
+    lost = [place for place in _places(document["root"], storage.read_json(paths["rows.json"])["paths"])
+            if place not in mine]
+    return f"{len(lost):,} of {document['n']:,} pictures, such as {lost[0]}, are not in the new one" if lost else None
+
+
+def _fingerprint(search):
+    """That of the model, which its indexes hold."""
+    return next(iter(search.indexes.values())).fingerprint
+
+
+def _root(images):
+    return str(Path(images.root).resolve()) if images.root else None
+
+
+def _places(root, paths):
+    return [str(Path(root or "", path)) for path in paths]
 
 
 def load(folder):
@@ -45,10 +64,10 @@ def _read(folder, document, paths):
         raise ValueError(f"{folder} names no space: build the index again")
     if strange := [name for name in (document["build"], *names) if Path(name).name != name]:
         raise ValueError(f"{folder} names {strange[0]!r} as a part of the index: expected a folder in it")
-    there = _part_digests(parts)
-    for name, known in document.get("parts", {}).items():  # older indexes have no such record, or not of all
-        if there.get(name) != known:
-            raise ValueError(f"{parts / name} is not the one that the index in {folder} was saved with: "
+    there, known = storage.part_digests(parts), document["folders"][document["build"]]
+    for name in sorted(there.keys() | known.keys()):
+        if there.get(name) != known.get(name):
+            raise ValueError(f"{(parts / name).parent} is not the one that the index in {folder} was saved with: "
                              "build the index again")
     model = Devise.load(parts / "model")
     indexes = {space: index.load(parts / space) for space in names}
@@ -61,24 +80,3 @@ def _read(folder, document, paths):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
                              "pictures: build the index again")
     return model, images, indexes
-
-
-def _part_digests(build):
-    """{part: digest of its manifest, which holds those of its files} of a build's model and indexes."""
-    manifests = sorted(path for path in build.glob("*/*.json") if path.stem in MANIFESTS)
-    return {path.parent.name: storage.digest(path) for path in manifests}
-
-
-def _sweep(folder):
-    """Remove the builds that no process is making and search.json does not name."""
-    with storage.alone(folder):  # nobody names another build meanwhile
-        named = storage.open_artefact(folder, "search")[0]["build"]
-        for other in folder.iterdir():
-            if other.is_dir() and other.name != named and _is_build(other.name):
-                with storage.alone(other, wait=False) as free:
-                    if free:
-                        shutil.rmtree(other, ignore_errors=True)
-
-
-def _is_build(name):
-    return len(name) == 12 and all(letter in "0123456789abcdef" for letter in name)

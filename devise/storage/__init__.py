@@ -1,12 +1,22 @@
 """Files: where they lie, how they are written whole, how they are fetched and unpacked."""
 
 from devise.storage.archives import unpack
-from devise.storage.atomic import Commit, atomic_path, digest, open_artefact, read_artefact, read_json, write_json
+from devise.storage.atomic import (
+    Commit,
+    atomic_path,
+    open_artefact,
+    part_digests,
+    read_artefact,
+    read_json,
+    write_json,
+    write_report,
+)
+from devise.storage.claims import MARK, digest, is_manifest, remove, replaceable, vacant
 from devise.storage.disk import megabytes, written
 from devise.storage.fetch import bring, fetch, verify
 from devise.storage.locks import alone
 from devise.storage.roots import bundled, checkout, data_root, home, pretrained_root
 
-__all__ = ["Commit", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root", "digest", "fetch", "home",
-           "megabytes", "open_artefact", "pretrained_root", "read_artefact", "read_json", "unpack", "verify",
-           "write_json", "written"]
+__all__ = ["MARK", "Commit", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root", "digest", "fetch",
+           "home", "is_manifest", "megabytes", "open_artefact", "part_digests", "pretrained_root", "read_artefact",
+           "read_json", "remove", "replaceable", "unpack", "vacant", "verify", "write_json", "write_report", "written"]

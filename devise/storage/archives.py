@@ -10,6 +10,7 @@ import posixpath
 import re
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +64,9 @@ def unpack(archive, folder, *, members=None, max_bytes=MAX_BYTES, max_ratio=MAX_
         entries = _checked(entries, archive, limit)
         wanted = _chosen(entries, archive, members)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = folder.with_name(f".{folder.name}.unpacking")
-        shutil.rmtree(unfinished, ignore_errors=True)  # a killed run left it
+        # of a name that nobody has: all that is removed at the end was made here
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unpacking-", dir=folder.parent))
+        unfinished = work / folder.name
         total = sum(entry.size for entry in wanted)
         try:
             with disk.room(folder.parent, lambda: total, then="Make room and run the same again."):
@@ -74,7 +76,7 @@ def unpack(archive, folder, *, members=None, max_bytes=MAX_BYTES, max_ratio=MAX_
             # not flushed file by file: on a slow disk thousands of them would take minutes
             replace(unfinished, folder)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
     return folder
 
 

@@ -6,18 +6,16 @@ step that makes a new state visible, so a reader finds the old state or the new 
 """
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
-import time
 from pathlib import Path
 
+from devise.storage.claims import Journal, digest, files_of, is_manifest, is_ours, put, remove, sweep, vacant
 from devise.storage.locks import alone
 
 FORMAT = 1
-OWN = {"kind", "format", "files"}  # what Commit writes into a manifest beside the document
-DAY = 24 * 60 * 60
+OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 
 
@@ -31,6 +29,9 @@ def atomic_path(path):
     'whole'
     """
     path = Path(path)
+    if path.name.startswith(".partial-"):  # a file of a Commit, which takes its place with the others
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path.parent, path.suffix)
     try:
@@ -42,9 +43,9 @@ def atomic_path(path):
 
 def replace(temporary, path):
     """Put a finished file or folder in the place of `path`, on the same disk, for good."""
-    _flush(temporary)
+    flush(temporary)
     os.replace(temporary, path)
-    _flush(Path(path).parent)
+    flush(Path(path).parent)
 
 
 def write_json(path, document):
@@ -86,12 +87,19 @@ class Commit:
     """Collects the files of an artefact and makes them visible in one step.
 
     Used as a context manager: `with Commit(folder, "index", document) as commit:` and inside it
-    `commit.file("ids.npy")` gives a temporary path to write to. Leaving the block renames every
-    file to a name with its digest, writes the manifest, and removes what no manifest names.
+    `commit.file("ids.npy")` gives a temporary path to write to. Leaving the block gives every file a
+    name with its digest, writes the manifest, and removes what the manifest before named.
     Any number of processes may read the folder meanwhile; of several that commit the last one counts.
+    Files that nothing of ours claims are neither removed nor replaced.
 
+    Args:
+        lost: callable (document, paths) of the artefact that is there: what of it the new one lacks, in
+            words, or None. Without it any content is replaced.
+        overwrite: whether what `lost` tells of may be lost.
     Raises:
         ValueError: if the document has a key that the manifest needs for itself.
+        FileExistsError: if the folder holds files of somebody else's and no artefact, if its `<kind>.json` is no
+            manifest, or if something would be lost.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -102,43 +110,147 @@ class Commit:
     ('me', 'whole')
     """
 
-    def __init__(self, folder, kind, document):
+    def __init__(self, folder, kind, document, *, lost=None, overwrite=False):
         if taken := OWN & set(document):
             raise ValueError(f"the document of a {kind} has the key {sorted(taken)[0]!r}, which its "
                              "manifest uses itself: choose another name")
         self.folder, self.kind, self.document = Path(folder), kind, dict(document)
-        self._temporary = {}
+        self._lost = None if overwrite else lost
+        self._temporary, self._folders = {}, {}
+        self._journal, self._locks = Journal(self.folder), contextlib.ExitStack()
 
     def file(self, name):
         """A path to write the data file `name` to."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if name not in self._temporary:
-            self._temporary[name] = _temporary(self.folder, os.path.splitext(name)[1])
+            path = self._temporary[name] = _temporary(self.folder, os.path.splitext(name)[1])
+            self._journal.note(path.name, os.stat(path).st_ino)
         return self._temporary[name]
 
+    def subfolder(self):
+        """A new folder to commit further artefacts to, which becomes part of this one with its manifest."""
+        path = self.folder / os.urandom(6).hex()
+        self._journal.note(path.name, {})
+        path.mkdir()
+        self._locks.enter_context(alone(path))  # or another's sweep could take it
+        self._folders[path.name] = path
+        return path
+
+    def check(self):
+        """Refuse what the commit will refuse, before the work that makes its files.
+
+        Returns:
+            the manifest that is about to be replaced, {} where there is none or it is damaged.
+        """
+        vacant(self.folder)
+        path = self.folder / f"{self.kind}.json"
+        if not os.path.lexists(path):
+            return {}
+        if not is_manifest(path):
+            raise FileExistsError(f"{path} is no manifest that devise wrote, or it is damaged: move it away, or name "
+                                  "another folder")
+        try:
+            document = read_json(path)
+        except ValueError:
+            return {}  # a damaged artefact is made again
+        paths = _paths(path, document, self.kind)
+        try:
+            loss = self._lost and self._lost(document, paths)
+        except (OSError, *STUMBLES):  # damaged, too
+            loss = None
+        if loss:
+            raise FileExistsError(f"{self.folder} holds a {self.kind} with other content, which would be lost: {loss}. "
+                                  "Name another folder, or allow it with --overwrite (in Python overwrite=True)")
+        return document
+
     def __enter__(self):
+        self.check()
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, kind, error, trace):
-        try:
-            if error is None:
-                with alone(self.folder):  # or another's sweep could take what our manifest is about to name
+        done = False
+        with alone(self.folder):  # or another's sweep could take what our manifest is about to name
+            try:
+                if error is None:
                     self._publish()
-        finally:
-            for path in self._temporary.values():
-                path.unlink(missing_ok=True)
+                    done = True
+            finally:
+                for path in self._temporary.values():
+                    path.unlink(missing_ok=True)
+                for path in () if done else self._folders.values():
+                    remove(path)
+                self._locks.close()
+                self._journal.close()
+                sweep(self.folder)
 
     def _publish(self):
+        before = self.check()
+        folders = {name: part_digests(path) for name, path in self._folders.items()}
+        for name, claim in {**files_of(before), **before.get("folders", {})}.items():
+            self._journal.note(name, claim)
         files = {}
         for name, temporary in self._temporary.items():
-            stem, suffix = os.path.splitext(name)
             checksum = digest(temporary)
-            files[name] = {"file": f"{stem}-{checksum[:12]}{suffix}", "sha256": checksum}
-            replace(temporary, self.folder / files[name]["file"])
+            files[name] = {"file": self._put(temporary, name, checksum), "sha256": checksum}
         manifest = {"kind": self.kind, "format": FORMAT, **self.document, "files": files}
+        if folders:
+            manifest["folders"] = folders
         write_json(self.folder / f"{self.kind}.json", manifest)
-        _sweep(self.folder, set(self._temporary))
+
+    def _put(self, temporary, name, checksum):
+        """Put a finished file under a name with its digest, longer where other content has the short one."""
+        stem, suffix = os.path.splitext(name)
+        flush(temporary)
+        for length in (12, 24, 64):
+            path = self.folder / f"{stem}-{checksum[:length]}{suffix}"
+            if not os.path.lexists(path):
+                self._journal.note(path.name, checksum)
+                put(temporary, path)
+                flush(self.folder)
+                return path.name
+            if is_ours(path, checksum):
+                return path.name
+        raise FileExistsError(f"{path} is there already, and not ours: move it away")
+
+
+def part_digests(folder):
+    """{path in it: digest} of the manifests in the folders of a folder; a manifest holds the digests of its files."""
+    manifests = sorted(path for path in Path(folder).glob("*/*.json") if is_manifest(path))
+    return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
+
+
+def write_report(folder, document, pages):
+    """A document as `report.json`, and pages of text beside it, each whole or not at all.
+
+    Args:
+        pages: {file name: text}.
+    Raises:
+        FileExistsError: if one of the files is there and no report of ours wrote it as it is.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(folder, {"n": 3}, {"report.md": "three"})
+    ...     Path(folder, "report.md").read_text()
+    'three'
+    """
+    folder = Path(folder)
+    path, claimed = folder / "report.json", {}
+    if is_manifest(path):
+        with contextlib.suppress(ValueError, *STUMBLES):
+            claimed = files_of(read_json(path))
+    foreign = [path] if os.path.lexists(path) and not is_manifest(path) else []
+    foreign += [folder / name for name in pages if os.path.lexists(folder / name)
+                and not is_ours(folder / name, claimed.get(name, ""))]
+    if foreign:
+        raise FileExistsError(f"{foreign[0]} is not as a report of devise left it: move it away, or name another "
+                              "folder")
+    texts = {name: text.encode("utf-8", "backslashreplace") for name, text in pages.items()}
+    files = {name: {"file": name, "sha256": hashlib.sha256(text).hexdigest()} for name, text in texts.items()}
+    write_json(path, {"kind": "report", **document, "files": files})
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(text)
 
 
 def open_artefact(folder, kind):
@@ -210,18 +322,6 @@ def read_artefact(folder, kind, read, *, check=()):
                              "make it again") from error
 
 
-def digest(path, *, algorithm="sha256"):
-    """The hex digest of a file's content, read in blocks.
-
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     digest(file.name)[:12]
-    'e3b0c44298fc'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
 def _paths(manifest, document, kind):
     """The files that a manifest names, all of them beside it."""
     files = document.get("files") if isinstance(document, dict) and document.get("kind") == kind else None
@@ -234,33 +334,6 @@ def _paths(manifest, document, kind):
     return {name: manifest.parent / Path(entry["file"]).name for name, entry in files.items()}
 
 
-def _sweep(folder, names):
-    """Remove the earlier generations of the files called `names`, unless a manifest names them."""
-    for path in folder.glob(".partial-*"):
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - DAY:  # a killed writer left it: a live one's is younger
-                path.unlink()
-    named = _named(folder)
-    for name in names if named is not None else ():
-        stem, suffix = map(glob.escape, os.path.splitext(name))
-        for path in folder.glob(f"{stem}-{'[0-9a-f]' * 12}{suffix}"):
-            if path.name not in named:
-                path.unlink(missing_ok=True)
-
-
-def _named(folder):
-    """The data files that the manifests in a folder name, or None where one can't be read."""
-    named = set()
-    for manifest in folder.glob("[!.]*.json"):
-        try:
-            document = read_json(manifest)
-            if isinstance(document, dict) and document.get("kind") == manifest.stem:
-                named |= {path.name for path in _paths(manifest, document, manifest.stem).values()}
-        except ValueError:
-            return None
-    return named
-
-
 def _temporary(folder, suffix):
     """A new empty file; unlike tempfile's it has the permissions of any other new file."""
     path = Path(folder) / f".partial-{os.urandom(6).hex()}{suffix}"
@@ -268,7 +341,7 @@ def _temporary(folder, suffix):
     return path
 
 
-def _flush(path):
+def flush(path):
     """Push a file's or a folder's content to the disk, so that a rename after it is safe."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,6 +1,7 @@
 """The one door to the network: a file arrives whole and checked, and what a cut left is kept."""
 
 import contextlib
+import os
 import re
 import shutil
 import time
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import devise
 from devise.storage import disk
-from devise.storage.atomic import atomic_path, digest, replace
+from devise.storage.atomic import atomic_path, flush, read_json, write_json
+from devise.storage.claims import digest, is_ours, put
 
 BLOCK = 2**18
 PAUSE = 0.5  # seconds before a retry; each further one in a row waits twice as long
@@ -17,7 +19,7 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others next ti
 RESUMES = "What has arrived is kept: make room and run the same again, it resumes."
 
 
-def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=30, by_hand=""):
+def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=30, by_hand="", passing=False):
     """The file at `url`, at `path`; the network is left alone where the file is there already.
 
     What arrives is written to `<path>.part`, checked, and renamed. A cut connection is taken up
@@ -34,11 +36,13 @@ def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=3
         retries: how many requests in a row may bring nothing before it gives up.
         timeout: seconds of silence that count as a cut connection.
         by_hand: the command that takes the file from elsewhere, for the errors.
+        passing: whether the file is not to stay: a note remains beside it, by which `discard` knows it.
     Returns:
         `path` as a Path.
     Raises:
         ValueError: if the scheme is another, or the file has the wrong size or checksum.
         FileNotFoundError: if the server has no such file.
+        FileExistsError: if another file, or a damaged one, is at `path` or `<path>.part`: it stays.
         ConnectionError: if there is no network, or it broke too often.
         OSError: if the disk is full, or the server refuses.
 
@@ -49,22 +53,56 @@ def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=3
         raise ValueError(f"{url!r}: expected an address that begins with http:// or https://")
     path = Path(path)
     if _fault(path, checksum, size) is None:
+        _tidy(path, passing)
         return path
+    _refuse_other(path, checksum, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    note = _claim(part, _note(path))
     # without a checksum nobody could tell whether the two halves belong together
     if checksum is None or (size is not None and _length(part) > size):
-        part.unlink(missing_ok=True)
+        os.truncate(part, 0)
     by_hand = by_hand or f"devise.storage.bring(FILE, {str(path)!r}, checksum={checksum!r})"
     by_hand = f"\nBy hand: bring that file ({checksum or 'no checksum known'}) from elsewhere, then {by_hand}"
-    if size is None or _length(part) < size:
-        _Download(url, part, size, progress, timeout, by_hand).run(retries)
+    try:
+        if size is None or _length(part) < size:
+            _Download(url, part, size, progress, timeout, by_hand).run(retries)
+    finally:
+        if not _length(part):  # nothing arrived
+            part.unlink()
+            note.unlink()
     if fault := _fault(part, checksum, size):
         part.unlink()
+        note.unlink()
         raise ValueError(f"{url} {fault}. The wrong file was removed; should a second try end the same, "
                          "then the file was changed at its source")
-    replace(part, path)
+    flush(part)
+    put(part, path)
+    _tidy(path, passing)
+    flush(path.parent)
     return path
+
+
+def discard(path):
+    """Remove a file that `fetch` brought with `passing`, in this call or an earlier one; any other stays."""
+    if is_ours(path, _inode(_note(path))):
+        path.unlink()
+        _note(path).unlink()
+
+
+def _note(path):
+    return path.with_name(f"{path.name}.part.json")
+
+
+def _tidy(path, passing):
+    """Remove the other name of a file that has arrived, and its note; a kill may have come before."""
+    part, known = path.with_name(f"{path.name}.part"), _inode(_note(path))
+    if is_ours(path, known):
+        with contextlib.suppress(OSError):  # the folder may be for reading only
+            if is_ours(part, known):
+                part.unlink()
+            if not passing:
+                _note(path).unlink()
 
 
 def bring(source, path, *, checksum, size=None):
@@ -77,6 +115,7 @@ def bring(source, path, *, checksum, size=None):
         `path` as a Path.
     Raises:
         FileNotFoundError: if there is no such source.
+        FileExistsError: if another file, or a damaged one, is at `path`: it stays.
         ValueError: if it has the wrong size or checksum.
         OSError: if the disk is full.
 
@@ -86,6 +125,7 @@ def bring(source, path, *, checksum, size=None):
     source, path = Path(source), Path(path)
     if _fault(path, checksum, size) is None:
         return path
+    _refuse_other(path, checksum, size)
     verify(source, checksum=None, size=size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk.room(path.parent, lambda: _length(source), then="Make room and run the same again."):
@@ -114,6 +154,40 @@ def verify(path, *, checksum, size=None):
         raise FileNotFoundError(f"{path}: there is no such file")
     if fault := _fault(Path(path), checksum, size):
         raise ValueError(f"{path} {fault}: it is another file, or a damaged one")
+
+
+def _claim(part, note):
+    """Begin a download, or go on with one that a call before began: a note beside it has its inode.
+
+    Returns:
+        the path of the note.
+    Raises:
+        FileExistsError: if the file or the note is somebody else's.
+    """
+    known = _inode(note)
+    if os.path.lexists(note):
+        if known is None:
+            raise FileExistsError(f"{note} is not one that devise wrote: move it away")
+    # an empty one may be ours without its note, and nothing is lost with it
+    if os.path.lexists(part) and not is_ours(part, known) and (part.is_symlink() or _length(part) or part.is_dir()):
+        raise FileExistsError(f"{part} is not one that devise began: move it away")
+    part.touch()
+    write_json(note, {"kind": "part", "inode": os.stat(part).st_ino})
+    return note
+
+
+def _inode(note):
+    """The inode in the note of a download, None where there is no such note."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        document = read_json(note)
+        return document.get("inode") if document.get("kind") == "part" else None
+
+
+def _refuse_other(path, checksum, size):
+    """Refuse to write where another file has the name, or a damaged one."""
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} {_fault(path, checksum, size)}: it is another file, or a damaged one, and is "
+                              "left as it is: move it away and run the same again")
 
 
 class _Download:
@@ -177,7 +251,7 @@ class _Download:
             extent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
             start, total = (int(extent[1]), extent[2]) if extent else (-1, "")
             if start != have:
-                self.part.unlink(missing_ok=True)
+                os.truncate(self.part, 0)
                 raise ConnectionError("the server sent another part than was asked for")
         self.total = int(total) if total.isdigit() else self.size
         if self.size not in (None, self.total):
@@ -187,7 +261,7 @@ class _Download:
         # a weak tag, W/"…", may name two files that differ in bytes
         self.version = tag if tag.startswith('"') else answer.headers.get("Last-Modified")
         if start == 0:
-            self.part.unlink(missing_ok=True)
+            os.truncate(self.part, 0)
         return start
 
     def _receive(self, answer, done):
@@ -208,7 +282,7 @@ class _Download:
         """Whether nothing is left to ask for; if it is not so, what we hold is of no use."""
         if answer.headers.get("Content-Range") == f"bytes */{_length(self.part)}":
             return True
-        self.part.unlink(missing_ok=True)
+        os.truncate(self.part, 0)
         return False
 
     def _refusal(self, answer):

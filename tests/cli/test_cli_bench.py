@@ -54,7 +54,9 @@ def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, m
     monkeypatch.setattr(words, "run", lambda *, n=1, progress=None: document)
     monkeypatch.setattr(words, "plot", plot, raising=False)
     printed = answer("bench", "words", "-o", tmp_path / "out")
-    assert printed == json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    written = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    assert written["kind"] == "report" and list(written["files"]) == ["table.md"]
+    assert printed == {name: value for name, value in written.items() if name not in ("kind", "files")}
     assert drawn == [(printed, tmp_path / "out/words.png")]
     page = (tmp_path / "out/table.md").read_text("utf-8")
     for line in ("| what | per second | seconds |", "| --- | ---: | ---: |", "| a\\|b | 1,234 | – |",

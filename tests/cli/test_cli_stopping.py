@@ -70,8 +70,8 @@ def test_train_goes_on_from_the_features(stop, many, words_file, tmp_path, answe
     code, _, err = stop(*argv)
     assert code == 130 and "the same command goes on from them" in err
     assert not (tmp_path / "model").exists()
-    parts = list((tmp_path / "home").rglob("partial-*/*.json"))
-    assert sum(len(json.loads(part.read_text())) for part in parts) >= 16  # the first batch
+    parts = list((tmp_path / "home").rglob("partial-*/parts/*.json"))
+    assert sum(len(json.loads(part.read_text())["keys"]) for part in parts) >= 16  # the first batch
     assert answer(*argv)["seen"] == ["car", "cat", "dog", "horse"]
     assert not list((tmp_path / "home").rglob("partial-*"))
 
@@ -81,4 +81,4 @@ def test_an_index_stays_as_it_was(stop, many, model, index, tmp_path, answer, st
     code, _, err = stop("index", model, many, "--engine", "exact", "-o", index)
     assert code == 130 and "an older index is as it was" in err
     assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before
-    assert answer("index", model, many, "--engine", "exact", "-o", index)["n"] == 180
+    assert answer("index", model, many, "--engine", "exact", "-o", index, "--overwrite")["n"] == 180

@@ -211,11 +211,17 @@ def test_a_fetched_archive_is_kept_until_it_is_unpacked(small, tmp_path, monkeyp
         patch.setattr(storage, "unpack", full)
         with pytest.raises(OSError, match="full"):
             catalog.fetch("caltech101", root=tmp_path / "home")
-    killed = tmp_path / "home" / "data" / ".caltech101.unpacking" / "0"
-    killed.mkdir(parents=True)
     catalog.fetch("caltech101", root=tmp_path / "home")
     assert Quiet.asked == ["/caltech-101.zip"]
     assert [path.name for path in (tmp_path / "home" / "data").iterdir()] == ["caltech101"]
+
+
+def test_an_archive_that_somebody_brought_stays(small, tmp_path):
+    place = tmp_path / "home" / "data" / ".download" / "caltech-101.zip"
+    place.parent.mkdir(parents=True)
+    place.write_bytes((small / "caltech-101.zip").read_bytes())
+    catalog.fetch("caltech101", root=tmp_path / "home")
+    assert Quiet.asked == [] and place.is_file()
 
 
 def test_unknown_names_and_dims(tmp_path):

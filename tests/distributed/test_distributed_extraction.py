@@ -93,7 +93,7 @@ def test_a_damaged_shard_is_done_again(load_backbone, picture_folder, tmp_path):
     images, folder = from_folder(picture_folder), tmp_path / "table"
     with pytest.raises(KeyboardInterrupt):
         distributed.extract(images, load_backbone, folder, workers=1, shard_rows=5, progress=stop)
-    part, = folder.glob("partial*/*.npy")
+    part, = folder.glob("partial*/parts/*.npy")
     part.write_bytes(part.read_bytes()[:100])
     assert distributed.extract(images, load_backbone, folder, workers=1).computed == 40
 
@@ -129,7 +129,7 @@ def test_a_picture_that_kills_every_worker_is_named_and_the_others_are_kept(ray,
     images, folder = from_folder(picture_folder), tmp_path / "table"
     with pytest.raises(ChildProcessError, match=r"died 2 times with horse/9.png … horse/black.png at hand, on .*\("):
         distributed.extract(images, partial(deadly, load_backbone), folder, workers=1, shard_rows=3)
-    kept = sum(len(np.load(path)) for path in folder.glob("partial*/*.npy"))
+    kept = sum(len(np.load(path)) for path in folder.glob("partial*/parts/*.npy"))
     assert kept == 39, "all but the last shard"
 
 

@@ -87,7 +87,7 @@ def test_a_damaged_part_is_computed_again(picture_folder, backbone, tmp_path, mo
 
     with pytest.raises(KeyboardInterrupt):
         features.extract(images, backbone, folder, progress=stop)
-    part = next(folder.glob("partial*/*.npy"))
+    part = next(folder.glob("partial*/parts/*.npy"))
     lost = len(np.load(part))
     part.write_bytes(part.read_bytes()[:100])
     assert features.extract(images, backbone, folder).computed == 40 - 20 + lost

@@ -109,12 +109,12 @@ def test_an_existing_folder_is_left_alone(here):
         storage.unpack(archive, here.parent / "out")
 
 
-def test_what_a_killed_run_left_is_in_nobodys_way(here):
+def test_a_foreign_folder_of_the_name_stays(here):
     left = here.parent / ".out.unpacking"
     left.mkdir()
     (left / "old").write_bytes(b"old")
     assert content_of(storage.unpack(make("zip", here, FILES), here.parent / "out")) == FILES
-    assert not left.exists()
+    assert (left / "old").read_bytes() == b"old" and not list(here.parent.glob(".out.unpacking-*"))
 
 
 OUTSIDE = ["../x", "a/../../x", "..", "a/..", "/etc/x", "//x", "C:/x", "c:x", "..\\x", "a\\b"]

@@ -4,7 +4,6 @@ import json
 import os
 import stat
 import threading
-import time
 
 import pytest
 
@@ -34,10 +33,10 @@ def test_an_error_leaves_the_old_file(tmp_path):
 def test_permissions_are_those_of_any_new_file(tmp_path, mask):
     before = os.umask(mask)
     try:
-        (tmp_path / "plain").write_bytes(b"")
-        storage.write_json(tmp_path / "x.json", {})
         with storage.Commit(tmp_path, "thing", {}) as commit:
             commit.file("a.bin").write_bytes(b"a")
+        (tmp_path / "plain").write_bytes(b"")
+        storage.write_json(tmp_path / "x.json", {})
     finally:
         os.umask(before)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
@@ -119,39 +118,7 @@ def test_the_sweep_takes_names_literally(tmp_path, name):
     assert len(os.listdir(tmp_path)) == 2
 
 
-def test_foreign_files_are_no_obstacle_and_stay(tmp_path):
-    foreign = {"notes.json": '{"files": ["x"]}', "list.json": "[1]", "a-0.bin": "mine", ".partial-0.json": ""}
-    for name, text in foreign.items():
-        (tmp_path / name).write_text(text)
-    for number in (1, 2):
-        with storage.Commit(tmp_path, "thing", {"number": number}) as commit:
-            commit.file("a.bin").write_text(str(number))
-    assert {name: (tmp_path / name).read_text() for name in foreign} == foreign
-    assert len(os.listdir(tmp_path)) == len(foreign) + 2
-
-
-def test_a_damaged_manifest_stops_the_sweep_not_the_commit(tmp_path):
-    with storage.Commit(tmp_path, "other", {}) as commit:
-        commit.file("a.bin").write_text("other's")
-    (tmp_path / "other.json").write_text("{")
-    with storage.Commit(tmp_path, "thing", {}) as commit:
-        commit.file("a.bin").write_text("ours")
-    assert storage.open_artefact(tmp_path, "thing")[1]["a.bin"].read_text() == "ours"
-    assert sorted(path.read_text() for path in tmp_path.glob("a-*.bin")) == ["other's", "ours"]
-
-
-def test_what_killed_writers_left_goes_after_a_day(tmp_path):
-    old, young = tmp_path / ".partial-old.npy", tmp_path / ".partial-young.npy"
-    for path in (old, young):
-        path.write_bytes(b"half")
-    yesterday = time.time() - 25 * 60 * 60
-    os.utime(old, (yesterday, yesterday))
-    with storage.Commit(tmp_path, "thing", {}) as commit:
-        commit.file("a.bin").write_bytes(b"a")
-    assert not old.exists() and young.exists()
-
-
-@pytest.mark.parametrize("key", ["kind", "format", "files"])
+@pytest.mark.parametrize("key", ["kind", "format", "files", "folders"])
 def test_a_document_may_not_take_the_manifests_keys(tmp_path, key):
     with pytest.raises(ValueError, match=f"has the key '{key}'"):
         storage.Commit(tmp_path, "thing", {key: "x"})

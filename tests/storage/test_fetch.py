@@ -37,6 +37,13 @@ def part_of(path):
     return path.with_name(path.name + ".part")
 
 
+def begun(path, content):
+    """A download that an earlier call began, with the note by which it is known."""
+    part_of(path).write_bytes(content)
+    storage.write_json(part_of(path).with_name(path.name + ".part.json"),
+                       {"kind": "part", "inode": part_of(path).stat().st_ino})
+
+
 @pytest.mark.parametrize("checksum", [SHA256, MD5, SHA256.upper().replace("SHA256", "sha256"), None])
 def test_a_file_arrives_whole(server, tmp_path, checksum):
     path = storage.fetch(server.url, tmp_path / "deep" / "file", checksum=checksum, size=len(CONTENT))
@@ -51,11 +58,38 @@ def test_what_is_there_is_not_asked_for(server, tmp_path):
     assert server.seen == []
 
 
-def test_a_damaged_file_is_replaced(server, tmp_path):
+def test_another_file_of_the_name_stays(server, tmp_path):
     path = tmp_path / "file"
-    path.write_bytes(CONTENT[:-1])
-    storage.fetch(server.url, path, checksum=SHA256)
-    assert path.read_bytes() == CONTENT
+    path.write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="another file, or a damaged one, and is left as it is: move it away"):
+        storage.fetch(server.url, path, checksum=SHA256)
+    assert path.read_bytes() == b"mine" and server.seen == []
+
+
+@pytest.mark.parametrize("name", ["file.part", "file.part.json"])
+@pytest.mark.parametrize("checksum", [SHA256, None])
+def test_a_foreign_part_stays(server, tmp_path, name, checksum):
+    (tmp_path / name).write_bytes(b'{"mine": 1}')
+    with pytest.raises(FileExistsError, match=f"{name} is not one that devise"):
+        storage.fetch(server.url, tmp_path / "file", checksum=checksum)
+    assert (tmp_path / name).read_bytes() == b'{"mine": 1}' and server.seen == []
+
+
+def test_a_part_that_was_exchanged_stays(server, tmp_path):
+    begun(tmp_path / "file", CONTENT[:99])
+    part_of(tmp_path / "file").rename(tmp_path / "kept")  # or the new file could get the inode of the old one
+    part_of(tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="file.part is not one that devise began"):
+        storage.fetch(server.url, tmp_path / "file", checksum=SHA256)
+    assert part_of(tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_a_linked_part_is_not_followed(server, tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    part_of(tmp_path / "file").symlink_to("mine")
+    with pytest.raises(FileExistsError, match="file.part is not one that devise began"):
+        storage.fetch(server.url, tmp_path / "file", checksum=SHA256)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
 def test_progress_counts_to_the_total(server, tmp_path):
@@ -101,23 +135,24 @@ def test_an_interrupt_keeps_what_arrived(server, tmp_path):
 
 def test_a_finished_part_needs_no_second_download(server, tmp_path):
     path = tmp_path / "file"
-    part_of(path).write_bytes(CONTENT)
+    begun(path, CONTENT)
     storage.fetch(server.url, path, checksum=SHA256)  # without the size the server has to be asked
     assert [request["Range"] for request in server.seen] == [f"bytes={len(CONTENT)}-"]
-    path.rename(part_of(path))
+    path.unlink()
+    begun(path, CONTENT)
     storage.fetch(server.url, path, checksum=SHA256, size=len(CONTENT))
     assert len(server.seen) == 1 and path.read_bytes() == CONTENT
 
 
 def test_a_part_longer_than_the_file_is_dropped(server, tmp_path):
     path = tmp_path / "file"
-    part_of(path).write_bytes(CONTENT + b"more")
+    begun(path, CONTENT + b"more")
     assert storage.fetch(server.url, path, checksum=SHA256).read_bytes() == CONTENT
 
 
 def test_without_a_checksum_a_later_call_begins_anew(server, tmp_path):
     path = tmp_path / "file"
-    part_of(path).write_bytes(b"something else")
+    begun(path, b"something else")
     assert storage.fetch(server.url, path, checksum=None).read_bytes() == CONTENT
     assert "Range" not in server.seen[0]
 
@@ -230,7 +265,7 @@ def test_a_redirect_to_another_scheme_is_refused(server, tmp_path, address, matc
 
 def test_a_redirect_is_followed_with_its_range(server, tmp_path):
     server.redirect = server.url.replace("/file", "/other")
-    part_of(tmp_path / "file").write_bytes(CONTENT[:99])
+    begun(tmp_path / "file", CONTENT[:99])
     assert storage.fetch(server.url, tmp_path / "file", checksum=SHA256).read_bytes() == CONTENT
     assert [request["Range"] for request in server.seen] == ["bytes=99-"] * 2
 
@@ -243,7 +278,7 @@ def test_a_checksum_of_another_form_is_refused_first(server, tmp_path, checksum)
 
 
 def test_a_disk_too_small_is_told_before(server, tmp_path, monkeypatch):
-    part_of(tmp_path / "file").write_bytes(CONTENT[:200_000])
+    begun(tmp_path / "file", CONTENT[:200_000])
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**6, 10**6, 1000))
     with pytest.raises(OSError, match="0.5 MB more are needed, 1,000 bytes free.*kept.*resumes") as caught:
         storage.fetch(server.url, tmp_path / "file", checksum=SHA256)

@@ -38,7 +38,8 @@ def counted(function):
         return function(*arguments, **options)
     return call
 
-os.replace, os.fsync, Path.touch, Path.unlink = map(counted, (os.replace, os.fsync, Path.touch, Path.unlink))
+os.replace, os.link, os.fsync = map(counted, (os.replace, os.link, os.fsync))
+Path.touch, Path.unlink = map(counted, (Path.touch, Path.unlink))
 commit(folder, 1)
 """
 
@@ -101,6 +102,7 @@ def test_a_writer_that_ends_before_each_of_its_steps(tmp_path):
         states.append(number_in(folder))
         commit(folder, 2)
         assert number_in(folder) == 2
+        assert len(list(folder.glob("[!.]*"))) == 3, "a generation that no manifest names was left"
         if ended == 0:
             break
     assert ended == 0 and len(states) > 10

@@ -101,12 +101,16 @@ def _known_error(model, forward, shape, runtime, path):
     record = path.with_suffix(".json")
     try:
         known = read_json(record)
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         known = {}
+    except ValueError:
+        known = None
     try:
         key = f"{runtime} {version(runtime)}"
     except PackageNotFoundError:
         key = runtime
+    if not isinstance(known, dict):  # no record of ours, or damaged: it stays, and the engine is measured each time
+        return _error(model, forward, shape)
     if key not in known:
         error = _error(model, forward, shape)
         known[key] = error if np.isfinite(error) else "not finite"

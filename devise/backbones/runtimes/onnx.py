@@ -40,6 +40,7 @@ def export(model, path, *, name="features"):
     except onnx.checker.ValidationError as error:
         raise _refusal(model, error) from error
     _fill(graph.graph, {f"weight_{number}": value for number, value in enumerate(values)}, onnx.numpy_helper)
+    graph.doc_string = model.name
     with atomic_path(path) as temporary:
         onnx.save(graph, str(temporary))
     return path

@@ -131,7 +131,7 @@ class Build:
         self.model = Devise(world.words, backbone=world.backbone).fit(world.table, head=RidgeHead(penalty=1))
 
     def act(self, folder, number):
-        Search.build(self.model, self.world.table_of(number), engine=self.engine).save(folder)
+        Search.build(self.model, self.world.table_of(number), engine=self.engine).save(folder, overwrite=True)
 
     def look(self, folder):
         try:
@@ -169,7 +169,7 @@ class Add(Build):
             search = Search.load(folder)
             start = 4 + 2 * (number % self.spare - 1)
             search.add(self.part(number, slice(start, start + 2)))
-        search.save(folder)
+        search.save(folder, overwrite=True)
 
     def part(self, number, rows):
         """Some of the pictures of the round that a generation is in; the class says which generation."""
@@ -271,21 +271,18 @@ class Fetch:
         self.url = url
 
     def act(self, folder, number):
-        place = folder / "file"
+        place = folder / str(number)  # a file that is there by another content is not replaced
         content = bytes_of(number)
         storage.fetch(f"{self.url}/{number}", place, checksum=f"sha256:{sha256(content)}", size=len(content))
 
     def look(self, folder):
-        if not (folder / "file").is_file():
-            return None
-        content = (folder / "file").read_bytes()
-        number = int.from_bytes(content[:4])
-        assert content == bytes_of(number)
-        return number
+        numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
+        for number in numbers:
+            assert (folder / str(number)).read_bytes() == bytes_of(number)
+        return max(numbers, default=None)
 
     def kept(self, folder):
-        part = folder / "file.part"
-        return part.stat().st_size if part.is_file() else 0
+        return sum(path.stat().st_size for path in folder.glob("*.part"))
 
 
 class Plain:
