@@ -16,7 +16,6 @@ from devise.words import tag_rows
 from devise.zeroshot import NearestLabel
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     from devise.model.devise import Devise
@@ -52,7 +51,7 @@ class Tags(list):
         super().__init__(tags)
         self.picture = picture
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> Any:
         """A pandas DataFrame with a row a tag: name, score."""
         return frame({"name": [tag.name for tag in self], "score": [tag.score for tag in self]})
 
@@ -70,7 +69,7 @@ class TaggedImages(list):
     0.83
     """
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> Any:
         """A pandas DataFrame with a row a tag: picture (its path, or its number), rank (from 1), name, score."""
         rows = [(number if tags.picture is None else str(tags.picture), rank, tag.name, tag.score)
                 for number, tags in enumerate(self) for rank, tag in enumerate(tags, start=1)]

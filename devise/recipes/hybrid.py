@@ -162,11 +162,11 @@ def _count(combined, name):
 
 def _report(model, runs, exact, table, pictures, *, seconds):
     combined = combine(runs)
-    mine, words = model.backbone_record, model.words_record
+    mine, words = model.network.record, model.words_record
     facts = {
         "backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
         "words": f"{words['name']}, {words['n']:,} words, {words['dim']}-d",
-        "head": _head(model.head.config),
+        "head": _head(model.spaces[SHARED].head.config),
         "classes": f"{len(model.split.seen)} seen, {len(model.split.unseen)} unseen",
         "unseen classes": list(model.split.unseen),
         "pictures": len(table),
@@ -187,5 +187,5 @@ def _report(model, runs, exact, table, pictures, *, seconds):
         notes.append(table.images.report())
     if examples := _examples(model, table):
         tables.append(_tag_table(examples, table.images))
-    title = f"Flat hit@k: a frozen network and {_head_name(model.head.config)}"
+    title = f"Flat hit@k: a frozen network and {_head_name(model.spaces[SHARED].head.config)}"
     return Report(title, facts, tables, notes, pictures, trained=mine["trained"])

@@ -182,7 +182,7 @@ def _course(models, score):
 def _facts(source, first, copies, seeds, epochs):
     names = first.split.names
     return source.facts() | {
-        "head": f"a linear map, {source.table.backbone['dim']} → {first.head.dim}; its closed form: features to the "
+        "head": f"a linear map, {source.table.backbone['dim']} → {first.spaces[SPACE].dim}; its closed form: features to the "
                 f"power {POWER:g}, whitened within classes, shrinkage {SHRINKAGE:g}",
         "loss": f"triplet, margin {first.loss['margin']:g}, semi-hard; batches of 8 classes × 4 pictures; Adam, "
                 f"{triplets.RATE:g}, {epochs} epochs; kept by MAP@R on the validation classes, the start included",

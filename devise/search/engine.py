@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from devise.evaluation import Candidates
     from devise.index import Index
     from devise.model import Tags
+    from devise.words import WordVectors
 
 
 class Search:
@@ -252,20 +253,21 @@ class Search:
         saving.save(self, Path(folder), overwrite=overwrite)
 
     @classmethod
-    def load(cls, folder: str | Path, *more: str | Path) -> Search:
+    def load(cls, folder: str | Path, *more: str | Path, words: WordVectors | str | Path | None = None) -> Search:
         """Open an index that `save` wrote; vectors stay on disk where the engine can map them.
 
         Args:
             folder, more: several are searched as one, if one model made them. An image that is in two of them
                 is found once.
+            words: the word vectors of the model, in place of opening them from where they lay.
         Raises:
             FileNotFoundError: if a folder holds none.
             ValueError: if its parts don't fit one another, or the folders don't.
         """
         if more:
-            searches = [cls.load(each) for each in (folder, *more)]
+            searches = [cls.load(each, words=words) for each in (folder, *more)]
             return cls(searches[0].model, *joined(searches, (folder, *more)))
-        return cls(*saving.load(Path(folder)))
+        return cls(*saving.load(Path(folder), words))
 
     def _placed(self, images: ImageSet) -> ImageSet:
         """The images under the paths that they have in this index."""

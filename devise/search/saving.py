@@ -51,12 +51,12 @@ def _places(root, paths):
     return [str(Path(root or "", path)) for path in paths]
 
 
-def load(folder):
+def load(folder, words=None):
     """(model, images, {space: Index}) of a folder that `save` wrote, see `Search.load`."""
-    return storage.read_artefact(folder, "search", partial(_read, folder), check=["rows.json"])
+    return storage.read_artefact(folder, "search", partial(_read, folder, words), check=["rows.json"])
 
 
-def _read(folder, document, paths):
+def _read(folder, words, document, paths):
     rows = storage.read_json(paths["rows.json"])
     parts = folder / document["build"]
     names = document["spaces"]
@@ -69,7 +69,7 @@ def _read(folder, document, paths):
         if there.get(name) != known.get(name):
             raise ValueError(f"{(parts / name).parent} is not the one that the index in {folder} was saved with: "
                              "build the index again")
-    model = Devise.load(parts / "model")
+    model = Devise.load(parts / "model", words=words)
     indexes = {space: index.load(parts / space) for space in names}
     images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
                       label_names=tuple(document["label_names"]),

@@ -118,7 +118,7 @@ QUERIES = ["", " ", "\n", "\0", "cat\0", "🦩", "\U0001f469\u200d\U0001f467", "
 @pytest.fixture
 def search(picture_folder, backbone, vocabulary, tmp_path):
     table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
-    model = Devise(vocabulary, backbone=backbone).fit(table, head=RidgeHead(penalty=1.0))
+    model = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(penalty=1.0))
     return Search.build(model, table, engine="exact")
 
 

@@ -109,17 +109,3 @@ def test_it_is_conse_on_the_classifiers_logits(head):
     expected = ConseHead.of_logits(vectors, top=4).embed(Classifier().classify(features))
     np.testing.assert_allclose(head.embed(features), expected, atol=1e-4)
     assert 0 < (~head.used).sum() < 1000  # few classes have words that these words know
-
-
-def test_a_model_without_training_embeds_saves_and_tags(backbone, words, tmp_path):
-    backbone.classify = lambda features: features[:, :6] @ Classifier.kernel + Classifier.bias
-    model = Devise.untrained(words, backbone=backbone)
-    rows = RANDOM.normal(size=(4, 24)).astype(np.float32)
-    model.save(tmp_path / "model")
-    again = Devise.load(tmp_path / "model", words=words)
-    np.testing.assert_allclose(again.embed_features(rows), model.embed_features(rows), atol=1e-6)
-    [tags, *_] = again.tag_embeddings(model.embed_features(rows), k=3, filtered=False)
-    cosines = {word: float(model.embed_features(rows)[0] @ model.embed_words([word])[0]) for word in words.words}
-    assert [tag.name for tag in tags] == sorted(cosines, key=cosines.get, reverse=True)[:3]
-    with pytest.raises(ValueError, match="no seen classes"):
-        again.candidates("seen")

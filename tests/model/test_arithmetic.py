@@ -9,7 +9,7 @@ from devise.model import changed
 class Model:
     vectors = {"hat": [1, 0, 0], "blue": [0, 1, 0], "dog": [0, 0, 1]}
 
-    def embed_words(self, texts):
+    def embed_text(self, texts, space=None):
         return np.array([self.vectors[text] for text in texts], np.float32)
 
 

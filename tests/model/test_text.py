@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from devise.backbones import imagenet
+from devise.datasets import ImageSet
+from devise.features import FeatureTable, describe
 from devise.heads import LiftHead
 from devise.heads.imagenet import imagenet_vectors
-from devise.model import WordText
+from devise.model import Devise, WordText, pretrained
 from devise.model.sources import Words
 from devise.model.text import LiftText, restored
 from devise.words import WordVectors, taxonomy_for
@@ -52,3 +54,20 @@ def test_a_text_side_survives_its_config(words):
         np.testing.assert_array_equal(again.embed(["cat", "car"]), text.embed(["cat", "car"]))
     with pytest.raises(ValueError, match="there is no text side 'word': did you mean words"):
         restored({"kind": "word"}, {}, words)
+
+
+def test_a_model_without_training_embeds_saves_and_tags(backbone, words, tmp_path):
+    kernel = RANDOM.normal(size=(24, 1000)).astype(np.float32)
+    backbone.classify = lambda features: features @ kernel
+    model = pretrained("conse", words.vectors, backbone=backbone)
+    rows = FeatureTable(RANDOM.normal(size=(4, 24)).astype(np.float32), ImageSet("abcd", [-1] * 4, (), root=None),
+                        describe(backbone))
+    model.save(tmp_path / "model")
+    again = Devise.load(tmp_path / "model", words=words.vectors)
+    embedded = model.embed_images(rows)
+    np.testing.assert_allclose(again.embed_images(rows), embedded, atol=1e-6)
+    [tags, *_] = again.tag(rows, k=3)
+    cosines = {word: float(embedded[0] @ model.embed_text(word)[0]) for word in words.vectors.words}
+    assert [tag.name for tag in tags] == sorted(cosines, key=cosines.get, reverse=True)[:3]
+    with pytest.raises(ValueError, match="no seen classes"):
+        again.candidates("seen")

@@ -191,7 +191,7 @@ def test_changes_are_words_that_one_has_and_the_other_lacks(ran, words, backbone
     joint = who.started(world)
     rows = joint.head.embed(world.features)
     query, target, plus, _ = asked[0]
-    scores = rows @ (rows[query] + changes.Speaker(world, joint).embed_words(list(plus)).sum(axis=0))
+    scores = rows @ (rows[query] + changes.Speaker(world, joint).embed_text(list(plus)).sum(axis=0))
     scores[query] = -np.inf
     found = changes.answers(world, joint, asked[0]._replace(minus=()), 3)
     assert [place for place, _ in found] == np.argsort(-scores, kind="stable")[:3].tolist()

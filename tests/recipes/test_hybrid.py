@@ -91,7 +91,7 @@ def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
     sets = {"seen": SEEN, "unseen": UNSEEN, "all": list(CLASSES), "words11": list(vocabulary.words)}
     for part, shown in tables(report).items():
         rows, labels = rows_of(table, split["paths"][part])
-        embeddings = model.head.outputs(table.matrix[rows])
+        embeddings = model.spaces["shared"].head.outputs(table.matrix[rows])
         measured = {name: names for name, names in sets.items() if set(labels) <= set(names)}
         assert {row["name"] for row in shown["rows"]} == set(measured)
         for name, names in measured.items():

@@ -78,7 +78,7 @@ def test_the_learnt_row_is_the_models_own(ran, hidden_classes):
         for seed in range(2):
             model = triplets.train(source, triplets.trainings(False)[siamese.LEARNT], None, seed=seed, epochs=2,
                                    far=siamese.FAR)
-            models.append(model.evaluate()["learnt"].means()["map_at_r"])
+            models.append(model.evaluate().retrieval["learnt"].means()["map_at_r"])
     assert (found["mean"], found["n"]) == (pytest.approx(np.mean(models), abs=1e-5), 2)
 
 

@@ -89,7 +89,7 @@ def test_a_copy_elsewhere_finds_the_original_first(search, picture_folder, tmp_p
 def test_pixels_and_features_are_asked_as_the_file_is(search, picture_folder, tmp_path, model, space):
     path = tmp_path / "elsewhere.png"
     path.write_bytes((picture_folder / "dog" / "3.png").read_bytes())
-    pixels, features = read_image(path), model.features_of([path]).matrix[0]
+    pixels, features = read_image(path), model.features([path]).matrix[0]
     wanted = search.by_image(path, k=5, space=space)
     for query in (pixels, features):
         found = search.by_image(query, k=5, space=space)
@@ -127,7 +127,7 @@ def test_saved_and_opened_in_a_new_process_it_answers_the_same(search, tmp_path,
     search.save(tmp_path / "index")
     vocabulary.save(tmp_path / "words")
     code = ("import sys; from devise.search import Search; from devise.words import WordVectors;"
-            "s = Search.load(sys.argv[1]); s.model._words = WordVectors.load(sys.argv[2]);"
+            "s = Search.load(sys.argv[1], words=WordVectors.load(sys.argv[2]));"
             "found = [*s.by_text('dog', k=6).matches, *s.by_image('cat/0.png', k=4).matches];"
             "print(*[match.row for match in found])")
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "index", tmp_path / "words"],
@@ -239,7 +239,7 @@ def test_what_asks_changes_nothing(kept, model, table, tmp_path):
         opened.model = model
         opened.by_text("cat", 30)
         opened.by_word("cat")
-        opened.tags(table.images.paths[20])
+        opened.tag(table.images.paths[20])
         opened.similarity(*table.images.paths[18:20])
         opened.vector(table.images.paths[20], "shared")
         opened.by_change(table.images.paths[20], plus=["dog"])

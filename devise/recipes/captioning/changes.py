@@ -82,7 +82,7 @@ def _recalls(world, joint, asked):
     ranks = {"the picture alone": [], "the words alone": [], "picture + words": [], "picture + words − words": []}
     for query, target, plus, minus in asked:
         mine = rows[[query]]
-        for how, vector in zip(ranks, (mine, unit_rows(speaker.embed_words(plus).sum(axis=0, keepdims=True)),
+        for how, vector in zip(ranks, (mine, unit_rows(speaker.embed_text(plus).sum(axis=0, keepdims=True)),
                                        changed(speaker, mine, plus=plus),
                                        changed(speaker, mine, plus=plus, minus=minus)), strict=True):
             scores = rows @ vector[0]

@@ -102,8 +102,8 @@ class Train:
         self.world = world
 
     def fitted(self, number):
-        model = Devise(self.world.words, backbone=self.world.backbone, seed=number)
-        return model.fit(self.world.table, head=RidgeHead(penalty=1 + number % 7))
+        return train_labels(self.world.table, self.world.words, backbone=self.world.backbone, seed=number,
+                            head=RidgeHead(penalty=1 + number % 7))
 
     def act(self, folder, number):
         self.fitted(number).save(folder)
@@ -114,11 +114,11 @@ class Train:
         except FileNotFoundError:
             assert not (folder / "model.json").exists()
             return None
-        expected = self.fitted(model.seed)
+        expected = self.fitted(model.record["seed"])
         assert model.split.to_json(model.paths) == expected.split.to_json(expected.paths)
-        np.testing.assert_allclose(model.embed_features(self.world.table.matrix),
-                                   expected.embed_features(self.world.table.matrix), atol=1e-5)
-        return model.seed
+        np.testing.assert_allclose(model.embed_images(self.world.table), expected.embed_images(self.world.table),
+                                   atol=1e-5)
+        return model.record["seed"]
 
 
 class Build:
@@ -128,18 +128,17 @@ class Build:
 
     def __init__(self, world):
         self.world = world
-        self.model = Devise(world.words, backbone=world.backbone).fit(world.table, head=RidgeHead(penalty=1))
+        self.model = train_labels(world.table, world.words, backbone=world.backbone, head=RidgeHead(penalty=1))
 
     def act(self, folder, number):
         Search.build(self.model, self.world.table_of(number), engine=self.engine).save(folder, overwrite=True)
 
     def look(self, folder):
         try:
-            search = Search.load(folder)
+            search = Search.load(folder, words=self.world.words)
         except FileNotFoundError:
             assert not (folder / "search.json").exists()
             return None
-        search.model._words = self.world.words
         number = number_in(search.images.label_names)
         self.check(search, number)
         return number
@@ -151,9 +150,9 @@ class Build:
         assert search.images.paths == self.expected(number)
         rows = np.stack([self.world.rows[path] for path in search.images.paths])
         ids = np.arange(len(rows))
-        for space, embed in (("raw", arrays.unit_rows), ("shared", self.model.embed_features)):
+        for space, embed in (("raw", arrays.unit_rows), ("shared", self.model.spaces["shared"].embed)):
             np.testing.assert_allclose(search.indexes[space].vectors(ids), embed(rows), atol=1e-5)
-        assert search.by_text("cat", k=3).matches and search.by_picture(search.images.paths[0], k=3).matches
+        assert search.by_text("cat", k=3).matches and search.by_image(search.images.paths[0], k=3).matches
 
 
 class Add(Build):
@@ -166,7 +165,7 @@ class Add(Build):
         if number % self.spare == 0:
             search = Search.build(self.model, self.part(number, slice(0, 4)), engine=self.engine)
         else:
-            search = Search.load(folder)
+            search = Search.load(folder, words=self.world.words)
             start = 4 + 2 * (number % self.spare - 1)
             search.add(self.part(number, slice(start, start + 2)))
         search.save(folder, overwrite=True)

@@ -8,7 +8,7 @@ from acts import World
 
 from devise import features, index
 from devise.heads import RidgeHead
-from devise.model import Devise
+from devise.model import train_labels
 from devise.search import Search
 
 
@@ -16,10 +16,10 @@ def main(home, *engines):
     home = Path(home)
     world = World(home)
     table = features.extract(world.images, world.backbone, home / "features")
-    model = Devise(world.words, backbone=world.backbone).fit(table, head=RidgeHead(penalty=1.0), unseen=["horse"])
+    model = train_labels(table, world.words, backbone=world.backbone, head=RidgeHead(penalty=1.0), unseen=["horse"])
     model.save(home / "model")
-    other = Devise(world.words, backbone=world.backbone, seed=1)
-    other.fit(table, head=RidgeHead(penalty=3.0)).save(home / "another-model")
+    other = train_labels(table, world.words, backbone=world.backbone, seed=1, head=RidgeHead(penalty=3.0))
+    other.save(home / "another-model")
     Search.build(model, table, engine="exact").save(home / "search")
     world.words.save(home / "words")
     rows = np.random.default_rng(0).normal(size=(60, 8))

@@ -46,17 +46,12 @@ def index_of(path):
 
 def model_of(path):
     model = Devise.load(path, words=VOCABULARY)
-    return model.embed_features(np.ones((1, model.head.input_dim))), model.candidates("all"), model.history
-
-
-def siamese_of(path):
-    model = Siamese.load(path)
-    return model.embed_features(np.ones((1, model.head.input_dim)))
+    probe = np.ones((1, model.network.record["dim"]))
+    return {name: space.embed(probe) for name, space in model.spaces.items()}, model.history
 
 
 def search_of(path):
-    search = Search.load(path)
-    search.model._words = VOCABULARY
+    search = Search.load(path, words=VOCABULARY)
     return search.by_text("cat", k=3), [search.images.label_of(row) for row in range(len(search))]
 
 
@@ -75,7 +70,7 @@ def words_in(path):
     return len(words.WordVectors.load(f"{path}.words"))
 
 
-KINDS = {"features": features_of, "words": words_of, "index": index_of, "model": model_of, "siamese": siamese_of,
+KINDS = {"features": features_of, "words": words_of, "index": index_of, "model": model_of,
          "search": search_of, "labels": labels_of, "keras": keras_of, "tensors": read_tensors, "head": load_head,
          "json": storage.read_json, "captions": read_captions, "text": lambda path: list(VectorText(path).blocks()),
          "open_words": words.open_words, "converted": words_in,
