@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +109,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
     if isinstance(images, FeatureTable):
         return images
     images, backbone = open_images(images), as_backbone(backbone)
-    if not folder and all(map(images.in_memory, range(len(images)))):
+    if not folder and images.all_held:
         table = compute(images, backbone, progress=progress)
         return replace(table, matrix=as_type(table.matrix, dtype))
     folder = Path(folder) if folder else default_folder(images, backbone)
@@ -124,7 +124,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
 
 
-def table_of(folder, backbone):
+def table_of(folder: Path, backbone: Backbone) -> tuple | None:
     """What `open_table` gives of the table that is there, or None; refused where it is another network's."""
     old = open_table(folder) if (folder / "features.json").is_file() else None
     if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
@@ -155,7 +155,8 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
     return publish(images, backbone, folder, partial, old, contents, dtype, computed=len(wanted) - len(unread))
 
 
-def publish(images, backbone, folder, partial, old, contents, dtype, *, computed):
+def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, old: tuple | None, contents: tuple,
+            dtype: str, *, computed: int) -> FeatureTable:
     """The table of the pictures whose vectors are at hand, written where it is new; the parts are removed.
 
     Args:
@@ -189,8 +190,9 @@ def _content_keys(images, records):
     keys, stats, failed = [], [], []
     for row, path in enumerate(images.paths):
         try:
-            if images.in_memory(row):
-                stat, known = (images.pixels[row].nbytes, 0), None
+            held = images.held(row)
+            if held is not None:
+                stat, known = (held.nbytes, 0), None
             else:
                 status = os.stat(images.file(row))
                 stat = (status.st_size, status.st_mtime_ns)
@@ -257,7 +259,7 @@ class _Parts:
         self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
-def write_part(folder, keys, rows):
+def write_part(folder: Path, keys: Sequence[str], rows: np.ndarray) -> None:
     """Finished rows and their content keys as two files; the keys come last and make the part count."""
     path = folder / f"{uuid.uuid4().hex[:12]}.npy"
     with storage.atomic_path(path) as temporary:
@@ -265,11 +267,11 @@ def write_part(folder, keys, rows):
     storage.write_json(path.with_suffix(".json"), keys)
 
 
-def known_vectors(partial, old, dtype):
+def known_vectors(partial: Path | None, old: tuple | None, dtype: str) -> dict[str, tuple]:
     """{content key: (matrix, row)} of every vector at hand, in the table and in parts; of the table alone without."""
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again
-    known = {}
+    known: dict[str, tuple] = {}
     for names in sorted(partial.glob("*.json")) if partial else ():
         with contextlib.suppress(OSError, ValueError):  # a damaged part is computed again
             keys = json.loads(names.read_text(encoding="utf-8"))
