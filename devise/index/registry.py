@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devise.errors import MissingDependency, pip_line, unknown
-from devise.storage import digest, read_artefact
+from devise.storage import digest, open_artefact, read_artefact
 
 if TYPE_CHECKING:
     from devise.index.base import Index
@@ -98,6 +98,19 @@ def choose(n: int, dim: int, *, options: Sequence[str] = ()) -> tuple[str, str]:
         raise missing[0]
     return "exact", (f"{n:,} × {dim:,} numbers take long to compare, but no other engine is installed: "
                      f"{pip_line(PREFERRED[0])}")
+
+
+def discard(folder, keep=()) -> None:
+    """Drop what a saved index has outside its folder, where it is that folder's own; call it before removing one.
+
+    Args:
+        keep: names of collections that stay.
+    Raises:
+        ConnectionError: if the database does not answer.
+    """
+    document = open_artefact(folder, "index")[0]
+    if document.get("outside") and document["outside"]["collection"] not in keep:
+        _kind(document["engine"]).discard(document["outside"])
 
 
 def _kind(engine):

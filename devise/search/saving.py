@@ -1,5 +1,6 @@
 """An index of pictures as a folder: the model, an index a space, and the pictures, all of one build."""
 
+import contextlib
 import shutil
 import uuid
 from functools import partial
@@ -25,7 +26,7 @@ def save(search, folder):
             "skipped": [list(item) for item in images.skipped]}
     with storage.alone(folder / build):  # until it has its name, or another's sweep could take it
         for space, space_index in search.indexes.items():
-            space_index.save(folder / build / space)
+            space_index.save(folder / build / space, home=folder)
         search.model.save(folder / build / "model")
         document["parts"] = _part_digests(folder / build)
         with storage.Commit(folder, "search", document) as commit:
@@ -74,11 +75,16 @@ def _sweep(folder):
     """Remove the builds that no process is making and search.json does not name."""
     with storage.alone(folder):  # nobody names another build meanwhile
         named = storage.open_artefact(folder, "search")[0]["build"]
+        keep = [manifest["outside"]["collection"] for path in (folder / named).glob("*/index.json")
+                if "outside" in (manifest := storage.read_json(path))]
         for other in folder.iterdir():
             if other.is_dir() and other.name != named and _is_build(other.name):
                 with storage.alone(other, wait=False) as free:
                     if free:
-                        shutil.rmtree(other, ignore_errors=True)
+                        with contextlib.suppress(ConnectionError):  # the next save tries again
+                            for path in other.glob("*/index.json"):
+                                index.discard(path.parent, keep)
+                            shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_build(name):
