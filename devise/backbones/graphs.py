@@ -1,13 +1,21 @@
 """Keras graphs: cut at a layer, copied with other weights or other settings."""
 
+from __future__ import annotations
+
 import difflib
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
 
 END = "output"  # where a network is cut whose last layer is wanted, whatever its name
 
 
-def cut(network, layer):
+def cut(network: keras.Model, layer: str) -> keras.Model:
     """The model from the network's input to one layer, its positions averaged."""
     import keras
 
@@ -28,7 +36,7 @@ def cut(network, layer):
     return keras.Model(network.inputs, output, name=f"{network.name}_{layer}", trainable=False)
 
 
-def replaced(model, changes):
+def replaced(model: keras.Model, changes: Mapping[str, np.ndarray]) -> keras.Model:
     """A copy of a model with some of its weights replaced.
 
     Args:
@@ -50,7 +58,7 @@ def replaced(model, changes):
     return copy
 
 
-def copied(model, inputs=None, **settings):
+def copied(model: keras.Model, inputs: tuple | None = None, **settings) -> keras.Model:
     """A copy of a model with the same weights, its layers made with other settings, such as dtype="mixed_float16".
 
     Args:

@@ -1,11 +1,13 @@
 """The 1,000 classes of ILSVRC 2012, in the standard order of their WordNet ids."""
 
+from __future__ import annotations
+
 from functools import cache
 from importlib.resources import files
 
 
 @cache
-def classes():
+def classes() -> tuple[tuple[str, str], ...]:
     """WordNet id and name of each class.
 
     >>> classes()[2]
@@ -16,7 +18,7 @@ def classes():
     return tuple((identity, name.replace("_", " ")) for _number, identity, name in rows)
 
 
-def class_names():
+def class_names() -> tuple[str, ...]:
     """The name of each class; two names stand for two classes each, crane and maillot.
 
     >>> len(class_names())

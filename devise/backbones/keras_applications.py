@@ -6,6 +6,8 @@ arithmetic is a layer of the network, so it can't be left out.
 Source of the constants: keras.applications (imagenet_utils); each network's papers are named there.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -25,7 +27,7 @@ VGG16_REMEDY = (f"run `devise fetch vgg16`; or bring {VGG16_URL} (MD5 {VGG16_MD5
 REMEDY = "pass the path of a weights file or weights='random', or put Keras' own file into ~/.keras/models"
 
 # Keras' three ways, as scale·x + offset; None where the network rescales by itself
-MODES = {"caffe": {"bgr": True, "offset": (-103.939, -116.779, -123.68)},
+MODES: dict[str | None, dict] = {"caffe": {"bgr": True, "offset": (-103.939, -116.779, -123.68)},
          "tf": {"scale": (1 / 127.5,) * 3, "offset": (-1.0,) * 3},
          "torch": {"scale": tuple(1 / (255 * spread) for spread in (0.229, 0.224, 0.225)),
                    "offset": (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)},
@@ -74,7 +76,8 @@ NETWORKS = {
 }
 
 
-def build(name, *, weights="imagenet", layer=None, seed=0, **options):
+def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
+          **options) -> Backbone:
     """A network of keras.applications as a backbone.
 
     Args:
@@ -93,7 +96,7 @@ def build(name, *, weights="imagenet", layer=None, seed=0, **options):
                     preprocessing=preprocessing_of(name), class_names=imagenet.class_names(), **options)
 
 
-def preprocessing_of(name):
+def preprocessing_of(name: str) -> Preprocessing:
     """What a network expects: bilinear, the centre .875 (224 of 256 pixels), then its mode.
 
     >>> preprocessing_of("vgg16").offset
@@ -103,7 +106,7 @@ def preprocessing_of(name):
     return Preprocessing((side, side), **MODES[NETWORKS[name].mode])
 
 
-def local_weights():
+def local_weights() -> Path | None:
     """The path of VGG16's ImageNet weights in `pretrained/` or in Keras' cache, or None."""
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     candidates = (pretrained_root() / VGG16_FILE, keras_home / "models" / VGG16_FILE)

@@ -7,6 +7,8 @@ Sources: Oquab et al. 2023 (DINOv2) and Darcet et al. 2023 (registers), Radford 
 Zhai et al. 2023 and Tschannen et al. 2025 (SigLIP), Dosovitskiy et al. 2021 (ViT).
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,7 +74,8 @@ NETWORKS = {
 }
 
 
-def build(name, *, weights="imagenet", layer=None, seed=0, **options):
+def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
+          **options) -> Backbone:
     """A network of keras-hub as a backbone.
 
     Args:
@@ -102,7 +105,7 @@ def build(name, *, weights="imagenet", layer=None, seed=0, **options):
                     preprocessing=preprocessing_of(name), **options)
 
 
-def preprocessing_of(name):
+def preprocessing_of(name: str) -> Preprocessing:
     """What a network expects: (x/255 - mean) / spread. CLIP, SigLIP and ViT see the whole shorter side.
 
     The last two were shown pictures squeezed to a square; here the ends of the longer side are cut off.

@@ -1,5 +1,7 @@
 """Which backbones' trained weights are on this machine, and how to bring the others; nothing is loaded."""
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import Path
@@ -21,7 +23,7 @@ class Weights(NamedTuple):
     bring: str
 
 
-def weights_of(name):
+def weights_of(name: str) -> Weights:
     """Where the trained weights of a backbone are.
 
     Args:

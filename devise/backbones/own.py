@@ -50,8 +50,8 @@ def from_keras(model: keras.Model, *, preprocess: Preprocessing | Callable | Non
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
         raise ValueError(f"{model.name} takes inputs of shape {model.input_shape}: expected one, (n, h, w, 3)")
     if not isinstance(preprocess, Preprocessing):
-        side = size or tuple(given or SIDE for given in shape[1:3])
-        preprocess = Preprocessing(tuple(side), **(_affine(preprocess) if preprocess else {}))
+        height, width = size or (shape[1] or SIDE, shape[2] or SIDE)
+        preprocess = Preprocessing((height, width), **(_affine(preprocess) if preprocess else {}))
     if any(given not in (None, mine) for given, mine in zip(shape[1:3], preprocess.size, strict=True)):
         raise ValueError(f"{model.name} takes images of {shape[1]} × {shape[2]} pixels, but preprocess gives "
                          f"{preprocess.size[0]} × {preprocess.size[1]}")

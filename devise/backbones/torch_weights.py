@@ -7,8 +7,11 @@ size in the file is checked against the bytes that are there before an array is 
 Source: the two layouts that `torch.save` writes, as torch/serialization.py defines them.
 """
 
+from __future__ import annotations
+
 import io
 import math
+import os
 import pickle
 import pickletools
 import reprlib
@@ -32,7 +35,7 @@ DTYPES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "
           "BoolStorage": "?"}
 
 
-def read_tensors(path):
+def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The tensors of a state dict, by name.
 
     Args:

@@ -1,5 +1,6 @@
 """Any places, whatever they hold, each alone and then against one another."""
 
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -8,14 +9,14 @@ import numpy as np
 from devise import features, storage
 from devise.arrays import unit_rows
 from devise.checks import models, searches, tables
-from devise.checks.base import Checked, size, some
+from devise.checks.base import DAMAGE, Checked, size, some
 
 KINDS = {"search": searches.check_search, "model": models.check_model, "features": tables.check_features,
          "index": searches.check_index, "words": tables.check_words}
 SAME = 0.999  # the least cosine of a picture's features with those computed again
 
 
-def check(*places, recompute=0, progress=None):
+def check(*places, recompute=0, repair=False, progress=None):
     """Whether artefacts are whole and fit one another.
 
     Of each: the digests of all files, shapes, NaN, labels, pictures that are gone. Of a model: its
@@ -24,6 +25,8 @@ def check(*places, recompute=0, progress=None):
 
     Args:
         places: folders that devise wrote, or names of sets that come with the package.
+        repair: first remove what indexes have left over in a database, which the notes then say; nobody else may
+            write to them meanwhile.
         recompute: put so many pictures of each place through the network again and compare.
         progress: called as progress(done, total) with the bytes read.
     Returns:
@@ -48,6 +51,9 @@ def check(*places, recompute=0, progress=None):
     results = []
     for place, folder, kind in zip(places, folders, kinds, strict=True):
         found = Checked(str(place), kind)
+        if repair and kind in ("search", "index"):
+            with suppress(*DAMAGE):  # what can't be opened is told of below
+                found.notes += searches.repair(folder)
         KINDS[kind](found, folder, read)
         if recompute and found.opened is not None:
             _recompute(found, recompute)

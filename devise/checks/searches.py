@@ -62,6 +62,15 @@ def check_search(found, folder, progress):
     fit_model(found, search, search.model, parts / "model")
 
 
+def repair(folder) -> list[str]:
+    """Remove what an index has left over in a database, see `devise.index.Index.repair`; what was done."""
+    if (Path(folder) / "index.json").is_file():
+        return index.load(folder).repair()
+    parts = Search.load(folder).indexes.values()
+    keep = [part.outside["collection"] for part in parts if part.outside]
+    return [done for part in parts for done in part.repair(keep)]
+
+
 def _check_spaces(found, search):
     """Whether each space is one of the model's, with its dim."""
     known = search.model.spaces

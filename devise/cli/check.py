@@ -14,13 +14,17 @@ from devise.figures import number
 EXAMPLE = """\
   devise check index
   devise check model features index
-  devise check index --recompute 10"""
+  devise check index --recompute 10
+  devise check index --repair"""
 FRAMEWORK = True  # a head may be a network
 
 
 def arguments(command):
     command.add_argument("places", nargs="+", metavar="PLACE",
                          help="folders that devise wrote: features, a model, an index, word vectors")
+    command.add_argument("--repair", action="store_true",
+                         help="remove what an index has left over in its database: rows of a run that was stopped, "
+                              "collections that were replaced; nothing else may write to it meanwhile")
     command.add_argument("--recompute", type=options.count, default=0, metavar="N",
                          help="put N pictures of each through the network again and compare")
 
@@ -29,7 +33,7 @@ def run(args):
     from devise.checks import check
 
     with progress_bar("check", unit="B") as progress:
-        results = check(*args.places, recompute=args.recompute, progress=progress)
+        results = check(*args.places, recompute=args.recompute, repair=args.repair, progress=progress)
     document = {"ok": all(found.ok for found in results), "places": [found.to_json() for found in results]}
     return Answer(document, "\n\n".join(map(_text, results)), failed=not document["ok"])
 

@@ -1,8 +1,11 @@
 """Changed copies of a picture, from untouched to hard to know again: one number says how far."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 
@@ -38,7 +41,8 @@ class Augmentation:
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value}: expected a share from 0 to below 1")
 
-    def __call__(self, picture, random, strength=1.0):
+    def __call__(self, picture: NDArray[np.uint8], random: np.random.Generator,
+                 strength: float = 1.0) -> NDArray[np.uint8]:
         """A changed copy of a picture.
 
         Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -79,9 +80,9 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def in_memory(self, row: int) -> bool:
-        """Whether an image is held in memory rather than in a file."""
-        return self.pixels is not None and self.pixels[row] is not None
+    def held(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of an image that is held in memory, None of one in a file."""
+        return None if self.pixels is None else self.pixels[row]
 
     def file(self, row: int) -> Path:
         """The path of an image on this disk.
@@ -89,7 +90,7 @@ class ImageSet:
         Raises:
             FileNotFoundError: if the image is not on this disk.
         """
-        if self.in_memory(row):
+        if self.held(row) is not None:
             raise FileNotFoundError(f"{self.paths[row]} is held in memory and has no file: use read(row)")
         if self.root is None:
             raise FileNotFoundError(f"{self.paths[row]} is not on this disk: the set has no root folder")
@@ -102,7 +103,8 @@ class ImageSet:
             ValueError: if the file can't be read as an image, see `read_image`.
             FileNotFoundError: if it is not on this disk.
         """
-        return self.pixels[row] if self.in_memory(row) else read_image(self.file(row))
+        held = self.held(row)
+        return read_image(self.file(row)) if held is None else held
 
     def digest(self, row: int) -> str:
         """SHA-256 of an image's file, or of its shape and pixels where it is held in memory.
@@ -110,10 +112,15 @@ class ImageSet:
         Raises:
             OSError: if the file can't be read.
         """
-        if not self.in_memory(row):
+        pixels = self.held(row)
+        if pixels is None:
             return storage.digest(self.file(row))
-        pixels = self.pixels[row]
         return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+    @property
+    def all_held(self) -> bool:
+        """Whether every image is held in memory, and none in a file."""
+        return self.pixels is not None and all(pixels is not None for pixels in self.pixels)
 
     def label_of(self, row: int) -> str | None:
         """The name of an image's class, or None where it has none."""
@@ -138,11 +145,10 @@ class ImageSet:
         Raises:
             ValueError: if a mask has another length, or a row is out of range.
         """
-        rows = _row_ids(rows, len(self))
-        captions, pixels = (None if held is None else tuple(held[row] for row in rows)
-                            for held in (self.captions, self.pixels))
-        return ImageSet(tuple(self.paths[row] for row in rows), self.labels[rows], self.label_names,
-                        self.root, self.skipped, captions, pixels)
+        ids = _row_ids(rows, len(self))
+        return replace(self, paths=tuple(self.paths[row] for row in ids), labels=self.labels[ids],
+                       captions=self.captions and tuple(self.captions[row] for row in ids),
+                       pixels=self.pixels and tuple(self.pixels[row] for row in ids))
 
     def report(self) -> str:
         """How many images and classes there are, and one line for each skipped file."""
@@ -172,27 +178,29 @@ def join(sets: Iterable[ImageSet]) -> ImageSet:
     >>> join([cats, dogs]).paths
     ('cats/a.jpg', 'dogs/b.jpg')
     """
-    sets = _from_one_root(list(sets))
-    names = tuple(dict.fromkeys(name for part in sets for name in part.label_names))
-    labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in sets]  # -1, no class, stays
-    captions = pixels = None
-    if all(part.captions is not None for part in sets):
-        captions = sum((part.captions for part in sets), ())
-    if any(part.pixels is not None for part in sets):
-        pixels = sum((part.pixels or (None,) * len(part) for part in sets), ())
-    return ImageSet(sum((part.paths for part in sets), ()), np.concatenate(labels), names, sets[0].root,
-                    sum((part.skipped for part in sets), ()), captions, pixels)
+    parts = _from_one_root(list(sets))
+    names = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
+    labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in parts]  # -1, no class, stays
+    told = [part.captions for part in parts if part.captions is not None]
+    pixels = [part.pixels or (None,) * len(part) for part in parts] if any(part.pixels for part in parts) else []
+    return ImageSet(_chained(part.paths for part in parts), np.concatenate(labels), names, parts[0].root,
+                    _chained(part.skipped for part in parts), _chained(told) if len(told) == len(parts) else None,
+                    _chained(pixels) if pixels else None)
+
+
+def _chained(parts):
+    return tuple(itertools.chain.from_iterable(parts))
 
 
 def _from_one_root(sets):
     """The sets, their paths told from one root, or all without one; images in memory need none."""
-    held = [all(map(part.in_memory, range(len(part)))) for part in sets]
+    held = [part.all_held for part in sets]
     roots = [part.root for part, within in zip(sets, held, strict=True) if not within]
     if None in roots or not roots:
         return [replace(part, root=None) for part in sets]
     root = Path(os.path.commonpath([place.resolve() for place in roots]))
     return [replace(part, root=root, paths=part.paths if within else tuple(
-        path if part.in_memory(row) else (part.root.resolve() / path).relative_to(root).as_posix()
+        path if part.held(row) is not None else (part.root.resolve() / path).relative_to(root).as_posix()
         for row, path in enumerate(part.paths))) for part, within in zip(sets, held, strict=True)]
 
 

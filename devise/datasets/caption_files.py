@@ -1,8 +1,11 @@
 """Files of captions, in the layouts of Flickr8k, Flickr30k and COCO, or a plain CSV."""
 
+from __future__ import annotations
+
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +15,7 @@ TOKEN = "'name.jpg#0<TAB>sentence'"
 COMMENT = re.compile(r"\s*(.+?)\s*\|\s*(\d{1,9})\s*(?:\|\s*|\s)(.*)")  # the published file lacks the second bar once
 
 
-def read_captions(path, *, layout=None):
+def read_captions(path: str | os.PathLike, *, layout: str | None = None) -> dict[str, tuple[str, ...]]:
     """The captions in a file, {file name: (sentence, …)}, by their numbers where it has any.
 
     Args:
@@ -43,7 +46,7 @@ def read_captions(path, *, layout=None):
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text ({error})") from error
-    found = {}
+    found: dict[str, list] = {}
     for name, number, sentence in READERS[layout or _layout(text)](path, text):
         told = found.setdefault(name, [])
         told.append((len(told) if number is None else number, " ".join(sentence.split())))

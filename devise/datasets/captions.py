@@ -1,5 +1,9 @@
 """Pictures with sentences about them, and what people said of both, in the layout of Flickr8k."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,7 +68,7 @@ class CaptionSet:
     crowd: Judgements | None = None
 
 
-def with_captions(images, captions):
+def with_captions(images: ImageSet, captions: Mapping[str, Sequence[str]]) -> ImageSet:
     """An image set with its captions; what has none, or no picture, is listed in `skipped`.
 
     Args:
@@ -78,7 +82,7 @@ def with_captions(images, captions):
     ['it has no caption', 'it has captions and no picture']
     """
     names = [path if path in captions else Path(path).name for path in images.paths]
-    fitting = {}
+    fitting: dict[str, list] = {}
     for path, name in zip(images.paths, names, strict=True):
         fitting.setdefault(name, []).append(path)
     for name in captions:
@@ -106,7 +110,8 @@ def with_captions(images, captions):
     return replace(chosen, captions=tuple(told), skipped=(*images.skipped, *skipped))
 
 
-def caption_set(root, captions=None, *, images=None):
+def caption_set(root: str | os.PathLike, captions: str | os.PathLike | None = None, *,
+                images: ImageSet | None = None) -> CaptionSet:
     """A folder in Flickr8k's layout: pictures, a token file, lists of train, validation (dev) and test, judgements.
 
     Args:

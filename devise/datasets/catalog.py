@@ -1,8 +1,12 @@
 """Known sets: where each lies, how large it is, under which licence, and how it is checked."""
 
+from __future__ import annotations
+
 import contextlib
+import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +108,7 @@ ENTRIES = {entry.name: entry for entry in (
 )}
 
 
-def entries():
+def entries() -> tuple[Entry, ...]:
     """Every known set, as a tuple of `Entry`.
 
     >>> [entry.name for entry in entries()]
@@ -113,7 +117,9 @@ def entries():
     return tuple(ENTRIES.values())
 
 
-def fetch(name, *, dim=None, source=None, root=None, url=None, progress=None):
+def fetch(name: str, *, dim: int | None = None, source: str | os.PathLike | None = None,
+          root: str | os.PathLike | None = None, url: str | None = None,
+          progress: Callable[[int, int | None], object] | None = None) -> Path:
     """A known set on this disk, brought there if need be; what is there already is left as it is.
 
     caltech101 becomes `data/caltech101/<class>/*.jpg`, cub200 the folder `data/cub200` that its reader

@@ -7,9 +7,11 @@ import os
 import reprlib
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+
+import numpy as np
 
 from devise import storage
 from devise.datasets.base import ImageSet, Skipped
@@ -23,7 +25,7 @@ PATH_COLUMNS = ("path", "file", "filename", "image")
 LABEL_COLUMNS = ("label", "class", "category")
 
 
-def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping | None = None,
+def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping | Sequence | None = None,
                 class_level: str = "first", check: bool = True,
                 progress: Callable[[int, int], object] | None = None) -> ImageSet:
     """The images below a folder and their classes, in the order of their paths.
@@ -142,6 +144,8 @@ def _folder_class(path, level):
 
 def _read_labels(source, root):
     """The entries of a mapping or a label file, as (path as spelled there, class or None)."""
+    if not isinstance(source, (str, os.PathLike, Mapping)):
+        raise ValueError(f"labels of a folder are {reprlib.repr(source)}: expected {{path: class}}, or a label file")
     if isinstance(source, Mapping):
         pairs = source.items()
     else:
@@ -239,7 +243,7 @@ def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: d
     """
     paths, kept = list(paths), []
     for done, path in enumerate(paths, 1):
-        reason = check_image(root / path) if check and path not in pixels else None
+        reason = check_image(root / path) if root and check and path not in pixels else None
         if _text(path) != path:  # it could be opened, but not named in the JSON of later steps
             reason = "its name is not valid UTF-8: rename it"
         if reason:
@@ -248,11 +252,12 @@ def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: d
             kept.append(path)
         if progress:
             progress(done, len(paths))
-    names = sorted({classes[path] for path in kept} - {None})
+    names = tuple(sorted({classes[path] for path in kept} - {None}))
     position = {None: -1} | {name: label for label, name in enumerate(names)}
-    skipped = [Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts)]
-    return ImageSet(kept, [position[classes[path]] for path in kept], names, root, skipped,
-                    pixels=[pixels.get(path) for path in kept] if pixels else None)
+    labels = np.array([position[classes[path]] for path in kept], np.int64)
+    skipped = tuple(Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts))
+    return ImageSet(tuple(kept), labels, names, root, skipped,
+                    pixels=tuple(pixels.get(path) for path in kept) if pixels else None)
 
 
 def first_of(skipped: tuple[Skipped, ...]) -> str:

@@ -68,7 +68,7 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
         with (_hold if held else _open)(source) as file:
             return _decode(_header(file, max_pixels), least_side)
     except _Refused as refusal:
-        raise ValueError(f"{'the picture' if held else source}: {refusal}") from refusal.__cause__
+        raise ValueError(f"{'the picture' if held else str(source)}: {refusal}") from refusal.__cause__
 
 
 def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str | None:

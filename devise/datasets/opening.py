@@ -17,10 +17,12 @@ from devise.datasets.images import check_pixels, read_image
 from devise.errors import MissingDependency, pip_line, quoted
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
     from PIL import Image
 
-    Images = str | os.PathLike | Image.Image | NDArray[np.uint8] | ImageSet | Iterable
+    Images: TypeAlias = str | os.PathLike | Image.Image | NDArray[np.uint8] | ImageSet | Iterable
 
 EXPECTED = ("expected the path of a file or a folder, a PIL image, an array uint8 (h, w, 3) or (n, h, w, 3), a list of "
             "these, or an ImageSet")
@@ -91,9 +93,11 @@ def duplicates(images: ImageSet) -> list[tuple[int, ...]]:
     >>> duplicates(open_images("pictures"))  # doctest: +SKIP
     [(3, 17), (20, 21, 48)]
     """
-    sizes, contents = {}, {}
+    sizes: dict[object, list] = {}
+    contents: dict[str, list] = {}
     for row in range(len(images)):
-        size = images.pixels[row].shape if images.in_memory(row) else images.file(row).stat().st_size
+        held = images.held(row)
+        size = images.file(row).stat().st_size if held is None else held.shape
         sizes.setdefault(size, []).append(row)
     for rows in sizes.values():
         for row in rows if len(rows) > 1 else ():
@@ -111,11 +115,11 @@ def samples() -> ImageSet:
     'astronaut.png'
     """
     found = find_spec("skimage")  # located, not imported: only its files are wanted
-    if found is None:
+    if found is None or found.origin is None:
         raise MissingDependency(f"scikit-image carries the sample pictures and is not installed: {pip_line('demo')}")
     root = Path(found.origin).parent / "data"
     paths = tuple(name for name in PHOTOGRAPHS if (root / name).is_file())
-    return ImageSet(paths=paths, labels=[-1] * len(paths), label_names=(), root=root)
+    return ImageSet(paths=paths, labels=np.full(len(paths), -1), label_names=(), root=root)
 
 
 def _items(images):

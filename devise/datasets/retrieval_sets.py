@@ -6,6 +6,9 @@ In-Shop (Liu et al. 2016, DeepFashion); unpack one and name its folder. The stan
 validation part: half of the classes train, the others test.
 """
 
+from __future__ import annotations
+
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +35,7 @@ class RetrievalSet:
     gallery: np.ndarray | None = None
 
 
-def online_products(root):
+def online_products(root: str | os.PathLike) -> RetrievalSet:
     """Stanford Online Products: 120,053 pictures of 22,634 products, split in Ebay_train and Ebay_test.txt.
 
     Each line holds `image_id class_id super_class_id path`, below a header.
@@ -57,7 +60,7 @@ def online_products(root):
     return _gathered(root, listed)
 
 
-def cub200(root):
+def cub200(root: str | os.PathLike) -> RetrievalSet:
     """CUB-200-2011: 11,788 pictures of 200 birds; the first 100 classes train, the last 100 test.
 
     Read from images.txt (`id path`), image_class_labels.txt (`id class`) and classes.txt (`class name`).
@@ -76,7 +79,7 @@ def cub200(root):
     return _gathered(root, listed)
 
 
-def cars196(root):
+def cars196(root: str | os.PathLike) -> RetrievalSet:
     """Cars196: 16,185 pictures of 196 models; the first 98 classes train, the last 98 test.
 
     Read from cars_annos.mat (`annotations` with relative_im_path and class from 1, and `class_names`), or
@@ -89,13 +92,13 @@ def cars196(root):
     root = Path(root)
     whole = root / "cars_annos.mat"
     if whole.is_file() or not (root / "devkit").is_dir():
-        names, sources = whole, [(whole, "relative_im_path", "")]
+        meta, sources = whole, [(whole, "relative_im_path", "")]
     else:
         test = "cars_test_annos_withlabels.mat"
-        names = root / "devkit" / "cars_meta.mat"
+        meta = root / "devkit" / "cars_meta.mat"
         sources = [(root / "devkit" / "cars_train_annos.mat", "fname", "cars_train/"),
                    (root / test if (root / test).is_file() else root / "devkit" / test, "fname", "cars_test/")]
-    names = [str(name) for name in _matlab(names, "class_names")]
+    names = [str(name) for name in _matlab(meta, "class_names")]
     listed = []
     for path, field, folder in sources:
         for number, row in enumerate(_matlab(path, "annotations", field, "class"), start=1):
@@ -107,7 +110,7 @@ def cars196(root):
     return _gathered(root, listed)
 
 
-def in_shop(root):
+def in_shop(root: str | os.PathLike) -> RetrievalSet:
     """In-Shop: 52,712 pictures of 7,982 clothes; the test part has its own queries and gallery.
 
     Read from list_eval_partition.txt, a count, a header, and lines `image_name item_id train|query|gallery`.

@@ -16,6 +16,10 @@ PARTS = ("train", "validation", "test", "unseen")
 FEWEST = 3  # images of a part without classes
 
 
+def _nothing():
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The rows and the classes of each part; no row is in two parts.
@@ -34,10 +38,10 @@ class Split:
     (('cat',), ('okapi',), [5, 6])
     """
 
-    train: NDArray[np.int64] = ()
-    validation: NDArray[np.int64] = ()
-    test: NDArray[np.int64] = ()
-    unseen_rows: NDArray[np.int64] = ()
+    train: NDArray[np.int64] = field(default_factory=_nothing)
+    validation: NDArray[np.int64] = field(default_factory=_nothing)
+    test: NDArray[np.int64] = field(default_factory=_nothing)
+    unseen_rows: NDArray[np.int64] = field(default_factory=_nothing)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
 
@@ -110,8 +114,8 @@ class Split:
         if missing := [path for part in PARTS for path in told[part] if path not in rows]:
             raise ValueError(f"{len(missing)} pictures of the split are not among the {len(paths)} here, "
                              f"the first is {missing[0]!r}: load the folder that was split")
-        return cls(*([rows[path] for path in told[part]] for part in PARTS), names=document["names"],
-                   seed=document["seed"])
+        train, validation, test, apart = (np.array([rows[path] for path in told[part]], np.int64) for part in PARTS)
+        return cls(train, validation, test, apart, document["names"], document["seed"])
 
     def among(self, paths: Sequence[str], kept: Sequence[str]) -> Split:
         """The split of the images that are left, such as those that could be read.
@@ -161,7 +165,7 @@ def split(labels: ArrayLike, label_names: Sequence[str], *, unseen: int | str | 
     seen = tuple(name for name in rows if name not in apart)
     if not seen:
         raise ValueError(f"no seen class is left: all {len(apart)} classes with pictures are unseen")
-    parts = {part: [] for part in PARTS}
+    parts: dict[str, list] = {part: [] for part in PARTS}
     for name in seen:
         drawn = generator(seed, "pictures", name).permutation(rows[name])
         n_test = _share(test, drawn.size)
@@ -171,7 +175,7 @@ def split(labels: ArrayLike, label_names: Sequence[str], *, unseen: int | str | 
         parts["train"].append(drawn[n_held:])
     parts["unseen"] = [rows[name] for name in apart]
     names = {"train": seen, "validation": seen if validation else (), "test": seen if test else (), "unseen": apart}
-    return Split(*map(_joined, parts.values()), names=names, seed=seed)
+    return _split(parts, names, seed)
 
 
 def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
@@ -211,7 +215,7 @@ def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
     names = {"train": tuple(name for name in rows if name not in {*tested, *held}), "validation": held, "test": tested}
     if len(names["train"]) < 2:
         raise ValueError(f"{len(names['train'])} of {len(rows)} classes are left to train on: expected two or more")
-    return Split(*(_joined([rows[name] for name in chosen]) for chosen in names.values()), names=names, seed=seed)
+    return _split({part: [rows[name] for name in chosen] for part, chosen in names.items()}, names, seed)
 
 
 def split_rows(n: int, *, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Split:
@@ -233,8 +237,8 @@ def split_rows(n: int, *, validation: float = 0.1, test: float = 0.1, seed: int 
     if n - sum(held) < FEWEST:
         raise ValueError(f"of {n} pictures {held[0]} are for validation and {held[1]} for the test, which leaves "
                          f"{max(0, n - sum(held))} to train on: bring more, or lower the shares")
-    held, tested, train = np.split(np.random.default_rng(seed).permutation(n), np.cumsum(held))
-    return Split(train, held, tested, seed=seed)
+    drawn = np.split(np.random.default_rng(seed).permutation(n), np.cumsum(held))
+    return Split(drawn[2], drawn[0], drawn[1], seed=seed)
 
 
 def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen: int = 5, pictures: int = 10,
@@ -276,8 +280,8 @@ def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen
 def _draw(rows, unseen, pictures, test, seed, number):
     random = np.random.default_rng([seed, number])
     apart = set(random.choice(len(rows), unseen, replace=False).tolist())
-    parts = {part: [] for part in PARTS}
-    names = {part: () for part in PARTS}
+    parts: dict[str, list] = {part: [] for part in PARTS}
+    names: dict[str, tuple] = {part: () for part in PARTS}
     for place, (name, mine) in enumerate(rows.items()):
         mine = random.permutation(mine)
         if place in apart:
@@ -288,7 +292,7 @@ def _draw(rows, unseen, pictures, test, seed, number):
         parts["test"].append(mine[:n_test])
         parts["train"].append(mine[n_test:])
         names["train"] += (name,)
-    return Split(*map(_joined, parts.values()), names=names | {"test": names["train"] if test else ()}, seed=seed)
+    return _split(parts, names | {"test": names["train"] if test else ()}, seed)
 
 
 def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
@@ -377,5 +381,7 @@ def _share(share, n, least=1):
     return min(max(int(share * n + 0.5), least), n - 1)
 
 
-def _joined(rows):
-    return np.concatenate([*rows, np.empty(0, np.int64)])
+def _split(parts, names, seed):
+    """The Split of some arrays of rows a part."""
+    rows = {part: np.concatenate([_nothing(), *found]) for part, found in parts.items()}
+    return Split(rows["train"], rows["validation"], rows["test"], rows.get("unseen", _nothing()), names, seed)

@@ -5,10 +5,14 @@ A set is a folder with `res101.mat` (features (d, n), one column a picture, and 
 here everything counts from 0.
 """
 
+from __future__ import annotations
+
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 NAMES = ("SUN", "CUB", "AWA1", "AWA2", "APY")
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"
@@ -42,14 +46,14 @@ class AttributeSet:
     labels: np.ndarray | None = None
 
     @property
-    def seen(self):
+    def seen(self) -> NDArray[np.bool_]:
         """bool (C,), the classes with pictures in `trainval`."""
         seen = np.zeros(len(self.class_names), bool)
-        seen[self.labels[self.trainval]] = True
+        seen[np.asarray(self.labels)[self.trainval]] = True
         return seen
 
 
-def present(root):
+def present(root: str | os.PathLike) -> tuple[str, ...]:
     """The sets whose folders lie under `root`, in the order of NAMES.
 
     Raises:
@@ -63,7 +67,7 @@ def present(root):
     return found
 
 
-def read_set(folder):
+def read_set(folder: str | os.PathLike) -> AttributeSet:
     """A whole set.
 
     Args:
@@ -98,7 +102,7 @@ def read_set(folder):
     return AttributeSet(**{**vars(splits), "features": features, "labels": labels})
 
 
-def read_splits(folder):
+def read_splits(folder: str | os.PathLike) -> AttributeSet:
     """Attributes, class names and splits alone, from att_splits.mat.
 
     `train` and `validation` are the file's train_loc and val_loc without the pictures of test_seen_loc,

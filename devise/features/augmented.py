@@ -1,11 +1,19 @@
 """A frozen network that sees changed pictures: its features are cached as those of any other."""
 
+from __future__ import annotations
+
 import hashlib
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.datasets import Augmentation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from devise.backbones import Backbone
 
 
 class Augmented(SimpleNamespace):
@@ -29,7 +37,7 @@ class Augmented(SimpleNamespace):
     True
     """
 
-    def __init__(self, backbone, strength, *, augmentation=None, seed=0):
+    def __init__(self, backbone: Backbone, strength: float, *, augmentation: Augmentation | None = None, seed: int = 0):
         augmentation = augmentation or Augmentation()
         said = f"{backbone.fingerprint} {augmentation} {strength} {seed}"
         super().__init__(name=f"{backbone.name}-augmented", layer=backbone.layer, dim=backbone.dim,
@@ -37,13 +45,13 @@ class Augmented(SimpleNamespace):
                          fingerprint=hashlib.sha256(said.encode()).hexdigest())
         self._backbone, self._augmentation, self._strength, self._seed = backbone, augmentation, strength, seed
 
-    def prepare(self, image):
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A picture, changed, as the backbone prepares it."""
         image = np.ascontiguousarray(image)
         drawn = int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big")
         random = np.random.default_rng([drawn, self._seed])
         return self._backbone.prepare(self._augmentation(image, random, self._strength))
 
-    def features(self, pictures):
+    def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the backbone says of them."""
         return self._backbone.features(pictures)

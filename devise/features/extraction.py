@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +109,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
     if isinstance(images, FeatureTable):
         return images
     images, backbone = open_images(images), as_backbone(backbone)
-    if not folder and all(map(images.in_memory, range(len(images)))):
+    if not folder and images.all_held:
         table = compute(images, backbone, progress=progress)
         return replace(table, matrix=as_type(table.matrix, dtype))
     folder = Path(folder) if folder else default_folder(images, backbone)
@@ -127,7 +127,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
 
 
-def table_of(folder, backbone):
+def table_of(folder: Path, backbone: Backbone) -> tuple | None:
     """What `open_table` gives of the table that is there, or None; refused where it is another network's."""
     old = open_table(folder) if (folder / "features.json").is_file() else None
     if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
@@ -169,7 +169,8 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
     return publish(images, backbone, folder, partial, old, contents, dtype, computed=len(wanted) - len(unread))
 
 
-def publish(images, backbone, folder, partial, old, contents, dtype, *, computed):
+def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, old: tuple | None, contents: tuple,
+            dtype: str, *, computed: int) -> FeatureTable:
     """The table of the pictures whose vectors are at hand, written where it is new; the parts are removed.
 
     Args:
@@ -203,8 +204,9 @@ def _content_keys(images, records):
     keys, stats, failed = [], [], []
     for row, path in enumerate(images.paths):
         try:
-            if images.in_memory(row):
-                stat, known = (images.pixels[row].nbytes, 0), None
+            held = images.held(row)
+            if held is not None:
+                stat, known = (held.nbytes, 0), None
             else:
                 status = os.stat(images.file(row))
                 stat = (status.st_size, status.st_mtime_ns)
@@ -271,7 +273,7 @@ class _Parts:
         self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
-def write_part(folder, keys, rows, records=()):
+def write_part(folder: Path, keys: Sequence[str], rows: np.ndarray, records: Sequence = ()) -> None:
     """Finished rows with their content keys, and what else is known of their pictures, as an artefact of their own."""
     # not in the folder itself: the extraction holds its lock
     with storage.Commit(folder / "parts", f"part-{uuid.uuid4().hex[:12]}",
@@ -279,7 +281,7 @@ def write_part(folder, keys, rows, records=()):
         write_npy(commit.file("rows.npy"), rows)
 
 
-def parts_of(folder):
+def parts_of(folder: Path) -> Iterator[tuple[dict, Path]]:
     """(document, path of the rows) of every part that can be read; a damaged one is computed again."""
     for manifest in sorted((folder / "parts").glob("part-*.json")):
         with contextlib.suppress(OSError, ValueError, LookupError):
@@ -287,11 +289,11 @@ def parts_of(folder):
             yield document, paths["rows.npy"]
 
 
-def known_vectors(partial, old, dtype):
+def known_vectors(partial: Path | None, old: tuple | None, dtype: str) -> dict[str, tuple]:
     """{content key: (matrix, row)} of every vector at hand, in the table and in parts; of the table alone without."""
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again
-    known = {}
+    known: dict[str, tuple] = {}
     for document, path in parts_of(partial) if partial else ():
         with contextlib.suppress(OSError, ValueError):  # damaged, too
             keys, matrix = document["keys"], np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,9 +1,14 @@
 """The table on disk: a matrix, and the path, label and content digest of each of its rows."""
 
+from __future__ import annotations
+
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +16,12 @@ from devise import storage
 from devise.arrays import read_npy
 from devise.datasets import ImageSet, Skipped
 from devise.report import frame
+
+if TYPE_CHECKING:
+    import pandas
+    from numpy.typing import ArrayLike
+
+    from devise.backbones import Backbone
 
 COPY_ROWS = 4096
 
@@ -41,24 +52,24 @@ class FeatureTable:
         return len(self.matrix)
 
     @property
-    def source(self):
+    def source(self) -> str | None:
         """What `load` opens again: the folder, or the name of a set that comes with the package."""
         if self.folder and self.folder == _bundled(self.folder.name):
             return self.folder.name
         return str(self.folder.resolve()) if self.folder else None
 
-    def to_frame(self):
+    def to_frame(self) -> pandas.DataFrame:
         """A pandas DataFrame with a row a picture: path, label (its class by name; missing where it has none)."""
         images = self.images
         return frame({"path": images.paths, "label": [images.label_of(row) for row in range(len(images))]})
 
-    def subset(self, rows):
+    def subset(self, rows: ArrayLike) -> FeatureTable:
         """The table of some rows, in memory, in the order given."""
         rows = np.asarray(rows, np.int64)
         return FeatureTable(np.asarray(self.matrix[rows]), self.images.subset(rows), self.backbone)
 
 
-def usable(table):
+def usable(table: FeatureTable) -> FeatureTable:
     """A table without the rows that have no direction; a picture whose features are all zero is listed as skipped.
 
     Raises:
@@ -86,7 +97,7 @@ def usable(table):
     return replace(kept, images=replace(kept.images, skipped=(*kept.images.skipped, *lost)), folder=table.folder)
 
 
-def describe(backbone):
+def describe(backbone: Backbone) -> dict[str, Any]:
     """What an artefact records of the backbone that it was made with.
 
     >>> from types import SimpleNamespace
@@ -98,7 +109,7 @@ def describe(backbone):
             "trained": backbone.trained, "fingerprint": backbone.fingerprint}
 
 
-def load(source):
+def load(source: str | os.PathLike) -> FeatureTable:
     """The feature table in a folder that `extract` wrote; the matrix is memory-mapped.
 
     Args:
@@ -140,7 +151,7 @@ def _downloaded(name):
     return storage.data_root() / name if name and (storage.data_root() / name).is_dir() else None
 
 
-def open_table(folder):
+def open_table(folder: Path) -> tuple[dict, list[dict], np.ndarray]:
     """(document, records, memory-mapped matrix) of a table, checked against one another."""
     return storage.read_artefact(folder, "features", partial(_read, folder), check=["rows.json"])
 
@@ -157,13 +168,13 @@ def _read(folder, document, paths):
     return document, records, matrix
 
 
-def unchanged(old, document, records):
+def unchanged(old: tuple | None, document: dict, records: list[dict]) -> bool:
     """Whether what `open_table` gave says the same as a new document and its records."""
     same = ("backbone", "dtype", "label_names", "root", "skipped")
-    return bool(old) and old[1] == records and all(old[0][name] == document[name] for name in same)
+    return old is not None and old[1] == records and all(old[0][name] == document[name] for name in same)
 
 
-def write(folder, document, records, sources):
+def write(folder: Path, document: dict, records: list[dict], sources: Sequence[tuple]) -> None:
     """Assemble the matrix block by block and publish it with its rows."""
     with storage.Commit(folder, "features", document) as commit:
         # not through a memory map: where the disk is full that ends the process, not the call
@@ -173,7 +184,7 @@ def write(folder, document, records, sources):
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(sources), COPY_ROWS):
                 block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])
-                file.write(np.ascontiguousarray(as_type(block, document["dtype"])))
+                file.write(np.ascontiguousarray(as_type(block, document["dtype"])).data)
         commit.file("rows.json").write_text(json.dumps(records), encoding="utf-8")
 
 

@@ -192,22 +192,41 @@ class Index(ABC):
         least = self._true_scores(queries, k + 1)[:, -1:]
         return float(np.mean(self.search(queries, k, exclude=chosen).scores >= least - NEAR))
 
-    def save(self, folder, *, document=None):
+    @property
+    def outside(self) -> dict | None:
+        """What of the index lies in no folder, such as a database's collection and whose it is; None where all does."""
+        return None
+
+    def save(self, folder, *, document: dict | None = None, home=None) -> None:
         """Write the index and all that is needed to read it again; whole or not at all.
 
         Args:
             document: more to keep in the manifest, a dict that JSON can hold; `load` gives it back
                 as the attribute `document`.
+            home: the folder that `folder` is a part of, whose manifest is what makes the save count; what lies
+                outside belongs to it. None for an index that is one alone.
         """
         self._require_built("save it")
         document = dict(self.document if document is None else document)
         manifest = {"engine": self.engine, "parameters": self.parameters, "metric": "cosine",
                     "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint,
                     "document": document}
+        if self.outside:
+            manifest["outside"] = self.outside
         with Commit(folder, "index", manifest) as commit:
             write_npy(commit.file("ids.npy"), self._ids)
             self._save(commit)
         self.document = document
+
+    def repair(self, keep=()) -> list[str]:
+        """Remove what lies outside and no manifest names any more; what was done, in sentences.
+
+        To be called while nobody else writes to the index.
+
+        Args:
+            keep: names of collections that stay whatever is found.
+        """
+        return []
 
     def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
         """Take the state that `save` wrote; `load` calls it on an empty index."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devise.errors import MissingDependency, pip_line, unknown
-from devise.storage import digest, read_artefact
+from devise.storage import digest, open_artefact, read_artefact
 
 if TYPE_CHECKING:
     from devise.index.base import Index
@@ -98,6 +98,21 @@ def choose(n: int, dim: int, *, options: Sequence[str] = ()) -> tuple[str, str]:
         raise missing[0]
     return "exact", (f"{n:,} × {dim:,} numbers take long to compare, but no other engine is installed: "
                      f"{pip_line(PREFERRED[0])}")
+
+
+def outside(folder: str | Path) -> dict | None:
+    """What a saved index has outside its folder, {"engine", "collection" …}; None where it is all there."""
+    document = open_artefact(folder, "index")[0]
+    return {"engine": document["engine"], **document["outside"]} if document.get("outside") else None
+
+
+def discard(record: dict) -> None:
+    """Drop what an index had outside its folder, as `outside` gave it, where it is that folder's own.
+
+    Raises:
+        ConnectionError: if the database does not answer.
+    """
+    _kind(record["engine"]).discard(record)
 
 
 def _kind(engine):

@@ -128,10 +128,11 @@ class Sharded(Index):
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
     def _save(self, commit):
+        parts = [part.inside() for part in self._parts]
         stated = [{"engine": part.index.engine, "parameters": part.index.parameters, "n": len(part.index),
-                   "first": part.first} for part in self._parts]
+                   "first": part.first} for part in parts]
         write_json(commit.file(FILE), stated)
-        for number, part in enumerate(self._parts):
+        for number, part in enumerate(parts):
             write_npy(commit.file(f"{number}-ids.npy"), part.index._ids)
             write_npy(commit.file(f"{number}-hidden.npy"), part.hidden)
             part.index._save(_Numbered(commit, number))
@@ -175,6 +176,13 @@ class _Part:
             self.hidden = np.union1d(self.hidden, ids)
         else:
             self.index.remove(ids)
+
+    def inside(self) -> _Part:
+        """The part, or a copy of what it shows where it lies in a database, whose rows are another folder's."""
+        if not self.index.outside:
+            return self
+        ids, rows = map(np.concatenate, zip(*self.blocks(), strict=True))
+        return _Part(make(choose(*rows.shape)[0]).build(rows, ids), self.first)
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """As of an index, without what is hidden."""

@@ -1,5 +1,6 @@
 """An index of pictures as a folder: the model, an index a space, and the pictures, all of one build."""
 
+import contextlib
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +18,32 @@ def save(search, folder, *, overwrite=False):
                 "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
             "skipped": [list(item) for item in images.skipped]}
+    before = _outside(folder)
     with storage.Commit(folder, "search", document, lost=partial(_lost, search), overwrite=overwrite) as commit:
         build = commit.subfolder()  # becomes the index's when search.json names it
         commit.document["build"] = build.name
         for space, space_index in search.indexes.items():
-            space_index.save(build / space)
+            space_index.save(build / space, home=folder)
         search.model.save(build / "model")
         storage.write_json(commit.file("rows.json"), rows)
+    _drop(before, {space: index.outside(build / space) for space in search.indexes})
+
+
+def _outside(folder):
+    """{space: what an index that is there keeps in a database}, before another takes its place."""
+    try:
+        document = storage.open_artefact(folder, "search")[0]
+        return {space: index.outside(folder / document["build"] / space) for space in document["spaces"]}
+    except (OSError, ValueError, LookupError):
+        return {}
+
+
+def _drop(before, now):
+    """Drop what the index that was there kept in a database and the new one does not."""
+    for record in before.values():
+        if record and record not in now.values():
+            with contextlib.suppress(ConnectionError):  # then `devise check --repair` finds it
+                index.discard(record)
 
 
 def _lost(search, document, paths):

@@ -1,15 +1,19 @@
 """Room on the disk: asked for before a long write, and told plainly when it runs out during one."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
+import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextlib.contextmanager
-def room(folder, left, *, then):
+def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str) -> Iterator[None]:
     """A block that writes under `folder`, or an error that says how much room it lacks.
 
     Args:
@@ -31,7 +35,7 @@ def room(folder, left, *, then):
         raise _full(folder, left(), then) from error
 
 
-def written(path, size):
+def written(path: str | os.PathLike, size: int) -> None:
     """Refuse a file that is shorter than what was written to it, as a library leaves it that heeds no full disk.
 
     Raises:
@@ -45,7 +49,7 @@ def written(path, size):
         raise _full(Path(path).parent, size - there, "What was there before is kept: make room and save again.")
 
 
-def megabytes(size):
+def megabytes(size: int) -> str:
     """A number of bytes for people.
 
     >>> megabytes(862182613)

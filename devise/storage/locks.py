@@ -1,12 +1,15 @@
 """One process at a time in a folder; the lock goes with the process, however that ends."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def alone(folder, *, wait=True):
+def alone(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[bool]:
     """A block in which no other holder of the folder is; the folder is made where it is not there.
 
     Nothing is written: the folder itself is locked (flock). Where the system has no such locks

@@ -6,7 +6,7 @@ from pathlib import Path
 import devise
 
 
-def checkout():
+def checkout() -> Path | None:
     """The folder of the source checkout that `devise` runs from, or None when it is installed.
 
     >>> checkout() is None or (checkout() / "setup.py").is_file()
@@ -16,7 +16,7 @@ def checkout():
     return folder if (folder / "setup.py").is_file() and (folder / "data").is_dir() else None
 
 
-def home():
+def home() -> Path:
     """The folder under which `data/` and `pretrained/` lie.
 
     `DEVISE_HOME` where it is set, else the checkout, else `devise` in the user's cache folder.
@@ -30,7 +30,7 @@ def home():
     return checkout() or cache / "devise"
 
 
-def data_root():
+def data_root() -> Path:
     """The folder of data sets and computed features.
 
     >>> data_root().name
@@ -39,7 +39,7 @@ def data_root():
     return home() / "data"
 
 
-def pretrained_root():
+def pretrained_root() -> Path:
     """The folder of weights and word vectors.
 
     >>> pretrained_root().name
@@ -48,7 +48,7 @@ def pretrained_root():
     return home() / "pretrained"
 
 
-def bundled(name):
+def bundled(name: str) -> Path:
     """The folder of a data set that comes with the package, such as `caltech37`.
 
     Raises:
@@ -57,8 +57,9 @@ def bundled(name):
     >>> bundled("caltech37").name
     'caltech37'
     """
-    roots = [checkout() and checkout() / "data", Path(devise.__file__).resolve().parent / "bundled"]
-    for root in filter(None, roots):
+    source = checkout()
+    roots = [source / "data"] if source else []
+    for root in (*roots, Path(devise.__file__).resolve().parent / "bundled"):
         if (root / name).is_dir():
             return root / name
     raise FileNotFoundError(f"the bundled set {name!r} is not in this installation: reinstall devise")

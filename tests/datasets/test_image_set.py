@@ -100,7 +100,8 @@ def test_images_in_memory_are_read_beside_files(tmp_path):
     Image.new("RGB", (4, 3), "red").save(tmp_path / "red.png")
     held = np.arange(30, dtype=np.uint8).reshape(2, 5, 3)
     images = ImageSet(("image-0", "red.png"), [-1, -1], (), tmp_path, pixels=[held, None])
-    assert [images.in_memory(row) for row in (0, 1)] == [True, False]
+    assert images.held(1) is None and images.held(0) is not None and not images.all_held
+    assert images.subset([0]).all_held and not small().all_held
     np.testing.assert_array_equal(images.read(0), held)
     np.testing.assert_array_equal(images.read(1), read_image(tmp_path / "red.png"))
     with pytest.raises(ValueError, match="read-only"):

@@ -92,6 +92,8 @@ def test_labels_are_one_an_image(tmp_path):
             open_images([file, pixels], labels=labels)
     with pytest.raises(ValueError, match="3.png is labelled 'a' and 'b'"):
         open_images([file, file], labels=["a", "b"])
+    with pytest.raises(ValueError, match=r"labels of a folder are \['a'\]: expected \{path: class\}, or a label file"):
+        open_images(tmp_path, labels=["a"])
     with pytest.raises(ValueError, match="labels were given with a folder in a list"):
         open_images([tmp_path, file], labels=["a", "b"])
 

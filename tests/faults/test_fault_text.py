@@ -8,7 +8,7 @@ import pytest
 from devise import features
 from devise.datasets import from_folder
 from devise.heads import RidgeHead
-from devise.model import Devise
+from devise.model import train_labels
 from devise.search import Search
 
 # what it is: (the file, what the refusal says) or (the file, how many words are in it)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from devise.heads import ConseHead
-from devise.model import Devise
 from devise.zeroshot import onto
 
 RANDOM = np.random.default_rng(5)

@@ -1,6 +1,9 @@
 """Milvus Lite under a uri, where the database is kept; what holds for every engine is in the contract."""
 
 import json
+import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,9 +30,19 @@ def overlap(found, expected):
                     for left, right in zip(found.tolist(), expected.tolist(), strict=True)])
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
+@pytest.fixture(scope="module", params=["a file", "a server"])
+def database(request, tmp_path_factory):
+    """A uri: of Milvus Lite, and of the server that MILVUS_URI names."""
+    if request.param == "a server":
+        if not os.environ.get("MILVUS_URI"):
+            pytest.skip("MILVUS_URI names no server to test with")
+        return os.environ["MILVUS_URI"]
     return str(tmp_path_factory.mktemp("milvus") / "pictures.db")
+
+
+def collections(index):
+    """The collections of the database that are not of other tests."""
+    return set(index._client.list_collections())
 
 
 def test_ten_nearest_as_exact_through_batches_deletes_and_a_restart(tmp_path, monkeypatch):
@@ -49,7 +62,7 @@ def test_ten_nearest_as_exact_through_batches_deletes_and_a_restart(tmp_path, mo
     np.testing.assert_allclose(found.scores, exact.search(queries, 10).scores, atol=1e-5)
 
     index.save(tmp_path / "index")
-    assert {path.name.split("-")[0] for path in (tmp_path / "index").iterdir()} == {"index.json", "ids"}
+    assert {path.name.split("-")[0] for path in (tmp_path / "index").iterdir()} == {"index.json", "ids", "keys"}
     index.close()
     np.save(tmp_path / "queries.npy", queries)
     code = ("import sys, numpy; from devise.index import load; "
@@ -62,17 +75,123 @@ def test_ten_nearest_as_exact_through_batches_deletes_and_a_restart(tmp_path, mo
 def test_a_collection_of_somebody_else_is_left_alone(database, tmp_path):
     theirs = make("milvus", uri=database, collection="theirs").build(np.eye(3))
     theirs.save(tmp_path)
-    with pytest.raises(ValueError, match="the collection 'theirs' is in .*pictures.db already"):
+    with pytest.raises(ValueError, match="the collection 'theirs' is in .* already"):
         make("milvus", uri=database, collection="theirs").build(np.eye(4))
     opened = load(tmp_path)
     assert opened.search(np.eye(3), 1).ids.ravel().tolist() == [0, 1, 2]
-    assert opened.build(np.eye(2)).search(np.eye(2), 1).ids.ravel().tolist() == [0, 1]  # its own may be replaced
-    with pytest.raises(ValueError, match="'theirs' has 2 rows, the folder 3 ids"):
-        load(tmp_path)
+    assert opened.build(np.eye(2)).search(np.eye(2), 1).ids.ravel().tolist() == [0, 1]
+    assert load(tmp_path).search(np.eye(3), 1).ids.ravel().tolist() == [0, 1, 2]  # until the new one is saved
+    opened.save(tmp_path)
+    assert "theirs" not in collections(opened) and len(load(tmp_path)) == 2
     opened.drop()
     assert len(opened) == 0
-    with pytest.raises(ValueError, match="has no collection 'theirs'"):
+    with pytest.raises(ValueError, match="has no collection 'devise_"):
         load(tmp_path)
+
+
+def test_an_index_that_is_saved_elsewhere_leaves_the_first_as_it_is(database, tmp_path):
+    rows = clustered(30)
+    make("milvus", uri=database).build(rows[:20]).save(tmp_path / "first")
+    second = load(tmp_path / "first")
+    second.add(rows[20:], np.arange(20, 30))
+    second.remove([0])
+    second.save(tmp_path / "second")
+    first, second = (load(tmp_path / name) for name in ("first", "second"))
+    assert first.collection != second.collection and [len(rows_of(each)) for each in (first, second)] == [20, 29]
+    np.testing.assert_allclose(first.vectors(np.arange(20)), make("exact").build(rows[:20]).vectors(np.arange(20)),
+                               atol=1e-6)
+    assert first.search(rows[:20], 1).ids.ravel().tolist() == list(range(20))
+    assert second.search(rows[1:], 1).ids.ravel().tolist() == list(range(1, 30))
+
+
+def test_what_was_added_or_removed_and_never_saved_changes_nothing(database, tmp_path):
+    rows = clustered(12)
+    make("milvus", uri=database).build(rows[:10]).save(tmp_path)
+    stopped = load(tmp_path)
+    stopped.remove([3])
+    stopped.add(rows[10:], [3, 11])
+    again = load(tmp_path)
+    assert len(again) == 10 and again.search(rows[:10], 1).ids.ravel().tolist() == list(range(10))
+    again.add(rows[10:11], [11])  # the same id, and another row
+    again.save(tmp_path)
+    again = load(tmp_path)
+    assert again.search(rows[10:11], 1).ids.tolist() == [[11]] and len(rows_of(again)) == 13
+    told = f"2 rows of {again.collection} that the index does not name are deleted"
+    assert told in again.repair()  # which also drops what other runs left on a server
+    assert len(rows_of(again)) == 11 and again.repair() == []
+    assert load(tmp_path).search(rows[:10], 1).ids.ravel().tolist() == list(range(10))
+
+
+def test_two_copies_that_add_at_once_do_not_meet(database, tmp_path):
+    rows = clustered(14)
+    make("milvus", uri=database).build(rows[:10]).save(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    one, two = load(tmp_path / "one"), load(tmp_path / "two")
+    one.add(rows[10:12], [10, 11])
+    two.add(rows[12:], [10, 11])
+    two.save(tmp_path / "two")
+    one.save(tmp_path / "one")
+    for name, held in (("one", rows[:12]), ("two", rows[[*range(10), 12, 13]])):
+        opened = load(tmp_path / name)
+        assert opened.search(held, 1).ids.ravel().tolist() == list(range(12))
+        assert len(rows_of(opened)) == 12
+
+
+def test_an_index_whose_folder_was_moved_keeps_its_collection(database, tmp_path):
+    make("milvus", uri=database).build(np.eye(4)).save(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = load(tmp_path / "there")
+    name = moved.collection
+    moved.remove([0])
+    moved.save(tmp_path / "there")
+    assert load(tmp_path / "there").collection == name and len(rows_of(moved)) == 3
+    manifest = json.loads((tmp_path / "there/index.json").read_text(encoding="utf-8"))
+    assert manifest["outside"] == {"uri": database, "collection": name, "owner": {
+        "host": platform.node(), "place": str(tmp_path / "there")}}
+
+
+HALF = """
+import os, sys, numpy
+from devise.index import make
+index = make("milvus", uri=sys.argv[1])
+fill = index._insert
+index._insert = lambda rows: (fill(rows), print(index.collection, flush=True), os._exit(9))
+index.build(numpy.eye(4))
+"""
+
+
+def test_what_a_killed_build_left_is_dropped_by_repair(database, tmp_path):
+    kept = make("milvus", uri=database).build(np.eye(3))
+    kept.save(tmp_path)
+    unsaved = make("milvus", uri=database).build(np.eye(3))
+    if database.endswith(".db"):
+        kept.close()
+    ran = subprocess.run([sys.executable, "-c", HALF, database], cwd=Path(devise.__file__).parents[1],
+                         capture_output=True, text=True)
+    assert ran.returncode == 9, ran.stderr
+    half, kept = ran.stdout.strip(), load(tmp_path)
+    assert {half, unsaved.collection, kept.collection} <= collections(kept)
+    told = f"the collection {half}, left over by a build that was replaced or never saved, is dropped"
+    assert told in kept.repair()
+    assert {unsaved.collection, kept.collection} <= collections(kept) and half not in collections(kept)
+
+
+def test_a_build_that_fails_leaves_no_collection(database, monkeypatch):
+    index = make("milvus", uri=database)
+    before = collections(index)
+    monkeypatch.setattr(index._client, "flush", lambda name: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        index.build(np.eye(3))
+    assert collections(index) == before
+
+
+def test_opening_makes_no_database(tmp_path):
+    make("milvus", uri=str(tmp_path / "db/pictures.db")).build(np.eye(3)).save(tmp_path / "index")
+    manifest = tmp_path / "index/index.json"
+    manifest.write_text(manifest.read_text().replace("/db/", "/gone/"))
+    with pytest.raises(ValueError, match="gone/pictures.db has no collection"):
+        load(tmp_path / "index")
+    assert not (tmp_path / "gone").exists()
 
 
 def test_what_another_process_added_is_passed_over_until_it_is_known(database, tmp_path):

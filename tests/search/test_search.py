@@ -250,6 +250,41 @@ def test_what_asks_changes_nothing(kept, model, table, tmp_path):
     assert [len(Search.load(folder)) for folder in folders] == [25, 25]
 
 
+def test_an_index_in_a_database_is_its_folders(model, table, tmp_path, monkeypatch):
+    """Saved elsewhere it leaves the first as it is, built again it drops what it had, killed before the end nothing."""
+    pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
+
+    def build(rows, folder):
+        Search.build(model, table.subset(rows), engine="milvus", uri=str(tmp_path / "pictures.db")).save(folder)
+        return collections()
+
+    def collections():
+        return set(Search.load(first).indexes["raw"]._client.list_collections())
+
+    def of(folder):
+        return {part.collection for part in Search.load(folder).indexes.values()}
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert build(list(range(20)), first) == of(first)
+    more = Search.load(first)
+    more.model = model
+    more.add(table.subset([30, 31]))
+    more.save(second)  # devise index first … --add -o second
+    assert [len(Search.load(folder)) for folder in (first, second)] == [20, 22] and not of(first) & of(second)
+    assert build(list(range(25)), first) == of(first) | of(second)
+    before = of(first)
+
+    monkeypatch.setattr("devise.search.saving._part_digests", lambda build: 1 / 0)  # after the indexes, before the end
+    with pytest.raises(ZeroDivisionError):
+        build(list(range(10)), first)
+    monkeypatch.undo()
+    assert of(first) == before and len(Search.load(first)) == 25
+    assert len(collections()) == 6
+    [found] = check(first, repair=True)
+    assert found.ok and len([note for note in found.notes if "is dropped" in note]) == 2
+    assert collections() == of(first) | of(second)
+
+
 def test_a_joined_index_with_a_picture_twice_can_be_saved(model, table, tmp_path):
     for name, rows in (("one", [0, 1, 2]), ("two", [2, 3])):
         Search.build(model, table.subset(rows), engine="exact").save(tmp_path / name)
@@ -277,9 +312,9 @@ def test_a_joined_index_can_be_saved_as_one(halves, tmp_path):
 def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_folder, backbone, vocabulary):
     """Another process may save the index anew while a page answers from the old one."""
     search.save(tmp_path / "index")
-    opened = Search.load(tmp_path / "index")
+    opened = Search.load(tmp_path / "index", words=vocabulary)
     search.save(tmp_path / "index")
-    opened.model._words, opened.model._backbone = vocabulary, backbone
+    opened.model.network._backbone = backbone
     asked = next(picture_folder.rglob("*.png"))
     assert opened.by_image(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
     assert opened.by_text("cat", k=1).matches

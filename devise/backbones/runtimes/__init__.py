@@ -5,13 +5,23 @@ only after it gave the features of Keras on a trial batch, within `TOLERANCE`; h
 within `ROUGH`.
 """
 
+from __future__ import annotations
+
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.backbones.runtimes import onnx, onnxruntime, openvino, tensorflow
 from devise.storage import pretrained_root, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import keras
+    from numpy.typing import NDArray
 
 ENGINES = {"openvino": openvino, "onnxruntime": onnxruntime}  # on processors; the faster of most networks first
 RUNTIMES = ("auto", *tensorflow.RUNTIMES, *ENGINES)
@@ -19,7 +29,7 @@ TOLERANCE = 1e-4  # of the largest feature of a batch; float32 sums in another o
 ROUGH = 0.02  # of half precision: its 11 bits give 0.007 after the layers of EfficientNet-Lite0
 
 
-def choose(runtime, *, lasting):
+def choose(runtime: str, *, lasting: bool) -> str:
     """The runtime that a name stands for: "auto" is the first engine that is installed, else TensorFlow.
 
     The engines compute on processors: where there is a GPU, "auto" is TensorFlow, which uses it.
@@ -43,12 +53,13 @@ def choose(runtime, *, lasting):
     return next((name for name in ENGINES if all(map(find_spec, (name, "onnx", "tf2onnx")))), "function")
 
 
-def file_of(stem):
+def file_of(stem: str) -> Path:
     """Where the ONNX file of a network lies, or will lie."""
     return pretrained_root() / "onnx" / f"{stem}.onnx"
 
 
-def compiled(model, runtime, batch, stem=None):
+def compiled(model: keras.Model, runtime: str, batch: int,
+             stem: str | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A function from uint8 pictures (batch, h, w, 3) to a float32 array (batch, dim).
 
     Args:
@@ -66,7 +77,7 @@ def compiled(model, runtime, batch, stem=None):
         if runtime == tensorflow.MIXED:
             _check(_error(model, forward, (batch, *model.input_shape[1:])), ROUGH, runtime, model)
         return forward
-    path = file_of(stem)
+    path = file_of(str(stem))
     if not path.is_file():
         onnx.export(model, path)
     shape = (batch, *model.input_shape[1:])
@@ -75,7 +86,7 @@ def compiled(model, runtime, batch, stem=None):
     return forward
 
 
-def relative_error(found, expected):
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference between two arrays, as a fraction of the largest expected value.
 
     >>> relative_error(np.array([1.0, 2.02]), np.array([1.0, 2.0]))

@@ -1,20 +1,28 @@
 """A Keras model as an ONNX file, which other engines run without Keras."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.errors import require
 from devise.storage import atomic_path
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
 LARGE = 16384  # values; what is smaller, such as a bias, takes part in the converter's own simplifications
 INPUT, FREE = "pictures", "n"  # the names in a file of a backbone: what goes in, and the first dimension
 LIMIT = 2 ** 31  # bytes, of any protocol buffer
 
 
-def export(model, path, *, name="features"):
+def export(model: keras.Model, path: str | os.PathLike, *, name: str = "features") -> str | os.PathLike:
     """Write a Keras model of one input and one output as one ONNX file, and return its path.
 
     The converter is given the large weights as inputs of the graph, and they are put into the file
@@ -84,13 +92,13 @@ def _converted(tf2onnx, model, values, name):
     return graph
 
 
-def threads():
+def threads() -> int | None:
     """How many threads OMP_NUM_THREADS allows an engine, which does not ask; None where it says nothing."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     return int(said) if said.isdecimal() and int(said) else None
 
 
-def unusable(path, engine, error):
+def unusable(path: Path, engine: str, error: Exception) -> ValueError:
     """What to raise where an engine can't run a file."""
     return ValueError(f"{path} can't be run by {engine} ({' '.join(str(error).split())}): remove it, it is written "
                       "again, or take runtime='function'")

@@ -1,12 +1,22 @@
 """A network run by ONNX Runtime, on the processor."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from devise.backbones.runtimes.onnx import FREE, INPUT, threads, unusable
 from devise.errors import require
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def compiled(path, shape):
+    from numpy.typing import NDArray
+
+
+def compiled(path: Path, shape: tuple[int, ...]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A function from uint8 pictures to a float32 array, for one shape of batch.
 
     Args:

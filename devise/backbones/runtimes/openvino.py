@@ -1,12 +1,22 @@
 """A network run by OpenVINO, on the processor."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from devise.backbones.runtimes.onnx import threads, unusable
 from devise.errors import require
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def compiled(path, shape):
+    from numpy.typing import NDArray
+
+
+def compiled(path: Path, shape: tuple[int, ...]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A function from uint8 pictures to a float32 array, for one shape of batch.
 
     Args:
@@ -19,9 +29,9 @@ def compiled(path, shape):
     openvino = require("openvino", "openvino")
     core = openvino.Core()
     # without this, a processor that has bfloat16 computes in it, and features would depend on the machine
-    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if threads():
-        options["INFERENCE_NUM_THREADS"] = threads()
+    options: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if most := threads():
+        options["INFERENCE_NUM_THREADS"] = most
     try:
         network = core.read_model(str(path))
         network.reshape(list(shape))

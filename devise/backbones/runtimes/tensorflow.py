@@ -1,14 +1,24 @@
 """A network run by TensorFlow, as a compiled graph, through XLA, in half precision, or by Keras itself."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from devise.backbones import graphs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    from numpy.typing import NDArray
 
 MIXED = "mixed_float16"  # Keras' name: products in half precision, weights in float32; bfloat16 is off by 6 %
 RUNTIMES = ("function", "xla", "keras", MIXED)
 
 
-def compiled(model, runtime, batch):
+def compiled(model: keras.Model, runtime: str, batch: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A function from uint8 pictures (batch, h, w, 3) to a float32 array.
 
     Args:
@@ -28,7 +38,7 @@ def compiled(model, runtime, batch):
     return lambda pictures: forward(pictures).numpy()
 
 
-def has_gpu():
+def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU."""
     import tensorflow as tf
 

@@ -75,5 +75,5 @@ def test_a_model_over_the_limit_of_a_file_is_refused(tmp_path, monkeypatch):
 
 def test_without_the_converter_the_pip_line_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'devise\[onnx\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'devise-vse\[onnx\]'"):
         room.export(network(), tmp_path / "model.onnx")

@@ -145,7 +145,7 @@ def test_a_damaged_file_is_named(engine):
 def test_a_missing_engine_is_asked_for_and_auto_does_without(engine, monkeypatch):
     monkeypatch.setitem(sys.modules, engine, None)
     extra = {"onnxruntime": "onnx"}.get(engine, engine)
-    with pytest.raises(MissingDependency, match=rf"pip install 'devise\[{extra}\]'"):
+    with pytest.raises(MissingDependency, match=rf"pip install 'devise-vse\[{extra}\]'"):
         backbone(engine).features(pictures(1))
     monkeypatch.setattr(runtimes, "ENGINES", {engine: runtimes.ENGINES[engine]})
     monkeypatch.setattr(runtimes, "find_spec", lambda name: None if name == engine else name)

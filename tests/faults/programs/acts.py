@@ -20,7 +20,7 @@ from devise import arrays, features, index, storage, words  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
 from devise.features import extraction  # noqa: E402
 from devise.heads import RidgeHead  # noqa: E402
-from devise.model import Devise  # noqa: E402
+from devise.model import Devise, train_labels  # noqa: E402
 from devise.search import Search  # noqa: E402
 
 extraction.PART_ROWS = extraction.BATCH = 4  # so that a small run has parts

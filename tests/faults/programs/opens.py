@@ -14,7 +14,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from conftest import WORDS  # noqa: E402
-from devise.model.siamese import Siamese  # noqa: E402
 
 from devise import features, index, storage, words  # noqa: E402
 from devise.backbones.torch_weights import read_tensors  # noqa: E402
