@@ -104,7 +104,8 @@ def with_pictures(tagged: TaggedImages, images: Any) -> TaggedImages:
 
     images = open_images(images)
     for row, tags in enumerate(tagged):
-        tags.picture = images.pixels[row] if images.in_memory(row) else images.file(row)
+        held = images.held(row)
+        tags.picture = images.file(row) if held is None else held
     return tagged
 
 

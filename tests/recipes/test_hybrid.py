@@ -103,13 +103,13 @@ def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
                 assert spreads[k]["mean"] == pytest.approx((spreads[k]["min"] + spreads[k]["max"]) / 2)
                 assert spreads[k]["n"] == 2
     assert set(tables(report)) == {"train", "test", "unseen"}
-    assert model.seed == split["seed"] == 0
+    assert model.record["seed"] == split["seed"] == 0
 
 
 def test_one_seed_of_the_ridge_head_is_the_figure_itself(table, words, vocabulary, tmp_path):
     report = hybrid.run(tmp_path, data=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=1,
                         head=lambda dim: RidgeHead())
-    weights = np.load(next((tmp_path / "model").glob("head-*.npz")))
+    weights = np.load(next((tmp_path / "model").glob("shared-*.npz")))
     rows, labels = rows_of(table, storage.read_json(tmp_path / "model" / "model.json")["split"]["paths"]["test"])
     expected = hits(table.matrix[rows] @ weights["kernel"] + weights["bias"], labels, SEEN,
                     [vocabulary.vector(name) for name in SEEN])
