@@ -1,4 +1,4 @@
-"""A frozen network that turns pictures into feature vectors, and what it does to a picture first."""
+"""Backbone (a frozen network from images to feature vectors) and its preprocessing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNTIME = "auto"
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From any picture to what a network was trained on: crop and resize, then scale·x + offset.
+    """Preprocessing of a network: crop and resize, then scale·x + offset.
 
     Attributes:
         size: (height, width) of the network's input, in pixels.
@@ -165,7 +165,7 @@ class Backbone:
         return self._run(self._classify, pictures, len(self.class_names))
 
     def classify(self, features: ArrayLike) -> NDArray[np.float32]:
-        """The network's own class scores of pictures whose `features` are at hand, without the pictures.
+        """The network's own class scores, computed from features.
 
         Args:
             features: (n, dim), as `features` gives them.
@@ -184,7 +184,7 @@ class Backbone:
         return self._model
 
     def with_weights(self, changes: Mapping[str, np.ndarray]) -> Backbone:
-        """This backbone with some of its weights replaced: another one, on a network of its own.
+        """A copy of this backbone with some of its weights replaced, on a network of its own.
 
         It has no classifier, as that of the network was trained on what the old weights give.
 
@@ -204,14 +204,14 @@ class Backbone:
                         changes={**self.changes, **changes})
 
     def with_runtime(self, runtime: str) -> Backbone:
-        """This backbone run by another engine: another one, on the same network."""
+        """The same backbone run by another engine."""
         return Backbone(self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
                         preprocessing=self._preprocessing, class_names=self.class_names, runtime=runtime,
                         batch=self.batch, changes=self.changes)
 
     @property
     def pending_export(self) -> Path | None:
-        """The ONNX file that the first features will write, which takes seconds to a minute; None if there is none."""
+        """The ONNX file that the first call of `features` will write, or None; it takes seconds to a minute."""
         path = runtimes.file_of(self._stem) if self.runtime in runtimes.ENGINES else None
         return path if path and not path.is_file() else None
 
@@ -253,7 +253,7 @@ class Backbone:
 
     @cached_property
     def _classifier(self):
-        """What the network does behind the cut."""
+        """The layers behind the cut: features in, class scores out."""
         import keras
 
         self._check_classes()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Variant(NamedTuple):
-    """How much wider and deeper than Lite0 a network is, and the side of its input."""
+    """Width and depth of a Lite network, as multiples of Lite0, and the side of its input."""
 
     width: float
     depth: float
@@ -120,7 +120,7 @@ def build_network(name: str, preprocessing: Preprocessing) -> keras.Model:
 
 
 def fill(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
-    """Set every weight of the network, and use every tensor, once.
+    """Set every weight of the network from a PyTorch state dict, using each tensor once.
 
     Args:
         network: from `build_network`.

@@ -1,4 +1,4 @@
-"""Backbones by name, and whatever a user gives as one."""
+"""Backbones by name."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
 
 
 def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:
-    """The backbone that a name, "auto", or a user's own Keras model stands for; a Backbone as it is.
+    """The backbone of a name, of "auto", or of a user's own Keras model; a Backbone as it is.
 
     Args:
         backbone: one of `names()`; "auto", what `choose` takes; a Keras model, as `from_keras` takes

@@ -9,7 +9,7 @@ from devise import backbones
 from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine
 from devise.training import train
-from devise.training.draws import usual_size
+from devise.training.batches import usual_size
 
 CLASSES = 32
 DATA = "clustered: one of 32 random centres plus noise of twice its size, negative values set to 0"

@@ -1,4 +1,4 @@
-"""Changed copies of a picture, from untouched to hard to know again: one number says how far."""
+"""Random changes of an image (crop, mirror, colour, erasing), all scaled by one strength."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from devise.datasets.images import check_pixels
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The limits of each change at strength 1; at strength s they are s times as far.
+    """Random changes of an image; the limits of each at strength 1, in proportion below.
 
     Attributes:
         crop: the share of the picture's area that a crop may leave out, before the aspect is changed.
@@ -43,7 +45,7 @@ class Augmentation:
 
     def __call__(self, picture: NDArray[np.uint8], random: np.random.Generator,
                  strength: float = 1.0) -> NDArray[np.uint8]:
-        """A changed copy of a picture.
+        """A changed copy of an image.
 
         Args:
             picture: uint8 (h, w, 3).
@@ -54,9 +56,7 @@ class Augmentation:
         Raises:
             ValueError: if the picture or the strength is none.
         """
-        picture = np.asarray(picture)
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-            raise ValueError(f"the picture is {picture.dtype} {picture.shape}: expected uint8 (h, w, 3)")
+        picture = check_pixels(picture)
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is {strength}: expected 0 to 1")
         if strength == 0:

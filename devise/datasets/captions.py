@@ -1,4 +1,4 @@
-"""Pictures with sentences about them, and what people said of both, in the layout of Flickr8k."""
+"""Images with captions, and human ratings of both, in the layout of Flickr8k."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDERS = ("images", "Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "flickr3
 
 @dataclass(frozen=True, eq=False)
 class Judgements:
-    """What people said of pictures with sentences that need not be theirs; rows are aligned.
+    """Human ratings of pairs of an image and a caption, which need not be its own; rows are aligned.
 
     Attributes:
         pictures: int64 (m,), rows of the pictures.
@@ -69,7 +69,7 @@ class CaptionSet:
 
 
 def with_captions(images: ImageSet, captions: Mapping[str, Sequence[str]]) -> ImageSet:
-    """An image set with its captions; what has none, or no picture, is listed in `skipped`.
+    """An image set with captions; images without, and captions of no image, are listed in `skipped`.
 
     Args:
         images: ImageSet; a picture is known by its path, or by the last part of it.
@@ -112,7 +112,7 @@ def with_captions(images: ImageSet, captions: Mapping[str, Sequence[str]]) -> Im
 
 def caption_set(root: str | os.PathLike, captions: str | os.PathLike | None = None, *,
                 images: ImageSet | None = None) -> CaptionSet:
-    """A folder in Flickr8k's layout: pictures, a token file, lists of train, validation (dev) and test, judgements.
+    """The image set of a folder in Flickr8k's layout: images, captions, lists of train, dev and test, ratings.
 
     Args:
         root: the folder.

@@ -1,4 +1,4 @@
-"""Known sets: where each lies, how large it is, under which licence, and how it is checked."""
+"""Data sets and weights that can be fetched: address, size, checksum and licence of each."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def entries() -> tuple[Entry, ...]:
 def fetch(name: str, *, dim: int | None = None, source: str | os.PathLike | None = None,
           root: str | os.PathLike | None = None, url: str | None = None,
           progress: Callable[[int, int | None], object] | None = None) -> Path:
-    """A known set on this disk, brought there if need be; what is there already is left as it is.
+    """Fetch a known set, or leave it as it is where it is on this disk already.
 
     caltech101 becomes `data/caltech101/<class>/*.jpg`, cub200 the folder `data/cub200` that its reader
     takes, glove-6b `pretrained/glove.6B.<dim>d.txt`, vgg16 its file in `pretrained/`. Of an archive only

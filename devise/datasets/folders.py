@@ -261,7 +261,7 @@ def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: d
 
 
 def first_of(skipped: tuple[Skipped, ...]) -> str:
-    """The end of a message that says how many files were skipped, and why the first was."""
+    """Clause for a message: how many files were skipped, and why the first was."""
     if not skipped:
         return ""
     path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)

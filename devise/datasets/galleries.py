@@ -1,4 +1,4 @@
-"""Who asks and who is asked, for retrieval: queries of each class, and galleries of a size that is stated."""
+"""Queries and galleries for retrieval: some images of each class ask, galleries have stated sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from devise.datasets.splits import generator, whole_numbers
 
 
 def query_gallery(labels: ArrayLike, *, seed: int = 0, queries: int = 1) -> tuple[NDArray, NDArray]:
-    """Query rows and gallery rows for retrieval: some images of each class ask, the others are asked.
+    """Query rows and gallery rows for retrieval: some images of each class, and the others.
 
     A class keeps one image at least in the gallery, so that every query has a right answer there.
 
@@ -39,10 +39,11 @@ def query_gallery(labels: ArrayLike, *, seed: int = 0, queries: int = 1) -> tupl
 
 def galleries(labels: ArrayLike, queries: ArrayLike, gallery: ArrayLike, sizes: Sequence[int], *,
               seed: int = 0) -> dict[int, NDArray[np.int64]]:
-    """Galleries of stated sizes, drawn from one: a small gallery flatters, so a figure names its size.
+    """Galleries of stated sizes, drawn from one.
 
-    A smaller one lies within a larger one, and each holds a right answer for every query that has
-    one in the whole. A row is no answer to itself: where all of a class ask, two of it are held.
+    A small gallery flatters, so that a figure names its size. A smaller one lies within a larger one,
+    and each holds a right answer for every query that has one in the whole. A row is no answer to
+    itself: where all of a class ask, two of it are held.
 
     Args:
         labels: int (n,), below 0 for rows without a class, which have no right answer.

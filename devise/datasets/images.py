@@ -38,7 +38,7 @@ _READERS = {b"\xff\xd8\xff": JpegImageFile, b"\x89PNG\r\n\x1a\n": PngImageFile,
 
 def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS,
                least_side: int | None = None) -> NDArray[np.uint8]:
-    """The first picture in a file, upright, 8 bits a channel, its transparent parts on white.
+    """The first image in a file, upright, 8 bits a channel, its transparent parts on white.
 
     The content decides which kind it is: jpg, png, webp, gif, bmp or tiff, whatever the name says.
     16 bits a channel keep their high byte. Grey values of unknown range (32-bit integers, floats)
@@ -72,7 +72,7 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
 
 
 def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str | None:
-    """Why a file can't be read as a picture, as far as its header tells; None if nothing is wrong.
+    """Why a file can't be read as an image, as far as its header tells; None if nothing is wrong.
 
     Pixels are not decoded, so a file that is truncated behind its header passes.
 
@@ -88,7 +88,7 @@ def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str
 
 
 def check_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An array as it came, if it is an image: uint8 (h, w, 3) with one pixel or more.
+    """Check that an array is an image, uint8 (h, w, 3) with one pixel or more, and return it.
 
     Raises:
         ValueError: if it is not.

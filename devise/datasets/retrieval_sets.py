@@ -1,4 +1,4 @@
-"""The usual sets of image retrieval, in the layouts they are published in, with the splits that papers use.
+"""Benchmarks of image retrieval, in the layouts they are published in, with the standard splits.
 
 `devise fetch cub200` brings CUB-200-2011 (Wah et al. 2011). The others are to be had of their owners'
 pages: Stanford Online Products (Song et al. 2016, cvgl.stanford.edu), Cars196 (Krause et al. 2013) and
@@ -21,7 +21,7 @@ from devise.datasets.splits import Split
 
 @dataclass(frozen=True, eq=False)
 class RetrievalSet:
-    """Pictures, the standard split, and who asks and is asked where the set says so.
+    """A retrieval benchmark: images, the standard split, and queries and gallery where it has its own.
 
     Attributes:
         images: ImageSet; pictures that are listed and not on the disk are in `skipped`.

@@ -1,4 +1,4 @@
-"""Which images train, validate and test, and which classes are never seen: drawn by seed, class by class."""
+"""Splits: which images train, validate and test, and which classes are never seen."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def split_rows(n: int, *, validation: float = 0.1, test: float = 0.1, seed: int 
 
 def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen: int = 5, pictures: int = 10,
                 test: float = 0.2, seed: int = 0) -> list[Split]:
-    """Independent draws of unseen classes: five classes by themselves say little, many draws of five say more.
+    """Independent random draws of unseen classes: five classes say little, many draws of five say more.
 
     Draw i depends on `seed` and i alone. Every class is as likely as another, and so is every image
     of it. A draw's unseen images are as many of each class, so that a mean over images is one over
@@ -296,7 +296,7 @@ def _draw(rows, unseen, pictures, test, seed, number):
 
 
 def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
-    """Random numbers that depend on one class only; a hash of the name, as Python's own varies."""
+    """Random numbers of one class, by seed, purpose and name; hashed here, as Python's own hash varies."""
     words = np.frombuffer(hashlib.sha256(f"{purpose} {name}".encode()).digest(), dtype="<u4")
     return np.random.default_rng([seed, *words.tolist()])
 

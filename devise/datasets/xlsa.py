@@ -1,4 +1,4 @@
-"""The zero-shot benchmarks of Xian et al. 2018 in the files they are published as: features, attributes, splits.
+"""Zero-shot benchmarks of Xian et al. 2018, in the files they are published as: features, attributes, splits.
 
 A set is a folder with `res101.mat` (features (d, n), one column a picture, and labels) and
 `att_splits.mat` (attributes, class names, and the proposed splits). Both count from 1, as MATLAB does;
@@ -54,7 +54,7 @@ class AttributeSet:
 
 
 def present(root: str | os.PathLike) -> tuple[str, ...]:
-    """The sets whose folders lie under `root`, in the order of NAMES.
+    """The benchmarks whose folders lie under `root`, in the order of NAMES.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -68,7 +68,7 @@ def present(root: str | os.PathLike) -> tuple[str, ...]:
 
 
 def read_set(folder: str | os.PathLike) -> AttributeSet:
-    """A whole set.
+    """Features, attributes and splits of one benchmark.
 
     Args:
         folder: holds res101.mat and att_splits.mat.

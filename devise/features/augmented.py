@@ -1,4 +1,4 @@
-"""A frozen network that sees changed pictures: its features are cached as those of any other."""
+"""A backbone that sees augmented images: its features are cached as those of any other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Augmented(SimpleNamespace):
-    """A backbone before which every picture is changed, the same way each time.
+    """A backbone that sees every image augmented, the same way each time.
 
     What changes a picture is drawn by its own pixels and the seed, so that neither order nor threads
     matter and `features.extract` can keep the result. A level of a `devise.training.FeatureBank` is
@@ -46,12 +46,12 @@ class Augmented(SimpleNamespace):
         self._backbone, self._augmentation, self._strength, self._seed = backbone, augmentation, strength, seed
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture, changed, as the backbone prepares it."""
+        """An image, augmented, at the size that the backbone takes."""
         image = np.ascontiguousarray(image)
         drawn = int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big")
         random = np.random.default_rng([drawn, self._seed])
         return self._backbone.prepare(self._augmentation(image, random, self._strength))
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the backbone says of them."""
+        """Features of augmented images, as `prepare` gives them."""
         return self._backbone.features(pictures)

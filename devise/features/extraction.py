@@ -34,7 +34,7 @@ PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
 
 
 def default_folder(images: ImageSet, backbone: Backbone) -> Path:
-    """The folder of the table that is made when none is named: one a backbone and picture folder.
+    """Default folder of a feature table, by backbone and image folder.
 
     >>> default_folder(images, backbone).parent.name  # doctest: +SKIP
     'efficientnet_lite0-681c0c23f5bb'
@@ -128,7 +128,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
 
 
 def table_of(folder: Path, backbone: Backbone) -> tuple | None:
-    """What `open_table` gives of the table that is there, or None; refused where it is another network's."""
+    """The table in a folder as `open_table` gives it, None without one; ValueError if it is of another backbone."""
     old = open_table(folder) if (folder / "features.json").is_file() else None
     if old and old[0]["backbone"]["fingerprint"] != backbone.fingerprint:
         theirs = old[0]["backbone"]
@@ -149,7 +149,7 @@ def keep(folder, old, images, keys):
 
 
 def _brought_up(images, backbone, folder, partial, old, contents, dtype, progress):
-    """The table with a row for each readable picture, those that are not known computed."""
+    """The table with a row for each readable image, unknown ones computed."""
     keys, _, failed = contents
     known = known_vectors(partial, old, dtype)
     wanted = {}  # content key → its first row
@@ -171,7 +171,7 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
 
 def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, old: tuple | None, contents: tuple,
             dtype: str, *, computed: int) -> FeatureTable:
-    """The table of the pictures whose vectors are at hand, written where it is new; the parts are removed.
+    """Write the feature table of the images whose vectors are known, where it changed, and remove the parts.
 
     Args:
         backbone: the network, or what `describe` says of one as attributes.
@@ -199,7 +199,7 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, o
 
 
 def _content_keys(images, records):
-    """The sha256 of each picture's bytes, trusting a record whose path, size and time are unchanged."""
+    """The SHA-256 of each image, trusting a record whose path, size and time are unchanged."""
     trusted = {(record["path"], record["size"], record["mtime_ns"]): record["sha256"] for record in records}
     keys, stats, failed = [], [], []
     for row, path in enumerate(images.paths):
@@ -246,7 +246,7 @@ def _forward(images, rows, backbone, network):
 
 
 def _readable(images, rows, failed):
-    """The pictures that have features, with the others added to what was skipped."""
+    """The images that have features, with the others added to what was skipped."""
     if not rows:
         reasons = "; ".join(f"{item.path}: {item.reason}" for item in (*failed, *images.skipped)[:3])
         raise ValueError(f"none of {len(images)} pictures could be read ({reasons or 'no pictures were given'})")
@@ -290,7 +290,7 @@ def parts_of(folder: Path) -> Iterator[tuple[dict, Path]]:
 
 
 def known_vectors(partial: Path | None, old: tuple | None, dtype: str) -> dict[str, tuple]:
-    """{content key: (matrix, row)} of every vector at hand, in the table and in parts; of the table alone without."""
+    """{content key: (matrix, row)} of every vector in the table, and in the parts where their folder is given."""
     if old and old[0]["dtype"] == "float16" and dtype == "float32":
         old = None  # half precision can't be turned back into single: such vectors are computed again
     known: dict[str, tuple] = {}

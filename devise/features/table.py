@@ -1,4 +1,4 @@
-"""The table on disk: a matrix, and the path, label and content digest of each of its rows."""
+"""Feature tables: a matrix, and the path, label and content digest of each of its rows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FeatureTable:
 
     @property
     def source(self) -> str | None:
-        """What `load` opens again: the folder, or the name of a set that comes with the package."""
+        """What `load` opens this table by: its folder, or the name of a set that comes with the package."""
         if self.folder and self.folder == _bundled(self.folder.name):
             return self.folder.name
         return str(self.folder.resolve()) if self.folder else None
@@ -70,7 +70,7 @@ class FeatureTable:
 
 
 def usable(table: FeatureTable) -> FeatureTable:
-    """A table without the rows that have no direction; a picture whose features are all zero is listed as skipped.
+    """A feature table without rows that are all zero, which have no direction; those are listed as skipped.
 
     Raises:
         ValueError: if there is not one row a picture, or a row holds NaN or infinity.
@@ -98,7 +98,7 @@ def usable(table: FeatureTable) -> FeatureTable:
 
 
 def describe(backbone: Backbone) -> dict[str, Any]:
-    """What an artefact records of the backbone that it was made with.
+    """Record of a backbone for a manifest: name, layer, dim, weights, trained, fingerprint.
 
     >>> from types import SimpleNamespace
     >>> describe(SimpleNamespace(name="vgg16", layer="fc2", dim=4096, weights="imagenet", trained=True,
@@ -169,7 +169,7 @@ def _read(folder, document, paths):
 
 
 def unchanged(old: tuple | None, document: dict, records: list[dict]) -> bool:
-    """Whether what `open_table` gave says the same as a new document and its records."""
+    """Whether a table, as `open_table` gives it, equals a new document and its records."""
     same = ("backbone", "dtype", "label_names", "root", "skipped")
     return old is not None and old[1] == records and all(old[0][name] == document[name] for name in same)
 

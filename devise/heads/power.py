@@ -18,7 +18,7 @@ class SignedPower(keras.layers.Layer):
         super().__init__(**options)
         self.power = power
 
-    def call(self, rows):
+    def call(self, rows: keras.KerasTensor) -> keras.KerasTensor:
         return ops.sign(rows) * ops.power(ops.maximum(ops.abs(rows), LEAST), self.power)
 
     def compute_output_shape(self, shape: tuple) -> tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -174,11 +175,11 @@ def _length(features, mean, kernel):
 class _Prepared:
     """A matrix whose rows are changed as they are read."""
 
-    def __init__(self, features, prepare):
+    def __init__(self, features: ArrayLike, prepare: Callable):
         self._features, self.shape, self._prepare = features, np.shape(features), prepare
         self.ndim = len(self.shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows):

@@ -1,14 +1,22 @@
 """Losses that draw each embedding towards the vector of its label."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from devise import arrays
 from devise.losses.base import Loss
 
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
+
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets a cosine of 0, not NaN
 
 
-def cosine_loss(labels, embeddings, label_vectors):
+def cosine_loss(labels: ArrayLike, embeddings: ArrayLike | Tensor, label_vectors: ArrayLike) -> Tensor:
     """The mean of 1 - cosine between each embedding and the vector of its label, in 0..2.
 
     loss = 1/n Σ_i (1 - e_i · v_{y_i} / (|e_i| |v_{y_i}|)). The lengths of both don't matter.
@@ -48,14 +56,14 @@ class Cosine(Loss):
 
     name = "cosine"
 
-    def __init__(self, label_vectors):
+    def __init__(self, label_vectors: ArrayLike):
         self.label_vectors = arrays.unit_rows(label_vectors, "label vectors")
         self.n_labels, self.dim = self.label_vectors.shape
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         return cosine_loss(labels, embeddings, self.label_vectors)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"label_vectors": self.label_vectors.tolist()}
 
 

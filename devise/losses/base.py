@@ -1,14 +1,22 @@
-"""What every loss is: a function of labels and embeddings, with whatever it needs inside it."""
+"""The base of all losses: `loss(labels, embeddings)`, a scalar."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
 
 
 class Loss(ABC):
     """`loss(labels, embeddings)`, a scalar to make small.
 
     Whatever else it needs (label vectors, a margin, a miner) goes to its constructor. Training
-    reads the four attributes below and knows nothing else about a loss; a plain function of labels
-    and embeddings serves too, as one with these defaults.
+    reads the five attributes below and knows nothing else about a loss; a plain function of labels
+    and embeddings serves too, see `as_loss`.
 
     Attributes:
         name: how reports call it.
@@ -16,6 +24,7 @@ class Loss(ABC):
         dim: the columns that embeddings must have; None where any number will do.
         trainable_variables: what the loss itself learns, such as a classifier's weights; made in
             the constructor, trained and kept with the head's best weights.
+        empty_batches: how many batches had nothing to learn from, for a loss that counts them.
 
     >>> import numpy as np
     >>> class Squares(Loss):
@@ -28,13 +37,14 @@ class Loss(ABC):
     5.0
     """
 
-    name = None
-    n_labels = None
-    dim = None
-    trainable_variables = ()
+    name: str = ""
+    n_labels: int | None = None
+    dim: int | None = None
+    trainable_variables: tuple[Any, ...] = ()
+    empty_batches: Any = 0
 
     @abstractmethod
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         """The loss of a batch.
 
         Args:
@@ -45,5 +55,33 @@ class Loss(ABC):
         """
 
     @abstractmethod
-    def get_config(self):
+    def get_config(self) -> dict:
         """The constructor's arguments, ready for JSON."""
+
+
+class FunctionLoss(Loss):
+    """A plain function of labels and embeddings, which learns, counts and remembers nothing.
+
+    >>> float(FunctionLoss(lambda labels, embeddings: 2.0)([0], [[1.0]]))
+    2.0
+    """
+
+    name = "function"
+
+    def __init__(self, function: Callable[[Any, Any], Tensor]):
+        self._function = function
+
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
+        return self._function(labels, embeddings)
+
+    def get_config(self) -> dict:
+        return {}
+
+
+def as_loss(loss: Loss | Callable[[Any, Any], Tensor]) -> Loss:
+    """A loss as it is, a plain function as a FunctionLoss.
+
+    >>> as_loss(max).name
+    'function'
+    """
+    return loss if isinstance(loss, Loss) else FunctionLoss(loss)

@@ -1,6 +1,9 @@
-"""Losses that take the labels for classes: which of all is it, by cross-entropy."""
+"""Cross-entropy over classes, by a linear classifier or by cosines with label vectors."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import Variable, ops
@@ -9,11 +12,15 @@ from devise import arrays
 from devise.losses.base import Loss
 from devise.losses.scores import label_scores, own_scores
 
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
+
 TEMPERATURE = 0.07
 LOWEST_TEMPERATURE = 0.01  # of a learned one
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: ArrayLike, logits: ArrayLike | Tensor) -> Tensor:
     """The mean of -log softmax(logits) at the right label, in nats.
 
     loss = 1/n Σ_i (log Σ_j exp(x_ij) - x_{i,y_i}).
@@ -53,7 +60,7 @@ class Softmax(Loss):
 
     name = "softmax"
 
-    def __init__(self, n_labels, dim, seed=0):
+    def __init__(self, n_labels: int, dim: int, seed: int = 0):
         if n_labels < 1 or dim < 1:
             raise ValueError(f"n_labels is {n_labels} and dim is {dim}: expected whole numbers from 1")
         self.n_labels, self.dim, self.seed = n_labels, dim, seed
@@ -63,14 +70,14 @@ class Softmax(Loss):
         self._bias = Variable(np.zeros(n_labels), dtype="float32", name="bias")
         self.trainable_variables = (self._kernel, self._bias)
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         return cross_entropy(labels, self.logits(embeddings))
 
-    def logits(self, embeddings):
+    def logits(self, embeddings: ArrayLike | Tensor) -> Tensor:
         """The classifier's scores, a tensor (n, n_labels), of embeddings (n, dim) of any length."""
         return ops.matmul(ops.cast(embeddings, "float32"), self._kernel) + self._bias
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"n_labels": self.n_labels, "dim": self.dim, "seed": self.seed}
 
 
@@ -99,7 +106,7 @@ class InfoNCE(Loss):
 
     name = "infonce"
 
-    def __init__(self, label_vectors, temperature=TEMPERATURE, learn_temperature=False):
+    def __init__(self, label_vectors: ArrayLike, temperature: float = TEMPERATURE, learn_temperature: bool = False):
         least = LOWEST_TEMPERATURE if learn_temperature else 0
         if not (np.isfinite(temperature) and temperature > 0 and temperature >= least):
             raise ValueError(f"temperature is {temperature}: expected a number above 0, and at least "
@@ -111,12 +118,12 @@ class InfoNCE(Loss):
             self._log_scale = Variable(-math.log(temperature), dtype="float32", name="log_scale")
             self.trainable_variables = (self._log_scale,)
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         cosines = label_scores(embeddings, self.label_vectors, normalise=True)
         return cross_entropy(labels, cosines * ops.cast(self._scale(), cosines.dtype))
 
     @property
-    def temperature(self):
+    def temperature(self) -> float:
         """T as it is now; `get_config` has the one it started from."""
         return 1 / float(self._scale())
 
@@ -127,6 +134,6 @@ class InfoNCE(Loss):
         # the gradient passes as if there were no bound: a scale beyond it can come back
         return ops.exp(self._log_scale + ops.stop_gradient(highest - self._log_scale))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"label_vectors": self.label_vectors.tolist(), "temperature": self._start,
                 "learn_temperature": self.learn_temperature}

@@ -1,4 +1,8 @@
-"""A memory of embeddings of earlier batches, so that a small batch is compared with many rows."""
+"""A memory of the embeddings of earlier batches for pair losses (cross-batch memory)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
@@ -7,6 +11,10 @@ from devise.losses.base import Loss
 from devise.losses.pairs.base import PairLoss, aligned
 from devise.losses.pairs.range import Range
 from devise.losses.pairs.triplet import Triplet
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
 
 
 class CrossBatchMemory(Loss):
@@ -31,7 +39,7 @@ class CrossBatchMemory(Loss):
     (0.0, 2)
     """
 
-    def __init__(self, loss, *, size, dim, warm_up=0):
+    def __init__(self, loss: PairLoss, *, size: int, dim: int, warm_up: int = 0):
         if not isinstance(loss, PairLoss) or isinstance(loss, Range):
             raise ValueError(f"the loss {getattr(loss, 'name', loss)} has no form against a memory: expected "
                              "contrastive, triplet, margin, n-pair or multi-similarity")
@@ -52,11 +60,11 @@ class CrossBatchMemory(Loss):
                                      for name in ("seen", "batches"))
 
     @property
-    def filled(self):
+    def filled(self) -> Tensor:
         """How many rows of the memory hold an embedding."""
         return ops.minimum(self._seen.value, self.size)
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
         value = self.loss(labels, embeddings)
         known = ops.arange(self.size) < self.filled
@@ -73,5 +81,5 @@ class CrossBatchMemory(Loss):
         self._seen.assign(self._seen.value + n)
         self._batches.assign(self._batches.value + 1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"size": self.size, "dim": self.dim, "warm_up": self.warm_up}

@@ -4,14 +4,19 @@ Shapes depend on the batch's alone, so that every miner can be compiled. A tripl
 cosines, and whether it counts.
 """
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras import ops, random
 
 from devise.errors import unknown
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
 
 NEAREST = 0.5  # Wu et al. 2017, section 4.2: nearer negatives are drawn as if they lay here
 FARTHEST = 1.4  # beyond it, near the √2 of most pairs, a negative costs nothing under usual margins
@@ -46,16 +51,16 @@ class Miner(ABC):
         quadratic: whether its triplets are as many as pairs, so that a large memory can be mined.
     """
 
-    name = None
-    quadratic = False
+    name: str = ""
+    quadratic: bool = False
 
-    def __init__(self, *, seed=0):
+    def __init__(self, *, seed: int = 0):
         self.seed = seed
         self.difficulty = keras.Variable(1.0, trainable=False, name="difficulty")
         self._draws = random.SeedGenerator(seed)
 
     @abstractmethod
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         """The Triplets of a batch.
 
         Args:
@@ -65,7 +70,7 @@ class Miner(ABC):
             dim: of the space, for miners that know how distances spread in it.
         """
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """The constructor's arguments, ready for JSON."""
         return {"seed": self.seed}
 
@@ -88,7 +93,7 @@ class All(Miner):
 
     name = "all"
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         n, m = ops.shape(cosines)
         shape = (n, m, m)
         near, far = (ops.broadcast_to(ops.expand_dims(cosines, axis), shape) for axis in (2, 1))
@@ -102,7 +107,7 @@ class HardNegative(Miner):
     name = "hard-negative"
     quadratic = True
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         nearest = ops.broadcast_to(_largest(cosines, negative), ops.shape(cosines))
         return Triplets(cosines, self._eased(nearest, cosines, negative), _both(positive, negative))
 
@@ -113,7 +118,7 @@ class HardPositive(Miner):
     name = "hard-positive"
     quadratic = True
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         farthest = ops.broadcast_to(-_largest(-cosines, positive), ops.shape(cosines))
         return Triplets(farthest, cosines, _both(negative, positive))
 
@@ -124,7 +129,7 @@ class Hard(Miner):
     name = "hard"
     quadratic = True
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         counted = _both(ops.any(positive, axis=1, keepdims=True), negative)  # one triplet an anchor
         nearest = self._eased(_largest(cosines, negative), cosines, negative)
         return Triplets(-_largest(-cosines, positive), nearest, counted)
@@ -138,7 +143,7 @@ class SemiHard(Miner):
 
     name = "semi-hard"
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         far, near = ops.expand_dims(cosines, 1), ops.expand_dims(cosines, 2)
         beyond = ops.logical_and(ops.expand_dims(negative, 1), far < near)
         mined = ops.max(ops.where(beyond, far, LOWEST), axis=2)
@@ -157,7 +162,7 @@ class DistanceWeighted(Miner):
 
     name = "distance-weighted"
 
-    def triplets(self, cosines, positive, negative, dim):
+    def triplets(self, cosines: Tensor, positive: Tensor, negative: Tensor, dim: int) -> Triplets:
         chances = self.chances(cosines, negative, dim)
         ends = ops.expand_dims(ops.cumsum(chances, axis=1), 1)
         # up to the sum as float32 has it, so that the last place of all is never run over
@@ -167,7 +172,7 @@ class DistanceWeighted(Miner):
         drawn = ops.take_along_axis(cosines, place, axis=1)
         return Triplets(cosines, self._eased(drawn, cosines, negative), _both(positive, negative))
 
-    def chances(self, cosines, negative, dim):
+    def chances(self, cosines: Tensor, negative: Tensor, dim: int) -> Tensor:
         """How likely each negative is drawn, float (n, m); rows sum to 1, or to 0 without a negative."""
         apart = ops.sqrt(ops.maximum(2 - 2 * ops.stop_gradient(cosines), 0.0))
         near = ops.clip(apart, NEAREST, FARTHEST)
@@ -185,7 +190,7 @@ _MINERS = {miner.name: miner for miner in (All, HardPositive, HardNegative, Hard
 NAMES = tuple(_MINERS)
 
 
-def make(name, **options):
+def make(name: str, **options: Any) -> Miner:
     """The miner of a name.
 
     Args:

@@ -1,5 +1,9 @@
 """The loss of DeViSE: each embedding's own label ahead of every other, by a margin."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops, random
 
@@ -7,11 +11,16 @@ from devise import arrays
 from devise.losses.base import Loss
 from devise.losses.scores import label_scores, own_scores
 
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
+
 MARGIN = 0.1
 NEGATIVES = ("all", "first violation")
 
 
-def hinge_costs(labels, embeddings, label_vectors, *, margin=MARGIN, normalise=False):
+def hinge_costs(labels: ArrayLike, embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *,
+                margin: float = MARGIN, normalise: bool = False) -> Tensor:
     """How far each other label comes within the margin of the right one, or ahead of it.
 
     cost(i, j) = max(0, margin - t_{y_i} · e_i + t_j · e_i) for j ≠ y_i, and 0 for j = y_i.
@@ -60,7 +69,8 @@ class HingeRank(Loss):
 
     name = "hinge rank"
 
-    def __init__(self, label_vectors, margin=MARGIN, negatives="all", *, normalise=False, seed=0):
+    def __init__(self, label_vectors: ArrayLike, margin: float = MARGIN, negatives: str = "all", *,
+                 normalise: bool = False, seed: int = 0):
         if negatives not in NEGATIVES:
             raise ValueError(f"negatives are {negatives!r}: expected 'all' or 'first violation'")
         if not (np.isfinite(margin) and margin > 0):
@@ -70,7 +80,7 @@ class HingeRank(Loss):
         self.margin, self.negatives, self.normalise, self.seed = margin, negatives, normalise, seed
         self._draws = random.SeedGenerator(seed) if negatives == "first violation" else None
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         costs = hinge_costs(labels, embeddings, self.label_vectors, margin=self.margin,
                             normalise=self.normalise)
         return ops.mean(ops.sum(costs, axis=1) if self._draws is None else self._first(costs))
@@ -81,6 +91,6 @@ class HingeRank(Loss):
         first = ops.argmax(ops.where(costs > 0, ranks, -1), axis=1)
         return ops.squeeze(ops.take_along_axis(costs, first[:, None], axis=1), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"label_vectors": self.label_vectors.tolist(), "margin": self.margin,
                 "negatives": self.negatives, "normalise": self.normalise, "seed": self.seed}

@@ -1,11 +1,19 @@
-"""Scores of embeddings for every label: what the losses that compare labels start from."""
+"""Scores of embeddings for every label, for the losses that compare labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
 
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
 
 
-def label_scores(embeddings, label_vectors, *, normalise):
+def label_scores(embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *, normalise: bool) -> Tensor:
     """Inner products of embeddings with every label's vector.
 
     Args:
@@ -26,8 +34,8 @@ def label_scores(embeddings, label_vectors, *, normalise):
     return ops.matmul(embeddings, ops.transpose(table))
 
 
-def own_scores(labels, scores):
-    """Where each row's own label stands, and its score.
+def own_scores(labels: ArrayLike, scores: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's own label as a mask over the columns, and its score.
 
     A graph can't refuse a label that is no column: its score is NaN, and so is its loss. Looked up
     by position, -1 would pass for the last label.

@@ -1,4 +1,4 @@
-"""Room on the disk: asked for before a long write, and told plainly when it runs out during one."""
+"""Room on the disk: checked before a long write, and plain errors when it runs out during one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @contextlib.contextmanager
 def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str) -> Iterator[None]:
-    """A block that writes under `folder`, or an error that says how much room it lacks.
+    """Guard a block that writes under `folder`: the error of a full disk says how much room is lacking.
 
     Args:
         left: a function that gives the bytes still to write, None where that is unknown.
@@ -36,7 +36,7 @@ def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str
 
 
 def written(path: str | os.PathLike, size: int) -> None:
-    """Refuse a file that is shorter than what was written to it, as a library leaves it that heeds no full disk.
+    """Check that a file has the size that was written to it: some libraries ignore a full disk.
 
     Raises:
         OSError: ENOSPC.
@@ -50,7 +50,7 @@ def written(path: str | os.PathLike, size: int) -> None:
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes for people.
+    """A number of bytes as text, in megabytes where it is large.
 
     >>> megabytes(862182613)
     '862.2 MB'

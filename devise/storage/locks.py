@@ -10,16 +10,16 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def alone(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[bool]:
-    """A block in which no other holder of the folder is; the folder is made where it is not there.
+    """Lock a folder for the block; the folder is made where it is not there.
 
-    Nothing is written: the folder itself is locked (flock). Where the system has no such locks
-    nobody waits. A block inside another on the same folder would wait for itself.
+    The folder itself is locked (flock), so that no file is left in it. Where the system has no such
+    locks nobody waits. A block inside another on the same folder would wait for itself.
 
     Args:
         folder: which one.
         wait: until the others have left; else the block is entered at once.
     Yields:
-        whether the folder is ours; False only where `wait` is, and another holds it.
+        whether the lock is ours; False only with wait=False, where another process holds it.
 
     >>> with alone("/tmp/devise-doctest"), alone("/tmp/devise-doctest", wait=False) as mine:
     ...     mine

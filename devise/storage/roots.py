@@ -1,4 +1,4 @@
-"""Where data and weights lie: in the checkout, under DEVISE_HOME, or in the user's cache."""
+"""Folders of data and weights: in the checkout, under DEVISE_HOME, or in the user's cache."""
 
 import os
 from pathlib import Path

@@ -2,16 +2,15 @@
 
 import importlib
 
-from devise.training.bank import FeatureBank
-from devise.training.curriculum import Schedule
-from devise.training.history import History
+from devise.training.augmented import FeatureBank, Schedule
+from devise.training.loop import History
 
 _LEAVES = {"train": "trainer", "Finetuned": "finetuning", "finetune": "finetuning"}  # with tensorflow
 
 __all__ = ["FeatureBank", "Finetuned", "History", "Schedule", "finetune", "train"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _LEAVES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_LEAVES[name]}"), name)

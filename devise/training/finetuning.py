@@ -1,12 +1,15 @@
-"""The second phase of DeViSE: the top of the network trained along with the head, on pictures.
+"""The second phase of DeViSE: the top of the network trained along with the head, on images.
 
 Everything below the layers that train stays as it is, so the backward pass ends there; the network
 runs as it does when features are extracted, its batch normalisation by the running statistics.
 """
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,11 +17,16 @@ import tensorflow as tf
 from devise.backbones.graphs import copied
 from devise.heads import Head
 from devise.heads.rows import check_classes, check_labels
-from devise.training import draws, optimisers
-from devise.training.course import run_epochs
-from devise.training.history import History
-from devise.training.judging import Judge, touched, validation_batches
-from devise.training.options import check_gradient, check_options
+from devise.losses.base import as_loss
+from devise.training import batches, fast
+from devise.training.loop import History, check_gradient, check_options, run_epochs
+from devise.training.validation import Validation, touched, validation_batches
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+    from devise.losses import Loss
 
 LAYERS = 10  # of EfficientNet-Lite0: the last three blocks and the convolution behind them
 BATCH_SIZE = 8
@@ -33,7 +41,7 @@ class Finetuned(NamedTuple):
         head: the head that goes with them.
         history: History; its best_epoch is 0 where no epoch was better than the start.
 
-    >>> tuned = finetune(network, head, pictures, labels, loss)  # doctest: +SKIP
+    >>> tuned = finetune(network, head, images, labels, loss)  # doctest: +SKIP
     >>> backbone.with_weights(tuned.weights)  # doctest: +SKIP
     Backbone(vgg16, layer=fc2, dim=4096, weights=imagenet, fine-tuned)
     """
@@ -43,90 +51,95 @@ class Finetuned(NamedTuple):
     history: History
 
 
-def finetune(network, head, pictures, labels, loss, *, layers=LAYERS, optimiser="adagrad", learning_rate=0.001,
-             epochs=3, batch_size=None, classes=None, per_class=4, augment=None, validation=None, validate=None,
-             seed=0, before_epoch=None, after_epoch=None, progress=None):
+def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8]], labels: ArrayLike,
+             loss: Loss | Callable, *, layers: int = LAYERS, optimiser: str = "adagrad", learning_rate: float = 0.001,
+             epochs: int = 3, batch_size: int | None = None, classes: int | None = None, per_class: int = 4,
+             augment: Callable | None = None, validation: tuple | None = None, validate: Callable | None = None,
+             seed: int = 0, before_epoch: Callable[[int], None] | None = None,
+             after_epoch: Callable[[History], None] | None = None,
+             progress: Callable[[int, int], None] | None = None) -> Finetuned:
     """Train the top of a network and a trained head together, on copies of both.
 
     The paper's second phase: once the head is trained on fixed features, the loss also reaches the
     visual network, with Adagrad to keep the steps of its layers in proportion (Frome et al. 2013,
     section 3.3). With a loss over pairs and batches of classes it is the training of a siamese
-    network: one set of weights sees both pictures of a pair. Neither `network` nor `head` is
+    network: one set of weights sees both images of a pair. Neither `network` nor `head` is
     changed; what the loss itself learns is.
 
     Args:
-        network: keras.Model from pictures float32 (n, h, w, 3) in 0..255 to features (n, dim), such
+        network: keras.Model from images float32 (n, h, w, 3) in 0..255 to features (n, dim), such
             as `Backbone.keras_model()`.
         head: a trained MlpHead or ProjectionHead on these features.
-        pictures: n pictures uint8 (h, w, 3) by position: an array, or anything with len and
-            pictures[row], which is called in threads ahead of use.
+        images: n images uint8 (h, w, 3) by position: an array, or anything with len and
+            images[row], which is called in threads ahead of use.
         labels: int (n,).
         loss: a `losses.Loss`, or a function of (labels, embeddings).
         layers: how many layers of the network train, the last ones that have weights; batch
             normalisation is neither among them nor counted.
         optimiser: "sgd", "adam" or "adagrad".
-        batch_size: most pictures in a batch, 8 by default; each epoch has every picture in one batch.
+        batch_size: most images in a batch, 8 by default; each epoch has every image in one batch.
         classes, per_class: as in `train`, in place of batch_size.
-        augment: a function of a picture and a `numpy.random.Generator` to a picture of the same
+        augment: a function of an image and a `numpy.random.Generator` to an image of the same
             shape, uint8. It is called in the threads, so it must not write what it shares with
             itself; it is given a copy, and a generator that seed, epoch and place decide.
-        validation: (pictures, labels), not augmented; the loss on them is taken after each epoch.
+        validation: (images, labels), not augmented; the loss on them is taken after each epoch.
         validate: as in `train`; the weights kept are those with the best score, the start included.
-        seed: of the order of the pictures and of their augmentation.
+        seed: of the order of the images and of their augmentation.
         before_epoch, after_epoch: as in `train`.
-        progress: called as progress(done, total) after each batch, in pictures of all epochs.
+        progress: called as progress(done, total) after each batch, in images of all epochs.
     Returns:
         Finetuned. Batches without a pair for the loss are warned of as in `train`.
     Raises:
         ValueError: before anything starts, if the parts don't fit. Later, if the loss or a weight
-            stops being finite, or a picture can't be had.
+            stops being finite, or an image can't be had.
 
-    >>> tuned = finetune(backbone.keras_model(), head, pictures, labels, loss, layers=2, epochs=1)  # doctest: +SKIP
+    >>> tuned = finetune(backbone.keras_model(), head, images, labels, loss, layers=2, epochs=1)  # doctest: +SKIP
     >>> tuned.history.best_epoch  # doctest: +SKIP
     1
     """
-    labels, validation = _check_data(network, head, pictures, labels, loss, validation)
+    loss = as_loss(loss)
+    labels, validation = _check_data(network, head, images, labels, loss, validation)
     check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
                   validate=validate)
     if batch_size is None and classes is None:
         batch_size = BATCH_SIZE
-    draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
+    draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     held = validation and validation_batches(validation[1], classes, per_class, seed)
     network = copied(network, trainable=True)  # built frozen, a layer would count its weights as fixed for good
     head = head.copy()
     opened, model = _top_variables(network, layers), head.keras_model()
-    own = list(getattr(loss, "trainable_variables", ()))
+    own = list(loss.trainable_variables)
     variables, state = [*opened, *model.weights, *own], touched(loss, head.dim)
     step = _compile(network, model, loss, [*opened, *model.trainable_variables, *own],
                     optimiser=optimiser, learning_rate=learning_rate)
-    judge = validation and Judge(_outputs(network, head, validation[0], draw.most), validation[1], loss, state,
+    scored = validation and Validation(_outputs(network, head, validation[0], draw.most), validation[1], loss, state,
                                  validate, held)
     rng = np.random.default_rng(seed)
 
     def one_epoch(epoch):
         order, ends = draw.draw(rng)
-        shown = _Shown(pictures, order, augment, (seed, epoch))
-        batches, total = [np.arange(*part) for part in itertools.pairwise(ends)], 0.0
-        for places, batch in zip(batches, stream(shown, batches), strict=True):
+        shown = _Shown(images, order, augment, (seed, epoch))
+        parts, total = [np.arange(*part) for part in itertools.pairwise(ends)], 0.0
+        for places, batch in zip(parts, stream(shown, parts), strict=True):
             total += len(places) * float(step(batch, labels[order[places]].astype(np.int32)))
             if progress is not None:  # an epoch of classes may show some more or fewer than n
                 done = (places[-1] + 1) * len(labels) // len(order)
                 progress((epoch - 1) * len(labels) + int(done), epochs * len(labels))
         finite = all(np.isfinite(variable.numpy()).all() for variable in variables)
-        return total if finite else np.nan, len(order), len(batches)
+        return total if finite else np.nan, len(order), len(parts)
 
     history = run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
-                         variables=variables, judge=judge, decides=validate is not None, start_counts=True,
+                         variables=variables, validation=scored, decides=validate is not None, start_counts=True,
                          learning_rate=learning_rate, before_epoch=before_epoch, after_epoch=after_epoch)
     return Finetuned({variable.path: variable.numpy() for variable in opened}, head, history)
 
 
-def stream(pictures, batches):
-    """Batches of pictures, stacked; each is decoded in threads while the one before is at work.
+def stream(images: Sequence[NDArray[np.uint8]], row_parts: Sequence[NDArray]) -> Iterator[NDArray[np.uint8]]:
+    """Batches of images, stacked; each is decoded in threads while the one before is at work.
 
     Args:
-        pictures: anything with pictures[row], uint8 (h, w, 3).
-        batches: a list of row arrays.
+        images: anything with images[row], uint8 (h, w, 3).
+        row_parts: a list of row arrays, one a batch.
     Returns:
         an iterator over uint8 (m, h, w, 3).
 
@@ -135,26 +148,26 @@ def stream(pictures, batches):
     """
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         ahead = None
-        for rows in [*batches, ()]:
-            decoded, ahead = ahead, [pool.submit(pictures.__getitem__, int(row)) for row in rows]
+        for rows in [*row_parts, ()]:
+            decoded, ahead = ahead, [pool.submit(images.__getitem__, int(row)) for row in rows]
             if decoded:
-                yield np.stack([picture.result() for picture in decoded])
+                yield np.stack([image.result() for image in decoded])
 
 
 class _Shown:
-    """The pictures of an epoch by their place in it, each as `augment` makes it there."""
+    """The images of an epoch by their place in it, each as `augment` makes it there."""
 
-    def __init__(self, pictures, order, augment, seed):
-        self._pictures, self._order, self._augment, self._seed = pictures, order, augment, seed
+    def __init__(self, images: Sequence[NDArray], order: NDArray, augment: Callable | None, seed: tuple[int, int]):
+        self._images, self._order, self._augment, self._seed = images, order, augment, seed
 
     def __getitem__(self, place):
-        picture = self._pictures[int(self._order[place])]
+        image = self._images[int(self._order[place])]
         if self._augment is None:
-            return picture
-        changed = np.asarray(self._augment(np.array(picture), np.random.default_rng([*self._seed, place])))
-        if (changed.dtype, changed.shape) != (np.uint8, np.shape(picture)):
-            raise ValueError(f"augment returned {changed.dtype} {changed.shape} of a picture uint8 "
-                             f"{np.shape(picture)}: expected the same")
+            return image
+        changed = np.asarray(self._augment(np.array(image), np.random.default_rng([*self._seed, place])))
+        if (changed.dtype, changed.shape) != (np.uint8, np.shape(image)):
+            raise ValueError(f"augment returned {changed.dtype} {changed.shape} of an image uint8 "
+                             f"{np.shape(image)}: expected the same")
         return changed
 
 
@@ -171,16 +184,16 @@ def _top_variables(network, n):
 
 
 def _compile(network, head, loss, learned, *, optimiser, learning_rate):
-    """A graph that trains on one batch of pictures and labels and returns its loss."""
-    update = optimisers.make(optimiser, learned, learning_rate=learning_rate)
+    """A graph that trains on one batch of images and labels and returns its loss."""
+    update = fast.optimiser(optimiser, learned, learning_rate=learning_rate)
 
     @tf.function(input_signature=[_signature(network), tf.TensorSpec((None,), tf.int32)])
-    def step(pictures, labels):
+    def step(images, labels):
         sources = [variable.value for variable in learned]
         # only what learns is watched: the layers below keep nothing for a backward pass
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            features = network(tf.cast(pictures, tf.float32), training=False)
+            features = network(tf.cast(images, tf.float32), training=False)
             value = loss(labels, head(features, training=True))
         update(tape.gradient(value, sources, unconnected_gradients="zero"))
         return value
@@ -188,46 +201,46 @@ def _compile(network, head, loss, learned, *, optimiser, learning_rate):
     return step
 
 
-def _outputs(network, head, pictures, batch_size):
-    """A function to the head's outputs of some pictures, from the weights as they are when it is called."""
-    batches = [np.arange(*ends) for ends in itertools.pairwise(draws.edges(len(pictures), batch_size))]
+def _outputs(network, head, images, batch_size):
+    """A function to the head's outputs of some images, from the weights as they are when it is called."""
+    parts = [np.arange(*ends) for ends in itertools.pairwise(batches.edges(len(images), batch_size))]
 
     @tf.function(input_signature=[_signature(network)])
     def forward(batch):
         return network(tf.cast(batch, tf.float32), training=False)
 
-    return lambda: head.outputs(np.concatenate([forward(batch) for batch in stream(pictures, batches)]))
+    return lambda: head.outputs(np.concatenate([forward(batch) for batch in stream(images, parts)]))
 
 
 def _signature(network):
     return tf.TensorSpec(network.input_shape, tf.uint8)
 
 
-def _check_data(network, head, pictures, labels, loss, validation):
-    """Labels as int64 and the validation pair or None, once network, head, loss and pictures fit."""
+def _check_data(network, head, images, labels, loss, validation):
+    """Labels as int64 and the validation pair or None, once network, head, loss and images fit."""
     check_gradient(head)
     columns = network.output_shape[-1]
     if head.input_dim != columns:
         raise ValueError(f"the head takes {head.input_dim} features but {network.name} gives {columns}: "
                          "train the head on this network's features first")
-    n_labels, dim = getattr(loss, "n_labels", None), getattr(loss, "dim", None)
+    n_labels, dim = loss.n_labels, loss.dim
     if dim not in (None, head.dim):
         raise ValueError(f"embeddings have {head.dim} columns but the loss expects {dim}")
-    labels = check_labels(labels, len(pictures), n_labels=n_labels)
+    labels = check_labels(labels, len(images), n_labels=n_labels)
     check_classes(labels)
-    _check_picture(pictures[0], network)
+    _check_image(images[0], network)
     if validation is not None:
         shown, expected = validation
         expected = check_labels(expected, len(shown), n_labels=n_labels, name="validation labels")
         if not len(expected):
-            raise ValueError("validation has no pictures: give some, or None")
-        _check_picture(shown[0], network)
+            raise ValueError("validation has no images: give some, or None")
+        _check_image(shown[0], network)
         validation = shown, expected
     return labels, validation
 
 
-def _check_picture(picture, network):
-    picture = np.asarray(picture)
-    if picture.dtype != np.uint8 or picture.shape != network.input_shape[1:]:
-        raise ValueError(f"the first picture is {picture.dtype} {picture.shape}: expected uint8 "
+def _check_image(image, network):
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.shape != network.input_shape[1:]:
+        raise ValueError(f"the first image is {image.dtype} {image.shape}: expected uint8 "
                          f"{network.input_shape[1:]}, prepared for {network.name}")

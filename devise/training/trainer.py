@@ -2,32 +2,45 @@
 
 The loop over batches is one TensorFlow graph, entered once an epoch; the features stay on the
 device, and the optimiser is one fused kernel a variable; few rows are trained in their span, see
-`passes`. XLA is left out: on a CPU it makes these matrix products slower than the library's are.
+`devise.training.fast`. XLA is left out: on a CPU it makes these matrix products slower than the library's are.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from devise.heads.rows import blocks, check_classes, check_labels
-from devise.training import draws, optimisers, passes
-from devise.training.bank import FeatureBank
-from devise.training.batches import Batches
-from devise.training.course import run_epochs
-from devise.training.judging import Judge, touched, validation_batches
-from devise.training.options import check_gradient, check_options
+from devise.losses.base import as_loss
+from devise.training import batches, fast
+from devise.training.augmented import FeatureBank
+from devise.training.loop import History, check_gradient, check_options, run_epochs
+from devise.training.validation import Validation, touched, validation_batches
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from devise.heads import Head
+    from devise.losses import Loss
 
 RESIDENT_BYTES = 2 * 2**30  # features up to this size are held in memory, larger ones are streamed
 
 
-def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, momentum=0.9, nesterov=True,
-          epochs=60, batch_size=None, classes=None, per_class=4, validation=None, validate=None, patience=None,
-          seed=0, before_epoch=None, after_epoch=None, progress=None, resident_bytes=RESIDENT_BYTES):
+def train(head: Head, features: ArrayLike | FeatureBank, labels: ArrayLike, loss: Loss | Callable, *,
+          optimiser: str = "sgd", learning_rate: float = 0.01, momentum: float = 0.9, nesterov: bool = True,
+          epochs: int = 60, batch_size: int | None = None, classes: int | None = None, per_class: int = 4,
+          validation: tuple[ArrayLike, ArrayLike] | None = None, validate: Callable | None = None,
+          patience: int | None = None, seed: int = 0, before_epoch: Callable[[int], None] | None = None,
+          after_epoch: Callable[[History], None] | None = None,
+          progress: Callable[[int, int], None] | None = None, resident_bytes: int = RESIDENT_BYTES) -> History:
     """Fit a head's weights, in place.
 
     The result is that of Keras' `fit` over the same batches, but for rounding, and the same on every
-    run with the same seed on the same machine. Larger batches are faster, and as good where `learning_rate`
-    grows with them: 128 and 0.04 gave the hit@1 and cosines of 32 and 0.01 (32 and 60 classes of
-    Caltech-101), while 128 and 0.01 gave less of both.
+    run with the same seed on the same machine. Larger batches are faster, and as good where
+    `learning_rate` grows with them.
 
     Args:
         head: an MlpHead or a ProjectionHead; one without weights gets its start first.
@@ -68,27 +81,27 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
     >>> train(head, np.eye(4), [0, 1, 0, 1], Cosine(np.eye(2)), epochs=3).epochs
     3
     """
-    features = features if isinstance(features, FeatureBank) else np.asarray(features)
+    features, loss = features if isinstance(features, FeatureBank) else np.asarray(features), as_loss(loss)
     labels, validation = _check_data(head, features, labels, loss, validation)
     check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
                   validate=validate, patience=patience)
-    draw = draws.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
+    draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     held = validation and validation_batches(validation[1], classes, per_class, seed)
     if head.input_dim is None:
         head.begin(features.levels[0] if isinstance(features, FeatureBank) else features, labels, seed)
     state = touched(loss, head.dim)
-    judge = validation and Judge(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
-    model, own = head.keras_model(), list(getattr(loss, "trainable_variables", ()))
+    scored = validation and Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
+    model, own = head.keras_model(), list(loss.trainable_variables)
     variables, rng = [*model.weights, *own], np.random.default_rng(seed)
-    batches = Batches(features, labels, draw, resident_bytes=resident_bytes)
-    way = passes.make(model, batches.resident, optimiser)
+    drawn = batches.Batches(features, labels, draw, resident_bytes=resident_bytes)
+    way = fast.head_pass(model, drawn.resident, optimiser)
     run = _compile(way, loss, [*way.learned, *own], variables, columns=features.shape[1],
                    optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
-    watched = any(one is not None for one in (judge, before_epoch, after_epoch))
+    watched = any(one is not None for one in (scored, before_epoch, after_epoch))
 
     def one_epoch(epoch):
         total, rows, count = 0.0, 0, 0
-        for part in batches.epoch(rng, epoch):
+        for part in drawn.epoch(rng, epoch):
             total += float(run(*part))
             rows, count = rows + len(part[2]), count + len(part[3]) - 1
         if watched or epoch == epochs:
@@ -99,7 +112,7 @@ def train(head, features, labels, loss, *, optimiser="sgd", learning_rate=0.01, 
 
     try:
         return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
-                          variables=variables, judge=judge, decides=validate is not None,
+                          variables=variables, validation=scored, decides=validate is not None,
                           start_counts=head.start_counts, patience=patience, learning_rate=learning_rate,
                           before_epoch=before_epoch, after_epoch=after_epoch)
     except KeyboardInterrupt:
@@ -112,7 +125,7 @@ def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
 
     The sum is NaN where one of the variables, or of those learned, has stopped being finite.
     """
-    update = optimisers.make(optimiser, learned, **options)
+    update = fast.optimiser(optimiser, learned, **options)
     numbers = tf.TensorSpec((None,), tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec((None, columns), tf.float32), numbers, numbers, numbers])
@@ -134,7 +147,7 @@ def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
 def _check_data(head, features, labels, loss, validation):
     """Labels as int64, the validation pair or None; every row looked at."""
     check_gradient(head)
-    n_labels, dim = getattr(loss, "n_labels", None), getattr(loss, "dim", None)
+    n_labels, dim = loss.n_labels, loss.dim
     if dim not in (None, head.dim):
         raise ValueError(f"embeddings have {head.dim} columns but the loss expects {dim}: "
                          f"make a head with dim={dim}, or a loss on vectors of dim {head.dim}")

@@ -36,7 +36,7 @@ class Stacking(Adjusted):
             raise ValueError(f"gamma is {gamma}: expected a number")
         self.seen, self.gamma = _mask(seen, rule.n_candidates), float(gamma)
 
-    def compare(self, rows):
+    def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = self.rule.compare(rows)
         _mask(self.seen, scores.shape[1])
         return scores - np.float32(self.gamma) * self.seen

@@ -13,7 +13,7 @@ import numpy as np
 from devise.zeroshot.nearest import Adjusted, Rule
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 
 class CSLS(Adjusted):
@@ -46,7 +46,7 @@ class CSLS(Adjusted):
             nearest = _largest(block, neighbours, axis=0)
         self.nearness = nearest.mean(axis=0)
 
-    def compare(self, rows):
+    def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = self.rule.compare(rows)
         own = _largest(scores, self.neighbours, axis=1).mean(axis=1, keepdims=True)
         return 2 * scores - own - self.nearness

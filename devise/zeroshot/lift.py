@@ -54,11 +54,11 @@ class Lift(Rule):
         self.temperature = temperature
         self.hubness = (gamma * np.log(self.kernel.mean(axis=0, dtype=np.float64))).astype(np.float32)
 
-    def prepare(self, x):
+    def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         logits = as_rows(x, "logits", self.n_classes)[:, self.used]
         return probabilities(logits, self.temperature)
 
-    def compare(self, rows):
+    def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.log(rows @ self.kernel) - self.hubness
 
 

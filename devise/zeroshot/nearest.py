@@ -94,7 +94,7 @@ class Adjusted(Rule):
     def n_candidates(self) -> int | None:
         return self.rule.n_candidates
 
-    def prepare(self, x):
+    def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         return self.rule.prepare(x)
 
 
@@ -119,11 +119,11 @@ class NearestLabel(Rule):
     def n_candidates(self) -> int:
         return len(self.vectors)
 
-    def prepare(self, x):
+    def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         x = x if self.embed is None else self.embed(x)
         return unit_rows(x, "embeddings", self.vectors.shape[1])
 
-    def compare(self, rows):
+    def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return rows @ self.vectors.T
 
 
@@ -138,7 +138,7 @@ class InnerProduct(NearestLabel):
     array([[4.]], dtype=float32)
     """
 
-    def prepare(self, x):
+    def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         x = x if self.embed is None else self.embed(x)
         return as_rows(x, "embeddings", self.vectors.shape[1])
 
@@ -152,10 +152,10 @@ class Softmax(Rule):
     array([[1]])
     """
 
-    def prepare(self, x):
+    def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         return as_rows(x, "logits")
 
-    def compare(self, rows):
+    def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return probabilities(rows)
 
 

@@ -96,7 +96,7 @@ def test_a_history_of_one_kind_has_one_panel(figures, tmp_path, history):
 
 
 def test_the_history_of_a_training_is_a_history(figures, tmp_path):
-    training = pytest.importorskip("devise.training.history")
+    training = pytest.importorskip("devise.training.loop")
     history = training.History((1.0, 0.5), (1.0, 0.6), (0.1, 0.2), 2, 1.5)
     history_curve(history.to_json(), tmp_path / "history.png")
     assert len(figures[0].axes) == 2

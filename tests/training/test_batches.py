@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from devise.training import FeatureBank, Schedule
-from devise.training.batches import Batches
-from devise.training.draws import ClassRows, EveryRow
+from devise.training.batches import Batches, ClassRows, EveryRow
 
 
 def rows_of(batches, seed, number=1):

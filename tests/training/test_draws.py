@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from devise.training.draws import ClassRows, EveryRow, edges, make, usual_size
+from devise.training.batches import ClassRows, EveryRow, edges, make, usual_size
 
 
 @pytest.mark.parametrize("n", [2, 7, 31, 32, 33, 100, 1233])

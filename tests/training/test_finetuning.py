@@ -262,17 +262,17 @@ def test_a_loss_that_is_no_longer_finite_stops(network, head, data):
     (lambda data: {"loss": Cosine(np.eye(4))}, "embeddings have 5 columns but the loss expects 4"),
     (lambda data: {"labels": data.labels + 1}, r"labels hold 4 in row 3, expected in 0\.\.3"),
     (lambda data: {"labels": data.labels[:-1]}, r"labels have shape \(39,\)"),
-    (lambda data: {"pictures": data.pictures.astype(np.float32)}, "the first picture is float32"),
-    (lambda data: {"pictures": data.pictures[:, :4]}, r"uint8 \(4, 6, 3\): expected uint8 \(8, 6, 3\)"),
+    (lambda data: {"images": data.pictures.astype(np.float32)}, "the first image is float32"),
+    (lambda data: {"images": data.pictures[:, :4]}, r"uint8 \(4, 6, 3\): expected uint8 \(8, 6, 3\)"),
     (lambda data: {"optimiser": "rmsprop"}, "optimiser is 'rmsprop'"),
     (lambda data: {"epochs": 0}, "epochs is 0"),
     (lambda data: {"batch_size": 1}, "batch_size is 1"),
     (lambda data: {"validate": lambda rows: 1.0}, "validate has no rows"),
-    (lambda data: {"validation": (data.pictures[:0], data.labels[:0])}, "validation has no pictures"),
+    (lambda data: {"validation": (data.pictures[:0], data.labels[:0])}, "validation has no images"),
     (lambda data: {"validation": (data.pictures, data.labels + 1)}, "validation labels hold 4"),
 ])
 def test_what_does_not_fit_is_refused(network, head, data, change, message):
-    call = {"network": network, "head": head, "pictures": data.pictures, "labels": data.labels,
+    call = {"network": network, "head": head, "images": data.pictures, "labels": data.labels,
             "loss": Cosine(data.vectors), "layers": 1, **change(data)}
     with pytest.raises(ValueError, match=message):
         finetune(**call)

@@ -9,7 +9,7 @@ import pytest
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.losses import Cosine, Loss
 from devise.training import FeatureBank, Schedule, train
-from devise.training.draws import ClassRows
+from devise.training.batches import ClassRows
 
 
 class Pairs(Loss):

@@ -7,7 +7,7 @@ import pytest
 from devise.heads import HeadConfig, MlpHead, ProjectionHead
 from devise.losses import Cosine
 from devise.training import finetune
-from devise.training.draws import ClassRows
+from devise.training.batches import ClassRows
 from devise.training.finetuning import BATCH_SIZE
 
 SIZE, DIM = (8, 6), 6
@@ -154,7 +154,7 @@ def test_the_seed_decides_the_augmentation_whatever_the_threads_do(network, head
 
 @pytest.mark.parametrize("change", [lambda picture: picture[:4], lambda picture: picture / 255])
 def test_an_augmentation_that_changes_shape_or_type_is_refused(network, head, shown, change):
-    with pytest.raises(ValueError, match=r"augment returned .* of a picture uint8 \(8, 6, 3\): expected the same"):
+    with pytest.raises(ValueError, match=r"augment returned .* of an image uint8 \(8, 6, 3\): expected the same"):
         tuned(network, head, shown, augment=lambda picture, rng: change(picture))
 
 

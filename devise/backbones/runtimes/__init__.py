@@ -1,4 +1,4 @@
-"""What runs a frozen network: TensorFlow, or an engine that reads an ONNX file of it.
+"""Runtimes of a frozen network: TensorFlow, or an engine that reads an ONNX file of it.
 
 The file is written once a network, under the pretrained root, by the fingerprint. An engine is used
 only after it gave the features of Keras on a trial batch, within `TOLERANCE`; half precision likewise,

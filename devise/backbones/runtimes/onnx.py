@@ -99,7 +99,7 @@ def threads() -> int | None:
 
 
 def unusable(path: Path, engine: str, error: Exception) -> ValueError:
-    """What to raise where an engine can't run a file."""
+    """The error for a file that an engine can't run."""
     return ValueError(f"{path} can't be run by {engine} ({' '.join(str(error).split())}): remove it, it is written "
                       "again, or take runtime='function'")
 

@@ -3,12 +3,20 @@
 Rows are compared at length 1, whatever length they come in.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from devise.errors import unknown
 from devise.losses.pairs.base import PairLoss
 from devise.losses.pairs.contrastive import Contrastive, Margin
 from devise.losses.pairs.proxies import NormalisedSoftmax, Proxies, ProxyAnchor
 from devise.losses.pairs.range import Range
 from devise.losses.pairs.triplet import MultiSimilarity, NPair, Triplet
+
+if TYPE_CHECKING:
+    from devise.losses.base import Loss
+    from devise.losses.mining import Miner
 
 _PAIRS = {"contrastive": Contrastive, "triplet": Triplet, "soft-triplet": Triplet, "margin": Margin, "range": Range,
           "n-pair": NPair, "multi-similarity": MultiSimilarity}
@@ -20,7 +28,8 @@ __all__ = ["MINED", "NAMES", "Contrastive", "Margin", "MultiSimilarity", "NPair"
            "Proxies", "ProxyAnchor", "Range", "Triplet", "make"]
 
 
-def make(name, *, n_labels=None, dim=None, miner=None, **options):
+def make(name: str, *, n_labels: int | None = None, dim: int | None = None, miner: str | Miner | None = None,
+         **options: Any) -> Loss:
     """The loss of a name.
 
     Args:

@@ -1,12 +1,19 @@
-"""What the losses over pairs share: unit rows, who is like whom, and batches that have nothing to compare."""
+"""The base of losses over pairs of a batch: unit rows compared, positives and negatives told apart."""
+
+from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from devise.losses.base import Loss
 from devise.losses.mining import Miner
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
 
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
 SMALLEST = 1e-12  # squared distances below this count as this: the root of 0 has no slope
@@ -30,18 +37,18 @@ class PairLoss(Loss):
     0.0
     """
 
-    def __init__(self, miner=None):
+    def __init__(self, miner: Miner | None = None):
         if miner is not None and not isinstance(miner, Miner):
             raise ValueError(f"miner is {miner!r}: expected one that devise.losses.mining.make gives")
         self.miner = miner
         self.empty_batches = keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
         itself = ops.cast(ops.eye(ops.shape(rows)[0]), "bool")
         return self._between(rows, labels, rows, labels, ops.logical_not(itself), count=True)
 
-    def against(self, labels, rows, other_labels, others, known):
+    def against(self, labels: Tensor, rows: Tensor, other_labels: Tensor, others: Tensor, known: Tensor) -> Tensor:
         """The loss of a batch compared with other rows, such as those of a memory.
 
         Args:
@@ -72,7 +79,7 @@ class PairLoss(Loss):
         """The loss, finite whatever the masks hold; cosines float (n, m), masks bool (n, m)."""
 
 
-def aligned(labels, embeddings):
+def aligned(labels: ArrayLike, embeddings: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
     """Labels int32 (n,) and unit rows (n, d).
 
     Raises:
@@ -90,12 +97,12 @@ def aligned(labels, embeddings):
     return labels, embeddings * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
 
 
-def distances(cosines):
+def distances(cosines: Tensor) -> Tensor:
     """Euclidean distances of unit rows, √(2 - 2 cosine), with a finite slope at 0."""
     return ops.sqrt(ops.maximum(2 - 2 * cosines, SMALLEST))
 
 
-def mean_cost(costs, counted):
+def mean_cost(costs: Tensor, counted: Tensor) -> Tensor:
     """The mean of the costs above 0 among those that count; 0 where there is none.
 
     What is satisfied does not dilute what is not, as in the sampling study of Wu et al. 2017.
@@ -104,14 +111,14 @@ def mean_cost(costs, counted):
     return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(costs > 0, costs.dtype)), 1.0)
 
 
-def no_miner(loss, miner):
+def no_miner(loss: PairLoss, miner: Miner | None) -> None:
     """Refuse a miner where a loss weighs all pairs of a batch itself."""
     if miner is not None:
         raise ValueError(f"the {loss.name} loss weighs all pairs of the batch itself: leave the miner "
                          f"{miner.name!r} out, or take contrastive, triplet or margin")
 
 
-def above(**values):
+def above(**values: float) -> None:
     """Refuse numbers that are not above 0."""
     for name, value in values.items():
         if not 0 < value < float("inf"):

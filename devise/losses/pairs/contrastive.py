@@ -1,9 +1,16 @@
 """Losses with two thresholds: positives nearer than one, negatives farther than another."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import Variable, ops
 
 from devise.losses.pairs.base import PairLoss, above, distances, mean_cost
+
+if TYPE_CHECKING:
+    from devise.losses.mining import Miner
 
 
 class Contrastive(PairLoss):
@@ -27,7 +34,7 @@ class Contrastive(PairLoss):
 
     name = "contrastive"
 
-    def __init__(self, positive_margin=0.2850, negative_margin=0.5130, miner=None):
+    def __init__(self, positive_margin: float = 0.2850, negative_margin: float = 0.5130, miner: Miner | None = None):
         super().__init__(miner)
         for name, value in (("positive_margin", positive_margin), ("negative_margin", negative_margin)):
             if not -1 <= value <= 1:
@@ -42,7 +49,7 @@ class Contrastive(PairLoss):
         return (mean_cost(ops.relu(self.positive_margin - near), positive)
                 + mean_cost(ops.relu(far - self.negative_margin), negative))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"positive_margin": self.positive_margin, "negative_margin": self.negative_margin}
 
 
@@ -65,7 +72,7 @@ class Margin(PairLoss):
 
     name = "margin"
 
-    def __init__(self, margin=0.2, beta=1.2, miner=None):
+    def __init__(self, margin: float = 0.2, beta: float = 1.2, miner: Miner | None = None):
         super().__init__(miner)
         above(margin=margin, beta=beta)
         self.margin, self.start = margin, beta
@@ -82,5 +89,5 @@ class Margin(PairLoss):
         active = ops.sum(ops.cast(pulls > 0, "float32")) + ops.sum(ops.cast(pushes > 0, "float32"))
         return (ops.sum(pulls) + ops.sum(pushes)) / ops.maximum(active, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"margin": self.margin, "beta": self.start}

@@ -1,4 +1,8 @@
-"""Losses with a learnt point for each class: what a batch lacks, the proxies have."""
+"""Losses with a learnt point for each class, its proxy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import Variable, ops
@@ -6,6 +10,10 @@ from keras import Variable, ops
 from devise.losses.base import Loss
 from devise.losses.pairs.base import SHORTEST, above, aligned
 from devise.losses.scores import own_scores
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
 
 
 class Proxies(Loss):
@@ -17,7 +25,7 @@ class Proxies(Loss):
         seed: of the points at the start, which are drawn from a normal distribution.
     """
 
-    def __init__(self, n_labels, dim, *, seed=0):
+    def __init__(self, n_labels: int, dim: int, *, seed: int = 0):
         if n_labels < 2:
             raise ValueError(f"n_labels is {n_labels}: expected two classes or more")
         self.n_labels, self.dim, self.seed = int(n_labels), int(dim), seed
@@ -47,12 +55,12 @@ class ProxyAnchor(Proxies):
 
     name = "proxy-anchor"
 
-    def __init__(self, n_labels, dim, scale=32.0, margin=0.1, *, seed=0):
+    def __init__(self, n_labels: int, dim: int, scale: float = 32.0, margin: float = 0.1, *, seed: int = 0):
         super().__init__(n_labels, dim, seed=seed)
         above(scale=scale)
         self.scale, self.margin = scale, margin
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         cosines, own, found = self._cosines(labels, embeddings)
         pulls = ops.logsumexp(ops.where(own, -self.scale * (cosines - self.margin), -1e9), axis=0)
         pushes = ops.logsumexp(ops.where(own, -1e9, self.scale * (cosines + self.margin)), axis=0)
@@ -61,7 +69,7 @@ class ProxyAnchor(Proxies):
                  + ops.mean(ops.softplus(pushes)))
         return value + 0 * ops.sum(found)  # NaN where a label is none of the classes
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"n_labels": self.n_labels, "dim": self.dim, "scale": self.scale, "margin": self.margin,
                 "seed": self.seed}
 
@@ -77,14 +85,14 @@ class NormalisedSoftmax(Proxies):
 
     name = "normalised-softmax"
 
-    def __init__(self, n_labels, dim, temperature=0.05, *, seed=0):
+    def __init__(self, n_labels: int, dim: int, temperature: float = 0.05, *, seed: int = 0):
         super().__init__(n_labels, dim, seed=seed)
         above(temperature=temperature)
         self.temperature = temperature
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         cosines, _own, found = self._cosines(labels, embeddings)
         return ops.mean(ops.logsumexp(cosines / self.temperature, axis=1) - found[:, 0] / self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"n_labels": self.n_labels, "dim": self.dim, "temperature": self.temperature, "seed": self.seed}

@@ -1,8 +1,18 @@
 """The range loss: the widest distances within classes, and the nearest two class centres."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from devise.losses.pairs.base import SMALLEST, PairLoss, above, aligned, no_miner
+
+if TYPE_CHECKING:
+    from keras import KerasTensor as Tensor
+    from numpy.typing import ArrayLike
+
+    from devise.losses.mining import Miner
 
 
 class Range(PairLoss):
@@ -25,16 +35,16 @@ class Range(PairLoss):
 
     name = "range"
 
-    def __init__(self, margin=1.0, within=1.0, between=1.0, miner=None):
+    def __init__(self, margin: float = 1.0, within: float = 1.0, between: float = 1.0, miner: Miner | None = None):
         super().__init__()
         no_miner(self, miner)
         above(margin=margin, within=within, between=between)
         self.margin, self.within, self.between = margin, within, between
 
-    def against(self, labels, rows, other_labels, others, known):
+    def against(self, labels: Tensor, rows: Tensor, other_labels: Tensor, others: Tensor, known: Tensor) -> Tensor:
         raise NotImplementedError("the range loss looks at the centres of one batch: it has no form against a memory")
 
-    def __call__(self, labels, embeddings):
+    def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
         same = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))
         itself = ops.cast(ops.eye(ops.shape(rows)[0]), "bool")
@@ -78,5 +88,5 @@ class Range(PairLoss):
     def _value(self, cosines, positive, negative, dim):
         raise NotImplementedError("the range loss needs rows, not their cosines")
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"margin": self.margin, "within": self.within, "between": self.between}

@@ -1,9 +1,16 @@
 """Losses of an anchor, a positive and its negatives: nearer than, whatever the distances are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from devise.losses.mining import All
 from devise.losses.pairs.base import PairLoss, above, mean_cost, no_miner
+
+if TYPE_CHECKING:
+    from devise.losses.mining import Miner
 
 
 class Triplet(PairLoss):
@@ -24,7 +31,7 @@ class Triplet(PairLoss):
 
     name = "triplet"
 
-    def __init__(self, margin=0.2, soft=False, miner=None):
+    def __init__(self, margin: float = 0.2, soft: bool = False, miner: Miner | None = None):
         super().__init__(miner)
         above(margin=margin)
         self.margin, self.soft = margin, bool(soft)
@@ -36,7 +43,7 @@ class Triplet(PairLoss):
         gap = 2 * (far - near)
         return mean_cost(ops.softplus(gap) if self.soft else ops.relu(gap + self.margin), counted)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"margin": self.margin, "soft": self.soft}
 
 
@@ -56,7 +63,7 @@ class NPair(PairLoss):
 
     name = "n-pair"
 
-    def __init__(self, temperature=0.1, miner=None):
+    def __init__(self, temperature: float = 0.1, miner: Miner | None = None):
         super().__init__()
         no_miner(self, miner)
         above(temperature=temperature)
@@ -68,7 +75,7 @@ class NPair(PairLoss):
         costs = ops.where(positive, ops.softplus(pushing - scores), 0.0)
         return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(positive, costs.dtype)), 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"temperature": self.temperature}
 
 
@@ -92,7 +99,8 @@ class MultiSimilarity(PairLoss):
 
     name = "multi-similarity"
 
-    def __init__(self, alpha=2.0, beta=50.0, base=0.5, epsilon=0.1, miner=None):
+    def __init__(self, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5, epsilon: float = 0.1,
+                 miner: Miner | None = None):
         super().__init__()
         no_miner(self, miner)
         above(alpha=alpha, beta=beta)
@@ -108,7 +116,7 @@ class MultiSimilarity(PairLoss):
         pushes = _log_one_plus(self.beta * (cosines - self.base), negative) / self.beta
         return ops.mean(pulls + pushes)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"alpha": self.alpha, "beta": self.beta, "base": self.base, "epsilon": self.epsilon}
 
 

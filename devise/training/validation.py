@@ -1,24 +1,28 @@
-"""What the validation rows say of the weights as they are now."""
+"""The loss and the scores on validation rows after an epoch."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from devise import arrays
-from devise.losses import Loss
-from devise.training.draws import ClassRows
-from devise.training.kept import Kept
+from devise.losses.base import FunctionLoss, Loss
+from devise.training.batches import ClassRows
+from devise.training.loop import UNNAMED, BestWeights
 
-UNNAMED = "score"  # of a `validate` that returns a number
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
-def touched(loss, dim):
+def touched(loss: Loss, dim: int) -> list[Any]:
     """The variables that a loss reads or writes: what it learns, counts or remembers.
 
-    A plain function has none. Of a Loss the graph is made, which runs nothing and so changes none.
+    A plain function has none. Of any other the graph is made, which runs nothing and so changes none.
     """
-    if not isinstance(loss, Loss):
+    if isinstance(loss, FunctionLoss):
         return []
     specs = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, dim), tf.float32)]
     function = tf.function(lambda labels, embeddings: loss(labels, embeddings), input_signature=specs)
@@ -32,13 +36,13 @@ class Verdict(NamedTuple):
     scores: dict[str, float]
 
     @property
-    def score(self):
+    def score(self) -> float | None:
         """The score that decides, or None."""
         return next(iter(self.scores.values()), None)
 
 
-class Judge:
-    """Calls the loss and `validate` on validation rows.
+class Validation:
+    """The loss and `validate` on validation rows, from the weights as they are at a call.
 
     Args:
         outputs: a function to the embeddings float32 (m, dim) of the validation rows, of any length.
@@ -49,17 +53,18 @@ class Judge:
         batches: (order, edges) of the batches that the loss is taken of, from `validation_batches`.
     """
 
-    def __init__(self, outputs, labels, loss, state, validate, batches):
+    def __init__(self, outputs: Callable[[], NDArray], labels: NDArray, loss: Loss, state: Sequence[Any],
+                 validate: Callable | None, batches: tuple[NDArray, NDArray]):
         self._outputs, self._loss, self._validate, self._state = outputs, _summed(loss), validate, state
         self._labels, self._order, self._ends = (tf.constant(part, tf.int32) for part in (labels, *batches))
 
-    def __call__(self, epoch):
+    def __call__(self, epoch: int) -> Verdict:
         """The verdict after an epoch; the loss remembers nothing of it.
 
         Raises:
             ValueError: if a score is no finite number.
         """
-        outputs, before = self._outputs(), Kept(self._state)
+        outputs, before = self._outputs(), BestWeights(self._state)
         total = float(self._loss(self._labels, tf.constant(outputs, tf.float32), self._order, self._ends))
         before.restore()  # a memory must not hold validation rows
         return Verdict(total / len(self._order), self._scores(outputs, epoch))
@@ -89,9 +94,11 @@ def _summed(loss):
     return total
 
 
-def validation_batches(labels, classes, per_class, seed):
-    """All rows at once; or, for losses over pairs, batches like those of the training, drawn once
-    so that epochs compare.
+def validation_batches(labels: NDArray, classes: int | None, per_class: int,
+                       seed: int) -> tuple[NDArray, NDArray]:
+    """(order, edges) of the validation rows: all at once; for losses over pairs, batches like those of the training.
+
+    They are drawn once, so that epochs compare.
 
     Raises:
         ValueError: if `classes` is given and fewer than two classes have two rows.

@@ -1,0 +1,240 @@
+"""The loop over epochs: who is called when, which weights stay, and what was measured."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from devise.heads import Head
+    from devise.training.batches import ClassRows, EveryRow
+    from devise.training.validation import Validation, Verdict
+
+OPTIMISERS = ("adagrad", "adam", "sgd")
+UNNAMED = "score"  # of a `validate` that returns a number
+LISTED = 10  # labels named in a warning; the history has all
+
+
+@dataclass(frozen=True)
+class History:
+    """What one training run measured; entry 0 of each list is epoch 1.
+
+    Attributes:
+        loss: mean training loss of each epoch, taken while it trained (dropout on).
+        validation_loss: loss on the validation rows after each epoch; () without them.
+        score: what decided on the best epoch, as `validate` returned it after each; () without it.
+        scores: {name: one value an epoch}, all that `validate` returned by name; {} where it
+            returned a number.
+        start_score: the score before the first epoch, where the start was among the candidates.
+        start_scores: {name: value} of the start, as `scores` has those of the epochs.
+        best_epoch: the epoch whose weights were kept, from 1; 0 where those of the start were, None
+            where those of the last were.
+        batch_size: most rows in a batch, as used.
+        empty_batches: batches in which a loss over pairs found none.
+        left_out: labels of the classes that had one row and took no part in batches of classes.
+        seconds: wall-clock time of the run, validation included.
+
+    >>> History(loss=(0.9, 0.4, 0.5), score=(0.5, 0.8, 0.7), best_epoch=2).epochs
+    3
+    """
+
+    loss: tuple[float, ...]
+    validation_loss: tuple[float, ...] = ()
+    score: tuple[float, ...] = ()
+    scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    start_score: float | None = None
+    start_scores: dict[str, float] = field(default_factory=dict)
+    best_epoch: int | None = None
+    batch_size: int | None = None
+    empty_batches: int = 0
+    left_out: tuple[int, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs ran.
+
+        >>> History(loss=(0.5, 0.25)).epochs
+        2
+        """
+        return len(self.loss)
+
+    def to_json(self) -> dict:
+        """A JSON-ready dict.
+
+        >>> History(loss=(0.5,)).to_json()["loss"]
+        [0.5]
+        """
+        return _each(asdict(self), tuple, list)
+
+    @classmethod
+    def from_json(cls, document: dict) -> History:
+        """The history that `to_json` wrote.
+
+        >>> History.from_json({"loss": [0.5]}).loss
+        (0.5,)
+        """
+        return cls(**_each(document, list, tuple))
+
+
+def _each(value, old, new):
+    """The same with every sequence of one kind made another."""
+    if isinstance(value, dict):
+        return {name: _each(part, old, new) for name, part in value.items()}
+    return new(value) if isinstance(value, old) else value
+
+
+class BestWeights:
+    """Copies of variables to go back to: those at the start, then those of the best epoch.
+
+    Args:
+        variables: a list of keras.Variable or tf.Variable.
+    Attributes:
+        variables: as given.
+        epoch: the epoch whose values these are; None before any is offered.
+    """
+
+    def __init__(self, variables: Sequence[Any]):
+        self.variables = variables
+        self.epoch = None
+        self._rank = None
+        self._values = [variable.numpy() for variable in variables]
+
+    def offer(self, epoch: int, verdict: Verdict) -> Verdict:
+        """Keep the values as they are now, if (score, -loss) of the verdict is the best so far.
+
+        Returns:
+            the verdict.
+        """
+        rank = verdict.score, -verdict.loss
+        if self._rank is None or rank > self._rank:
+            self.epoch, self._rank = epoch, rank
+            self._values = [variable.numpy() for variable in self.variables]
+        return verdict
+
+    def restore(self) -> None:
+        """Give the variables the values that are kept."""
+        for variable, value in zip(self.variables, self._values, strict=True):
+            variable.assign(value)
+
+
+def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: int, draw: EveryRow | ClassRows,
+               loss: Callable, state: Sequence[Any], variables: Sequence[Any], learning_rate: float,
+               validation: Validation | None = None, decides: bool = False, start_counts: bool = False,
+               patience: int | None = None, before_epoch: Callable[[int], None] | None = None,
+               after_epoch: Callable[[History], None] | None = None) -> History:
+    """Train epoch by epoch, validate after each, and keep the best weights.
+
+    Args:
+        one_epoch: a function of the epoch, from 1, that trains on its batches and returns the sum
+            of their rows' losses, NaN where a weight is no longer finite, and the numbers of rows
+            and of batches.
+        draw: what makes the batches, see `devise.training.batches`.
+        state: the variables that the loss reads or writes.
+        variables: those to keep the best values of.
+        validation: a Validation, or None.
+        decides: whether its score says which epoch is best.
+        start_counts: whether the weights at the start are a candidate.
+    Raises:
+        ValueError: if a loss, a weight or a score is no longer finite. Then, as after any other
+            exception, the variables are as they were at the start.
+    """
+    started, empty, batches = time.perf_counter(), _empty_batches(loss), 0
+    given, kept = BestWeights([*variables, *state]), BestWeights(variables)
+    losses, verdicts, start = [], [], None
+    _warn_left_out(draw.left_out)
+
+    def history():
+        return _history(losses, verdicts, start, best_epoch=kept.epoch, batch_size=draw.most,
+                        empty_batches=_empty_batches(loss) - empty, left_out=draw.left_out,
+                        seconds=time.perf_counter() - started)
+
+    try:
+        if decides and start_counts:
+            start = kept.offer(0, validation(0))
+        for epoch in range(1, epochs + 1):
+            if before_epoch is not None:
+                before_epoch(epoch)
+            total, rows, count = one_epoch(epoch)
+            if not np.isfinite(total):
+                raise ValueError(f"the loss is no longer a finite number in epoch {epoch}: lower learning_rate, "
+                                 f"now {learning_rate:g}, or raise the rows in a batch, now {draw.most}")
+            losses.append(total / rows)
+            batches += count
+            if validation:
+                verdicts.append(validation(epoch))
+            if decides:
+                kept.offer(epoch, verdicts[-1])
+            if after_epoch is not None:
+                after_epoch(history())
+            if patience is not None and epoch - kept.epoch >= patience:
+                break
+    except Exception:
+        given.restore()
+        raise
+    if decides:
+        kept.restore()
+    found = history()
+    _warn_empty(found.empty_batches, batches)
+    return found
+
+
+def _history(losses, verdicts, start, **known):
+    names = [name for name in (verdicts[0].scores if verdicts else ()) if name != UNNAMED]
+    first = {name: start.scores[name] for name in names} if start else {}
+    deciding = tuple(verdict.score for verdict in verdicts if verdict.score is not None)
+    return History(tuple(losses), tuple(verdict.loss for verdict in verdicts), deciding,
+                   scores={name: tuple(verdict.scores[name] for verdict in verdicts) for name in names},
+                   start_score=start and start.score, start_scores=first, **known)
+
+
+def check_options(*, optimiser: str, learning_rate: float, epochs: int, validation: object, validate: object,
+                  patience: int | None = None) -> None:
+    """Refuse options that mean nothing, or nothing together.
+
+    Raises:
+        ValueError: that says which, and what was expected.
+    """
+    if optimiser not in OPTIMISERS:
+        raise ValueError(f"optimiser is {optimiser!r}: expected one of {', '.join(OPTIMISERS)}")
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise ValueError(f"learning_rate is {learning_rate}: expected a number above 0")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}: expected 1 or more")
+    if validate is not None and validation is None:
+        raise ValueError("validate has no rows to score: give validation=(features, labels) too")
+    if patience is not None and validate is None:
+        raise ValueError("patience needs a score to wait for: give validate too")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience is {patience}: expected 1 epoch or more")
+
+
+def check_gradient(head: Head) -> None:
+    """Refuse a head that has no gradient to train by."""
+    if not head.trains:
+        raise ValueError(f"the {head.kind} head is a closed form: train an mlp head, which has a gradient")
+
+
+def _warn_left_out(labels):
+    """Say which classes of one row take no part."""
+    if labels:
+        more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
+        warnings.warn(f"classes of one row have no pair, {len(labels)} are left out: "
+                      f"{', '.join(map(str, labels[:LISTED]))}{more}", stacklevel=3)
+
+
+def _empty_batches(loss):
+    """How many batches a loss has found nothing to learn from; 0 for one that doesn't count them."""
+    return int(np.asarray(loss.empty_batches))
+
+
+def _warn_empty(count, batches):
+    """Say how many batches of a training had no pairs."""
+    if count:
+        warnings.warn(f"{count} of {batches} batches had no pair for the loss and taught nothing: give "
+                      "classes and per_class, or more of them, or another miner", stacklevel=3)
