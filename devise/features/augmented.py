@@ -20,7 +20,7 @@ class Augmented(SimpleNamespace):
     """A backbone that sees every image augmented, the same way each time.
 
     What changes a picture is drawn by its own pixels and the seed, so that neither order nor threads
-    matter and `features.extract` can keep the result. A level of a `devise.training.FeatureBank` is
+    matter and `features.extract` can keep the result. A level of a `devise.training.AugmentedFeatures` is
     the table of one strength.
 
     Args:

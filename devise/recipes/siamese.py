@@ -184,7 +184,8 @@ def _facts(source, first, copies, seeds, epochs):
     return source.facts() | {
         "head": f"a linear map, {source.table.backbone['dim']} → {first.spaces[SPACE].dim}; its closed form: features "
                 f"to the power {POWER:g}, whitened within classes, shrinkage {SHRINKAGE:g}",
-        "loss": f"triplet, margin {first.record['loss']['margin']:g}, semi-hard; batches of 8 classes × 4 pictures; Adam, "
+        "loss": f"triplet, margin {first.record['loss']['margin']:g}, semi-hard; batches of 8 classes × 4 pictures; "
+                "Adam, "
                 f"{triplets.RATE:g}, {epochs} epochs; kept by MAP@R on the validation classes, the start included",
         "seeds": f"{', '.join(map(str, range(seeds)))}; a seed draws {len(names['validation'])} of the "
                  f"{len(source.split.names['train'])} classes for validation and trains on the others",

@@ -2,12 +2,12 @@
 
 import importlib
 
-from devise.training.augmented import FeatureBank, Schedule
+from devise.training.augmented import AugmentedFeatures, Schedule
 from devise.training.loop import History
 
 _LEAVES = {"train": "trainer", "Finetuned": "finetuning", "finetune": "finetuning"}  # with tensorflow
 
-__all__ = ["FeatureBank", "Finetuned", "History", "Schedule", "finetune", "train"]
+__all__ = ["AugmentedFeatures", "Finetuned", "History", "Schedule", "finetune", "train"]
 
 
 def __getattr__(name: str) -> object:

@@ -89,7 +89,7 @@ class Schedule:
         return cls(**document)
 
 
-class FeatureBank:
+class AugmentedFeatures:
     """Copies of features at rising strengths of augmentation, and when each comes into play.
 
     Augmenting images would put every one through the network in every epoch. Here each goes
@@ -108,7 +108,7 @@ class FeatureBank:
     Raises:
         ValueError: if there is no level, their shapes differ, or the schedule leaves 0..1.
 
-    >>> bank = FeatureBank([np.zeros((4, 2)), np.ones((4, 2))], Schedule(0.0, 1.0, epochs=9))
+    >>> bank = AugmentedFeatures([np.zeros((4, 2)), np.ones((4, 2))], Schedule(0.0, 1.0, epochs=9))
     >>> bank.draw(4, epoch=1, rng=np.random.default_rng(0))
     array([0, 0, 0, 0])
     """

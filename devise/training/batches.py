@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from devise.training.augmented import FeatureBank
+from devise.training.augmented import AugmentedFeatures
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -147,16 +147,16 @@ class Batches:
     `resident_bytes` at a time.
 
     Args:
-        features: (n, d), may be memory-mapped, or a FeatureBank of such.
+        features: (n, d), may be memory-mapped, or a AugmentedFeatures of such.
         labels: int (n,).
         draw: an EveryRow or a ClassRows of these rows.
     Attributes:
         resident: the tensor (n, d) of all rows, of all levels one beneath the other, or None.
     """
 
-    def __init__(self, features: NDArray | FeatureBank, labels: NDArray, draw: EveryRow | ClassRows, *,
+    def __init__(self, features: NDArray | AugmentedFeatures, labels: NDArray, draw: EveryRow | ClassRows, *,
                  resident_bytes: int):
-        self._bank = features if isinstance(features, FeatureBank) else None
+        self._bank = features if isinstance(features, AugmentedFeatures) else None
         self._levels = self._bank.levels if self._bank else (features,)
         self._labels, self._draw = np.tile(labels.astype(np.int32), len(self._levels)), draw
         row_bytes = 4 * features.shape[1]

@@ -16,7 +16,7 @@ import tensorflow as tf
 from devise.heads.rows import blocks, check_classes, check_labels
 from devise.losses.base import as_loss
 from devise.training import batches, fast
-from devise.training.augmented import FeatureBank
+from devise.training.augmented import AugmentedFeatures
 from devise.training.loop import History, check_gradient, check_options, run_epochs
 from devise.training.validation import Validation, touched, validation_batches
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RESIDENT_BYTES = 2 * 2**30  # features up to this size are held in memory, larger ones are streamed
 
 
-def train(head: Head, features: ArrayLike | FeatureBank, labels: ArrayLike, loss: Loss | Callable, *,
+def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike, loss: Loss | Callable, *,
           optimiser: str = "sgd", learning_rate: float = 0.01, momentum: float = 0.9, nesterov: bool = True,
           epochs: int = 60, batch_size: int | None = None, classes: int | None = None, per_class: int = 4,
           validation: tuple[ArrayLike, ArrayLike] | None = None, validate: Callable | None = None,
@@ -44,7 +44,7 @@ def train(head: Head, features: ArrayLike | FeatureBank, labels: ArrayLike, loss
 
     Args:
         head: an MlpHead or a ProjectionHead; one without weights gets its start first.
-        features: (n, d), may be memory-mapped; or a FeatureBank, of which each row takes one of
+        features: (n, d), may be memory-mapped; or a AugmentedFeatures, of which each row takes one of
             the levels that are open in the epoch.
         labels: int (n,).
         loss: a `losses.Loss`, or a function of (labels, embeddings).
@@ -81,14 +81,14 @@ def train(head: Head, features: ArrayLike | FeatureBank, labels: ArrayLike, loss
     >>> train(head, np.eye(4), [0, 1, 0, 1], Cosine(np.eye(2)), epochs=3).epochs
     3
     """
-    features, loss = features if isinstance(features, FeatureBank) else np.asarray(features), as_loss(loss)
+    features, loss = features if isinstance(features, AugmentedFeatures) else np.asarray(features), as_loss(loss)
     labels, validation = _check_data(head, features, labels, loss, validation)
     check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
                   validate=validate, patience=patience)
     draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     held = validation and validation_batches(validation[1], classes, per_class, seed)
     if head.input_dim is None:
-        head.begin(features.levels[0] if isinstance(features, FeatureBank) else features, labels, seed)
+        head.begin(features.levels[0] if isinstance(features, AugmentedFeatures) else features, labels, seed)
     state = touched(loss, head.dim)
     scored = validation and Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
     model, own = head.keras_model(), list(loss.trainable_variables)
@@ -153,7 +153,7 @@ def _check_data(head, features, labels, loss, validation):
                          f"make a head with dim={dim}, or a loss on vectors of dim {head.dim}")
     labels = check_labels(labels, len(features), n_labels=n_labels)
     check_classes(labels)
-    for level in features.levels if isinstance(features, FeatureBank) else (features,):
+    for level in features.levels if isinstance(features, AugmentedFeatures) else (features,):
         for _ in blocks(level, dim=head.input_dim):
             pass
     if validation is not None:

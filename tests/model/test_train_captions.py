@@ -19,7 +19,7 @@ from devise.model import captions as training  # noqa: E402
 from devise.model.caption_data import CaptionData, caption_data, sentences_of, usable  # noqa: E402
 from devise.model.captions import captioned  # noqa: E402
 from devise.search import Search  # noqa: E402
-from devise.training import FeatureBank, Schedule  # noqa: E402
+from devise.training import AugmentedFeatures, Schedule  # noqa: E402
 from devise.words import WordVectors  # noqa: E402
 from devise.words.sentences import CaptionVectors, Tfidf  # noqa: E402
 
@@ -139,7 +139,7 @@ def test_the_gap_is_asked_for_before_each_epoch(data):
 
 
 def test_changed_features_can_be_mixed_in(data):
-    changed = FeatureBank([data.features, data.features + 0.1], Schedule(0.0, 1.0, epochs=2))
+    changed = AugmentedFeatures([data.features, data.features + 0.1], Schedule(0.0, 1.0, epochs=2))
     assert training.train_visual(data, augmented=changed, epochs=2)[1].epochs == 2
 
 

@@ -15,7 +15,7 @@ from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, th
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import LEARNT, RAW, Devise, train_classes
 from devise.model.classes import POWER
-from devise.training import FeatureBank
+from devise.training import AugmentedFeatures
 
 N_CLASSES, PER_CLASS, DIM = 14, 12, 20
 FAST = {"epochs": 4, "classes": 4, "per_class": 3}
@@ -231,7 +231,7 @@ def test_changed_copies_train_along(table, backbone):
 
     def augmented(rows):
         asked.append(rows)
-        return FeatureBank([table.matrix[rows], table.matrix[rows] + 5], lambda epoch: 1.0)
+        return AugmentedFeatures([table.matrix[rows], table.matrix[rows] + 5], lambda epoch: 1.0)
 
     model = train_classes(table, backbone=backbone, seed=1, **FAST, split=parts, augmented=augmented)
     np.testing.assert_array_equal(asked, [parts.train])

@@ -102,12 +102,12 @@ def test_what_was_left_out_is_said(ran):
 
 def test_a_curriculum_grows_what_it_says(hidden_classes, monkeypatch):
     from devise.losses import mining
-    from devise.training import FeatureBank
+    from devise.training import AugmentedFeatures
 
     source, seen, strengths = open_retrieval(hidden_classes, test=TEST), [], []
     made = mining.make("semi-hard")
     monkeypatch.setattr(mining, "make", lambda name, seed: made)
-    monkeypatch.setattr(FeatureBank, "draw", lambda self, n, epoch, rng: (
+    monkeypatch.setattr(AugmentedFeatures, "draw", lambda self, n, epoch, rng: (
         seen.append(float(made.difficulty.value)), strengths.append(self._schedule(epoch)), np.zeros(n, np.int64))[2])
     copies = [source.matrix[source.split.train] for _ in range(2)]
     training = triplets.trainings(True)[triplets.GROWING.format(triplets.CLOSED)]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from devise.training import FeatureBank, Schedule
+from devise.training import AugmentedFeatures, Schedule
 
 
 def bank_of(levels, schedule=None):
-    return FeatureBank([np.zeros((4, 2))] * levels, schedule)
+    return AugmentedFeatures([np.zeros((4, 2))] * levels, schedule)
 
 
 def shares(bank, epoch, n=60_000):
@@ -38,7 +38,7 @@ def test_its_size_is_that_of_one_level():
 
 def test_levels_stay_on_the_disk(tmp_path):
     np.save(tmp_path / "level.npy", np.zeros((4, 2)))
-    assert isinstance(FeatureBank([np.load(tmp_path / "level.npy", mmap_mode="r")]).levels[0], np.memmap)
+    assert isinstance(AugmentedFeatures([np.load(tmp_path / "level.npy", mmap_mode="r")]).levels[0], np.memmap)
 
 
 @pytest.mark.parametrize(("levels", "message"), [
@@ -46,7 +46,7 @@ def test_levels_stay_on_the_disk(tmp_path):
     ([np.zeros(4)], r"shapes \[\(4,\)\]")])
 def test_levels_of_other_shapes_are_refused(levels, message):
     with pytest.raises(ValueError, match=message):
-        FeatureBank(levels)
+        AugmentedFeatures(levels)
 
 
 def test_a_schedule_that_opens_more_than_all_is_refused_at_once():

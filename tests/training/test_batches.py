@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from devise.training import FeatureBank, Schedule
+from devise.training import AugmentedFeatures, Schedule
 from devise.training.batches import Batches, ClassRows, EveryRow
 
 
@@ -68,7 +68,7 @@ def test_of_a_bank_each_row_comes_from_one_of_the_open_levels(data, tmp_path, re
     paths = [tmp_path / f"{level}.npy" for level in range(3)]
     for path, level in zip(paths, copies(data[0]), strict=True):
         np.save(path, level)
-    bank = FeatureBank([np.load(path, mmap_mode="r") for path in paths], Schedule(0.0, 1.0, epochs=3))
+    bank = AugmentedFeatures([np.load(path, mmap_mode="r") for path in paths], Schedule(0.0, 1.0, epochs=3))
     batches = Batches(bank, data[1], EveryRow(23, 4), resident_bytes=resident_bytes)
     plain = Batches(*data, EveryRow(23, 4), resident_bytes=10 ** 6)
     for epoch, opened in ((1, {0}), (2, {0, 1}), (3, {0, 1, 2})):
@@ -82,12 +82,12 @@ def test_of_a_bank_each_row_comes_from_one_of_the_open_levels(data, tmp_path, re
 
 
 def test_in_memory_or_streamed_a_bank_draws_the_same_levels(data):
-    bank = FeatureBank(copies(data[0]))
+    bank = AugmentedFeatures(copies(data[0]))
     first, second = (rows_of(Batches(bank, data[1], EveryRow(23, 4), resident_bytes=size), seed=0)
                      for size in (10 ** 6, 1))
     assert first == second
 
 
 def test_the_parts_of_a_bank_stay_within_the_limit_too(data):
-    batches = Batches(FeatureBank(copies(data[0])), data[1], EveryRow(23, 4), resident_bytes=8 * 23 + 8)
+    batches = Batches(AugmentedFeatures(copies(data[0])), data[1], EveryRow(23, 4), resident_bytes=8 * 23 + 8)
     assert max(np.asarray(part[0]).nbytes for part in batches.epoch(np.random.default_rng(0))) <= 8 * 23 + 8

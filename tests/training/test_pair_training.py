@@ -8,7 +8,7 @@ import pytest
 
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.losses import Cosine, Loss
-from devise.training import FeatureBank, Schedule, train
+from devise.training import AugmentedFeatures, Schedule, train
 from devise.training.batches import ClassRows
 
 
@@ -156,7 +156,7 @@ def test_validation_classes_without_pairs_are_refused_before_anything_starts(tra
 
 def test_who_is_called_when(train_set, validation_set):
     calls = []
-    bank = FeatureBank([train_set.features] * 2, lambda epoch: calls.append(("levels", epoch)) or 1.0)
+    bank = AugmentedFeatures([train_set.features] * 2, lambda epoch: calls.append(("levels", epoch)) or 1.0)
     train_set.features = bank
     trained(train_set, epochs=2, before_epoch=lambda epoch: calls.append(("before", epoch)),
             validation=(validation_set.features, validation_set.labels),
@@ -217,14 +217,14 @@ def test_an_error_on_the_way_leaves_head_and_loss_as_they_were(train_set, when):
 def test_a_bank_at_strength_zero_trains_as_its_plain_level(train_set):
     expected, _ = trained(train_set, classes=3)
     noise = np.random.default_rng(0).standard_normal(train_set.features.shape)
-    train_set.features = FeatureBank([train_set.features, train_set.features + noise], lambda epoch: 0.0)
+    train_set.features = AugmentedFeatures([train_set.features, train_set.features + noise], lambda epoch: 0.0)
     assert_same(weights(trained(train_set, classes=3)[0]), weights(expected), rtol=0, atol=0)
 
 
 def test_a_bank_trains_on_its_levels_and_the_seed_decides(train_set):
     plain, _ = trained(train_set)
     noise = np.random.default_rng(0).standard_normal(train_set.features.shape)
-    train_set.features = FeatureBank([train_set.features, train_set.features + noise], Schedule(0.0, 1.0, epochs=3))
+    train_set.features = AugmentedFeatures([train_set.features, train_set.features + noise], Schedule(0.0, 1.0, epochs=3))
     first, again, other = (weights(trained(train_set, seed=seed)[0]) for seed in (0, 0, 1))
     assert_same(first, again, rtol=0, atol=0)
     assert not np.allclose(first[0], weights(plain)[0]) and not np.allclose(first[0], other[0])
@@ -233,7 +233,7 @@ def test_a_bank_trains_on_its_levels_and_the_seed_decides(train_set):
 def test_every_level_of_a_bank_is_looked_at(train_set):
     broken = train_set.features.copy()
     broken[3, 0] = np.nan
-    train_set.features = FeatureBank([train_set.features, broken], lambda epoch: 0.0)
+    train_set.features = AugmentedFeatures([train_set.features, broken], lambda epoch: 0.0)
     with pytest.raises(ValueError, match="hold NaN or infinity .* row 3"):
         trained(train_set)
 

@@ -129,12 +129,12 @@ def curriculum(world, levels, eased, step):
     Returns:
         ({how: [cosines between the test pictures, one matrix a seed]}, the gap's Schedule, the augmentation's)
     """
-    from devise.training import FeatureBank, Schedule
+    from devise.training import AugmentedFeatures, Schedule
 
     epochs = VISUAL["epochs"]
     gap, share = Schedule(*GAPS, epochs=epochs), Schedule(0.0, 1.0, epochs=epochs)
-    banks = {"": None} | ({", changed pictures from the start": FeatureBank(levels),
-                           ", ever more changed pictures": FeatureBank(levels, share)} if levels[1:] else {})
+    banks = {"": None} | ({", changed pictures from the start": AugmentedFeatures(levels),
+                           ", ever more changed pictures": AugmentedFeatures(levels, share)} if levels[1:] else {})
     found = {}
     for also, bank in banks.items():
         for how, mine in ((ALL, GAPS[1]), (HARDER, gap)):

@@ -82,8 +82,8 @@ def train(source, training, copies, *, seed, epochs, far):
 
 
 def _bank(source, copies, rows, schedule):
-    """The FeatureBank of some of the rows that may be learned from."""
-    from devise.training import FeatureBank
+    """The AugmentedFeatures of some of the rows that may be learned from."""
+    from devise.training import AugmentedFeatures
 
     places = np.searchsorted(source.split.train, rows)
-    return FeatureBank([source.matrix[rows], *(np.asarray(copy[places]) for copy in copies)], schedule)
+    return AugmentedFeatures([source.matrix[rows], *(np.asarray(copy[places]) for copy in copies)], schedule)
