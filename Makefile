@@ -20,9 +20,9 @@ endif
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
-	$(DEVISE) index conse $(PICTURES) -o $(RESULTS)/index
+	$(DEVISE) index $(PICTURES) -o $(RESULTS)/index
 	$(DEVISE) search $(RESULTS)/index --text cat --text coffee --text motorbike -k 4 --save $(RESULTS)/photographs.png
-	$(DEVISE) tag --rule conse $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
+	$(DEVISE) tag $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
 	@printf '%s\n' '' \
 	  'The table is in $(RESULTS)/report.md, the pictures are beside it, the model is in $(RESULTS)/model.' \
 	  'Three things to try next:' \
@@ -41,7 +41,7 @@ test-faults: $(VENV)/.test
 	$(VENV)/bin/python .ci/measured.py results/faults.jsonl
 
 bench: $(VENV)/.test
-	$(DEVISE) index conse $(PICTURES) -o results/bench/pictures
+	$(DEVISE) index $(PICTURES) -o results/bench/pictures
 	$(DEVISE) bench extract -o results/bench/extract
 	$(DEVISE) bench distributed -o results/bench/distributed
 	$(DEVISE) bench train -o results/bench/train

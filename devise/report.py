@@ -313,6 +313,9 @@ def frame(columns: Mapping[Any, Sequence], index: Sequence | None = None) -> pan
         index: names of the rows; None numbers them.
     Raises:
         MissingDependency: if pandas is not installed.
+
+    >>> frame({"name": ["crab"], "score": [0.8]}).shape  # doctest: +SKIP
+    (1, 2)
     """
     return require("pandas", "pandas").DataFrame(columns, index=index)
 

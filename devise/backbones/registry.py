@@ -72,6 +72,9 @@ def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:
     Raises:
         TypeError: if it is none of these.
         ValueError, FileNotFoundError, MissingDependency: as `load`.
+
+    >>> as_backbone("vgg16").dim  # doctest: +SKIP
+    4096
     """
     if isinstance(backbone, str):
         return load(choose()[0] if backbone == AUTO else backbone)

@@ -101,7 +101,11 @@ def choose(n: int, dim: int, *, options: Sequence[str] = ()) -> tuple[str, str]:
 
 
 def outside(folder: str | Path) -> dict | None:
-    """What a saved index has outside its folder, {"engine", "collection" …}; None where it is all there."""
+    """What a saved index has outside its folder, {"engine", "collection" …}; None where it is all there.
+
+    >>> outside("index")  # doctest: +SKIP
+    {'engine': 'milvus', 'collection': 'devise_shared_1a2b', …}
+    """
     document = open_artefact(folder, "index")[0]
     return {"engine": document["engine"], **document["outside"]} if document.get("outside") else None
 
@@ -111,6 +115,8 @@ def discard(record: dict) -> None:
 
     Raises:
         ConnectionError: if the database does not answer.
+
+    >>> discard(outside("index"))  # doctest: +SKIP
     """
     _kind(record["engine"]).discard(record)
 

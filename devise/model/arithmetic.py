@@ -34,6 +34,12 @@ def changed(model: Devise, rows: ArrayLike, *, plus: str | Sequence[str] = (), m
     Raises:
         ValueError: if there is no text, nothing is left of an image, or no space has a text side.
         KeyError: if no word of a text has a vector.
+
+    >>> class Compass:
+    ...     def embed_text(self, texts, space=None):
+    ...         return np.array([{"north": [0, 1], "east": [1, 0]}[text] for text in texts], np.float32)
+    >>> changed(Compass(), [[0.6, 0.8]], plus="east", minus="north").round(2)
+    array([[0.95, 0.3 ]], dtype=float32)
     """
     plus, minus = ([texts] if isinstance(texts, str) else list(texts) for texts in (plus, minus))
     if not plus and not minus:

@@ -72,6 +72,12 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
         the images whose captions could not be used, and why.
     Raises:
         ValueError: if there are no captions, too few images with usable ones, or an option doesn't fit.
+
+    >>> from devise.datasets import caption_set
+    >>> told = caption_set("flickr8k")  # doctest: +SKIP
+    >>> model = train_captions(told.images, split=told.split)  # doctest: +SKIP
+    >>> model.embed_text("a dog on a beach").shape  # doctest: +SKIP
+    (1, 256)
     """
     table = images if isinstance(images, FeatureTable) else None
     found = table.images if table is not None else open_images(images)

@@ -70,6 +70,10 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
         Devise with the spaces "learnt" and "raw", both with a threshold.
     Raises:
         ValueError: if there are too few classes, or an option doesn't fit.
+
+    >>> model = train_classes("pictures", validation=0.2, test=["ferry", "lobster"])  # doctest: +SKIP
+    >>> list(model.spaces)  # doctest: +SKIP
+    ['learnt', 'raw']
     """
     found, table = labelled(images)
 

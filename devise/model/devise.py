@@ -50,6 +50,7 @@ class Devise:
         record: what else is known of its training, ready for JSON: its loss, seed …
         history: {space: History}.
 
+    >>> import devise
     >>> from devise.heads import RidgeHead
     >>> from devise.words import WordVectors
     >>> table = features.load("caltech37")

@@ -40,6 +40,10 @@ class CaptionFigures:
         text: {space: TextRetrieval} of the spaces with a text side.
         pictures, sentences: how many.
         left_out: sentences without a known word.
+
+    >>> figures = model.evaluate(told).captions  # doctest: +SKIP
+    >>> figures.text["shared"].means()["text → image @10"]  # doctest: +SKIP
+    0.63
     """
 
     by_space: dict[str, GradedRetrieval]
@@ -69,6 +73,9 @@ class Figures:
         open_set: {space: OpenSet}, what the thresholds let in and refuse.
         galleries: Galleries, retrieval over galleries of stated sizes.
         captions: CaptionFigures.
+
+    >>> Figures().to_json()
+    {}
     """
 
     hits: Evaluation | None = None

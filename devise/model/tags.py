@@ -92,7 +92,12 @@ def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[s
 
 
 def nearest_names(rows: NDArray[np.float32], candidates: Candidates, k: int = 10) -> TaggedImages:
-    """The k names with the largest cosine with each row, (n, dim): the one way in which images are tagged."""
+    """The k names with the largest cosine with each row, (n, dim): the one way in which images are tagged.
+
+    >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
+    >>> nearest_names(np.array([[0.6, 0.8]], np.float32), both, k=1)[0][0].name
+    'dog'
+    """
     hits = NearestLabel(candidates.vectors).tag(rows, min(k, len(candidates)))
     return TaggedImages(Tags(Tag(candidates.names[row], float(score)) for row, score in zip(ids, scores, strict=True))
                         for ids, scores in zip(*hits, strict=True))

@@ -30,6 +30,9 @@ class Text(ABC):
     Attributes:
         kind: the name under which a model's folder keeps it.
         words: Words of the model.
+
+    >>> issubclass(WordText, Text)
+    True
     """
 
     kind: str
@@ -79,7 +82,13 @@ class Text(ABC):
 
 
 class WordText(Text):
-    """The word vectors as they are: a phrase is the pooled vector of its words."""
+    """The word vectors as they are: a phrase is the pooled vector of its words.
+
+    >>> from devise.model.sources import Words
+    >>> from devise.words import WordVectors
+    >>> WordText(Words(WordVectors(["cat", "dog"], [[2, 0], [0, 3]]))).embed("dog")
+    array([[0., 1.]], dtype=float32)
+    """
 
     kind = "words"
 
@@ -101,6 +110,9 @@ class SentenceText(Text):
     Args:
         sentences: CaptionVectors, fitted on the captions of a training.
         kernel: float32 (t, dim).
+
+    >>> model.spaces["shared"].text.embed("a dog on a beach").shape  # doctest: +SKIP
+    (1, 256)
     """
 
     kind = "sentences"

@@ -215,7 +215,11 @@ class Commit:
 
 
 def part_digests(folder):
-    """{path in it: digest} of the manifests in the folders of a folder; a manifest holds the digests of its files."""
+    """{path in it: digest} of the manifests in the folders of a folder; a manifest holds the digests of its files.
+
+    >>> sorted(part_digests("index/0a1b2c3d4e5f"))  # doctest: +SKIP
+    ['model/model.json', 'raw/index.json']
+    """
     manifests = sorted(path for path in Path(folder).glob("*/*.json") if is_manifest(path))
     return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
 

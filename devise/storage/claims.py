@@ -66,7 +66,11 @@ def put(temporary: Path, path: Path) -> None:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file begins as a manifest of ours does: with its kind, which is its name."""
+    """Whether a file begins as a manifest of ours does: with its kind, which is its name.
+
+    >>> is_manifest(Path("model/model.json"))  # doctest: +SKIP
+    True
+    """
     start = f'{{\n  "kind": {json.dumps(path.stem, ensure_ascii=False)},'.encode("utf-8", "backslashreplace")
     try:
         with open(path, "rb") as file:
@@ -114,6 +118,8 @@ def replaceable(path: str | Path, mark: str = MARK) -> None:
 
     Raises:
         FileExistsError: if it has not, or is no plain file.
+
+    >>> replaceable("sheet-that-is-not-there.png")
     """
     path = Path(path)
     if os.path.lexists(path) and not _marked(path, mark):
@@ -126,6 +132,8 @@ def remove(folder: Path, digests: dict[str, str] | None = None) -> None:
 
     Args:
         digests: {path of a manifest in it: digest}; None for all manifests below the folder.
+
+    >>> remove(Path("index/0a1b2c3d4e5f"))  # doctest: +SKIP
     """
     folder = Path(folder)
     if folder.is_symlink() or not folder.is_dir():

@@ -120,7 +120,10 @@ def convert(path: str | Path, folder: str | Path, *, name: str | None = None, so
 
 def from_gensim(vectors: KeyedVectors, *, name: str = "gensim") -> WordVectors:
     """A gensim KeyedVectors as WordVectors; the order of its keys is taken for that of frequency.
-"""
+
+    >>> from_gensim(gensim.models.KeyedVectors.load("vectors.kv"))  # doctest: +SKIP
+    WordVectors('gensim', 400000 words, dim 300)
+    """
     return WordVectors(vectors.index_to_key, vectors.vectors, name=name)
 
 

@@ -25,6 +25,9 @@ class LabelSynset(NamedTuple):
         synset: its identity in WordNet 3.0.
         lookalikes: ImageNet classes whose images show the same though WordNet has them elsewhere:
             ImageNet's "cup" is a punch there, its "cock" no rooster, its "tusker" no elephant.
+
+    >>> LabelSynset("n02503517", ("n01871265",)).synset
+    'n02503517'
     """
 
     synset: str
@@ -57,6 +60,10 @@ def synset_vectors(synsets: Sequence[str], words: WordVectors, taxonomy: Taxonom
         taxonomy: that holds them; None takes `taxonomy_for` them.
     Returns:
         float32 (n, dim), unit rows; zero where no lemma has a word with a vector.
+
+    >>> from devise.words import WordVectors
+    >>> synset_vectors(["n02123045"], WordVectors(["tabby", "cat"], [[1, 0], [0, 1]])).shape
+    (1, 2)
     """
     taxonomy = taxonomy_for(synsets=synsets) if taxonomy is None else taxonomy
     vectors = np.zeros((len(synsets), words.dim), np.float32)
@@ -83,6 +90,9 @@ def strict_mask(label: str, classes: Sequence[str], *, synsets: str | Iterable[s
         bool (C,), true for a class that is one of the synsets or a kind of one, and so masked.
     Raises:
         KeyError: if the label is no noun that is known, and no synsets are given.
+
+    >>> strict_mask("elephant", ["n02504013", "n02123045"])  # an Indian elephant, a tabby
+    array([ True, False])
     """
     entry = label_synsets().get(label)
     if synsets is None:
