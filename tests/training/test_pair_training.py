@@ -224,7 +224,8 @@ def test_a_bank_at_strength_zero_trains_as_its_plain_level(train_set):
 def test_a_bank_trains_on_its_levels_and_the_seed_decides(train_set):
     plain, _ = trained(train_set)
     noise = np.random.default_rng(0).standard_normal(train_set.features.shape)
-    train_set.features = AugmentedFeatures([train_set.features, train_set.features + noise], Schedule(0.0, 1.0, epochs=3))
+    changed = train_set.features + noise
+    train_set.features = AugmentedFeatures([train_set.features, changed], Schedule(0.0, 1.0, epochs=3))
     first, again, other = (weights(trained(train_set, seed=seed)[0]) for seed in (0, 0, 1))
     assert_same(first, again, rtol=0, atol=0)
     assert not np.allclose(first[0], weights(plain)[0]) and not np.allclose(first[0], other[0])
