@@ -55,5 +55,5 @@ def test_labels_of_features(pandas):
 
 def test_without_pandas_there_is_a_pip_line(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'devise\[pandas\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'devise-vse\[pandas\]'"):
         TABLE.to_frame()

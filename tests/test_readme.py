@@ -22,7 +22,7 @@ SCREENS = 8192  # bytes of the README: a screen and a half
 def blocks(page, language):
     """(block, the text block behind it or None) of one language, in order."""
     found = BLOCK.findall(PAGES[page])
-    for (mine, code), follower in zip(found, [*found[1:], ("", "")], strict=True):
+    for (mine, code), follower in zip(found, [*found, ("", "")][1:], strict=True):
         if mine == language:
             yield code, follower[1] if follower[0] == "text" else None
 

@@ -206,6 +206,6 @@ def test_weights_that_can_not_be_had_are_explained(monkeypatch):
 
 def test_without_keras_hub_the_pip_line_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'devise\[hub\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'devise-vse\[hub\]'"):
         backbones.load("dinov2_small", weights=None)
     assert "dinov2_small" in backbones.names()

@@ -129,5 +129,5 @@ def test_options_out_of_range(options):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "annoy", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'devise\[annoy\]'.*C\+\+ compiler.*exact"):
+    with pytest.raises(MissingDependency, match=r"pip install 'devise-vse\[annoy\]'.*C\+\+ compiler.*exact"):
         make("annoy")
