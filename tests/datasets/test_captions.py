@@ -100,6 +100,15 @@ def test_a_caption_set_has_parts_and_judgements(layout):
     assert found.crowd.scores.tolist() == [[0.25]]
 
 
+@pytest.mark.parametrize("name", ["validation.txt", "dev.txt", "Flickr_8k.devImages.txt"])
+def test_a_list_named_dev_is_of_validation(layout, name):
+    write(layout / name, "c.jpg\n")
+    assert [caption_set(layout).split.rows(part).tolist() for part in PARTS] == [[0], [2], [1], []]
+    for path in (layout / "Flickr_8k.trainImages.txt", layout / "test.txt", layout / name):
+        path.unlink()
+    assert caption_set(layout).split is None
+
+
 def test_what_a_caption_set_lacks_is_said(layout):
     write(layout / "train.txt", "b.jpg\n")
     with pytest.raises(ValueError, match="b.jpg, which is in train already"):

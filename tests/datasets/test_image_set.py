@@ -151,12 +151,12 @@ def test_images_in_memory_join_those_in_files(tmp_path):
     memory = ImageSet(("image-0", "image-1"), [0, -1], ("cat",), None, pixels=held)
     (tmp_path / "b").mkdir()
     Image.new("RGB", (4, 3), "red").save(tmp_path / "b/red.png")
-    files = ImageSet(("red.png",), [0], ("dog",), tmp_path / "b")
+    files = ImageSet(("red.png", "red.png"), [0, 0], ("dog",), tmp_path / "b")
     for order in ((memory, files), (files, memory)):
         whole = join(order)
         assert whole.root == (tmp_path / "b").resolve()
-        assert sorted(zip(whole.paths, map(whole.label_of, range(3)), strict=True)) == [
-            ("image-0", "cat"), ("image-1", None), ("red.png", "dog")]
+        assert sorted(zip(whole.paths, map(whole.label_of, range(4)), strict=True)) == [
+            ("image-0", "cat"), ("image-1", None), ("red.png", "dog"), ("red.png", "dog")]
         for row, path in enumerate(whole.paths):
             expected = read_image(tmp_path / "b/red.png") if path == "red.png" else held[int(path[-1])]
             np.testing.assert_array_equal(whole.read(row), expected)
