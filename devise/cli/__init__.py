@@ -1,63 +1,118 @@
-"""The command `devise`: reads the arguments, prints the answer; all else is done by other rooms.
+"""The command `devise`: reads the arguments, prints the answer; all else is done by other modules.
 
 The answer goes to stdout, as text or, with --json, as one JSON document; progress and notes go to
 stderr. The exit code is 0 where all was done, 1 where something could not be done, 2 for a wrong
 usage, 130 after Ctrl-C.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import importlib
+import inspect
 import json
 import logging
 import os
 import re
 import sys
 import textwrap
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from devise import __version__
-from devise.cli.text import paint, progress_bar
+from devise.cli.terminal import paint, progress_bar
 from devise.errors import unknown
-from devise.report import pairs
+from devise.figures import as_json
+from devise.report import Report, pairs
 
 COMMANDS = {  # in the order of the pipeline
     "fetch": "download a known data set, weights or word vectors",
     "extract": "pictures → features, through a frozen backbone",
     "summary": "the parameters of the whole network",
-    "train": "pictures or features → a trained model",
-    "finetune": "a trained model → one whose network is trained too",
+    "train": "pictures or features → a model of words and pictures",
     "siamese": "pictures → a model for picture search by a learnt distance",
     "captions": "pictures with sentences → a model that finds pictures by either",
-    "evaluate": "flat hit@k of a model, over stated candidates",
-    "export": "a trained model → one Keras or ONNX file",
+    "finetune": "a model → one whose network is trained too",
+    "calibrate": "a model → one that says whether there is a match at all",
+    "evaluate": "what a model retrieves and names, in figures",
+    "export": "a model → one Keras or ONNX file",
     "index": "pictures → an index to search",
+    "add": "more pictures into an index",
+    "remove": "pictures out of an index",
     "search": "pictures by a word, a phrase or a picture; words by a word",
     "serve": "a page over an index, with a JSON API",
     "tag": "name pictures, by classes never seen in training too",
-    "words": "open, inspect and audit word vectors",
     "similarity": "the cosine of two pictures",
+    "words": "open, inspect and audit word vectors",
     "recipe": "a published table beside ours, with one command",
     "bench": "measure speed, as ratios",
     "check": "whether what lies on disk is whole and fits together",
     "info": "versions, devices, folders, and what can be used offline",
     "completion": "a script that lets your shell complete all this",
 }
+MODULES = {"summary": "export", "siamese": "train", "captions": "train", "calibrate": "finetune", "add": "index",
+           "remove": "index", "similarity": "tag", "words": "search", "bench": "recipe",
+           "info": "check"}  # where it is not the command's own name
 EXAMPLE = """\
-  devise train ~/pictures --unseen elephant,lobster -o model
-  devise index model ~/pictures -o index
+  devise index ~/pictures -o index
   devise search index --text ocean --save sheet.png
-  devise tag model cat.jpg"""
-STOPPED = "nothing is left half-made; the same command starts anew"  # where a command has no words of its own
-EXPECTED = (ValueError, KeyError, OSError, ImportError)  # what the rooms raise for bad input
+  devise tag cat.jpg
+  devise train ~/pictures --unseen elephant,lobster -o model"""
+EXPECTED = (ValueError, KeyError, OSError, ImportError)  # what is raised for bad input
+JSON = ("print a JSON document on stdout: the answer as a report (title, trained, facts, tables, notes) and what "
+        "stands above")
 
 
 class Answer(NamedTuple):
-    """What a command has to say: a document for programs, a text for people, and whether a part failed."""
+    """What a command has to say.
 
-    document: dict
-    text: str
+    Attributes:
+        report: for a person; --json prints its document too.
+        keys: what the document of --json has beside it.
+        failed: whether a part failed.
+        text: printed in place of the report's own text, where that is for a program.
+    """
+
+    report: Report
+    keys: Mapping[str, Any] = {}
     failed: bool = False
+    text: str | None = None
+
+    @property
+    def document(self) -> dict:
+        """The document of --json; what is not finite is null."""
+        return as_json({**self.report.to_json(), **self.keys})
+
+
+class Command(ABC):
+    """One command; its docstring is the description in its help, and ends with the keys of --json.
+
+    Attributes:
+        example: lines that `devise` takes.
+        stopped: what Ctrl-C leaves, for the message.
+        waits: whether it waits for others, as a server does, and has no progress of its own.
+        kinds: {name: line of help} of its subcommands, each of which is made as Command(name).
+    """
+
+    example: str
+    stopped = "nothing is left half-made; the same command starts anew"
+    waits = False
+    kinds: Mapping[str, str] = {}
+
+    @abstractmethod
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Say what it takes."""
+
+    @abstractmethod
+    def run(self, args: argparse.Namespace) -> Answer:
+        """Do it."""
+
+    @property
+    def about(self) -> str:
+        """The description in the help."""
+        return inspect.getdoc(type(self)) or ""
 
 
 class WrongUsage(ValueError):
@@ -67,12 +122,12 @@ class WrongUsage(ValueError):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are two lines, without the usage of forty options."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         super().__init__(formatter_class=_form, **options)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument NAME: ")  # argparse's, before what `unknown` says
-        if strange := re.fullmatch(r"unrecognized arguments: (--[\w-]+)(?:=\S*)?", message):
+        if strange := re.match(r"unrecognized arguments: .*?(?<!\S)(--[\w-]+)", message):
             message = unknown("option", strange[1], self._option_string_actions).partition(": expected")[0]
         self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
 
@@ -82,7 +137,27 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, unknown("choice", value, action.choices))
 
 
-def top_parser():
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions and examples as they are written, options with the defaults of their functions."""
+
+    def _get_help_string(self, action):
+        from devise.cli import options
+
+        return options.helped(action)
+
+
+def _form(prog):
+    return _Help(prog, max_help_position=26, width=min(100, int(os.environ.get("COLUMNS") or 100)))
+
+
+def open_command(name: str, kind: str | None = None) -> Command:
+    """A command by its name, or one of its subcommands."""
+    module = importlib.import_module(f"devise.cli.{MODULES.get(name, name)}")
+    made = vars(module)[name.title()]
+    return made(kind) if kind else made()
+
+
+def top_parser() -> Parser:
     """The parser of `devise` itself, without a command."""
     listed = textwrap.indent(pairs(COMMANDS), "  ")
     top = Parser(prog="devise", usage="devise COMMAND … (devise COMMAND --help says more)",
@@ -93,23 +168,31 @@ def top_parser():
     return top
 
 
-def command_parser(name):
-    """The parser of one command; what it reads has `run`, `framework` … of the command's module."""
-    module = importlib.import_module(f"devise.cli.{name}")
-    command = Parser(prog=f"devise {name}", description=module.__doc__, epilog=f"example:\n{module.EXAMPLE}")
-    module.arguments(command)
-    command.add_argument("--json", action="store_true", help="print a JSON document on stdout, see above")
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    command.set_defaults(command=name, run=module.run, framework=module.FRAMEWORK,
-                         stopped=getattr(module, "STOPPED", STOPPED), waits=getattr(module, "WAITS", False))
-    return command
+def command_parser(name: str, kind: str | None = None) -> Parser:
+    """The parser of one command, or of one of its subcommands."""
+    verb = open_command(name, kind)
+    parser = Parser(prog=" ".join(filter(None, ("devise", name, kind))), description=verb.about,
+                    epilog=f"example:\n{textwrap.indent(textwrap.dedent(verb.example), '  ')}")
+    if verb.kinds and not kind:
+        from devise.cli.options import one_of
+
+        parser.add_argument("name", type=one_of(name if name == "recipe" else "benchmark", verb.kinds), metavar="NAME",
+                            help="; ".join(f"{known}: {what}" for known, what in verb.kinds.items()))
+    else:
+        verb.arguments(parser)
+    parser.add_argument("--json", action="store_true", help=JSON)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(command=name, verb=verb)
+    return parser
 
 
-def parse(argv):
+def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of one command; SystemExit after a help, a version or an error."""
     if argv and argv[0] in COMMANDS:
-        # intermixed, so that `tag model -k 3 cat.jpg` is read as `tag model cat.jpg -k 3`
-        return command_parser(argv[0]).parse_intermixed_args(argv[1:])
+        name, *rest = argv
+        kind = rest.pop(0) if rest and rest[0] in open_command(name).kinds else None
+        # intermixed, so that `tag cat.jpg -k 3 dog.jpg` is read as `tag cat.jpg dog.jpg -k 3`
+        return command_parser(name, kind).parse_intermixed_args(rest)
     top = top_parser()
     if argv and not argv[0].startswith("-"):
         top.error(unknown("command", argv[0], COMMANDS))
@@ -117,10 +200,10 @@ def parse(argv):
     return top.error(f"expected a command: {', '.join(COMMANDS)}")
 
 
-def main(argv=None):
+def main(argv: Sequence[Any] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 could not, 2 wrong usage, 130 stopped."""
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
-    if hasattr(sys.stdout, "reconfigure"):
+    with contextlib.suppress(AttributeError):  # a stdout that is no text file
         sys.stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal shall not end a run at a "→"
     args = None
     try:
@@ -132,24 +215,22 @@ def main(argv=None):
         return _run(args)
     except KeyboardInterrupt as stop:
         where = "".join(f" ({note})" for note in getattr(stop, "__notes__", ())[:1])  # of the innermost bar
-        print(f"\n{paint('devise: stopped', 'bad', sys.stderr)}{where}; {args.stopped if args else STOPPED}",
-              file=sys.stderr)
+        print(f"\n{paint('devise: stopped', 'bad', sys.stderr)}{where}; "
+              f"{args.verb.stopped if args else Command.stopped}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _run(args):
+def _run(args: argparse.Namespace) -> int:
     """The exit code of a command whose arguments have been read."""
     try:
-        with terminal() as file:
-            # a command that waits for others, such as a server, is not under way to anything
-            with contextlib.nullcontext() if args.waits else progress_bar(f"devise {args.command}", file=file):
-                if args.framework:
-                    quiet_framework()
-                answer = args.run(args)
-        print(as_json(answer.document) if args.json else answer.text, flush=True)
+        with (unhidden() as file, contextlib.nullcontext() if args.verb.waits else
+              progress_bar(f"devise {args.command}", file=file)):
+            answer = args.verb.run(args)
+        shown = answer.report.text() if answer.text is None else answer.text
+        print(json.dumps(answer.document, indent=2, ensure_ascii=False) if args.json else shown, flush=True)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -161,24 +242,21 @@ def _run(args):
     return 1 if answer.failed else 0
 
 
-def as_json(document):
-    """The text of a document; NaN is refused, since JSON has none."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+def message(error: Exception) -> str:
+    """An error in the command line's words; of one that nobody raises on purpose, its type too."""
+    from devise.cli.options import typed
 
-
-def message(error):
-    """An error in its own words; of one that no room raises on purpose, its type too."""
     if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])  # str(error) would put it in quotes
+        return typed(str(error.args[0]))  # str(error) would put it in quotes
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, EXPECTED):
-        return str(error) or type(error).__name__
+        return typed(str(error)) or type(error).__name__
     return f"unexpected {type(error).__name__}: {error}\n--debug shows where"
 
 
 @contextlib.contextmanager
-def terminal():
+def unhidden() -> Iterator[TextIO]:
     """A stream to the terminal behind stderr that still leads there while `quiet_framework` has stderr closed."""
     if not sys.stderr.isatty():
         yield sys.stderr
@@ -187,8 +265,10 @@ def terminal():
         yield file
 
 
-def quiet_framework():
+def quiet_framework() -> None:
     """Import TensorFlow without its greetings: it writes them to file descriptor 2 at any log level."""
+    if "keras" in sys.modules:
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -200,9 +280,3 @@ def quiet_framework():
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-
-
-def _form(prog):
-    """Descriptions and examples as they are written, in lines of 100 signs at most."""
-    width = min(100, int(os.environ.get("COLUMNS") or 100))
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=width)

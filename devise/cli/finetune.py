@@ -1,112 +1,128 @@
-"""A trained model → one whose network is trained along with its head, on the pictures.
+"""What is done to a model afterwards: `devise finetune` and `devise calibrate`, each of which writes another one."""
 
-Of a model of `devise train` that is DeViSE's second phase: the pictures of the training part train, and
-the weights kept are those with the best hit@1 on the validation part. Of one of `devise siamese` it is
-the training of a siamese network end to end: pairs of the training classes train, MAP@R on the
-validation classes decides. The start is among the candidates, and the model itself stays as it is.
+from __future__ import annotations
 
---json prints {"model" (the new one), "base", "history" (as `devise train` has it), "before" and "after"}:
-what `devise evaluate` prints ("backbone", "hit_at_k", "n", "candidates", "without_answer"), or of a
-siamese model {"raw", "learnt"}, each as "after" of `devise siamese`, and then also "difference", of
-MAP@R in the learnt space before and after, and "thresholds".
-"""
-
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
-from devise.cli import Answer, WrongUsage, options
-from devise.cli.evaluate import figures, figures_text
-from devise.cli.siamese import finite, gain_text, spaces_text, trust_text
-from devise.cli.text import progress_bar
+from devise.cli import Answer, Command, WrongUsage, opening, options
+from devise.cli.evaluate import figures_keys, report_of, thresholds_notes
+from devise.cli.terminal import progress_bar, say_skipped
 
-EXAMPLE = """\
-  devise finetune model -o tuned
-  devise finetune model ~/pictures --layers 2 --epochs 5 -o tuned
-  devise finetune learnt --augment 0.5 --epochs 5 -o tuned"""
-FRAMEWORK = True
-STOPPED = "the model is as it was, and nothing was written; the same command starts anew"
-OF_WORDS = ("cosine", "hinge", "infonce")
+UNTOUCHED = "the model is as it was, and nothing was written; the same command starts anew"
 
 
-def arguments(command):
-    command.add_argument("model", type=Path, metavar="MODEL",
-                         help="a folder that `devise train` (with an mlp head) or `devise siamese` wrote")
-    command.add_argument("pictures", nargs="?", metavar="PICTURES",
-                         help="the folder of its pictures (default: where they lay)")
-    command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
-                         help="the folder to write")
-    options.add_overwrite(command)
-    options.add_labels(command)
-    command.add_argument("--layers", type=options.count, metavar="N",
-                         help="of the network that train, the last ones with weights (default: 10)")
-    command.add_argument("--epochs", type=options.count, metavar="N", help="default: 3")
-    command.add_argument("--batch-size", type=options.count, metavar="N",
-                         help="pictures, of a `devise train` model (default: 8)")
-    command.add_argument("--classes", type=options.count, metavar="P",
-                         help="of a batch, of a `devise siamese` model (default: 8)")
-    command.add_argument("--per-class", type=options.count, metavar="K", help="pictures of each (default: 4)")
-    command.add_argument("--augment", type=float, metavar="STRENGTH",
-                         help="of a `devise siamese` model: change the pictures ever more, cut-outs included, up to "
-                         "this strength in the last epoch, 0 to 1 (default: 0)")
-    command.add_argument("--optimiser", choices=("sgd", "adam", "adagrad"), help="default: adagrad")
-    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: 0.001")
-    command.add_argument("--loss", metavar="NAME",
-                         help=f"of a `devise train` model: {', '.join(OF_WORDS)} (default: cosine); of a `devise "
-                         "siamese` model: triplet, contrastive, … (default: its own)")
-    command.add_argument("--miner", metavar="NAME", help="as of `devise siamese`")
+def _other_place(args: Namespace) -> None:
+    """Refuse to write a model over the one that it is made from."""
+    if Path(args.output).resolve() == Path(args.model).expanduser().resolve():
+        raise WrongUsage(f"{args.output} is the model itself, which stays as it is: name another folder")
 
 
-def run(args):
-    from devise.model.spaces import open_model
+class Finetune(Command):
+    """A trained model → one whose network is trained along with the head of a space, on the pictures.
 
-    if args.output.resolve() == args.model.resolve():
-        raise ValueError(f"{args.output} is the model itself, which stays as it is: name another folder")
-    model = open_model(args.model)
-    siamese = hasattr(model, "thresholds")
-    options.keep_model(args, "siamese" if siamese else "model")
-    refused = ("batch_size",) if siamese else ("classes", "per_class", "augment", "miner")
-    options.refuse(args, refused, f"the model is one of `devise {'siamese' if siamese else 'train'}`")
-    if not siamese and args.loss not in (None, *OF_WORDS):
-        raise WrongUsage(f"--loss is {args.loss!r}: expected {', '.join(OF_WORDS)} for a model of `devise train`")
-    images = None
-    if args.pictures:
-        images = options.images(args.pictures, labels=args.labels, class_level=args.class_level)
-    settable = ("layers", "epochs", "batch_size", "classes", "per_class", "augment", "optimiser", "learning_rate",
-                "loss", "miner")
-    training = {name: getattr(args, name) for name in settable if getattr(args, name) is not None}
-    before = _evaluated(model)
-    with progress_bar("fine-tune") as progress:
-        tuned = model.finetune(images, progress=progress, **training)
-    tuned.save(args.output, overwrite=args.overwrite)
-    after = _evaluated(tuned)
-    document = {"model": str(args.output), "base": str(args.model), "history": tuned.history.to_json()}
-    shown = _siamese if siamese else _words
-    more, text = shown(model, before, tuned, after)
-    return Answer(document | more, f"{text}\n\nthe model is in {args.output}")
+    Of a model of `devise train` that is DeViSE's second phase, of one of `devise siamese` the training of a
+    siamese network end to end, of one of `devise captions` pictures and sentences. The pictures of the
+    training part train, and the weights kept are those that serve the validation part best; the start is
+    among the candidates, and the model itself stays as it is. --loss is cosine, hinge or infonce for a model
+    of `devise train`, triplet, contrastive, … for one of `devise siamese`.
+
+    --json prints {"model" (the new one), "base", "history" ({space: as `devise train` has it}), "before" and
+    "after" (each what `devise evaluate` prints, null where nothing was kept for testing), "difference" (of
+    MAP@R before and after, null where there is no MAP@R), "thresholds"}.
+    """
+
+    example = """\
+        devise finetune model -o tuned
+        devise finetune model ~/pictures --layers 2 --epochs 5 -o tuned
+        devise finetune learnt --augment 0.5 --epochs 5 -o tuned"""
+    stopped = UNTOUCHED
+    trained = ("layers", "batch_size", "optimiser", "learning_rate")
+    own = ("loss", "augment", "epochs")
+    of_classes = ("miner", "classes", "per_class")
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", help="a folder that a training of devise wrote")
+        options.add_pictures(parser, nargs="?", help="the folder of its pictures (default: where they lay)")
+        options.add_output(parser)
+        options.add(parser, "", "captions")
+        options.add(parser, "devise.training.finetuning:finetune", *self.trained)
+        options.add(parser, "devise.model.finetuning:finetune", *self.own)
+        options.add(parser, "devise.model.classes:objective", *self.of_classes)
+
+    def run(self, args: Namespace) -> Answer:
+        _other_place(args)
+        opening.keep(args)
+        model, images = opening.saved(args.model), None
+        from devise.metrics import paired_difference
+        from devise.model import LEARNT
+        from devise.model.captions import captioned
+        from devise.model.reporting import gain_table
+
+        if args.pictures:
+            images = opening.images(args.pictures, **options.given(args, options.READ))
+        if "captions" in args:
+            images = opening.captioned(args, model.table.images if images is None else images)
+        before = None
+        if len(model.split.test):
+            told = images is not None and images.captions is not None
+            before = model.evaluate(captioned(model.table, images) if told else None)
+        with progress_bar("fine-tune") as progress:
+            tuned = model.finetune(images, progress=progress,
+                                   **options.given(args, (*self.trained, *self.own, *self.of_classes)))
+        tuned.save(args.output, overwrite=args.overwrite)
+        after = before and tuned.evaluate()
+        report = report_of(tuned, after, f"{tuned}, in {args.output}", thresholds_notes(tuned))
+        gain = None
+        if before:
+            tables = [replace(table, caption=f"{when}: {table.caption}")
+                      for when, found in (("Before", before), ("After", after)) for table in found.report("").tables]
+            report = replace(report, tables=tuple(tables))
+        if before and LEARNT in before.retrieval:
+            gain = paired_difference(*(found.retrieval[LEARNT].map_at_r for found in (before, after)),
+                                    after.retrieval[LEARNT].labels)
+            report = replace(report, tables=(*report.tables, gain_table({"MAP@R": gain}, "after − before", "classes")))
+        thresholds = {name: space.threshold for name, space in tuned.spaces.items() if space.threshold is not None}
+        return Answer(report, {"model": str(args.output), "base": str(args.model),
+                               "history": {space: found.to_json() for space, found in tuned.history.items()},
+                               "before": before and figures_keys(model, before),
+                               "after": after and figures_keys(tuned, after), "difference": gain,
+                               "thresholds": thresholds})
 
 
-def _evaluated(model):
-    """The figures on what the model kept for testing, or None where a siamese model kept nothing."""
-    return model.evaluate() if not hasattr(model, "thresholds") or len(model.split.test) else None
+class Calibrate(Command):
+    """A model → one that says whether there is a match at all: a threshold for a space.
 
+    PICTURES are of classes that the model was not trained on, in a folder a class. Each asks the others as if
+    its class were not among them, and the threshold lets in the wanted share.
 
-def _words(model, before, tuned, after):
-    """(what the document says of it, the text) of a model in the space of words."""
-    return ({"before": figures(model, before), "after": figures(tuned, after)},
-            f"before\n{figures_text(model, before)}\n\nafter\n{figures_text(tuned, after)}")
+    --json prints {"model", "space", "threshold" (a cosine; null lets all in), "false_accept_rate", "trust"
+    (intervals of the threshold and of the false accepts on other classes, "classes"), "skipped"}.
+    """
 
+    example = "  devise calibrate model ~/others --false-accept-rate 0.01 -o sure"
+    stopped = UNTOUCHED
 
-def _siamese(model, before, tuned, after):
-    """(what the document says of it, the text) of a siamese model."""
-    from devise.model.siamese import difference
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", help=options.OPTIONS["model"][2])
+        options.add_pictures(parser, help="a folder a class, or features from `devise extract`")
+        options.add_output(parser)
+        options.add(parser, "devise.model.devise:Devise.calibrate", "space", "false_accept_rate")
 
-    thresholds = {space: finite(value) for space, value in tuned.thresholds.items()}
-    if before is None:
-        return {"before": None, "after": None, "difference": None, "thresholds": thresholds}, trust_text(tuned)
-    gain = difference({"raw": before["learnt"], "learnt": after["learnt"]})
-    document = {when: {space: run.to_json() for space, run in runs.items()}
-                for when, runs in (("before", before), ("after", after))}
-    document |= {"difference": {name: finite(value) for name, value in gain._asdict().items()},
-                 "thresholds": thresholds}
-    text = [f"before\n{spaces_text(before)}", f"after\n{spaces_text(after)}", gain_text(gain, "after − before"),
-            trust_text(tuned)]
-    return document, "\n\n".join(text)
+    def run(self, args: Namespace) -> Answer:
+        _other_place(args)
+        opening.keep(args)
+        found = opening.data(args, args.pictures)
+        model = opening.model(args)
+        with progress_bar("extract") as progress:
+            table = model.features(found, progress=progress)
+        say_skipped(table.images)
+        sure = model.calibrate(table, **options.given(args, ("space", "false_accept_rate")))
+        sure.save(args.output, overwrite=args.overwrite)
+        name = vars(args).get("space") or next(iter(sure.spaces))
+        space = sure.spaces[name]
+        report = report_of(sure, None, f"{sure}, in {args.output}", thresholds_notes(sure))
+        return Answer(report, {"model": str(args.output), "space": name, "threshold": space.threshold,
+                               "false_accept_rate": space.calibration["asked"], "trust": space.calibration,
+                               "skipped": opening.skipped(table.images)})

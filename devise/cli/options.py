@@ -1,43 +1,68 @@
-"""What several commands share: pictures, backbones, words and heads as arguments."""
+"""Options of the command line: each is said once, and its default is read from the function that takes it."""
+
+from __future__ import annotations
 
 import argparse
-from functools import partial
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from devise.cli import WrongUsage
-from devise.cli.text import progress_bar, say
+from devise.cli.signatures import MISSING, Parameter, signature
 from devise.errors import unknown
 
-SAMPLES = "samples"
-DEFAULTS = (None, False, "auto", "imagenet", "first")  # of the options that `refuse` is asked about
+NO_DEFAULT = (None, "", (), MISSING)
+SOURCES: dict[argparse.Action, tuple[str, str]] = {}  # the function and the parameter of an option
+FIRST_LETTERS = {"output": ("-o", "--output"), "k": ("-k",), "n": ("-n",)}
 
 
-def count(value):
+def count(value: str) -> int:
     """An argument that is a whole number from 1."""
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 1")
     return int(value)
 
 
-def folder(value):
+def fraction(value: str) -> float:
+    """An argument that is a share, 0 to 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a share from 0 to 1")
+    return number
+
+
+def path(value: str) -> Path:
+    """An argument that is a path, with ~ for the home."""
+    return Path(value).expanduser()
+
+
+def folder(value: str) -> Path:
     """An argument that is a folder to write: no file may be in its place."""
-    path = Path(value).expanduser()
-    if path.exists() and not path.is_dir():
+    if path(value).exists() and not path(value).is_dir():
         raise argparse.ArgumentTypeError(f"{value} is a file: name a folder to write")
-    return path
+    return path(value)
 
 
-def sizes(value):
+def sizes(value: str) -> tuple[int, ...]:
     """An argument such as 2000 or 1000,500; nothing for a head without hidden layers."""
     return tuple(count(size.strip()) for size in value.split(",") if size.strip())
 
 
-def classes(value):
+def names(value: str) -> tuple[str, ...]:
+    """An argument that is names between commas."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def classes(value: str) -> int | tuple[str, ...]:
     """An argument that is names between commas, or a number of classes to draw."""
     return int(value) if value.isdecimal() else names(value)
 
 
-def share(value):
+def share(value: str) -> int | float | tuple[str, ...]:
     """An argument that is names between commas, a number of classes, or a share of them."""
     try:
         return int(value) if value.isdecimal() else float(value)
@@ -45,14 +70,17 @@ def share(value):
         return names(value)
 
 
-def names(value):
-    """An argument that is names between commas."""
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+def beside(value: str) -> tuple[str, Path]:
+    """An argument such as clip=embeddings.npz."""
+    name, _, file = value.partition("=")
+    if not name or not file:
+        raise argparse.ArgumentTypeError(f"{value!r} is not of the form NAME=FILE, such as clip=embeddings.npz")
+    return name, path(file)
 
 
-def one_of(what, known):
+def one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
     """A type for arguments that are one of a few names, with a good guess for a mistyped one."""
-    def check(value):
+    def check(value: str) -> str:
         if value not in known:
             raise argparse.ArgumentTypeError(unknown(what, value, known))
         return value
@@ -60,204 +88,202 @@ def one_of(what, known):
     return check
 
 
-def add_overwrite(command):
-    """--overwrite, of a command that writes to -o."""
-    command.add_argument("--overwrite", action="store_true",
-                         help="replace what is in the output by other content; without it that is refused, and only "
-                         "the same is written anew")
+Kind = Callable[[str], Any] | tuple[str, ...]  # what reads the argument, or the names that it may be
+OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the default is that of the function which takes it
+    "images": (str, "PICTURES", "a folder a class, or features from `devise extract`"),
+    "labels": (path, "FILE", "CSV or JSON with a label for each picture"),
+    "class_level": (("first", "last"), "", "of nested folders, the one that names the class"),
+    "captions": (path, "FILE", "the sentences: a token file of Flickr8k, captions of COCO, or a CSV of image,caption"),
+    "unseen": (classes, "A,B", "classes to keep out of the training, or how many to draw"),
+    "validation": (share, "A,B", "to choose the best epoch by: a share, of `siamese` also how many classes, or names"),
+    "test": (share, "A,B", "for the figures: a share, of `siamese` also how many classes, or names"),
+    "seed": (int, "N", "of split and training"),
+    "model": (str, "MODEL", "a folder that a training wrote, or conse or lift, which need none"),
+    "backbone": (str, "NAME", "vgg16, efficientnet_lite0, …; auto: VGG16 where its weights are at hand, else "
+                 "EfficientNet-Lite0"),
+    "weights": (str, "W", "imagenet, a file, or random"),
+    "layer": (str, "LAYER", "take the features from this layer"),
+    "runtime": (str, "NAME", "auto (the fastest that is installed), function, xla, keras, onnxruntime or openvino; the "
+                "features are the same up to rounding; or, for GPUs, mixed_float16 (cosines within 3e-5)"),
+    "words": (str, "WORDS", "glove-6b-50d, glove-6b-300d, … or a file of vectors"),
+    "synonyms": (path, "FILE", "lines such as 'car_side = car' or 'crane = crane (bird)'"),
+    "space": (str, "SPACE", "raw, hidden, shared or learnt, where the model has it (default: the one for the purpose)"),
+    "head": (("mlp", "ridge"), "", "mlp, layers trained with a loss, or ridge, a closed form (default: mlp)"),
+    "sizes": (sizes, "N,N", "hidden layers of the mlp"),
+    "activation": (str, "NAME", "of the mlp"),
+    "dropout": (float, "SHARE", "of the mlp"),
+    "dim": (count, "N", "columns of the embeddings"),
+    "start": (("within-class", "whitening", "pca", "identity"), "", "what the space is like before the training"),
+    "power": (float, "P", "each feature is raised to this before the head: 0.5 for square roots, 1 for none"),
+    "loss": (str, "NAME", "see above"),
+    "miner": (str, "NAME", "all, hard, hard-positive, hard-negative, semi-hard or distance-weighted (default: that of "
+              "the loss)"),
+    "classes": (count, "P", "of a batch (default: 8, or all where there are fewer)"),
+    "per_class": (count, "K", "pictures of each class in a batch"),
+    "epochs": (count, "N", "of the training"),
+    "batch_size": (count, "N", "most pictures in a batch (default: 32, or less for few pictures; of `finetune` 8)"),
+    "optimiser": (("sgd", "adam", "adagrad"), "", "of the training"),
+    "learning_rate": (float, "RATE", "of the optimiser"),
+    "momentum": (float, "M", "of sgd, Nesterov's"),
+    "patience": (count, "N", "stop after so many epochs without a better score on validation"),
+    "layers": (count, "N", "of the network that train, the last ones with weights"),
+    "augment": (fraction, "STRENGTH", "change the pictures ever more, cut-outs included, up to this strength in the "
+                "last epoch, 0 to 1"),
+    "false_accept_rate": (fraction, "SHARE", "of unknown pictures that may be taken for known ones"),
+    "k": (count, "N", "how many"),
+    "candidates": (str, "C", "words, seen, unseen, all (labels), or names between commas"),
+    "first": (count, "N", "how many words the candidates 'words' take, by frequency"),
+    "gallery": (sizes, "N,N", "sizes of galleries to draw, such as 100,1000,10000"),
+    "save": (path, "PNG", "draw the answer"),
+    "output": (folder, "DIR", "the folder to write"),
+    "root": (path, "DIR", "the folder of a published set"),
+    "set": (("cub200", "cars196", "sop", "in-shop"), "", "a published set in its own layout and split, in --root"),
+    "beside": (beside, "NAME=FILE", "a row for another system; may be given several times"),
+    "path": (path, "FILE", "a file of vectors, or an index"),
+    "n": (count, "N", "how many"),
+    "engines": (names, "A,B", "beside exact"),
+}
+PICTURES = ("a folder (a folder a class, or flat), picture files, or 'samples' for the photographs that scikit-image "
+            "carries")
+READ, NETWORK = ("labels", "class_level"), ("backbone", "weights", "layer", "runtime")
+SHAPE = ("sizes", "activation", "dropout")
+OPEN, TRAIN = "devise.datasets.folders:from_folder", "devise.training.trainer:train"
 
 
-def keep_model(args, kind, images=None, data=None):
-    """Refuse before a training what saving the model would refuse after it.
+def add(parser: argparse.ArgumentParser, source: str, *known: str, **changed: Any) -> None:
+    """Add options of OPTIONS to a parser.
 
     Args:
-        kind: of model.
-        images: ImageSet of the training, where it is known.
-        data: where its features lie, where that is known.
+        source: "module:function", whose signature has their defaults; the help reads them, nothing else does.
+            "" where there is none.
+        known: their names.
+        changed: what argparse gets in place of what OPTIONS says, for each of them.
     """
-    from devise.model.saving import lost
-    from devise.storage import Commit
-
-    new = {} if images is None else {"label_names": images.label_names, "parts": {"train": images.paths}, "data": data}
-    Commit(args.output, kind, {}, lost=partial(lost, new) if new else None, overwrite=args.overwrite).check()
-
-
-def add_pictures(command, **options):
-    """PICTURES: folders, files, or the word `samples`."""
-    command.add_argument("pictures", metavar="PICTURES",
-                         help="a folder (a folder a class, or flat), picture files, or the word 'samples' "
-                         "for the photographs that scikit-image carries", **options)
+    for name in known:
+        kind, metavar, help = OPTIONS[name]
+        settings = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
+        if name == "beside":
+            settings["action"] = "append"
+        settings = {"default": argparse.SUPPRESS, "help": help, **settings, **changed}
+        action = parser.add_argument(*FIRST_LETTERS.get(name, (flag(name),)), dest=name, **settings)
+        SOURCES[action] = (source, name)
 
 
-def add_labels(command):
-    """--labels and --class-level, for folders of pictures."""
-    command.add_argument("--labels", type=Path, metavar="FILE",
-                         help="CSV or JSON with a label for each picture")
-    command.add_argument("--class-level", choices=("first", "last"), default="first",
-                         help="of nested folders, the one that names the class: the first or the last "
-                         "(default: first)")
+def add_pictures(parser: argparse.ArgumentParser, **settings: Any) -> None:
+    """PICTURES, and how the classes of a folder are read."""
+    parser.add_argument("pictures", metavar="PICTURES", **{"nargs": "+", "help": PICTURES} | settings)
+    add(parser, OPEN, *READ)
 
 
-def add_backbone(command, default="auto"):
-    """--backbone, --weights, --layer and --runtime."""
-    auto = ", VGG16 where its weights are at hand, else EfficientNet-Lite0" if default == "auto" else ""
-    command.add_argument("--backbone", default=default, metavar="NAME",
-                         help=f"vgg16, efficientnet_lite0, … (default: {default}{auto})")
-    command.add_argument("--weights", default="imagenet", metavar="W",
-                         help="imagenet, a file, or random (default: imagenet)")
-    command.add_argument("--layer", metavar="LAYER", help="take the features from this layer")
-    command.add_argument("--runtime", default="auto", metavar="NAME",
-                         help="auto, function, xla, keras, onnxruntime or openvino (default: auto, the fastest engine "
-                         "that is installed, TensorFlow with a GPU; features are the same up to rounding), or, for "
-                         "GPUs, mixed_float16 (cosines within 3e-5)")
+def add_network(parser: argparse.ArgumentParser, source: str = "devise.model.labels:train_labels") -> None:
+    """--backbone and how it is loaded, for a function that takes one."""
+    add(parser, source, "backbone")
+    add(parser, "devise.backbones.registry:load", *NETWORK[1:])
 
 
-def add_words(command):
-    """--words and --synonyms."""
-    command.add_argument("--words", default="glove-6b-50d", metavar="WORDS",
-                         help="glove-6b-50d, glove-6b-300d, … or a file of vectors (default: glove-6b-50d)")
-    command.add_argument("--synonyms", type=Path, metavar="FILE", help="lines such as 'car_side = car'")
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """--model, and --words and --backbone for one that needs no training."""
+    add(parser, "", "model", help=f"{OPTIONS['model'][2]} (default: conse)")
+    add(parser, "devise.model.pretrained:pretrained", "words")
+    add_network(parser, "devise.model.pretrained:pretrained")
 
 
-def add_shape(command):
-    """The shape of an mlp head."""
-    command.add_argument("--sizes", type=sizes, default=(2000,), metavar="N,N",
-                         help="hidden layers of the mlp (default: 2000)")
-    command.add_argument("--activation", default="relu", metavar="NAME", help="of the mlp (default: relu)")
-    command.add_argument("--dropout", type=float, default=0.5, metavar="SHARE",
-                         help="of the mlp (default: 0.5)")
+def add_output(parser: argparse.ArgumentParser, metavar: str = "MODEL", **settings: Any) -> None:
+    """-o, what to write, and --overwrite."""
+    add(parser, "", "output", **{"metavar": metavar, "required": True} | settings)
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there by other content; without it "
+                        "that is refused, and only the same is written anew")
 
 
-def add_training(command):
-    """The head and how it is trained; what is not given is the trainer's default."""
-    command.add_argument("--head", choices=("mlp", "ridge"), default="mlp",
-                         help="mlp: Dense layers trained with a cosine loss; ridge: closed form "
-                         "(default: mlp)")
-    add_shape(command)
-    command.add_argument("--loss", choices=("cosine", "hinge", "infonce"),
-                         help="of the mlp: cosine, DeViSE's hinge rank, or InfoNCE over the labels (default: cosine)")
-    command.add_argument("--epochs", type=count, metavar="N", help="default: 60")
-    command.add_argument("--batch-size", type=count, metavar="N",
-                         help="default: 32, or less where that would make fewer than 20 batches")
-    command.add_argument("--optimiser", choices=("sgd", "adam", "adagrad"), help="default: sgd")
-    command.add_argument("--learning-rate", type=float, metavar="RATE", help="default: 0.01")
-    command.add_argument("--momentum", type=float, metavar="M", help="of sgd, Nesterov's (default: 0.9)")
-    command.add_argument("--patience", type=count, metavar="N",
-                         help="stop after so many epochs without a better validation hit@1")
+def given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """{name: value} of the options that were given."""
+    return {name: vars(args)[name] for name in names if vars(args).get(name) is not None}
 
 
-def images(pictures, *, labels=None, class_level="first"):
-    """The ImageSet that PICTURES names."""
-    from devise.datasets import from_folder, open_images, samples
+def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Stop where one of these options was given, since it would mean nothing.
 
-    pictures = [pictures] if isinstance(pictures, str) else list(pictures)
-    if pictures == [SAMPLES]:
-        return samples()
-    paths = [Path(picture).expanduser() for picture in pictures]
-    if len(paths) == 1 and not paths[0].is_file():
-        with progress_bar("look") as progress:
-            return from_folder(paths[0], labels=labels, class_level=class_level, progress=progress)
-    folders = [path for path in paths if path.is_dir()]
-    if folders:
-        raise WrongUsage(f"{folders[0]} is a folder among files: give one folder, or files only")
-    return open_images(paths)
-
-
-def is_table(place):
-    """The folder, if `devise extract` has written features to it, else None."""
-    place = Path(place).expanduser()
-    return place if (place / "features.json").is_file() else None
-
-
-def labelled(args, pictures, *, default="auto"):
-    """(FeatureTable or ImageSet, backbone or its name) of a folder a class, of features, or of 'caltech37'.
-
-    `default` is what --backbone is where nobody named one.
+    Raises:
+        WrongUsage: which says why.
     """
-    from devise import features
-
-    place = "caltech37" if pictures == "caltech37" else is_table(pictures)
-    if not place:
-        return images(pictures, labels=args.labels, class_level=args.class_level), backbone(args)
-    found = features.load(place)
-    name = found.backbone["name"]
-    if args.backbone not in (default, name):
-        raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
-    refuse(args, ("labels", "class_level", "weights", "layer", "runtime"), "the features were made before")
-    return found, name
+    if found := [flag(name) for name in given(args, names)]:
+        raise WrongUsage(f"{', '.join(found)} can't be used here: {why}")
 
 
-def backbone(args):
-    """The backbone that was named; for 'auto' the best at hand, and a line that says which and why."""
-    network = load_backbone(args)()
-    if getattr(network, "pending_export", None):
-        say(f"{network.name} is written as ONNX for {network.runtime}, once: {network.pending_export}")
-    return network
-
-
-def load_backbone(args):
-    """A function that loads that backbone, here or in another process."""
-    from devise import backbones
-
-    name = args.backbone
-    if name == "auto":
-        name, why = backbones.choose()
-        say(f"backbone {name}: {why}")
-    weights = str(Path(args.weights).resolve()) if Path(args.weights).is_file() else args.weights
-    return partial(backbones.load, name, weights=None if weights == "random" else weights, layer=args.layer,
-                   runtime=args.runtime)
-
-
-def words(args):
-    """The name or path in --words, opened once behind a progress bar: that converts a text for good."""
-    from devise.words import open_words
-
-    with progress_bar("words", unit="B") as progress:
-        open_words(args.words, progress=progress)
-    return args.words
-
-
-def synonyms(args):
-    """The table in the --synonyms file, or None."""
-    from devise.words import read_synonyms
-
-    return read_synonyms(args.synonyms) if args.synonyms else None
-
-
-def head(args, dim):
-    """A new head of the asked shape."""
-    from devise.heads import HeadConfig, MlpHead, RidgeHead
-
-    if args.head == "ridge":
-        return RidgeHead()
-    return MlpHead(HeadConfig(dim, args.sizes, activation=args.activation, dropout=args.dropout))
-
-
-def training(args):
-    """The options of training that were given."""
-    settable = ("loss", "epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
-    given = {name: getattr(args, name) for name in settable if getattr(args, name) is not None}
-    if args.head == "ridge" and given:
-        raise WrongUsage(f"the ridge head has a closed form: leave out {', '.join(map(flag, given))}")
-    return given
-
-
-def refuse(args, meaningless, why):
-    """Stop where one of these options has another value than its default, since it would mean nothing."""
-    given = [flag(name) for name in meaningless if getattr(args, name) not in DEFAULTS]
-    if given:
-        raise WrongUsage(f"{', '.join(given)} can't be used here: {why}")
-
-
-def flag(name):
+def flag(name: str) -> str:
     """An argument as it is typed.
 
-    >>> flag("batch_size")
-    '--batch-size'
+    >>> flag("batch_size"), flag("k")
+    ('--batch-size', '-k')
     """
     return f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
 
 
-def skipped(images):
-    """The pictures that could not be used, for JSON: [{"path", "reason"}]."""
-    return [item._asdict() for item in images.skipped]
+def typed(text: str) -> str:
+    """A message of Python in the command line's words.
+
+    >>> typed("too few: ask for more with validation=, or batch_size=8")
+    'too few: ask for more with --validation, or --batch-size 8'
+    """
+    known = "|".join(sorted(OPTIONS, key=len, reverse=True))
+    return re.sub(rf"\w\([^)]*\)|(?<![\w.])({known})=(?=([\w'\"]?))",  # what stands in a call of Python stays
+                  lambda found: flag(found[1]) + (" " if found[2] else "") if found[1] else found[0], text)
+
+
+def default(place: str, name: str) -> Any:
+    """What the function of "module:function" takes where a parameter is not given."""
+    return signature(place).parameters[name].default
+
+
+def helped(action: argparse.Action) -> str | None:
+    """The help of an option, with its function's default."""
+    place, name = SOURCES.get(action, ("", ""))
+    value = default(place, name) if place else None
+    if value in NO_DEFAULT or "(default: " in (action.help or ""):
+        return action.help
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{action.help} (default: {shown.replace('%', '%%')})"
+
+
+def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[str] = ()) -> tuple[str, ...]:
+    """Add an option for each parameter of a function that a command line can give; returns their names.
+
+    A parameter is known by its name in OPTIONS, else by its default or annotation: a number, text, or
+    several. Its help is what the docstring says of it.
+
+    Args:
+        place: "module:function".
+        without: parameters that are not for the command line.
+    """
+    found, said = [], signature(place)
+    for name, parameter in said.parameters.items():
+        kind = OPTIONS[name][0] if name in OPTIONS else _kind(parameter)
+        if name in without or kind is None:
+            continue
+        settings = {"required": True} if parameter.default is MISSING else {}
+        if name in said.told:
+            settings["help"] = said.told[name].rstrip(".").replace("%", "%%")
+        if name in OPTIONS:
+            add(parser, place, name, **settings)
+        else:
+            action = parser.add_argument(flag(name), dest=name, type=kind, default=argparse.SUPPRESS,
+                                         metavar=METAVARS.get(kind, "TEXT"), **settings)
+            SOURCES[action] = (place, name)
+        found.append(name)
+    return tuple(found)
+
+
+def _kind(parameter: Parameter) -> Callable | None:
+    """What reads a parameter from a word, by its default or by its annotation; None where nothing does."""
+    value = parameter.default
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, tuple) and value:
+        return sizes if all(isinstance(one, int) for one in value) else names
+    for kind, read in ((int, int), (float, float), (str, str)):
+        if isinstance(value, kind) or re.match(rf"{kind.__name__}\b", parameter.annotation):
+            return read
+    return None
+
+
+METAVARS = {int: "N", float: "X", sizes: "N,N", names: "A,B"}

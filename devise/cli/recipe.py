@@ -1,152 +1,201 @@
-"""A published table beside ours, with one command: report.md, report.json, pictures and the model.
+"""What is run as a whole and measured: `devise recipe` and `devise bench`, a subcommand each.
 
---json prints {"recipe", "output" (the folder)} and what report.json holds: {"title", "trained", "facts":
-{name: value}, "tables": [{"caption" (which states the candidates), "head", "columns", "rows": [{"name", "values":
-{column: {"mean", "std", "min", "max", "n", "low", "high"} or {"difference", "low", "high", "p", "n"}, in
-[0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates", "certain"}],
-"notes"}], "pictures": [{"caption", "file"}], "notes"}.
+Their options, and what the help says of them, are those of the `run` function of each.
 """
 
-import argparse
-from importlib import import_module
-from pathlib import Path
+from __future__ import annotations
 
-from devise.cli import Answer, WrongUsage, options
-from devise.cli.text import progress_bar, say_skipped
-from devise.cli.train import BUNDLED, feature_table
+import importlib
+import inspect
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli.signatures import signature
+from devise.cli.terminal import progress_bar, say_skipped
+from devise.cli.train import Train
+from devise.figures import number
 from devise.recipes import RECIPES
+from devise.report import Report, Table
 from devise.storage import vacant
 
-EXAMPLE = """\
-  devise recipe hybrid
-  devise recipe hybrid --head ridge --seeds 3 --json
-  devise recipe hybrid --backbone vgg16 --words glove-6b-300d --images ~/pictures --unseen elephant,lobster
-  devise recipe zeroshot --draws 20 --beside clip=embeddings.npz
-  devise recipe devise2013 --images ~/imagenet --backbone vgg16
-  devise recipe conse2014 --seeds 10
-  devise recipe xian2018 --root ~/xlsa17/data
-  devise recipe siamese --images ~/pictures --test crab,elephant,lobster
-  devise recipe metric --root ~/CUB_200_2011 --set cub200
-  devise recipe captions --root ~/flickr8k"""
-# what a recipe may have no use for, and then refuses
-OPTIONAL = ("images", "labels", "class_level", "unseen", "test", "root", "set", "seeds", "draws", "trials", "gallery",
-            "beside", "synonyms", "weights", "layer", "runtime", "epochs", "batch_size", "optimiser", "learning_rate",
-            "momentum", "patience")
-ROOTS = {"xian2018": "the published sets", "captions": "pictures, captions and lists of parts, as Flickr8k has them"}
-BACKBONE = "efficientnet_lite0"
-SEEDS = 5
-UNSEEN = 5  # classes, where none are named; as many as the bundled set has
-FRAMEWORK = True
-STOPPED = "the features are kept, and the same command goes on from them; runs that were finished start anew"
+BENCHMARKS = {"extract": "pictures through each network and runtime", "distributed": "extraction by workers",
+              "train": "a whole training", "words": "opening word vectors, and the neighbours of words",
+              "index": "each index engine: time, memory, recall", "evaluation": "the figures of large galleries",
+              "serve": "a server that many ask"}
+STATED = ("bench", "rows", "ratios", "curve", "machine")  # of a document; all else is what was measured on
 
 
-def arguments(command):
-    command.add_argument("name", type=options.one_of("recipe", RECIPES), metavar="NAME",
-                         help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()))
-    command.add_argument("-o", "--output", type=options.folder, metavar="DIR", help="default: results/NAME")
-    command.add_argument("--images", metavar="PICTURES",
-                         help="a folder a class, or features from `devise extract` "
-                         "(default: the bundled caltech37); of devise2013 and conse2014: folders named by WordNet's "
-                         "ids, n02084071/*.jpg, as ImageNet has them")
-    command.add_argument("--root", type=Path, metavar="DIR",
-                         help="of xian2018: the folder with SUN, CUB, AWA1, AWA2, APY, those that are there, each "
-                         "with res101.mat and att_splits.mat; of metric: that of the --set; of captions: a folder in "
-                         "Flickr8k's layout")
-    command.add_argument("--set", choices=("cub200", "cars196", "sop", "in-shop"),
-                         help="of metric: a published set in its own layout and split, in --root")
-    command.add_argument("--test", type=options.share, metavar="A,B",
-                         help="of siamese and metric: the classes for the figures, which nothing learns from: names, "
-                         "how many, or a share (default: 0.3)")
-    command.add_argument("--gallery", type=options.sizes, metavar="N,N",
-                         help="of siamese: sizes of galleries to draw (default: 100,1000,10000)")
-    command.add_argument("--trials", type=options.count, metavar="N",
-                         help="of metric: how many choices of hyperparameters each loss may try (default: 4)")
-    options.add_labels(command)
-    command.add_argument("--unseen", type=options.classes, metavar="A,B",
-                         help="of --images: classes to keep out of the training, or how many to draw "
-                         "(default: 5)")
-    command.add_argument("--seeds", type=options.count, metavar="N",
-                         help="how many trainings (default: 5, of metric and captions 3, of xian2018 1)")
-    command.add_argument("--draws", type=options.count, metavar="N",
-                         help="of zeroshot: how many random draws of unseen classes, beside the set's own "
-                         "(default: 20)")
-    command.add_argument("--beside", type=beside, action="append", metavar="NAME=FILE",
-                         help="of zeroshot: a row for another system, from an .npz with the arrays pictures, "
-                         "paths, words and names")
-    options.add_backbone(command, default=BACKBONE)
-    options.add_words(command)
-    options.add_training(command)
+class Recipe(Command):
+    """A published table beside ours, with one command: report.md, report.json, pictures and the model.
+
+    devise recipe NAME --help tells what each takes.
+
+    --json prints {"recipe", "output" (the folder)} and what report.json holds: {"title", "trained", "facts":
+    {name: value}, "tables": [{"caption" (which states the candidates), "head", "columns", "rows": [{"name",
+    "values": {column: {"mean", "std", "min", "max", "n", "low", "high"} or {"difference", "low", "high", "p",
+    "n"}, in [0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates",
+    "certain"}], "notes"}], "pictures": [{"caption", "file"}], "notes"}.
+    """
+
+    example = """\
+        devise recipe hybrid
+        devise recipe zeroshot --draws 20 --beside clip=embeddings.npz
+        devise recipe xian2018 --root ~/xlsa17/data
+        devise recipe metric --root ~/CUB_200_2011 --set cub200"""
+    stopped = "the features are kept, and the same command goes on from them; runs that were finished start anew"
+    kinds = {name: recipe.help for name, recipe in RECIPES.items()}
+
+    def __init__(self, name: str = ""):
+        self.name, self.known = name, ()
+        if name:
+            self.example = f"devise recipe {name} --help"
+
+    @property
+    def place(self) -> str:
+        return f"{RECIPES[self.name].module}:run"
+
+    @property
+    def about(self):
+        return described(self)
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        self.known = options.add_all(parser, self.place, without=options.NETWORK)
+        takes = signature(self.place).parameters
+        if "images" in self.known:
+            options.add(parser, options.OPEN, *(name for name in options.READ if name not in takes))
+        if "backbone" in takes:
+            options.add_network(parser, self.place)
+        if "training" in takes:
+            options.add(parser, options.TRAIN, *Train.training)
+        options.add_output(parser, "DIR", required=False, help=f"default: results/{self.name}")
+
+    def run(self, args: Namespace) -> Answer:
+        output = vars(args).get("output") or Path("results") / self.name
+        vacant(output)
+        given: dict[str, Any] = options.given(args, self.known)
+        for name in options.READ:  # of the pictures, which are read here
+            given.pop(name, None)
+        found = None
+        if "images" in given:
+            found = given["images"] = opening.data(args, args.images)
+            say_skipped(getattr(found, "images", found))
+        if "root" in given:
+            opening.existing(args.root, "the folder of a published set")
+        quiet_framework()
+        given |= opening.words(args) | opening.synonyms(args)
+        if found is not None or options.given(args, options.NETWORK):
+            network = opening.network(args, found)
+            given["backbone"] = network if isinstance(network, str) else network.backbone
+        given |= options.given(args, Train.training)
+        with progress_bar(self.name, unit="steps") as progress:
+            report = importlib.import_module(RECIPES[self.name].module).run(output, progress=progress, **given)
+        told = {name: value for name, value in report.to_json().items() if name != "notes"}
+        notes = (*report.notes, f"report.md and what goes with it are in {output}")
+        return Answer(type(report)(report.title, report.facts, report.tables, notes, report.pictures, report.trained),
+                      {"recipe": self.name, "output": str(output), **told})
 
 
-def beside(value):
-    """An argument such as clip=embeddings.npz."""
-    name, _, file = value.partition("=")
-    if not name or not file:
-        raise argparse.ArgumentTypeError(f"{value!r} is not of the form NAME=FILE, such as clip=embeddings.npz")
-    return name, Path(file).expanduser()
+class Bench(Command):
+    """Speed as ratios, each measured in one run on this machine.
+
+    devise bench NAME --help tells what each takes.
+
+    --json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
+    numbers by name), "curve" (of index: recall and speed), "machine": {"cpus", "system", "architecture",
+    "python", "versions"}} and what the benchmark states of its data. -o FOLDER writes this as report.json, the
+    tables as table.md, and a picture where the benchmark draws one.
+    """
+
+    example = """\
+        devise bench train -o results/bench-train
+        devise bench extract --backbone vgg16 -n 32 -o results/bench-extract
+        devise bench words --path glove.6B.300d.txt
+        devise bench index -n 100000 --engines usearch,annoy
+        devise bench serve --path index -n 200"""
+    stopped = "nothing was written; the same command measures anew"
+    kinds = BENCHMARKS
+
+    def __init__(self, name: str = ""):
+        self.name, self.known = name, ()
+        if name:
+            self.example = f"devise bench {name}{' --path index' if name == 'serve' else ''}"
+
+    @property
+    def place(self) -> str:
+        return f"devise.bench.{self.name}:run"
+
+    @property
+    def about(self):
+        return described(self)
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        self.known = options.add_all(parser, self.place)
+        options.add_output(parser, "DIR", required=False,
+                           help="write table.md, report.json and the picture to this folder")
+
+    def run(self, args: Namespace) -> Answer:
+        if "output" in args:
+            vacant(args.output)
+        given = options.given(args, self.known)
+        for name in {"path", "images"} & set(given):
+            opening.existing(given[name], options.OPTIONS[name].help)
+        if "images" in given:
+            given["images"] = opening.images(given["images"])
+        quiet_framework()
+        from devise.machine import machine
+
+        bench = importlib.import_module(f"devise.bench.{self.name}")
+        with progress_bar(self.name, unit="steps") as progress:
+            document = {"machine": machine(), **bench.run(progress=progress, **given)}
+        stated = document["machine"] | {name: value for name, value in document.items() if name not in STATED}
+        facts = {name.replace("_", " "): value for name, value in stated.items()}
+        report = Report(f"devise bench {document['bench']}", facts, _tables(document))
+        if output := vars(args).get("output"):
+            report = _written(output, document, report, vars(bench).get("plot"))
+        return Answer(report, document)
 
 
-def run(args):
-    output = args.output or Path("results") / args.name
-    vacant(output)
-    report = _hybrid(args, output) if args.name == "hybrid" else _bundled(args, output)
-    text = f"{report.text()}\n\nreport.md and what goes with it are in {output}"
-    return Answer({"recipe": args.name, "output": str(output), **report.to_json()}, text)
+def described(command: Recipe | Bench) -> str:
+    """What the help of a subcommand says: its line, the docstring of its function, and what --json has."""
+    general = inspect.getdoc(type(command)) or ""
+    if not command.name:
+        return general
+    line = command.kinds[command.name]
+    return (f"{line[0].upper()}{line[1:]}.\n\n{signature(command.place).about}\n\n"
+            f"{general[general.index('--json prints'):]}")
 
 
-def _bundled(args, output):
-    """The report of a recipe that brings its data along."""
-    recipe = RECIPES[args.name]
-    chosen = "backbone" in recipe.options or "images" in recipe.options and (args.images or args.set)
-    network = ("weights", "layer", "runtime") if chosen else ()
-    options.refuse(args, [name for name in OPTIONAL if name not in (*recipe.options, *network)],
-                   f"the recipe {args.name} has no use for it")
-    given = {name: getattr(args, name) for name in recipe.options if getattr(args, name) is not None}
-    if "backbone" in given:
-        given["backbone"] = options.backbone(args)
-    if "words" in given:
-        given["words"] = options.words(args)
-    if "test" in recipe.options:
-        given |= _retrieval(args, given)
-    elif "root" in recipe.options and args.root is None:
-        raise WrongUsage(f"the recipe {args.name} needs --root DIR, a folder with {ROOTS[args.name]}")
-    elif "images" in given:
-        given |= {"images": options.images(args.images), "backbone": options.backbone(args)}
-        say_skipped(given["images"])
-    with progress_bar(args.name, unit="steps") as progress:
-        return import_module(recipe.module).run(output, progress=progress, **given)
+def _tables(document: dict) -> tuple[Table, ...]:
+    """What was measured, and the ratios."""
+    columns = list(dict.fromkeys(name for row in document["rows"] for name in row))
+    rows = [[row.get(name) for name in columns] for row in document["rows"]]
+    ratios = [(name, f"{number(value)} ×") for name, value in _flat(document["ratios"])]
+    return (Table([name.replace("_", " ") for name in columns], rows, form="plain"), Table(("ratio", ""), ratios))
 
 
-def _retrieval(args, given):
-    """What the retrieval recipes run on: labelled pictures or features, or a published set."""
-    for name in ("labels", "class_level"):  # of the pictures, which are read here
-        given.pop(name, None)
-    if (args.root is None) != (args.set is None):
-        raise WrongUsage("--root and --set go together: the folder, and which set it holds")
-    if args.set:
-        options.refuse(args, ("images", "labels", "class_level", "test"), "a published set has its own split")
-        return {"backbone": options.backbone(args)}
-    if not args.images:
-        options.refuse(args, ("labels", "class_level"), "they go with --images")
-        return {}
-    data, backbone = options.labelled(args, args.images, default=BACKBONE)
-    say_skipped(getattr(data, "images", data))
-    return {"images": data, "backbone": backbone}
+def _written(folder: Path, document: dict, report: Report, plot: Any) -> Report:
+    """The document, its tables and its picture as files; the report with a note that says so."""
+    from dataclasses import replace
+
+    from devise.storage import atomic_path, write_json
+
+    names, pictures = ["report.json", "table.md"], ()
+    write_json(folder / names[0], document)
+    if plot:
+        picture = f"{document['bench']}.png"
+        plot(document, folder / picture)
+        names, pictures = [*names, picture], ((report.title, picture),)
+    report = replace(report, pictures=pictures)
+    with atomic_path(folder / names[1]) as temporary:
+        temporary.write_text(report.markdown(), encoding="utf-8")
+    return replace(report, notes=(f"{', '.join(names)} are in {folder}",))
 
 
-def _hybrid(args, output):
-    from devise.recipes import hybrid
-
-    options.refuse(args, ["draws", "beside", "root", "set", "test", "gallery", "trials"], "they go with other recipes")
-    training = options.training(args)
-    unseen = UNSEEN if args.unseen is None else args.unseen
-    if not args.images:
-        options.refuse(args, ["unseen"], "the bundled set has its own; it goes with --images")
-        unseen = ()
-    words, synonyms = options.words(args), options.synonyms(args)
-    data, backbone, unseen = feature_table(args, args.images or BUNDLED, words, synonyms, unseen)
-    say_skipped(data.images)
-    with progress_bar(args.name, unit="runs") as progress:
-        return hybrid.run(output, data=data if args.images else None, backbone=backbone, words=words,
-                          synonyms=synonyms, unseen=unseen, seeds=args.seeds or SEEDS,
-                          head=lambda dim: options.head(args, dim), progress=progress, **training)
+def _flat(ratios: dict, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """(name, number) pairs of ratios that may be nested: {"annoy": {"10000": {"build_s": …}}}."""
+    for name, value in ratios.items():
+        name = f"{prefix}{name.replace('_', ' ')}"
+        yield from _flat(value, f"{name}, ") if isinstance(value, dict) else [(name, float(value))]

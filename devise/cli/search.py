@@ -1,152 +1,216 @@
-"""Pictures by a word, a sentence, a picture, or a picture changed by words; words by a word.
+"""Questions to an index, and to word vectors: `devise search` and `devise words`."""
 
---json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
-"file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
-first; "file" is the picture on this disk and "sheet" the drawing of --save, or null; "index" is a list
-where several are searched. Where the model has a threshold, "known" says whether the best score reaches
-it: if not, the index has no match; else both are null. The result of a picture that words change has them
-as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word", "score"}]}. Of
-several queries each that fails is listed, the others are answered, and the exit code is 1.
-"""
+from __future__ import annotations
 
-import math
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from devise.cli import Answer, options, quiet_framework
-from devise.cli.text import paint, say
-from devise.figures import percent
+from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
+from devise.cli.terminal import say
+from devise.report import Report, Table
 
-EXAMPLE = """\
-  devise search index --text ocean --save sheet.png
-  devise search index --text "dollar bill" --text lobster -k 5
-  devise search index --picture cat.jpg
-  devise search index --picture cat.jpg --plus "blue hat" --minus grass --save sheet.png
-  devise search index --word ocean
-  devise search holidays archive --text ocean"""
-FRAMEWORK = False
-STOPPED = "nothing was changed; the same command starts anew"
+if TYPE_CHECKING:
+    from devise.search import Results
+    from devise.search import Search as Engine
+    from devise.words import WordVectors
 
 
-def arguments(command):
-    command.add_argument("index", type=Path, nargs="+", metavar="INDEX",
-                         help="a folder that `devise index` wrote; several of one model are searched as one")
-    query = command.add_mutually_exclusive_group(required=True)
-    query.add_argument("--text", action="append", metavar="TEXT",
-                       help="a word, a phrase or a sentence; may be given several times")
-    query.add_argument("--picture", action="append", metavar="PICTURE",
-                       help="an indexed picture or any other file; may be given several times")
-    query.add_argument("--word", metavar="WORD", help="the words nearest to a word or phrase")
-    command.add_argument("--plus", action="append", metavar="TEXT",
-                         help="--picture: what it should show more of, in the space shared with words; may be given "
-                         "several times")
-    command.add_argument("--minus", action="append", metavar="TEXT", help="--picture: what it should show less of")
-    command.add_argument("-k", type=options.count, default=10, metavar="N", help="how many (default: 10)")
-    command.add_argument("--space", metavar="SPACE",
-                         help="of --picture: raw features, hidden, shared with the words, or learnt (default: learnt "
-                         "where the model has it, else raw)")
-    command.add_argument("--save", type=Path, metavar="PNG", help="draw what was found")
+class Search(Command):
+    """Pictures by a word, a sentence, a picture, or a picture changed by words; words by a word.
+
+    --json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
+    "file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
+    first; "file" is the picture on this disk and "sheet" the drawing of --save, or null; "index" is a list
+    where several are searched. Where the model has a threshold, "known" says whether the best score reaches
+    it: if not, the index has no match; else both are null. The result of a picture that words change has them
+    as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word", "score"}]}. Of
+    several queries each that fails is listed, the others are answered, and the exit code is 1.
+    """
+
+    example = """\
+        devise search index --text ocean --save sheet.png
+        devise search index --text "dollar bill" --text lobster -k 5
+        devise search index --picture cat.jpg
+        devise search index --picture cat.jpg --plus "blue hat" --minus grass --save sheet.png
+        devise search index --word ocean
+        devise search holidays archive --text ocean"""
+    stopped = "nothing was changed; the same command starts anew"
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("index", nargs="+", metavar="INDEX",
+                            help="a folder that `devise index` wrote; several of one model are searched as one")
+        query = parser.add_mutually_exclusive_group()
+        several = {"action": "append"}
+        query.add_argument("--text", metavar="TEXT", help="a word, a phrase or a sentence; may be given several times",
+                           **several)
+        query.add_argument("--picture", metavar="PICTURE", help="an indexed picture or any other file; may be given "
+                           "several times", **several)
+        query.add_argument("--word", metavar="WORD", help="the words nearest to a word or phrase")
+        parser.add_argument("--plus", metavar="TEXT", help="--picture: what it should show more of, in a space shared "
+                            "with words; may be given several times", **several)
+        parser.add_argument("--minus", metavar="TEXT", help="--picture: what it should show less of", **several)
+        options.add(parser, "devise.search.engine:Search.by_text", "k")
+        options.add(parser, "", "space", "save")
+
+    def run(self, args: Namespace) -> Answer:
+        self._check(args)
+        places = [opening.existing(folder, "a folder that `devise index` wrote") for folder in args.index]
+        if args.picture:
+            quiet_framework()  # for words it is not needed, and it takes seconds
+        engine = opening.search(places)
+        if args.word:
+            found = engine.by_word(args.word, **options.given(args, ("k",)))
+            return Answer(words_report(args.word, found), {"query": args.word, "words": scored(found)})
+        results, failed = self._ask(engine, args)
+        index = args.index if len(args.index) > 1 else args.index[0]
+        sheet = vars(args).get("save")
+        if sheet:
+            save_sheet(engine, results, sheet)
+        report = Report(f"{len(engine):,} pictures in {', '.join(args.index)}",
+                        tables=tuple(_table(engine, result) for result in results),
+                        notes=(f"the sheet is {sheet}",) if sheet else ())
+        return Answer(report, {"index": index, "results": [_result(engine, found) for found in results],
+                               "failed": failed, "sheet": sheet}, failed=bool(failed))
+
+    def _check(self, args: Namespace) -> None:
+        """Stop where the question makes no sense."""
+        if args.word:
+            options.refuse(args, ["save", "space"], "--word finds words, not pictures")
+        if not args.picture:
+            options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
+        if not (args.text or args.picture or args.word):
+            last = args.index[-1]
+            meant = f" --text {last!r}" if len(args.index) > 1 and not Path(last).exists() else ""
+            raise WrongUsage("one of the arguments --text --picture --word is required"
+                             + (f": did you mean{meant}?" if meant else ""))
+
+    def _ask(self, engine: Engine, args: Namespace) -> tuple[list[Results], list[dict]]:
+        """(results, what failed); an error only where nothing was answered."""
+        results, failed, queries = [], [], args.text or args.picture
+        how: dict[str, Any] = options.given(args, ("k", "space"))
+        changes = options.given(args, ("plus", "minus"))
+        for query in queries:
+            try:
+                results.append(engine.by_text(query, **how) if args.text else
+                               engine.by_change(query, **how, **changes) if changes else
+                               engine.by_image(query, **how))
+            except (KeyError, ValueError) as error:
+                if len(queries) == 1:
+                    raise
+                failed.append({"query": query, "reason": str(error.args[0])})
+                say(f"{query}: {error.args[0]}")
+        if not results:
+            raise ValueError(f"none of {len(failed)} queries could be answered")
+        return results, failed
 
 
-def run(args):
-    from devise.search import Search
-
-    if args.word:
-        options.refuse(args, ["save"], "--word finds words, not pictures")
-    if not args.picture:
-        options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
-    elif args.plus or args.minus:
-        options.refuse(args, ["space"], "pictures meet words in the shared space alone")
-    if args.picture:
-        quiet_framework()  # for words it is not needed, and it takes seconds
-    search = Search.load(*args.index)
-    if args.word:
-        found = search.by_word(args.word, args.k)
-        words = [{"word": word, "score": float(score)} for word, score in found]
-        return Answer({"query": args.word, "words": words},
-                      "\n".join(f"{score:6.3f}  {word}" for word, score in found))
-    results, failed = _ask(search, args)
-    folders = [str(folder) for folder in args.index]
-    document = {"index": folders if len(folders) > 1 else folders[0], "results": [
-        {"query": result.query, "space": result.space,
-         "matches": [match._asdict() | {"file": _file(search, match)} for match in result.matches],
-         "threshold": _finite(result.threshold), "known": result.known} | _change(result)
-        for result in results], "failed": failed, "sheet": args.save and str(args.save)}
-    text = "\n\n".join(_lines(search, result) for result in results)
-    if args.save:
-        text += f"\n\nthe sheet is {save_sheet(search, results, args.save)}"
-    return Answer(document, text, failed=bool(failed))
+def scored(found: list[tuple[str, float]]) -> list[dict]:
+    """Words with their cosines, for JSON."""
+    return [{"word": word, "score": float(score)} for word, score in found]
 
 
-def _ask(search, args):
-    """(results, what failed); an error only where nothing was answered."""
-    results, failed = [], []
-    for query in args.text or args.picture:
-        try:
-            results.append(_answer(search, query, args))
-        except (KeyError, ValueError) as error:
-            if len(args.text or args.picture) == 1:
-                raise
-            failed.append({"query": query, "reason": str(error.args[0])})
-            say(f"{query}: {error.args[0]}")
-    if not results:
-        raise ValueError(f"none of {len(failed)} queries could be answered")
-    return results, failed
+def words_report(word: str, found: list[tuple[str, float]]) -> Report:
+    """The words near a word."""
+    return Report(f"words near {word!r}", tables=(Table(("word", "cosine"), found, form="score"),))
 
 
-def _answer(search, query, args):
-    if args.text:
-        return search.by_text(query, args.k)
-    if args.plus or args.minus:
-        return search.by_change(query, args.k, plus=args.plus or (), minus=args.minus or ())
-    return search.by_picture(query, args.k, space=args.space)
-
-
-def _change(result):
-    """What a picture was changed by, for JSON."""
-    return {"plus": list(result.plus), "minus": list(result.minus)} if result.change else {}
-
-
-def save_sheet(search, results, path):
+def save_sheet(engine: Engine, results: list[Results], path: Path) -> Path:
     """Draw each query and what it found."""
     from devise import plots
 
-    rows = [plots.Row(_query(search, result), tuple(_card(search, match) for match in result.matches))
-            for result in results]
-    return plots.sheet(rows, path)
+    def query(result):
+        row = engine.row(result.query)
+        if row is None and not Path(result.query).is_file():
+            return result.query
+        return plots.Card(result.query if row is None else engine.images.file(row), label=result.change or "query")
+
+    return plots.sheet([plots.Row(query(result), tuple(plots.Card(_file(engine, match), label=match.label or "",
+                                                                  score=match.score, name=match.path)
+                                                       for match in result.matches)) for result in results], path)
 
 
-def _query(search, result):
-    """The words of a text query; the picture of a picture query."""
-    from devise import plots
-
-    row = search.row(result.query)
-    if row is None and not Path(result.query).is_file():
-        return result.query
-    return plots.Card(result.query if row is None else search.images.file(row), label=result.change or "query")
+def _file(engine, match):
+    return str(engine.images.file(match.row)) if engine.images.root else None
 
 
-def _card(search, match):
-    from devise import plots
-
-    return plots.Card(_file(search, match), label=match.label or "", score=match.score, name=match.path)
-
-
-def _file(search, match):
-    return str(search.images.file(match.row)) if search.images.root else None
+def _result(engine, result):
+    """A result for JSON."""
+    change = {"plus": list(result.plus), "minus": list(result.minus)} if result.change else {}
+    return {"query": result.query, "space": result.space, "threshold": result.threshold, "known": result.known,
+            "matches": [match._asdict() | {"file": _file(engine, match)} for match in result.matches]} | change
 
 
-def _lines(search, result):
-    lines = [f"{match.score:6.3f}  {match.path}" + (f"  ({match.label})" if match.label else "")
-             for match in result.matches]
-    head = paint(f"{result.asked} (cosine, {result.space} space)", "bold")
+def _table(engine, result):
+    """A result for a person."""
+    rows = [(match.score, match.path, match.label) for match in result.matches]
+    caption = f"{result.asked} (cosine, {result.space} space)"
     if result.known is False:
-        head += "\nno match in the index"
-    if result.known is False and result.matches:
-        head += (f": the best score {result.matches[0].score:.3f} is below {result.threshold:.3f} (false accepts "
-                 f"{percent(search.model.far)} on validation classes); the nearest:")
-    return "\n".join([head, *lines])
+        asked = engine.model.spaces[result.space].calibration["asked"]
+        best = f": the best score {rows[0][0]:.3f} is below {result.threshold:.3f}" if rows else ""
+        caption += (f", no match in the index{best} (false accepts {100 * asked:.1f} % on validation classes); the "
+                    "nearest:")
+    return Table(("cosine", "picture", "class"), rows, caption, form={"cosine": "score"})
 
 
-def _finite(value):
-    """A threshold as JSON has it; one that lets all in is null."""
-    return value if value is not None and math.isfinite(value) else None
+class Words(Command):
+    """What word vectors hold, the neighbours of a word, and whether labels have vectors.
+
+    --json prints {"words" (their name), "n", "dim", "fingerprint"}; with --near also "near": {word: [{"word",
+    "score"}]}, scores being cosines; with --audit also "audit": [{"label", "words" (those it is
+    called by), "failed" (those without a vector), "neighbours": [{"word", "score"}], "rank" (of its rarest word,
+    by frequency), "warnings", "extras" (words it was moved towards: a plural, a sense), "occurrences" (of how
+    many frequent words it is among the first 10 neighbours)}] and "coverage": {"labels", "found" (those with a
+    vector), "warned" (those of them with a warning)}. A file of synonyms may name senses: 'crane = crane (bird)'
+    or 'crane = crane [n02012849]', a synset of WordNet 3.0. The exit code is 1 where a label has no vector.
+    """
+
+    example = """\
+        devise words glove-6b-50d --near ocean
+        devise words --audit labels.txt --synonyms synonyms.txt"""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("words", nargs="?", default="glove-6b-50d", metavar="WORDS",
+                            help="glove-6b-50d, … or a file of vectors (default: glove-6b-50d)")
+        parser.add_argument("--near", metavar="WORD", help="the words nearest to this word or phrase")
+        options.add(parser, "devise.search.engine:Search.by_word", "k")
+        parser.add_argument("--audit", type=options.path, metavar="LABELS",
+                            help="a file with one label a line: what each is made of, and warnings")
+        options.add(parser, "", "synonyms")
+        parser.add_argument("--plurals", action="store_true",
+                            help="of --audit: average singulars with their plurals")
+
+    def run(self, args: Namespace) -> Answer:
+        if args.audit:
+            opening.existing(args.audit, "a file with one label a line")
+        words = opening.word_vectors(args.words)
+        keys = {"words": words.name, "n": len(words), "dim": words.dim, "fingerprint": words.fingerprint}
+        report = Report(f"{words.report()}, fingerprint {words.fingerprint[:12]}")
+        if args.near:
+            from devise.words import phrase_vector
+
+            near = words.neighbours(args.near if args.near in words else phrase_vector(args.near, words),
+                                    vars(args).get("k", options.default("devise.search.engine:Search.by_word", "k")))
+            keys["near"] = {args.near: scored(near)}
+            report = replace(report, tables=words_report(args.near, near).tables)
+        if not args.audit:
+            return Answer(report, keys)
+        audit, coverage, table = self._audit(words, args)
+        failed = coverage["found"] < coverage["labels"]
+        report = replace(report, tables=(*report.tables, table), notes=(
+            "{found:,} of {labels:,} labels have a vector, {warned:,} of these a warning".format(**coverage),))
+        return Answer(report, keys | {"audit": audit, "coverage": coverage}, failed=failed)
+
+    def _audit(self, words: WordVectors, args: Namespace):
+        """Records and coverage for JSON, and the table."""
+        from devise.words import audit, audit_table, coverage
+
+        try:
+            lines = args.audit.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{args.audit} is not UTF-8 text: expected one label a line") from error
+        records = audit([line.strip() for line in lines if line.strip()], words, plurals=args.plurals,
+                        **opening.synonyms(args))
+        document = [record._asdict() | {"neighbours": scored(record.neighbours)} for record in records]
+        return document, coverage(records), audit_table(records)

@@ -1,74 +1,79 @@
-"""A page over an index, and a JSON API beside it.
+"""A page over an index: `devise serve`."""
 
-Type a word, drop a picture, follow "more like this"; the API has the same verbs (its document:
-/openapi.json, to read: /api). It needs no other host. Only this machine can reach it unless --host says
-otherwise; then a token is asked for, which is printed. Uploads are looked at in memory and not kept.
-
---json prints {"address", "seconds"} when it is stopped: where it was, and for how long.
-"""
+from __future__ import annotations
 
 import argparse
 import contextlib
 import re
 import secrets
 import time
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
 
-from devise.cli import Answer, options, quiet_framework
-from devise.cli.text import say
+from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli.terminal import say
+from devise.report import Report
 
-EXAMPLE = """\
-  devise serve index
-  devise serve index --port 9000 --max-upload 50
-  devise serve index --host 0.0.0.0 --allow-host pictures.example.org"""
-FRAMEWORK = False  # it takes seconds, in which words can be answered
-WAITS = True
 ANYWHERE = ("0.0.0.0", "::")
 
 
-def arguments(command):
-    command.add_argument("index", type=Path, metavar="INDEX", help="a folder that `devise index` wrote")
-    command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
-                         help="the address to listen at; 0.0.0.0 for all of this machine (default: 127.0.0.1)")
-    command.add_argument("--port", type=port, default=8000, metavar="N", help="0 for any free one (default: 8000)")
-    command.add_argument("--allow-host", action="append", default=[], metavar="NAME",
-                         help="another name under which it may be asked; may be given several times")
-    command.add_argument("--token", type=token, metavar="TOKEN",
-                         help="that askers must show (default: none on 127.0.0.1, else one that is made)")
-    command.add_argument("--max-upload", type=options.count, default=20, metavar="MB",
-                         help="of an uploaded picture (default: 20)")
-
-
-def port(value):
+def port(value: str) -> int:
     """An argument that is a port."""
     if not value.isdecimal() or int(value) > 65535:
         raise argparse.ArgumentTypeError(f"{value!r} is no port: expected 0 to 65535")
     return int(value)
 
 
-def token(value):
+def token(value: str) -> str:
     """An argument that a header and a cookie can hold as it is."""
     if not re.fullmatch(r"[A-Za-z0-9._~-]{8,200}", value):
         raise argparse.ArgumentTypeError("a token has 8 to 200 letters, digits or . _ ~ -")
     return value
 
 
-def run(args):
-    from devise import web
-    from devise.search import Search
-    from devise.web.guard import LOOPBACK
+class Serve(Command):
+    """A page over an index, and a JSON API beside it.
 
-    limits = web.Limits(upload_bytes=args.max_upload * 1_000_000)
-    secret = args.token or (None if args.host in LOOPBACK else secrets.token_urlsafe(24))
-    app = web.app(Search.load(args.index), limits=limits, hosts=(*LOOPBACK, args.host, *args.allow_host),
-                  any_address=args.host in ANYWHERE, token=secret, before_loading=quiet_framework)
-    server = web.Server(app, host=args.host, port=args.port, limits=limits)
-    name = "127.0.0.1" if args.host in ANYWHERE else args.host
-    address = f"http://{f'[{name}]' if ':' in name else name}:{server.port}/"
-    since = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        say(f"{len(app.service.search):,} pictures at {address}{f'?token={secret}' if secret else ''}")
-        say(f"the API is told at {address}api; Ctrl-C stops the server")
-        server.run()
-    seconds = round(time.monotonic() - since, 1)
-    return Answer({"address": address, "seconds": seconds}, f"\nstopped after {seconds:,} seconds")
+    Type a word, drop a picture, follow "more like this"; the API has the same verbs (its document:
+    /openapi.json, to read: /api). It needs no other host. Only this machine can reach it unless --host says
+    otherwise; then a token is asked for, which is printed. Uploads are looked at in memory and not kept.
+
+    --json prints {"address", "seconds"} when it is stopped: where it was, and for how long.
+    """
+
+    example = """\
+        devise serve index
+        devise serve index --port 9000 --max-upload 50
+        devise serve index --host 0.0.0.0 --allow-host pictures.example.org"""
+    waits = True
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("index", metavar="INDEX", help="a folder that `devise index` wrote")
+        parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                            help="the address to listen at; 0.0.0.0 for all of this machine (default: 127.0.0.1)")
+        parser.add_argument("--port", type=port, default=8000, metavar="N", help="0 for any free one (default: 8000)")
+        parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
+                            help="another name under which it may be asked; may be given several times")
+        parser.add_argument("--token", type=token, metavar="TOKEN",
+                            help="that askers must show (default: none on 127.0.0.1, else one that is made)")
+        parser.add_argument("--max-upload", type=options.count, default=20, metavar="MB",
+                            help="of an uploaded picture (default: 20)")
+
+    def run(self, args: Namespace) -> Answer:
+        search = opening.search([args.index])
+        from devise import web
+        from devise.web.guard import LOOPBACK
+
+        limits = web.Limits(upload_bytes=args.max_upload * 1_000_000)
+        secret = args.token or (None if args.host in LOOPBACK else secrets.token_urlsafe(24))
+        app = web.app(search, limits=limits, hosts=(*LOOPBACK, args.host, *args.allow_host),
+                      any_address=args.host in ANYWHERE, token=secret, before_loading=quiet_framework)
+        server = web.Server(app, host=args.host, port=args.port, limits=limits)
+        name = "127.0.0.1" if args.host in ANYWHERE else args.host
+        address = f"http://{f'[{name}]' if ':' in name else name}:{server.port}/"
+        since = time.monotonic()
+        with contextlib.suppress(KeyboardInterrupt):
+            say(f"{len(search):,} pictures at {address}{f'?token={secret}' if secret else ''}")
+            say(f"the API is told at {address}api; Ctrl-C stops the server")
+            server.run()
+        seconds = round(time.monotonic() - since, 1)
+        return Answer(Report(f"stopped after {seconds:,} seconds"), {"address": address, "seconds": seconds})

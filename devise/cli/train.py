@@ -1,98 +1,239 @@
-"""Pictures, or features made before, → a trained model.
+"""Trainings: `devise train`, `siamese` and `captions`, each of which writes a model and says what it can."""
 
---json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
-"best_epoch", "batch_size", "seconds"} (null for the ridge head), "skipped": [{"path", "reason"}]} and
-what `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that
-can't be read are listed and don't change the exit code.
-"""
+from __future__ import annotations
 
-from devise.cli import Answer, WrongUsage, options
-from devise.cli.evaluate import figures, figures_text
-from devise.cli.text import progress_bar, say_skipped
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-EXAMPLE = """\
-  devise train ~/pictures --unseen elephant,lobster -o model
-  devise train caltech37 --head ridge -o model
-  devise train features --words glove-6b-300d --epochs 30 -o model"""
-BUNDLED = "caltech37"
-FRAMEWORK = True
-STOPPED = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
+import numpy as np
 
+from devise.cli import Answer, Command, WrongUsage, opening, options
+from devise.cli.evaluate import best_epochs, report_of, thresholds_notes
+from devise.cli.terminal import progress_bar, say, say_skipped
 
-def arguments(command):
-    command.add_argument("pictures", metavar="PICTURES",
-                         help="a folder a class, a folder of features from `devise extract`, or "
-                         f"'{BUNDLED}', the features that come with devise")
-    command.add_argument("-o", "--output", type=options.folder, required=True, metavar="MODEL",
-                         help="the folder to write")
-    options.add_overwrite(command)
-    options.add_labels(command)
-    command.add_argument("--unseen", type=options.classes, default=(), metavar="A,B",
-                         help="classes to keep out of the training, or how many to draw")
-    command.add_argument("--test", type=float, default=0.2, metavar="SHARE",
-                         help="of each seen class, kept for testing (default: 0.2)")
-    command.add_argument("--seed", type=int, default=0, metavar="N",
-                         help="of split and training (default: 0)")
-    options.add_backbone(command)
-    options.add_words(command)
-    options.add_training(command)
+if TYPE_CHECKING:
+    from devise.datasets import ImageSet, Split
+    from devise.features import FeatureTable
+    from devise.model import Devise, Figures
+
+PLACES = "a folder a class, features from `devise extract`, or 'caltech37', the features that come with devise"
 
 
-def run(args):
-    from devise import plots
-    from devise.model import Devise
+class Training(Command):
+    """What the trainings share: they write a model, and their answer is the report of an evaluation."""
 
-    training = options.training(args)
-    options.keep_model(args, "model")
-    words, synonyms = options.words(args), options.synonyms(args)
-    table, backbone, apart = feature_table(args, args.pictures, words, synonyms, args.unseen, test=args.test)
-    say_skipped(table.images)
-    options.keep_model(args, "model", table.images, table.source)
-    model = Devise(words, backbone=backbone, synonyms=synonyms, seed=args.seed)
-    with progress_bar("train", unit="epochs") as progress:
-        model.fit(table, head=options.head(args, model.words.dim), unseen=apart, test=args.test,
-                  progress=progress, **training)
-    model.save(args.output, overwrite=args.overwrite)
-    if model.history:
-        plots.history_curve(model.history.to_json(), args.output / "history.png")
-    evaluation = model.evaluate()
-    document = {"model": str(args.output), "seen": list(model.split.seen), "unseen": list(model.split.unseen),
-                **figures(model, evaluation), "history": model.history and model.history.to_json(),
-                "skipped": options.skipped(table.images)}
-    return Answer(document, f"{figures_text(model, evaluation)}\n\nthe model is in {args.output}")
+    stopped = "an older model in the folder is as it was; the features are kept, and the same command goes on from them"
+
+    def _answer(self, args: Namespace, model: Devise, keys: dict, figures: Figures | None, images: ImageSet,
+                notes: tuple[str, ...] = ()) -> Answer:
+        say_skipped(images)
+        model.save(args.output, overwrite=args.overwrite)
+        report = report_of(model, figures, f"{model}, in {args.output}", (*best_epochs(model), *notes))
+        return Answer(report, {"model": str(args.output), "backbone": model.network.record, **keys,
+                               "skipped": opening.skipped(images)})
 
 
-def feature_table(args, pictures, words, synonyms, apart, *, test=0.2):
-    """(FeatureTable, backbone or its name, unseen classes) of pictures, of a table, or of the bundled set.
+class Train(Training):
+    """Pictures with classes → a model that carries them onto the word vectors of their labels.
 
-    What the training would refuse after a long extraction is refused before it.
+    --json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
+    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "skipped": [{"path", "reason"}]} and
+    what `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that
+    can't be read are listed and don't change the exit code.
     """
-    from devise import features
-    from devise.datasets import split
-    from devise.recipes import bundled_table
-    from devise.words import label_vectors, open_words
 
-    if pictures == BUNDLED:
-        table, parts = bundled_table()
-        return table, _name(args, table), apart or parts.unseen
-    if options.is_table(pictures):
-        table = features.load(options.is_table(pictures))
-        return table, _name(args, table), apart
-    found = options.images(pictures, labels=args.labels, class_level=args.class_level)
-    if not found.label_names:
-        raise ValueError(f"the pictures in {pictures} have no labels: expected a folder a class "
-                         "(pictures/elephant/*.jpg), or --labels FILE")
-    label_vectors(found.label_names, open_words(words), synonyms=synonyms)
-    split(found.labels, found.label_names, unseen=apart, test=test)
-    backbone = options.backbone(args)
-    with progress_bar("extract") as progress:
-        return features.extract(found, backbone, progress=progress), backbone, apart
+    example = """\
+        devise train ~/pictures --unseen elephant,lobster -o model
+        devise train caltech37 --head ridge -o model
+        devise train features --words glove-6b-300d --epochs 30 -o model"""
+    split = ("unseen", "test", "validation", "seed")
+    training = ("epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        source = "devise.model.labels:train_labels"
+        options.add_pictures(parser, nargs=None, help=PLACES)
+        options.add_output(parser)
+        options.add(parser, source, *self.split, "words", "synonyms")
+        options.add_network(parser)
+        options.add(parser, "", "head")
+        options.add(parser, "devise.heads.mlp:HeadConfig", *options.SHAPE)
+        options.add(parser, source, "loss", choices=("cosine", "hinge", "infonce"), help="of the mlp: cosine, DeViSE's "
+                    "hinge rank, or InfoNCE over the labels")
+        options.add(parser, options.TRAIN, *self.training)
+
+    def run(self, args: Namespace) -> Answer:
+        training = options.given(args, (*self.training, "loss"))
+        if "head" in args and args.head == "ridge":
+            options.refuse(args, (*self.training, "loss", *options.SHAPE), "the ridge head has a closed form")
+        found = opening.data(args, args.pictures)
+        asked = {**options.given(args, self.split), **opening.words(args), **opening.synonyms(args)}
+        if args.pictures == opening.BUNDLED and "unseen" not in asked:
+            from devise.recipes import bundled_table
+
+            asked["unseen"] = bundled_table()[1].unseen
+        opening.keep(args, *opening.of_training(found))
+        backbone = opening.network(args, found)
+        from devise import plots
+        from devise.model import train_labels
+
+        with progress_bar("train", unit="steps") as progress:
+            model = train_labels(found, backbone=backbone, head=opening.head(args), progress=progress, **asked,
+                                 **training)
+        figures = model.evaluate()
+        history = next((history.to_json() for history in model.history.values()), None)
+        answer = self._answer(args, model, {
+            "seen": list(model.split.seen), "unseen": list(model.split.unseen), **figures.to_json(),
+            "history": history}, figures, model.table.images)
+        if history:
+            plots.history_curve(history, args.output / "history.png")
+        return answer
 
 
-def _name(args, table):
-    """The backbone that a table's features are of; options that are for pictures are refused."""
-    name = table.backbone["name"]
-    if args.backbone not in ("auto", name):
-        raise WrongUsage(f"these features are of {name}, not of {args.backbone}: give the pictures instead")
-    options.refuse(args, ("labels", "class_level", "weights", "layer", "runtime"), "the features were made before")
-    return name
+class Siamese(Training):
+    """Pictures, or features made before, → a model for picture → picture search by a learnt distance.
+
+    Some classes train, others choose the best epoch and the threshold of a match, and others, which nothing
+    has seen, are for the figures: the raw features before, the learnt space after. --loss is triplet,
+    contrastive, margin, range, n-pair, multi-similarity, …
+
+    --json prints {"model", "backbone", "classes": {"train", "validation", "test"} (names), "single"
+    (classes of one picture, which give no pair), "loss" (its name, miner and options), "before" and "after"
+    (raw and learnt: {"hit_at_k", "recall_at_k", "precision_at_k", "ceiling_at_k", "r_precision",
+    "map_at_r", "n", "gallery", "undefined", "ks_left_out"}, fractions), "difference" ({"difference", "low",
+    "high", "p", "n"} of MAP@R, by drawing whole classes), "false_accept_rate", "thresholds" ({space:
+    cosine}), "trust" ({space: what the threshold rests on: intervals of it and of the false accepts on other
+    classes, "classes"}), "open_set" ({space: {"unknown_accepted", "known_rejected", "identified", …}}),
+    "galleries" ({"sizes": {size: {space: figures}}, "left_out", "smallest", "largest", "draws"}),
+    "history", "skipped"}. Without test classes "before", "after", "difference", "open_set" and "galleries"
+    are null, and without --gallery the last is.
+    """
+
+    example = """\
+        devise siamese ~/pictures -o model
+        devise siamese ~/pictures --loss triplet --miner semi-hard --epochs 30 --false-accept-rate 0.01 -o model
+        devise siamese features --loss multi-similarity --test elephant,lobster,crab --gallery 100,1000 -o model"""
+    settable = ("loss", "miner", "validation", "test", "classes", "per_class", "epochs", "optimiser", "learning_rate",
+                "false_accept_rate", "seed")
+    shape = ("dim", "start", "power")
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        source = "devise.model.classes:train_classes"
+        options.add_pictures(parser, nargs=None, help=PLACES)
+        options.add_output(parser)
+        options.add_network(parser, source)
+        options.add(parser, source, *self.settable)
+        options.add(parser, options.TRAIN, "patience")
+        options.add(parser, "", *self.shape, "gallery")
+
+    def run(self, args: Namespace) -> Answer:
+        found = opening.data(args, args.pictures)
+        opening.keep(args, *opening.of_training(found))
+        backbone = opening.network(args, found)
+        from devise.model import train_classes
+        from devise.model.classes import projection
+
+        head = projection(**shape) if (shape := options.given(args, self.shape)) else None
+        with progress_bar("train", unit="steps") as progress:
+            model = train_classes(found, backbone=backbone, head=head, progress=progress,
+                                  **options.given(args, (*self.settable, "patience")))
+        names, images = model.split.names, model.table.images
+        tested = len(model.split.test) > 0
+        figures = model.evaluate(galleries=vars(args).get("gallery", ())) if tested else None
+        counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.label_names))
+        single = [name for name, count in zip(images.label_names, counts, strict=True) if count == 1]
+        trust = {name: space.calibration for name, space in model.spaces.items() if space.calibration}
+        told = figures.to_json() if tested else {}
+        keys = {"classes": {part: list(names[part]) for part in ("train", "validation", "test")}, "single": single,
+                "loss": model.record["loss"], "before": told.get("retrieval", {}).get("raw"),
+                "after": told.get("retrieval", {}).get("learnt"),
+                "difference": figures.difference() if tested else None,
+                "false_accept_rate": trust["learnt"]["asked"],
+                "thresholds": {name: model.spaces[name].threshold for name in trust}, "trust": trust,
+                "open_set": told.get("open_set"), "galleries": told.get("galleries"),
+                "history": model.history["learnt"].to_json()}
+        notes = ()
+        if single:
+            notes = (f"{len(single):,} classes have one picture and so no pair to learn from or to find: "
+                     f"{', '.join(single[:10])}{', …' if len(single) > 10 else ''}",)
+        return self._answer(args, model, keys, figures, images, (*thresholds_notes(model), *notes))
+
+
+class Captions(Training):
+    """Pictures with sentences about them → a model that finds pictures by a sentence, or by a picture as people
+    would describe it.
+
+    PICTURES is a folder in Flickr8k's layout (pictures, a file of captions, lists of the parts), or any folder
+    with --captions. Some pictures train, others (validation) choose the best epoch, others (test) are for the
+    figures. At search time pictures alone are given.
+
+    --json prints {"model", "backbone", "words", "loss", "pictures": {"train", "validation", "test"} (how
+    many), "figures": {"by_space": {"raw", "learnt", "shared": {"agreement", "ndcg", "area", "pearson", "n",
+    "ties", "undecided", "triplets"}}, "text" ({space: {"image → text @1": fraction, …}}), "pictures",
+    "sentences", "left_out"}, "difference" ({"agreement", "ndcg": {"difference", "low", "high", "p", "n"}} of
+    learnt to raw), "history" ({space: …}), "unlisted" (pictures in no part), "skipped"}. Without test
+    pictures "figures" and "difference" are null.
+    """
+
+    example = """\
+        devise captions ~/flickr8k -o model
+        devise captions ~/pictures --captions captions.csv -o model
+        devise captions features --captions results_20130124.token --loss ranking -o model"""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        source = "devise.model.captions:train_captions"
+        options.add_pictures(parser, nargs=None, help="a folder of pictures, or of features from `devise extract`")
+        options.add_output(parser)
+        options.add(parser, "", "captions")
+        options.add(parser, source, "words", "validation", "test", "seed")
+        options.add(parser, source, "loss", choices=("triplet", "ranking"), help="of picture → picture: a hinge on "
+                    "triplets, or listwise")
+        options.add_network(parser, source)
+        options.add(parser, "", "epochs", help="of either training (default: 30 for pictures, 25 for sentences)")
+
+    def run(self, args: Namespace) -> Answer:
+        found, split = self._data(args)
+        opening.keep(args, *opening.of_training(found))
+        words, backbone = opening.words(args), opening.network(args, found)
+        from devise.datasets import Skipped
+        from devise.model import train_captions
+
+        epochs = {name: {"epochs": args.epochs} for name in ("visual", "joint")} if "epochs" in args else {}
+        with progress_bar("train", unit="steps") as progress:
+            model = train_captions(found, **words, backbone=backbone, split=split, progress=progress, **epochs,
+                                   **options.given(args, ("loss", "seed", "validation", "test")))
+        images = model.table.images
+        lost = (*images.skipped, *(Skipped(*item) for item in model.record["skipped"]))
+        parts = {part: len(model.split.rows(part)) for part in ("train", "validation", "test")}
+        figures = model.evaluate() if parts["test"] > 2 else None
+        told = figures and figures.captions
+        unlisted = 0 if split is None else len(found) - sum(len(split.rows(part)) for part in parts)
+        if unlisted:
+            say(f"{unlisted:,} pictures are in no list and were not used")
+        keys = {"words": model.words_record, "loss": model.record["loss"], "pictures": parts,
+                "figures": told and told.to_json(),
+                "difference": told and {figure: told.difference(figure) for figure in ("agreement", "ndcg")},
+                "history": {space: history.to_json() for space, history in model.history.items()},
+                "unlisted": unlisted}
+        return self._answer(args, model, keys, figures, replace(images, skipped=lost))
+
+    def _data(self, args: Namespace) -> tuple[ImageSet | FeatureTable, Split | None]:
+        """Pictures or features with captions, and the parts that their folder lists."""
+        if opening.is_table(args.pictures):
+            if "captions" not in args:
+                raise WrongUsage("features have no captions beside them: name the file with --captions FILE")
+            return opening.captioned(args, opening.data(args, args.pictures)), None
+        place = opening.existing(args.pictures, "a folder of pictures")
+        if not place.is_dir():
+            raise WrongUsage(f"{args.pictures} is a file: name a folder of pictures")
+        told = opening.existing(args.captions, "a file of captions") if "captions" in args else None
+        from devise.datasets import caption_set
+
+        found = caption_set(place, told)
+        if found.split and (shares := options.given(args, ("validation", "test"))):
+            raise WrongUsage(f"{', '.join(map(options.flag, shares))} can't be used here: the folder lists its own "
+                             "parts")
+        missing = [part for part in ("train", "validation") if found.split and not len(found.split.rows(part))]
+        if missing:
+            say(f"the folder has lists and none of {' and '.join(missing)} pictures that are here: a split is drawn")
+        return found.images, None if missing else found.split

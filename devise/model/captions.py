@@ -86,7 +86,7 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
     if loss not in VISUAL_LOSSES:
         raise ValueError(unknown("loss", loss, VISUAL_LOSSES))
     split = split or split_rows(len(found), validation=validation, test=test, seed=seed)
-    network, words = Network(backbone, weights=weights, layer=layer), Words(words)
+    network, words = Network.of(backbone, weights, layer), Words(words)
     if table is None:
         table = features.extract(found, network.backbone, folder, progress=progress)
         split = split.among(found.paths, table.images.paths)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
-    from devise.heads import Head
+    from devise.heads import Head, ProjectionHead
 
 FALSE_ACCEPT_RATE = 0.01
 SHRINKAGE, POWER = 0.8, 0.5  # of the start; chosen on folds of 37 classes of Caltech-101, see docs/findings.md
@@ -82,16 +82,14 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
 
     given, split = split, _checked(split or drawn(found))  # fails before hours of extraction
     objective(found.labels, split, loss, miner, loss_options, dim=1, classes=classes, per_class=per_class)
-    network = Network(backbone, weights=weights, layer=layer)
+    network = Network.of(backbone, weights, layer)
     if table is None:
         table = features.extract(found, network.backbone, folder, progress=progress)
     table = features.usable(table)
     if len(table) < len(found):  # an image that can't be read, or is all black to the network, is in no part
         split = _checked(given.among(found.paths, table.images.paths) if given else drawn(table.images))
-    from devise.heads import ProjectionHead
-
     labels = table.images.labels
-    head = head or ProjectionHead(start="within-class", shrinkage=SHRINKAGE, power=POWER)
+    head = head or projection()
     x, held = float_rows(table.matrix, split.train), float_rows(table.matrix, split.validation)
     if head.input_dim is None:
         head.begin(x, own_numbers(labels[split.train]), seed)
@@ -105,6 +103,13 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
         model = model.with_space(name, calibrated(model.spaces[name], held, labels[split.validation],
                                                   false_accept_rate, seed))
     return model
+
+
+def projection(dim: int | None = None, *, start: str = "within-class", power: float = POWER) -> ProjectionHead:
+    """The usual head of `train_classes`, not fitted yet."""
+    from devise.heads import ProjectionHead
+
+    return ProjectionHead(dim, start=start, shrinkage=SHRINKAGE, power=power)
 
 
 def objective(labels: NDArray[np.int64], split: Split, loss: Any = "triplet", miner: str | None = None,

@@ -67,8 +67,7 @@ class Devise:
                  label_names: Sequence[str] = (), split: Split | None = None, paths: Sequence[str] = (),
                  table: FeatureTable | None = None, data: str | None = None, record: dict | None = None,
                  history: dict[str, History] | None = None):
-        self.network = (backbone if isinstance(backbone, Network) else
-                        Network(backbone, weights=weights, layer=layer))
+        self.network = Network.of(backbone, weights, layer)
         self._words = words if isinstance(words, Words) or words is None else Words(words)
         if table is not None:
             self.network.adopt(table)

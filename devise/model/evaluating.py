@@ -14,6 +14,7 @@ from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set,
 from devise.evaluation import evaluate as flat_hits
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_difference
+from devise.model import reporting
 from devise.model.objective import float_rows, rows_among
 from devise.model.tags import FIRST_WORDS, candidates
 from devise.words import label_vectors
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from devise.features import FeatureTable
     from devise.metrics import Comparison
     from devise.model.devise import Devise
+    from devise.report import Report
 
 KS = (1, 10, 50, 1000)
 FEWEST = 3  # images with captions: each asks two others at least
@@ -100,6 +102,10 @@ class Figures:
         return paired_difference(self.retrieval[base].map_at_r, self.retrieval[space].map_at_r,
                                 self.retrieval[base].labels)
 
+    def report(self, title: str = "Evaluation") -> Report:
+        """All that was measured, a table a kind of question."""
+        return reporting.report(self, title)
+
     def to_json(self) -> dict:
         """All that was measured, for JSON."""
         found = {} if self.hits is None else self.hits.to_json()
@@ -158,7 +164,7 @@ def _of_training(model: Devise, table: FeatureTable) -> bool:
     there = set(model.paths) & set(table.images.paths)
     if not there:
         return False
-    if tuple(table.images.label_names) != model.label_names:
+    if model.label_names and tuple(table.images.label_names) != model.label_names:
         raise ValueError("the features have other classes than the model, and pictures that it was trained on: give "
                          "those of the training, or other pictures")
     return True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from devise.backbones.base import Backbone
-    from devise.datasets import Split
+    from devise.datasets import ImageSet, Split
     from devise.heads import Head
     from devise.training import History
     from devise.words import WordVectors
@@ -68,11 +68,17 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
     found, table = labelled(images)
     words = Words(words)
     labels = label_vectors(found.label_names, words.vectors, synonyms=synonyms)  # fails before hours of extraction
-    network = Network(backbone, weights=weights, layer=layer)
+
+    def drawn(images: ImageSet) -> Split:
+        return draw_split(images.labels, images.label_names, unseen=unseen, test=test, validation=validation, seed=seed)
+
+    if split is None:
+        drawn(found)  # fails before hours of extraction too
+    network = Network.of(backbone, weights, layer)
     if table is None:
         table = features.extract(found, network.backbone, folder, progress=progress)
     y = table.images.labels
-    split = split or draw_split(y, found.label_names, unseen=unseen, test=test, validation=validation, seed=seed)
+    split = split or drawn(table.images)
     head, history = train_head(head, table.matrix, y, labels.vectors, split, loss=loss, seed=seed, progress=progress,
                                **training)
     record = {"seed": seed, "loss": loss if isinstance(loss, str) else type(loss).__name__,

@@ -41,7 +41,7 @@ def pretrained(name: str = DEFAULT, words: str | Path | WordVectors = "glove-6b-
     known = {"conse": _conse, "lift": _lift}
     if name not in known:
         raise ValueError(unknown("pretrained model", name, known))
-    network, words = Network(backbone), Words(words)
+    network, words = Network.of(backbone), Words(words)
     return Devise(network, words, {SHARED: known[name](network.backbone, words)}, record={"pretrained": name})
 
 

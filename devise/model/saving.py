@@ -6,6 +6,7 @@ import math
 import platform
 from functools import partial
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,18 +56,18 @@ def lost(new: dict, old: dict, paths: dict | None = None) -> str | None:
     learn from is other content; other settings or another seed are not.
 
     Args:
-        new, old: their manifests.
+        new, old: their manifests; of the new one what is known so far.
     """
     for what, record in (("network", "backbone"), ("set of word vectors", "words")):
-        if old[record] and (not new[record] or _made_of(new[record]) != _made_of(old[record])):
+        if record in new and old[record] and (not new[record] or _made_of(new[record]) != _made_of(old[record])):
             return f"it is of another {what}, {old[record]['name']}"
-    for what, names in (("spaces", lambda document: document["spaces"]), ("labels", lambda document:
-                        document["label_names"]), ("pictures", _images)):
+    for what, key in (("spaces", "spaces"), ("labels", "label_names"), ("pictures", "split")):
+        names = _images if key == "split" else itemgetter(key)
         theirs = set(names(old))
-        if gone := sorted(theirs - set(names(new))):
+        if key in new and (gone := sorted(theirs - set(names(new)))):
             return f"{len(gone):,} of the {len(theirs):,} {what} of it, such as {gone[0]}, are not in the new"
     tuned = "base" in old["backbone"]  # each fine-tuned network has features of its own
-    if not tuned and None not in (new["data"], old["data"]) and new["data"] != old["data"]:
+    if not tuned and None not in (new.get("data"), old["data"]) and new["data"] != old["data"]:
         return f"it learnt from {old['data']}, the new one from {new['data']}"
     return None
 

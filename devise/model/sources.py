@@ -25,7 +25,7 @@ class Network:
     Args:
         backbone: a Backbone, a keras.Model, a name from `devise.backbones.names()`, or "auto": that of the
             features it is trained on, else the best at hand.
-        weights, layer: of the backbone, where it is a name.
+        weights, layer, runtime: of the backbone, where it is a name.
 
     Attributes:
         record: {"name", "layer", "dim", "weights", "trained", "fingerprint"}, what is known of it so far; of a
@@ -33,11 +33,17 @@ class Network:
     """
 
     def __init__(self, backbone: str | Backbone | keras.Model = AUTO, *, weights: str | None = "imagenet",
-                 layer: str | None = None):
+                 layer: str | None = None, runtime: str = "auto"):
         self._backbone = None if isinstance(backbone, str) else _backbone(backbone)
-        self._changes = None
+        self._changes, self._runtime = None, runtime
         self.record = (features.describe(self._backbone) if self._backbone else
                        {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
+
+    @classmethod
+    def of(cls, backbone: str | Backbone | keras.Model | Network, weights: str | None = "imagenet",
+           layer: str | None = None) -> Network:
+        """The network of whatever says which; a Network is taken as it is."""
+        return backbone if isinstance(backbone, cls) else cls(backbone, weights=weights, layer=layer)
 
     @classmethod
     def recorded(cls, record: dict, changes: Path | None = None) -> Network:
@@ -91,7 +97,7 @@ class Network:
 
         base = self.record.get("base", self.record)
         name = backbones.choose()[0] if base["name"] == AUTO else base["name"]
-        loaded = backbones.load(name, layer=base["layer"], weights=base["weights"])
+        loaded = backbones.load(name, layer=base["layer"], weights=base["weights"], runtime=self._runtime)
         if self._changes:
             path, weights = self._changes
             try:

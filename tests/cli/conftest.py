@@ -94,6 +94,6 @@ def model(devise, stub, picture_folder, words_file, tmp_path):
 
 @pytest.fixture
 def index(devise, model, picture_folder, tmp_path):
-    ran = devise("index", model, picture_folder, "--engine", "exact", "-o", tmp_path / "index")
+    ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "index")
     assert ran.code == 0, ran.err
     return tmp_path / "index"

@@ -6,8 +6,9 @@ def test_a_problem_changes_the_exit_code_and_says_what_to_do(devise, answer, ind
     (picture_folder / "cat/0.png").unlink()
     ran = devise("check", index)
     assert ran.code == 1
-    assert f"✗ {index} (search): pictures 40" in ran.out
-    assert "1 of 40 pictures are not where they were: cat/0.png\n    → bring them back below" in ran.out
+    row, problem = (next(line for line in ran.out.splitlines() if word in line) for word in ("✗", "cat/0.png"))
+    assert row.split()[:4] == ["✗", str(index), "search", "pictures"] and "1 places, 1 problems" in ran.out
+    assert "1 of 40 pictures are not where they were: cat/0.png" in problem and "bring them back below" in problem
     [place] = answer("check", index, code=1)["places"]
     assert set(place["problems"][0]) == {"place", "what", "do"}
 
@@ -16,6 +17,7 @@ def test_a_place_that_is_none(devise):
     ran = devise("check", "nowhere")
     assert ran.code == 1 and ran.err == ("devise check: nowhere does not exist: expected a folder that devise wrote, "
                                          "or caltech37\n")
+    assert "did you mean caltech37?" in devise("check", "caltech3").err
 
 
 def test_every_kind_of_model_is_known(answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
@@ -24,6 +26,6 @@ def test_every_kind_of_model_is_known(answer, devise, stub, picture_folder, capt
     for name, argv in made.items():
         assert devise(name, picture_folder, *argv, "-o", tmp_path / name).code == 0
         index = tmp_path / f"{name}-index"
-        assert devise("index", tmp_path / name, picture_folder, "--engine", "exact", "-o", index).code == 0
+        assert devise("index", picture_folder, "--model", tmp_path / name, "--engine", "exact", "-o", index).code == 0
         found = answer("check", tmp_path / name, index)
-        assert [place["kind"] for place in found["places"]] == [name, "search"] and found["ok"]
+        assert [place["kind"] for place in found["places"]] == ["model", "search"] and found["ok"]

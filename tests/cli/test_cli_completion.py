@@ -44,7 +44,9 @@ def test_commands_and_their_options(complete):
 @pytest.mark.parametrize(("words", "expected"), [
     (["recipe", ""], set(RECIPES)),
     (["train", "x", "--optimiser", "ad"], {"adam", "adagrad"}),
-    (["index", "model", "x", "--engine", ""], set(index.engines())),
+    (["index", "x", "--engine", ""], set(index.engines())),
+    (["recipe", "metric", "--tri"], {"--trials"}),
+    (["bench", "se"], {"serve"}),
     (["extract", "x", "--backbone", "vgg"], {name for name in backbones.names() if name.startswith("vgg")}),
     (["fetch", "glo"], {"glove-6b"}),
     (["words", "glove-6b-1"], {"glove-6b-100d"}),

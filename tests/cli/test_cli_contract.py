@@ -1,12 +1,18 @@
 """What holds for every command: its help, its examples, its JSON document, its errors."""
 
+import importlib
+import inspect
 import json
 import re
 import shlex
+import subprocess
+import sys
+from operator import attrgetter
 
 import pytest
 
 from devise import cli
+from devise.cli import options
 
 
 @pytest.fixture
@@ -21,12 +27,15 @@ def lines(model, index, words_file, captions_file, picture_folder, tmp_path):
                     "-o", tmp_path / "learnt"],
         "captions": [picture_folder, "--captions", captions_file, "--words", words_file, "--epochs", 1,
                      "-o", tmp_path / "told"],
+        "calibrate": [model, picture_folder, "-o", tmp_path / "sure"],
         "evaluate": [model],
-        "index": [model, picture_folder, "--engine", "exact", "-o", tmp_path / "other"],
+        "index": [picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "other"],
+        "add": [index, picture],
+        "remove": [index, picture],
         "search": [index, "--text", "ocean", "-k", 3],
-        "tag": [model, picture],
+        "tag": [picture, "--model", model],
         "words": [words_file, "--near", "cat"],
-        "similarity": [picture, picture_folder / "dog" / "1.png"],
+        "similarity": [picture, picture_folder / "dog" / "1.png", "--model", model],
         "recipe": ["hybrid", "--images", picture_folder, "--words", words_file, "--backbone", "thumbnail",
                    "--head", "ridge", "--seeds", 1, "--unseen", "horse", "-o", tmp_path / "results"],
         "bench": ["index", "-n", 300, "--dim", 8, "--engines", "exact"],
@@ -45,7 +54,8 @@ def test_json_is_one_documented_document_and_all_there_is_on_stdout(name, lines,
     ran = devise(name, *lines[name], "--json")
     assert ran.code == 0, ran.err
     document = json.loads(ran.out, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    told = set(re.findall(r'"(\w+)"', cli.command_parser(name).description))
+    told = set(re.findall(r'"(\w+)"', cli.command_parser(name).description)) | {"title", "trained", "facts", "tables",
+                                                                               "pictures", "notes"}
     if name == "bench":  # beside what is told, each states what it was measured on
         told |= {"curve", "drawn", "k", "memory", "queries", "rounds", "seed", "threads",
                  "skipped"}
@@ -71,9 +81,10 @@ def test_help_has_an_example_and_tells_of_json(name, devise):
 
 def examples():
     for name in cli.COMMANDS:
-        parser = cli.command_parser(name)
-        for line in parser.epilog.splitlines()[1:]:
-            yield name, line.strip()
+        for kind in (None, *cli.open_command(name).kinds):
+            for line in cli.command_parser(name, kind).epilog.splitlines()[1:]:
+                if not line.endswith("--help"):
+                    yield name, line.strip()
     for line in cli.EXAMPLE.splitlines():
         yield line.split()[1], line.strip()
 
@@ -87,7 +98,7 @@ def test_each_example_is_one_that_devise_takes(name, line):
 
 def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     shown = devise("--help").out
-    pipeline = ("fetch", "extract", "train", "evaluate", "index", "search", "tag")
+    pipeline = ("fetch", "extract", "train", "evaluate", "index", "add", "search", "tag")
     places = [shown.index(f"\n  {name} ") for name in pipeline]
     assert places == sorted(places)
     assert all(f"\n  {name} " in shown for name in cli.COMMANDS)
@@ -103,22 +114,23 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["bench", "trian"], "there is no benchmark 'trian': did you mean train?"),
     (["evaluate"], "arguments are required: MODEL"),
     (["search", "index"], "one of the arguments --text --picture --word is required"),
+    (["search", "index", "dog"], "did you mean --text 'dog'?"),
+    (["train", "x", "-o", "m", "--unsen", "cat"], "there is no option '--unsen': did you mean --unseen"),
+    (["recipe"], "arguments are required: NAME"),
+    (["recipe", "siamese", "--draws", "3"], "there is no option '--draws'"),
     (["search", "index", "--text", "a", "-k", "0"], "'0' is not a whole number from 1"),
     (["search", "index", "--word", "a", "--save", "x.png"], "--save can't be used here"),
-    (["tag", "model"], "expected the model's folder and then pictures"),
-    (["tag", "model", "cat.png", "--backbone", "vgg16"], "--backbone can't be used here: the model has"),
+    (["tag"], "arguments are required: PICTURES"),
     (["tag", "--rule", "softmax", "cat.png", "--candidates", "a,b"], "--candidates can't be used here"),
-    (["train", "caltech37", "-o", "m", "--head", "ridge", "--batch-size", "8"], "leave out --batch-size"),
+    (["train", "caltech37", "-o", "m", "--head", "ridge", "--batch-size", "8"], "--batch-size can't be used here: the"),
     (["train", "caltech37", "-o", "m", "--sizes", "2000,many"], "'many' is not a whole number"),
-    (["index", "model", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "belong to annoy"),
-    (["index", "model", "pictures", "-o", "i", "--uri", "x.db"], "--uri belongs to milvus, the engine is auto"),
-    (["recipe", "hybrid", "--unseen", "cat"], "--unseen can't be used here"),
-    (["bench", "index", "--path", "x"], "the benchmark index has no --path"),
-    (["bench", "serve", "-n", "3"], "the benchmark serve needs --path"),
+    (["index", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "--trees belongs to annoy"),
+    (["index", "pictures", "-o", "i", "--uri", "x.db"], "--uri belongs to milvus, the engine is auto"),
+    (["bench", "index", "--path", "x"], "there is no option '--path'"),
+    (["bench", "serve", "-n", "3"], "arguments are required: --path"),
     (["fetch", "--dim", "300"], "name what to fetch: caltech101"),
 ])
-def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise, words_file):
-    argv = [*argv, "--words", str(words_file)] if argv[:1] == ["train"] else argv
+def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise):
     ran = devise(*argv)
     assert ran.code == 2 and ran.out == ""
     assert said in ran.err and ran.err.startswith("devise")
@@ -126,10 +138,14 @@ def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise, w
 
 
 @pytest.mark.parametrize(("argv", "said"), [
-    (["evaluate", "nowhere"], "nowhere holds no model"),
-    (["search", "nowhere", "--text", "cat"], "nowhere holds no search"),
+    (["evaluate", "nowhere"], "nowhere does not exist: expected the folder of a model, conse or lift"),
+    (["evaluate", "consa"], "consa does not exist: did you mean conse?"),
+    (["search", "nowhere", "--text", "cat"], "nowhere does not exist: expected a folder that `devise index` wrote"),
+    (["train", "nowhere", "-o", "m"], "nowhere does not exist"),
+    (["index", "caltech73", "-o", "i"], "caltech73 does not exist: did you mean caltech37?"),
+    (["tag", "nowhere.jpg"], "nowhere.jpg does not exist"),
     (["words", "nowhere.txt"], "no word vectors at nowhere.txt: expected a file"),
-    (["words", "--audit", "nowhere.txt"], "nowhere.txt: No such file"),
+    (["words", "--audit", "nowhere.txt"], "nowhere.txt does not exist: expected a file with one label a line"),
     (["fetch", "caltech102"], "there is no set 'caltech102': did you mean caltech101?"),
     (["extract", "nowhere"], "nowhere does not exist"),
 ])
@@ -166,6 +182,36 @@ def test_control_c_says_how_to_go_on(devise, monkeypatch, words_file):
 
 
 def test_options_may_stand_between_the_arguments(devise, model, picture_folder):
-    behind = devise("tag", model, picture_folder / "cat" / "0.png", "-k", "2")
-    between = devise("tag", model, "-k", "2", picture_folder / "cat" / "0.png")
+    pictures = [picture_folder / "cat" / f"{number}.png" for number in range(2)]
+    behind = devise("tag", *pictures, "--model", model, "-k", "2")
+    between = devise("tag", pictures[0], "-k", "2", "--model", model, pictures[1])
     assert between.code == 0 and between.out == behind.out
+
+
+def test_a_model_has_its_own_backbone(devise, model, picture_folder):
+    ran = devise("tag", picture_folder / "cat" / "0.png", "--model", model, "--backbone", "vgg16")
+    assert ran.code == 2 and "--backbone can't be used here: the model has its own" in ran.err
+
+
+@pytest.mark.parametrize("argv", [["train", "nowhere", "-o", "m"], ["tag", "nowhere.jpg"], ["train", "--help"],
+                                  ["index", "nowhere", "-o", "i"], ["recipe", "zeroshot", "--help"]])
+def test_paths_are_looked_at_and_help_is_given_before_a_framework_is_loaded(argv):
+    code = f"import sys; from devise import cli; cli.main({argv}); print({{'keras', 'tensorflow'}} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "set()"
+
+
+def test_each_default_in_a_help_is_that_of_a_function_which_has_the_parameter():
+    for name in cli.COMMANDS:
+        for kind in (None, *cli.open_command(name).kinds):
+            for action in cli.command_parser(name, kind)._actions:
+                place, parameter = options.SOURCES.get(action, ("", ""))
+                if place:
+                    module, _, path = place.partition(":")
+                    found = inspect.signature(attrgetter(path)(importlib.import_module(module)))
+                    assert options.default(place, parameter) == found.parameters[parameter].default, (place, parameter)
+
+
+def test_an_error_of_python_is_told_in_the_words_of_the_command_line():
+    told = "ask for more with validation=, say batch_size=8, or Devise.load(folder, words=…)"
+    assert options.typed(told) == "ask for more with --validation, say --batch-size 8, or Devise.load(folder, words=…)"

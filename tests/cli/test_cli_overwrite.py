@@ -31,7 +31,7 @@ def commands(model, words_file):
     return {"extract": lambda pictures, output: ("extract", pictures, "-o", output),
             "train": lambda pictures, output: ("train", pictures, "--words", words_file, "--head", "ridge", "-o",
                                                output),
-            "index": lambda pictures, output: ("index", model, pictures, "-o", output)}
+            "index": lambda pictures, output: ("index", pictures, "--model", model, "-o", output)}
 
 
 NAMES = ("extract", "train", "index")
@@ -87,7 +87,7 @@ def test_foreign_files_beside_an_artefact_stay(devise, commands, stub, picture_f
 
 def test_more_pictures_join_an_index_without_it(devise, commands, model, stub, picture_folder, fewer, tmp_path):
     assert devise(*map(str, commands["index"](fewer, tmp_path / "out"))).code == 0
-    ran = devise("index", str(tmp_path / "out"), str(picture_folder), "--add")
+    ran = devise("add", tmp_path / "out", picture_folder)
     assert ran.code == 0, ran.err
     ran = devise(*map(str, commands["index"](fewer, tmp_path / "out")))
     assert ran.code == 1 and "40 of 58 pictures, such as" in ran.err
@@ -99,7 +99,7 @@ def test_another_model_asks_for_overwrite(devise, commands, model, stub, picture
     other = tmp_path / "other"
     assert devise("train", str(picture_folder), "--words", str(words_file), "--head", "ridge", "--unseen", "car",
                   "-o", str(other)).code == 0
-    ran = devise("index", str(other), *argv[2:])
+    ran = devise("index", picture_folder, "--model", other, *argv[4:])
     assert ran.code == 1 and "40 pictures by another model" in ran.err
 
 

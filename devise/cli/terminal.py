@@ -1,37 +1,44 @@
-"""What a person reads: lines on stderr, progress bars, aligned tables."""
+"""What a person sees beside the answer: lines on stderr, progress bars, colours."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
-from devise.report import Table
-from devise.storage import megabytes
+    from devise.datasets import ImageSet
 
 STYLES = {"bold": 1, "quiet": 2, "bad": 31, "good": 32}  # Select Graphic Rendition, ECMA-48
-BARS = []  # those on the terminal, the innermost last
+BARS: list[tqdm] = []  # those on the terminal, the innermost last
 TICK = 1  # seconds between two looks at the clock
 UNCOUNTED = "{desc} … {elapsed}"
 
 
-def say(line):
+def say(line: str) -> None:
     """A note for the person, on stderr: stdout belongs to the answer."""
+    from tqdm import tqdm
+
     with tqdm.get_lock():  # so that no bar is drawn between the wiping of one and the line
         if BARS:
             BARS[-1].clear(nolock=True)
         print(line, file=sys.stderr, flush=True)
 
 
-def say_skipped(images):
+def say_skipped(images: ImageSet) -> None:
     """Say which pictures could not be used and why, if there are any."""
     if images.skipped:
         say(images.report())
 
 
 @contextlib.contextmanager
-def progress_bar(what, unit="pictures", file=None):
+def progress_bar(what: str, unit: str = "pictures", file: TextIO | None = None
+                 ) -> Iterator[Callable[[int, int | None], None]]:
     """A progress callable that draws a bar with rate and time left; quiet when stderr is no terminal.
 
     What is never counted shows how long it has been going on; so does the rest of the work behind
@@ -42,11 +49,14 @@ def progress_bar(what, unit="pictures", file=None):
         unit: what is counted; of "B", thousands become k, M, G.
         file: where to draw, by default stderr.
     """
+    from tqdm import tqdm
+
+    from devise.storage import megabytes
+
     file = file or sys.stderr
     bar = tqdm(desc=what, unit=unit if unit == "B" else f" {unit}", unit_scale=unit == "B", leave=False, file=file,
                disable=not file.isatty(), dynamic_ncols=True, delay=TICK, position=0, bar_format=UNCOUNTED)
     ended = threading.Event()
-
     reached = []
 
     def progress(done, total):
@@ -70,8 +80,8 @@ def progress_bar(what, unit="pictures", file=None):
         yield progress
     except KeyboardInterrupt as stop:
         if reached:
-            count = [megabytes(number) if unit == "B" else f"{number:,}" for number in reached if number is not None]
-            stop.add_note(f"{what}: {' of '.join(count)}{'' if unit == 'B' else f' {unit}'}")
+            numbers = [megabytes(number) if unit == "B" else f"{number:,}" for number in reached if number is not None]
+            stop.add_note(f"{what}: {' of '.join(numbers)}{'' if unit == 'B' else f' {unit}'}")
         raise
     finally:
         ended.set()
@@ -82,7 +92,7 @@ def progress_bar(what, unit="pictures", file=None):
         bar.close()
 
 
-def paint(text, style, stream=None):
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in a style of STYLES where the stream, by default stdout, is a terminal with colours.
 
     NO_COLOR, set to anything, turns it off (no-color.org).
@@ -90,13 +100,3 @@ def paint(text, style, stream=None):
     stream = stream or sys.stdout
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
     return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
-
-
-def table(rows, columns):
-    """Rows of cells as aligned lines: figures to the right, text to the left.
-
-    >>> print(table([["seen", "97.4 %"]], ["over", "@1"]))
-    over      @1
-    seen  97.4 %
-    """
-    return Table(columns, rows).text()
