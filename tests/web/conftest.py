@@ -4,16 +4,14 @@ import io
 import shutil
 import threading
 from dataclasses import replace
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from devise import features
 from devise.datasets import from_folder
-from devise.heads import RidgeHead
-from devise.model import Devise
+from devise.heads import RawHead, RidgeHead
+from devise.model import Devise, Space, train_labels
 from devise.search import Search
 
 
@@ -22,7 +20,7 @@ def drawn(drawn_folder, make_backbone, vocabulary):
     """A Search over 40 pictures of four classes, in the spaces raw and shared."""
     network = make_backbone()
     table = features.compute(from_folder(drawn_folder), network)
-    model = Devise(vocabulary, backbone=network).fit(table, head=RidgeHead(), unseen=["horse"])
+    model = train_labels(table, vocabulary, backbone=network, head=RidgeHead(), unseen=["horse"])
     return Search.build(model, table, engine="exact")
 
 
@@ -82,12 +80,10 @@ def served(search):
 
 @pytest.fixture
 def learnt(search):
-    """The same pictures in a space that has a threshold and no words, as those of a Siamese."""
-    space = search.indexes["raw"]
-    model = SimpleNamespace(spaces=lambda: {"learnt": lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)},
-                            thresholds={"learnt": 2.0}, far=0.01, backbone=search.model.backbone,
-                            backbone_record=search.model.backbone_record)
-    return Search(model, search.images, {"learnt": space})
+    """The same pictures in a space that has a threshold and no words, as `train_classes` makes one."""
+    network = search.model.backbone
+    space = Space(RawHead(network.dim), threshold=2.0, calibration={"asked": 0.01})
+    return Search(Devise(network, None, {"learnt": space}), search.images, {"learnt": search.indexes["raw"]})
 
 
 @pytest.fixture

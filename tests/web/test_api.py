@@ -1,6 +1,7 @@
 """The API answers as the Python API does, and says why where it does not."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_a_text_finds_what_the_search_finds(client, search):
 def test_an_indexed_picture_finds_others(client, search, space):
     params = {"id": 7, "k": 6} | ({"space": space} if space else {})
     document = client.get("/api/by-picture", params=params).json()
-    assert rows(document) == wanted(search.by_picture(search.images.paths[7], 6, space=space))
+    assert rows(document) == wanted(search.by_image(search.images.paths[7], 6, space=space))
     assert 7 not in {match["id"] for match in document["matches"]}
     assert document["picture"]["id"] == 7 and document["space"] == (space or "raw")
 
@@ -60,9 +61,9 @@ def test_a_change_that_can_not_be_made(client, ask, learnt):
 def test_an_upload_finds_what_its_file_finds(client, search, draw, tmp_path, space):
     (tmp_path / "red.png").write_bytes(draw())
     document = client.post(f"/api/by-picture?k=5&space={space}", content=draw(), headers=PNG).json()
-    assert rows(document) == wanted(search.by_picture(tmp_path / "red.png", 5, space=space))
+    assert rows(document) == wanted(search.by_image(tmp_path / "red.png", 5, space=space))
     tags = client.post("/api/tags?k=3", content=draw(), headers=PNG).json()["tags"]
-    names = search.tags(tmp_path / "red.png", 3, filtered=True, merge_plurals=True)
+    names = search.tag(tmp_path / "red.png", 3)
     assert [(tag["name"], pytest.approx(tag["score"])) for tag in tags] == [tuple(tag) for tag in names]
 
 
@@ -76,7 +77,7 @@ def test_an_upload_goes_through_the_network_once(client, search, draw):
 
 def test_tags_of_an_indexed_picture(client, search):
     document = client.get("/api/tags", params={"id": 3, "k": 4}).json()
-    expected = search.tags(search.images.paths[3], 4, filtered=True, merge_plurals=True)
+    expected = search.tag(search.images.paths[3], 4)
     assert [(tag["name"], pytest.approx(tag["score"])) for tag in document["tags"]] == [tuple(tag) for tag in expected]
     assert "the" not in {tag["name"] for tag in document["tags"]} and document["candidates"] < 11
 
@@ -130,7 +131,7 @@ def test_an_index_without_words(ask, learnt, draw):
 
 
 def test_a_threshold_that_lets_all_in_is_null(ask, learnt):
-    learnt.model.thresholds = {"learnt": -np.inf}
+    learnt.model = learnt.model.with_space("learnt", replace(learnt.model.spaces["learnt"], threshold=-np.inf))
     found = ask(learnt).get("/api/by-picture?id=1").json()
     assert found["known"] is True and found["threshold"] is None
 

@@ -112,7 +112,7 @@ def test_an_address_is_shared(visit, drawn):
     page = visit("/?like=12&space=shared&k=4")
     expect(page.locator("h1")).to_have_text("Like cat")
     expect(page.locator("#results .tile")).to_have_count(4)
-    wanted = [match.row for match in drawn.by_picture(drawn.images.paths[12], 4, space="shared").matches]
+    wanted = [match.row for match in drawn.by_image(drawn.images.paths[12], 4, space="shared").matches]
     assert page.eval_on_selector_all(".tile", "all => all.map(one => Number(one.dataset.id))") == wanted
     expect(page.locator("#space")).to_have_value("shared")
 
@@ -125,7 +125,7 @@ def test_more_like_this_and_back_and_forward(visit, drawn):
     first.get_by_role("link", name=re.compile("^More like this")).click()
     expect(page.locator("h1")).to_have_text(re.compile("^Like "))
     assert page.url.endswith(f"/?like={row}")
-    expect(page.locator("#query .tag")).to_have_count(len(drawn.tags(drawn.images.paths[int(row)], 8)))
+    expect(page.locator("#query .tag")).to_have_count(len(drawn.tag(drawn.images.paths[int(row)], 8)))
     page.go_back()
     expect(page.locator("h1")).to_have_text("“cat”")
     expect(page.get_by_role("searchbox")).to_have_value("cat")
