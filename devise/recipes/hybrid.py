@@ -11,6 +11,7 @@ from devise import features, plots, storage
 from devise.datasets import Split
 from devise.evaluation import combine, exact_table, exact_tags, hit_table
 from devise.figures import score
+from devise.heads import RidgeHead
 from devise.machine import memory
 from devise.model import SHARED, train_labels
 from devise.recipes.published import published
@@ -21,6 +22,7 @@ from devise.words import open_words
 BUNDLED = "caltech37"
 QUERIES = ("elephant", "helicopter", "animal", "music", "ocean")
 PUBLISHED = {part: published("hybrid", data=part) for part in ("train", "test")}
+HEADS = {"mlp": lambda dim: None, "ridge": lambda dim: RidgeHead()}  # None is the training's own
 PUBLISHED_EXACT = ("The reference reports the exact label among the tags of 16 of 50 unseen pictures, on one draw "
                    "of 5 classes.")
 
@@ -36,31 +38,34 @@ def bundled_table():
     return table, Split.from_json(storage.read_json(storage.bundled(BUNDLED) / "split.json"), table.images.paths)
 
 
-def run(output, *, data=None, backbone=None, words="glove-6b-50d", synonyms=None, unseen=5, seeds=5,
-        head=None, progress=None, **training):
+def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=None, unseen=5, seeds=5, head="mlp",
+        epochs=None, progress=None, **training):
     """Train with several seeds, measure, and write the report with its pictures and the first model.
 
     Args:
         output: the folder to write.
-        data: ImageSet or FeatureTable of labelled pictures; None takes the bundled set.
+        images: ImageSet or FeatureTable of labelled pictures; None takes the bundled set.
         backbone: the Backbone of an ImageSet.
         words: name or path of word vectors.
         unseen: classes kept out, or how many to draw; the bundled set has its own five.
         seeds: how many runs; seed s draws the split of the seen pictures and trains.
-        head: callable dim → a head that is not fitted; None is the 2000–dim head.
+        head: "mlp", the 2000–dim head, "ridge", a closed form, or a callable dim → a head that is not fitted.
+        epochs: of the mlp; None takes the training's own.
     Returns:
         Report.
     """
     started, output = time.monotonic(), Path(output)
-    if data is None:
+    if images is None:
         table, bundled = bundled_table()
-        backbone, unseen = backbone or table.backbone["name"], bundled.unseen
+        unseen = bundled.unseen
     else:
-        table = data if isinstance(data, features.FeatureTable) else features.extract(data, backbone, progress=progress)
+        table = features.extract(images, backbone or "auto", progress=progress)
+    make = HEADS[head] if isinstance(head, str) else head
+    training |= {"epochs": epochs} if epochs else {}
     dim = open_words(words).dim
     runs, exact, models = [], [], []
     for seed in range(seeds):
-        model = train_labels(table, words, head=head and head(dim), unseen=unseen, synonyms=synonyms, seed=seed,
+        model = train_labels(table, words, head=make(dim), unseen=unseen, synonyms=synonyms, seed=seed,
                              **training)
         runs.append(model.evaluate().hits)
         exact.append(_exact(model))

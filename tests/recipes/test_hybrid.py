@@ -39,7 +39,7 @@ def words(vocabulary, tmp_path_factory):
 def ran(table, words, tmp_path_factory):
     """The folder that two runs of the recipe wrote, and its report.json."""
     folder, steps = tmp_path_factory.mktemp("recipe") / "results", []
-    hybrid.run(folder, data=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=2, epochs=6,
+    hybrid.run(folder, images=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=2, epochs=6,
                batch_size=4, head=lambda dim: MlpHead(HeadConfig(dim, (16,))),
                progress=lambda *step: steps.append(step))
     assert steps == [(1, 2), (2, 2)]
@@ -107,7 +107,7 @@ def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
 
 
 def test_one_seed_of_the_ridge_head_is_the_figure_itself(table, words, vocabulary, tmp_path):
-    report = hybrid.run(tmp_path, data=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=1,
+    report = hybrid.run(tmp_path, images=table, backbone="drawn", words=words, unseen=UNSEEN, seeds=1,
                         head=lambda dim: RidgeHead())
     weights = np.load(next((tmp_path / "model").glob("shared-*.npz")))
     rows, labels = rows_of(table, storage.read_json(tmp_path / "model" / "model.json")["split"]["paths"]["test"])
