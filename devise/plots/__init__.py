@@ -1,10 +1,9 @@
 """Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space."""
 
-_HOME = {"Card": "cards", "Row": "sheets", "Tagged": "sheets", "sheet": "sheets", "tag_sheet": "sheets",
-         "Compared": "comparisons", "comparison_sheet": "comparisons",
-         "hit_curve": "curves", "history_curve": "curves",
-         "bar_plot": "bars", "interval_plot": "intervals", "progress_curve": "progress", "recall_curves": "recall",
-         "roc_plot": "progress", "schedule_plot": "schedules", "space_map": "maps"}
+_HOME = {"Card": "sheets", "Compared": "sheets", "Row": "sheets", "Tagged": "sheets", "bar_plot": "bars",
+         "comparison_sheet": "sheets", "history_curve": "curves", "hit_curve": "curves", "interval_plot": "intervals",
+         "progress_curve": "curves", "recall_curves": "recall", "roc_plot": "curves", "schedule_plot": "curves",
+         "sheet": "sheets", "space_map": "maps", "tag_sheet": "sheets"}
 
 __all__ = list(_HOME)
 

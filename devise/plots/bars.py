@@ -1,16 +1,26 @@
-"""Bars: how much one way takes beside others, as PNG files."""
+"""Bars: how much one way takes beside others, group beneath group."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _note, _save, _style
+from devise.figures import number
+from devise.plots.style import COLOURS, QUIET, entitle, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BAR = 0.72  # of the room that a row has
 OTHERS = "#b3bcc6"
 WIDE = 20  # from this ratio of the longest bar to the shortest on the scale is logarithmic
 
 
-def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
-    """Draw positive numbers as bars, group beneath group; returns the path of the PNG.
+def bar_plot(groups: Mapping[str, Mapping[str, float | None]], path: str | Path, *, title: str = "", label: str = "",
+             ours: str = "devise", note: str = "") -> str | Path:
+    """Draw positive numbers as bars, group beneath group; returns the path of the file.
 
     From 0 where they are near one another, on a log scale where they are not.
 
@@ -23,10 +33,8 @@ def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
     Raises:
         ValueError: if there is nothing to draw.
 
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     path = bar_plot({"1,233 rows": {"devise train": 20.0, "Keras fit": 60.0}}, f"{folder}/bars.png",
-    ...                     label="seconds")
+    >>> bar_plot({"1,233 rows": {"devise train": 20.0, "Keras fit": 60.0}}, "bars.png")  # doctest: +SKIP
+    'bars.png'
     """
     rows = [(group, name, float(value)) for group, values in groups.items() for name, value in values.items()
             if value is not None and value > 0]
@@ -34,12 +42,13 @@ def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
         raise ValueError("no numbers to draw: expected {group: {row: number above 0}}")
     heights = _heights([group for group, _, _ in rows])
     values = [value for _, _, value in rows]
-    with _style():
-        figure, axes = _figure(8.4, 1.5 + 0.32 * heights[-1])
+    with styled():
+        figure = new_figure(8.4, 1.5 + 0.32 * heights[-1])
+        axes = figure.axes[0]
         colours = [COLOURS[0] if name.startswith(ours) else OTHERS for _, name, _ in rows]
         axes.barh(heights, values, height=BAR, color=colours, left=0)
         for height, value in zip(heights, values, strict=True):
-            axes.annotate(_short(value), (value, height), xytext=(4, 0), textcoords="offset points", va="center",
+            axes.annotate(number(value), (value, height), xytext=(4, 0), textcoords="offset points", va="center",
                           fontsize=10)
         logarithmic = max(values) > WIDE * min(values)
         _scale(axes, values, logarithmic)
@@ -53,12 +62,11 @@ def bar_plot(groups, path, *, title="", label="", ours="devise", note=""):
                 axes.annotate(group, (0, place - 0.75), xycoords=("axes fraction", "data"), xytext=(4, 0),
                               textcoords="offset points", va="center", fontsize=10, color=QUIET, fontweight="bold")
         axes.set_xlabel(f"{label} (log scale)" if logarithmic else label)
-        _entitle(figure, title)
-        _note(figure, note)
-        return _save(figure, path)
+        entitle(figure, title, note)
+        return save(figure, path)
 
 
-def _heights(groups):
+def _heights(groups: Sequence[str]) -> list[float]:
     """The places of rows, 1 apart, with room for a heading before each group but the first."""
     places, height = [], 0.0
     for row, group in enumerate(groups):
@@ -67,16 +75,7 @@ def _heights(groups):
     return places
 
 
-def _short(value):
-    """A number with three digits that count.
-
-    >>> _short(0.01234), _short(12.34), _short(12345.6)
-    ('0.0123', '12.3', '12,346')
-    """
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _scale(axes, values, logarithmic):
+def _scale(axes: Axes, values: Sequence[float], logarithmic: bool) -> None:
     """The axis of the numbers, with room behind the longest bar for what is written there."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 

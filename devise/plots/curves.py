@@ -1,27 +1,38 @@
-"""Curves: hit@k against k, and the history of a training, as PNG files."""
+"""Curves: hit@k against k, a training and its schedules epoch by epoch, and what a threshold trades."""
+
+from __future__ import annotations
 
 import math
-import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from devise.metrics.summary import Spread
-from devise.storage import MARK, atomic_path, replaceable
+from devise.figures import Spread
+from devise.plots.style import (
+    COLOURS,
+    QUIET,
+    draw_line,
+    entitle,
+    legend_beside,
+    look,
+    new_figure,
+    points,
+    save,
+    styled,
+    wrapped,
+)
 
-# Okabe and Ito's colours without the yellow, which is too pale for a line on white
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-MARKERS = "osD^vPX"
-HOLLOW = "oDs^v"
-QUIET = "#56616d"
-STYLE = {"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
-         "axes.grid": True, "grid.color": "#e3e7eb", "grid.linewidth": 0.8, "axes.axisbelow": True,
-         "axes.edgecolor": "#56616d", "text.color": "#1f2933", "axes.labelcolor": "#1f2933",
-         "xtick.color": "#1f2933", "ytick.color": "#1f2933", "lines.linewidth": 2, "lines.markersize": 6,
-         "text.parse_math": False}  # a name may hold a $
-DPI = 200
-NAME = 13.5  # points a line of a series' name takes
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from devise.metrics import Roc
+
+HOLLOW = {"markerfacecolor": "white", "markeredgewidth": 1.8, "markersize": 8, "zorder": 4}
 
 
-def hit_curve(series, path, *, title="", published=None):
-    """Draw hit@k against k, one line a series, and return the path of the PNG.
+def hit_curve(series: Mapping[str, Mapping[int, float | Spread]], path: str | Path, *, title: str = "",
+              published: Mapping[str, Mapping[int, float]] | None = None) -> str | Path:
+    """Draw hit@k against k, one line a series, and return the path of the file.
 
     Args:
         series: {name: {k: fraction, or Spread over runs}}; a Spread's band is ± one standard deviation.
@@ -33,30 +44,43 @@ def hit_curve(series, path, *, title="", published=None):
     >>> hit_curve({"seen labels": {1: 0.94, 5: 0.99}}, "curve.png")  # doctest: +SKIP
     'curve.png'
     """
-    published = dict(published or {})
-    if not any(series.values()) and not any(published.values()):
+    series = {name: dict(sorted(values.items())) for name, values in series.items() if values}
+    published = {name: dict(sorted(values.items())) for name, values in (published or {}).items() if values}
+    if not series and not published:
         raise ValueError("no series to draw: expected {name: {k: fraction}}")
-    with _style():
-        names = sum(len(_wrapped(name)) for name in [*series, *published])
-        figure, axes = _figure(7.6, max(4.4, names * NAME / 72 + 1.6))
-        labels = [_draw_series(axes, number, name, values) for number, (name, values) in
-                  enumerate(series.items()) if values]
-        labels += [_draw_points(axes, number, name, values) for number, (name, values) in
-                   enumerate(published.items(), start=len(series)) if values]
-        _dress_hits(axes, [*series.values(), *published.values()])
-        _entitle(figure, title)
-        if any(_deviation(value) for values in series.values() for value in values.values()):
+    with styled():
+        names = sum(wrapped(name).count("\n") + 1.4 for name in [*series, *published])  # lines of the legend
+        figure = new_figure(9, max(4.4, 0.2 * names + 1.6))
+        axes = figure.axes[0]
+        bands = [draw_line(axes, number, name, values, clip_on=False) for number, (name, values) in
+                 enumerate(series.items())]
+        for number, (name, values) in enumerate(published.items(), start=len(series)):
+            draw_line(axes, number, name, values, clip_on=False, **HOLLOW | {"linestyle": "none"})
+        every = [*series.values(), *published.values()]
+        ks = sorted({k for values in every for k in values})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ks, [str(k) for k in ks])
+        axes.minorticks_off()
+        axes.set_xlim(ks[0] / 1.1, ks[-1] * 1.1)
+        lowest = min(mean for values in every for mean in points(values)[1])
+        axes.set_ylim(max(0, 10 * math.floor((lowest - 3) / 10)), 101)
+        axes.set_xlabel("k, number of candidates looked at (log scale)")
+        axes.set_ylabel("hit@k (% of pictures)")
+        if any(bands):
             axes.set_title("band: ± 1 standard deviation over runs", loc="left", fontsize=10, color=QUIET)
-        _label_ends(axes, labels)
-        return _save(figure, path)
+        legend_beside(axes)
+        entitle(figure, title)
+        return save(figure, path)
 
 
-def history_curve(history, path, *, title="", score="validation hit@1"):
-    """Draw the loss and the validation score of each epoch, and return the path of the PNG.
+def history_curve(history: Mapping, path: str | Path, *, title: str = "",
+                  score: str = "validation hit@1") -> str | Path:
+    """Draw the loss and the validation score of each epoch, and return the path of the file.
 
     Args:
         history: {"loss", "validation_loss", "score": one value an epoch, "best_epoch"}, as a training's
             `History.to_json()` gives it; what is missing or empty is not drawn, None and NaN are gaps.
+        path: where to write; a file that exists is replaced in one step.
         score: what the score is; a fraction, drawn in percent.
     Raises:
         ValueError: if it holds neither a loss nor a score.
@@ -70,172 +94,139 @@ def history_curve(history, path, *, title="", score="validation hit@1"):
     if not losses and not scores:
         raise ValueError(f"history holds {', '.join(history) or 'nothing'}: expected a loss or a score "
                          "for each epoch")
-    with _style():
+    with styled():
         panels = bool(losses) + bool(scores)
-        figure, axes = _figure(4.6 * panels + 0.6, 3.8, panels=panels)
+        figure = new_figure(4.6 * panels + 0.6, 3.8, panels=panels)
         for number, (name, values) in enumerate(losses.items()):
-            _draw_epochs(axes, number, name, values)
-        if losses:
-            axes.set_ylabel("loss")
+            known = _known(values)
+            figure.axes[0].plot(known.keys(), known.values(), label=name, **look(number) | {"marker": "."})
+            figure.axes[0].set_ylabel("loss")
         if scores:
-            axes = figure.axes[-1]
-            known = _draw_epochs(axes, 1, score, [value and 100 * value for value in scores])
-            _ring(axes, history.get("best_epoch"), known)
+            axes, known = figure.axes[-1], {epoch: 100 * value for epoch, value in _known(scores).items()}
+            axes.plot(known.keys(), known.values(), label=score, **look(1) | {"marker": "."})
             axes.set_ylabel(f"{score} (%)")
+            if (kept := history.get("best_epoch")) in known:
+                axes.plot(kept, known[kept], "o", color=COLOURS[1], **HOLLOW,
+                          label=f"kept: {known[kept]:.1f} % after epoch {kept}")
         for axes in figure.axes:
-            axes.legend(frameon=False)
-        _entitle(figure, title)
-        return _save(figure, path)
+            _epochs(axes, "epoch")
+            axes.legend()
+        entitle(figure, title)
+        return save(figure, path)
 
 
-def _draw_series(axes, number, name, values):
-    """A line with its band; returns what the label beside the axes needs."""
-    style = _look(number)
-    ks = sorted(k for k in values if values[k] is not None)
-    means = [100 * _mean(values[k]) for k in ks]
-    deviations = [100 * _deviation(values[k]) for k in ks]
-    axes.plot(ks, means, label=name, clip_on=False, zorder=3, **style)
-    if any(deviations):
-        axes.fill_between(ks, [mean - by for mean, by in zip(means, deviations, strict=True)],
-                          [min(100, mean + by) for mean, by in zip(means, deviations, strict=True)],
-                          color=style["color"], alpha=0.18, linewidth=0)
-    return name, style, (ks[-1], means[-1])
+def progress_curve(panels: Mapping[str, Mapping[str, Sequence[float | Spread | None]]], path: str | Path, *,
+                   title: str = "", note: str = "", unit: str = "%") -> str | Path:
+    """Draw scores against epochs, a panel a score and a line a training, and return the path of the file.
 
+    Each panel has its own scale, as the scores of one training lie far apart and change by little.
 
-def _draw_points(axes, number, name, values):
-    """Hollow points without a line."""
-    style = _look(number) | {"linestyle": "none", "marker": HOLLOW[number % len(HOLLOW)],
-                             "markerfacecolor": "white", "markeredgewidth": 1.8, "markersize": 8}
-    ks = sorted(k for k in values if values[k] is not None)
-    axes.plot(ks, [100 * values[k] for k in ks], label=name, clip_on=False, zorder=4, **style)
-    return name, style, (ks[-1], 100 * values[ks[-1]])
+    Args:
+        panels: {score: {training: [fraction or Spread of epoch 0, of epoch 1, …]}}; epoch 0 is the
+            start. None and NaN are gaps, a Spread's band is ± one standard deviation.
+        path: where to write; a file that exists is replaced in one step.
+        note: a line beneath: over which pictures, of how many seeds.
+        unit: of 100 times the values, for the panels' titles.
+    Raises:
+        ValueError: if there is nothing to draw.
 
-
-def _dress_hits(axes, series):
-    """Ticks at the ks that were measured, and a percent axis that ends at 100."""
-    ks = sorted({k for values in series for k in values})
-    lowest = min(100 * _mean(value) for values in series for value in values.values() if value is not None)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(ks, [str(k) for k in ks])
-    axes.minorticks_off()
-    axes.set_xlim(ks[0] / 1.1, ks[-1] * 1.1)
-    axes.set_ylim(max(0, 10 * math.floor((lowest - 3) / 10)), 101)
-    axes.yaxis.get_major_locator().set_params(nbins=6, steps=[1, 2, 5, 10])
-    axes.set_xlabel("k, number of candidates looked at (log scale)")
-    axes.set_ylabel("hit@k (% of pictures)")
-
-
-def _label_ends(axes, labels):
-    """Name each series beside the axes at the height of its end, apart from one another."""
-    axes.figure.draw_without_rendering()  # settles the height of the axes
-    height = axes.get_window_extent().height / axes.figure.dpi * 72  # points
-    bottom, top = axes.get_ylim()
-    ends = [(end[1] - bottom) / (top - bottom) for _, _, end in labels]
-    places = spaced(ends, [NAME * len(_wrapped(name)) / height for name, _, _ in labels], 0, 1.08)
-    last = max(end[0] for _, _, end in labels)
-    for (name, style, end), place in zip(labels, places, strict=True):
-        if end[0] == last and style["linestyle"] != "none":
-            thread = {"arrowstyle": "-", "color": style["color"], "linewidth": 0.8, "shrinkB": 0}
-            axes.annotate("", (1.03, place), end, xycoords="axes fraction", textcoords="data",
-                          annotation_clip=False, arrowprops=thread)
-        axes.plot([1.045], [place], transform=axes.transAxes, clip_on=False, **style)
-        axes.text(1.07, place, "\n".join(_wrapped(name)), transform=axes.transAxes, va="center", fontsize=10)
-
-
-def spaced(places, sizes, low=-math.inf, high=math.inf):
-    """Places moved as little as needed for things of these sizes not to overlap, order kept.
-
-    They stay between low and high where there is room for all.
-
-    >>> spaced([0.5, 0.5], [0.2, 0.2])
-    [0.4, 0.6]
+    >>> progress_curve({"hit@1": {"triplet": [0.5, 0.6, 0.7]}}, "progress.png")  # doctest: +SKIP
+    'progress.png'
     """
-    moved, order = list(places), sorted(range(len(places)), key=lambda row: (places[row], row))
-    for _ in range(200):  # neighbours push each other apart by equal parts
-        for lower, upper in zip(order, order[1:], strict=False):
-            missing = max(0, (sizes[lower] + sizes[upper]) / 2 - (moved[upper] - moved[lower]))
-            moved[lower] -= missing / 2
-            moved[upper] += missing / 2
-    for row in reversed(order):  # from the top down, then from the bottom up: what was left
-        moved[row] = min(moved[row], high - sizes[row] / 2)
-        high = moved[row] - sizes[row] / 2
-    for row in order:
-        moved[row] = max(moved[row], low + sizes[row] / 2)
-        low = moved[row] + sizes[row] / 2
-    return moved
+    if not panels or not any(values for trainings in panels.values() for values in trainings.values()):
+        raise ValueError("no scores to draw: expected {score: {training: one value an epoch}}")
+    names = list(dict.fromkeys(name for trainings in panels.values() for name in trainings))
+    with styled():
+        figure = new_figure(4.6 * len(panels) + 2.8, 3.8, panels=len(panels))
+        for axes, (score, trainings) in zip(figure.axes, panels.items(), strict=True):
+            for name, values in trainings.items():
+                draw_line(axes, names.index(name), name, list(values), markersize=4)
+            axes.set_title(f"{score} ({unit})", loc="left")
+            _epochs(axes, "epoch (0 is the start)")
+        legend_beside(figure.axes[-1])
+        entitle(figure, title, note)
+        return save(figure, path)
 
 
-def _wrapped(name):
-    """A series' name in at most three lines."""
-    return textwrap.wrap(name, 26, max_lines=3, placeholder=" …") or [""]
+def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "",
+                  kept: int | None = None) -> str | Path:
+    """Draw the value of each schedule in every epoch, side by side, and return the path of the file.
+
+    Each has its own scale, since a share and a margin have nothing in common.
+
+    Args:
+        schedules: {what it is: one value an epoch, from 1}.
+        path: where to write; a file that exists is replaced in one step.
+        kept: the epoch whose weights were kept, marked in each panel; 0 is the start, and not drawn.
+    Raises:
+        ValueError: if there is nothing to draw, or a value is no number.
+
+    >>> schedule_plot({"strength": [0.0, 0.5, 1.0]}, "curriculum.png")  # doctest: +SKIP
+    'curriculum.png'
+    """
+    drawn = {name: list(map(float, values)) for name, values in schedules.items()}
+    if not drawn or not all(drawn.values()):
+        raise ValueError("no schedule to draw: expected {what it is: one value an epoch}")
+    for name, values in drawn.items():
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"{name} holds a value that is no number: expected one for each epoch")
+    with styled():
+        figure = new_figure(4.2 * len(drawn) + 0.4, 3.4, panels=len(drawn))
+        for number, (axes, (name, values)) in enumerate(zip(figure.axes, drawn.items(), strict=True)):
+            axes.step(range(1, len(values) + 1), values, where="mid", color=COLOURS[number % len(COLOURS)])
+            axes.set_ylim(bottom=min(0.0, *values, axes.get_ylim()[0]))
+            axes.set_title(name, loc="left")
+            _epochs(axes, "epoch")
+            if kept and kept <= len(values):
+                axes.plot(kept, values[kept - 1], "o", color=COLOURS[1], label=f"kept: epoch {kept}", **HOLLOW)
+                axes.legend()
+        entitle(figure, title)
+        return save(figure, path)
 
 
-def _draw_epochs(axes, number, name, values):
-    """A curve through the epochs that have a value; returns {epoch: value} of them."""
-    known = {epoch: float(value) for epoch, value in enumerate(values, start=1)
-             if value is not None and math.isfinite(value)}
-    style = _look(number) | {"marker": "." if len(known) < len(values) or len(known) == 1 else ""}
-    axes.plot(known.keys(), known.values(), label=name, **style)
-    axes.set_xlim(0.5 if len(values) == 1 else 1 - len(values) / 50, len(values) * 1.02 + 0.3)
+def roc_plot(curves: Mapping[str, Roc], path: str | Path, *, title: str = "", note: str = "",
+             points: Mapping[str, tuple[float, float]] | None = None) -> str | Path:
+    """Draw true against false accepts of several spaces, and return the path of the file.
+
+    Args:
+        curves: {space: Roc}, see `devise.metrics.roc`.
+        path: where to write; a file that exists is replaced in one step.
+        note: a line beneath: which pictures are known and which are not.
+        points: {space: (false-accept rate, true-accept rate)}, what a chosen threshold does.
+    Raises:
+        ValueError: if there is nothing to draw.
+
+    >>> from devise.metrics import roc
+    >>> roc_plot({"raw": roc([0.9, 0.4, 0.6], [True, False, True])}, "roc.png")  # doctest: +SKIP
+    'roc.png'
+    """
+    if not curves:
+        raise ValueError("no curve to draw: expected {space: Roc}")
+    with styled():
+        figure = new_figure(6.6, 5.0)
+        axes = figure.axes[0]
+        for number, (name, curve) in enumerate(curves.items()):
+            style = look(number)
+            axes.plot(100 * curve.false_accept_rate, 100 * curve.true_accept_rate, color=style["color"],
+                      linestyle="-" if number == 0 else "--", label=f"{name}, area {curve.area:.3f}")
+            if points and name in points:
+                false, true = points[name]
+                axes.plot(100 * false, 100 * true, style["marker"], color=style["color"], **HOLLOW,
+                          label=f"{name}, the chosen threshold")
+        axes.plot([0, 100], [0, 100], color="#b5bec7", linewidth=1, linestyle=":", label="chance")
+        axes.set(xlabel="unknown pictures let in (%)", ylabel="known pictures let in (%)", xlim=(-1, 101),
+                 ylim=(-1, 101))
+        axes.legend(loc="lower right")
+        entitle(figure, title, note)
+        return save(figure, path)
+
+
+def _known(values: Sequence[float | None]) -> dict[int, float]:
+    """{epoch from 1: value} of those that have one."""
+    return {epoch: float(value) for epoch, value in enumerate(values, start=1)
+            if value is not None and math.isfinite(value)}
+
+
+def _epochs(axes: Axes, label: str) -> None:
+    axes.set_xlabel(label)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch")
-    return known
-
-
-def _ring(axes, epoch, known):
-    """Mark the epoch whose weights were kept."""
-    if epoch in known:
-        axes.plot(epoch, known[epoch], "o", color=COLOURS[1], markerfacecolor="white", markeredgewidth=1.8,
-                  markersize=8, label=f"kept: {known[epoch]:.1f} % after epoch {epoch}", zorder=4)
-
-
-def _mean(value):
-    return value.mean if isinstance(value, Spread) else float(value)
-
-
-def _deviation(value):
-    return value.std if isinstance(value, Spread) and value.n > 1 else 0.0
-
-
-def _look(number):
-    """Colour, marker and line of the n-th series; lines change where the colours begin again."""
-    lines = ("-", "--", ":")
-    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)],
-            "linestyle": lines[number // len(COLOURS) % len(lines)]}
-
-
-def _style():
-    import matplotlib
-
-    return matplotlib.rc_context(STYLE)
-
-
-def _figure(width, height, *, panels=1):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.subplots(1, panels)
-    figure.get_layout_engine().set(wspace=0.06)
-    return figure, figure.axes[0]
-
-
-def _entitle(figure, title):
-    if title:
-        width = int(figure.get_figwidth() * 9)  # letters of this size to the inch
-        figure.suptitle(textwrap.fill(title, width), x=0.01, ha="left", fontweight="bold")
-
-
-def _note(figure, note):
-    """A small line beneath all panels."""
-    if note:
-        width = int(figure.get_figwidth() * 13)  # letters of this size to the inch
-        figure.supxlabel(textwrap.fill(note, width), x=0.01, ha="left", fontsize=10, color=QUIET)
-
-
-def _save(figure, path):
-    replaceable(path)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": MARK})
-    return path

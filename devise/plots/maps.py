@@ -1,11 +1,24 @@
-"""Maps: pictures and words of one space, laid out in the plane, as PNG files."""
+"""Maps: pictures and words of one space, laid out in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from devise.plots.curves import COLOURS, MARKERS, QUIET, _entitle, _figure, _save, _style
+from devise.plots.style import COLOURS, MARKERS, QUIET, entitle, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 
-def space_map(points, labels, path, *, words=None, highlight=(), title="", note=""):
+def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
+              words: Mapping[str, tuple[float, float]] | None = None, highlight: Sequence[str] = (), title: str = "",
+              note: str = "") -> str | Path:
     """Draw pictures as points, the name of each class at its middle and words where they lie; returns the path.
 
     Args:
@@ -30,8 +43,9 @@ def space_map(points, labels, path, *, words=None, highlight=(), title="", note=
         raise ValueError(f"no picture is of the class {strange[0]!r}: highlight some of {', '.join(names[:5])} …")
     if len(highlight) > len(COLOURS):
         raise ValueError(f"{len(highlight)} classes are to be highlighted: {len(COLOURS)} colours can be told apart")
-    with _style():
-        figure, axes = _figure(8.4, 7.2)
+    with styled():
+        figure = new_figure(8.4, 7.2)
+        axes = figure.axes[0]
         for name in names:
             number = highlight.index(name) if name in highlight else None
             place = points[labels == name]
@@ -50,14 +64,14 @@ def space_map(points, labels, path, *, words=None, highlight=(), title="", note=
         axes.grid(False)
         for side in axes.spines.values():
             side.set_visible(False)
-        _entitle(figure, title)
+        entitle(figure, title)
         if note:
             axes.set_title(note, loc="left", fontsize=10, color=QUIET)
         _part(figure, boxes)
-        return _save(figure, path)
+        return save(figure, path)
 
 
-def _part(figure, boxes):
+def _part(figure: Figure, boxes: Sequence[Annotation]) -> None:
     """Move words that would cover one another up or down, each as little as will do."""
     from matplotlib.text import Text
 

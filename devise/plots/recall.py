@@ -1,12 +1,22 @@
-"""What an approximate search finds against how fast it answers, a line an engine, as a PNG file."""
+"""What an approximate search finds against how fast it answers, a line an engine."""
 
-from devise.plots.curves import COLOURS, QUIET, _entitle, _figure, _look, _save, _style
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devise.plots.style import COLOURS, QUIET, entitle, look, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 REFERENCE = "exact"
 
 
-def recall_curves(points, path, *, title=""):
-    """Draw queries a second (log scale) against recall, a panel a set of vectors; returns the path of the PNG.
+def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") -> str | Path:
+    """Draw queries a second (log scale) against recall, a panel a set of vectors; returns the path of the file.
 
     Args:
         points: [{"vectors", "n", "engine", "value" (of the engine's knob), "recall_at_10", "single_per_s"}];
@@ -25,8 +35,8 @@ def recall_curves(points, path, *, title=""):
     depth = next(name for name in points[0] if name.startswith("recall_at_"))
     sets = list(dict.fromkeys(point["vectors"] for point in points))
     engines = sorted({point["engine"] for point in points} - {REFERENCE})
-    with _style():
-        figure, _ = _figure(max(6.4, 4.2 * len(sets) + 0.8), 4.6, panels=len(sets))
+    with styled():
+        figure = new_figure(max(6.4, 4.2 * len(sets) + 0.8), 4.6, panels=len(sets))
         for axes, name in zip(figure.axes, sets, strict=True):
             of_set = [point for point in points if point["vectors"] == name]
             for number, engine in enumerate(engines):
@@ -41,12 +51,12 @@ def recall_curves(points, path, *, title=""):
             axes.set_title(f"{name}, n = {of_set[0]['n']:,}", loc="left", fontsize=11, color=QUIET)
             axes.set_xlim(right=100)
         figure.axes[0].set_ylabel("single queries a second (log scale)")
-        figure.axes[0].legend(frameon=False, loc="lower left")
-        _entitle(figure, title)
-        return _save(figure, path)
+        figure.axes[0].legend(loc="lower left")
+        entitle(figure, title)
+        return save(figure, path)
 
 
-def _number(axis):
+def _number(axis: Axis) -> None:
     """Ticks at 1, 2 and 5 times a power of ten, written out: powers would need math, which names may break."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -55,8 +65,8 @@ def _number(axis):
     axis.set_minor_formatter(NullFormatter())
 
 
-def _draw_engine(axes, number, engine, points, depth):
+def _draw_engine(axes: Axes, number: int, engine: str, points: Sequence[dict], depth: str) -> None:
     points = sorted(points, key=lambda point: point["value"] or 0)
     if points:
         axes.plot([100 * point[depth] for point in points], [point["single_per_s"] for point in points], label=engine,
-                  clip_on=False, **_look(number))
+                  clip_on=False, **look(number))

@@ -1,20 +1,53 @@
-"""Sheets of pictures: queries with their hits, pictures with their tags, as PNG files."""
+"""Sheets of pictures: queries with what was found, pictures with their tags."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from PIL import Image, ImageDraw
-from PIL.PngImagePlugin import PngInfo
+import colorsys
+import hashlib
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from devise.plots.cards import HEIGHT, INK, MAT, PAPER, QUIET, RIGHT, SIDE, Card, draw_card
-from devise.plots.lettering import LINE, elide, face, lines, tidy
-from devise.storage import MARK, atomic_path, replaceable
+import numpy as np
+from PIL import Image
 
-GAP = 22
-MARGIN = 36
-TITLE = 34
-DPI = 200
-PANEL = 400  # width of the tags beside a picture
-BAR = 14
+from devise.datasets.images import read_image
+from devise.figures import one_line, score
+from devise.plots.style import INK, QUIET, checked_format, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIDE, GAP, MARGIN, LINE, BARS = 1.2, 0.12, 0.2, 0.15, 1.9  # inches: of a picture, between two, of a line, of bars
+PIXELS = 320  # of a picture's longer side; more are not seen
+SIZE = 8  # points of text
+LETTERS = 19  # of a line beneath a picture
+RIGHT, WRONG, DARK, MAT = "#0072b2", "#d55e00", "#2f3e4e", "#eef1f4"  # Okabe and Ito's blue and vermilion
+
+
+class Card(NamedTuple):
+    """A picture on a sheet, with what is known about it.
+
+    Attributes:
+        picture: uint8 (h, w, 3), the path of a file, or None for a picture that is not here.
+        label: its class, or whatever should stand beneath it.
+        score: a cosine, or None.
+        right: whether it counts as right; None where nobody says so.
+        name: the file's name; taken from the path where one is given.
+
+    >>> Card("lobster/3.jpg", label="lobster", score=0.83, right=True).score
+    0.83
+    """
+
+    picture: Any = None
+    label: str = ""
+    score: float | None = None
+    right: bool | None = None
+    name: str = ""
 
 
 class Row(NamedTuple):
@@ -24,8 +57,19 @@ class Row(NamedTuple):
     'ocean'
     """
 
-    query: object
+    query: str | Card
     hits: tuple[Card, ...]
+
+
+class Compared(NamedTuple):
+    """A query, and what each system found: {name: Cards, best first}. The query is a sentence or a Card.
+
+    >>> Compared("a dog on a beach", {"learnt": (Card(label="two dogs"),)}).query
+    'a dog on a beach'
+    """
+
+    query: str | Card
+    answers: Mapping[str, Sequence[Card]]
 
 
 class Tagged(NamedTuple):
@@ -36,28 +80,26 @@ class Tagged(NamedTuple):
     """
 
     card: Card
-    tags: tuple[tuple[str, float], ...]
-    right: frozenset = frozenset()
+    tags: Sequence[tuple[str, float]]
+    right: frozenset | set = frozenset()
 
 
-def sheet(rows, path, *, title="", columns=None):
-    """Draw queries and their hits, one row a query, and return the path of the PNG.
+def sheet(rows: Iterable[Row | tuple], path: str | Path, *, title: str = "",
+          columns: int | None = None) -> str | Path:
+    """Draw queries and their hits, one row a query, and return the path of the file.
 
     A picture that is not on this disk becomes a card with its class and file name, one that
     can't be read a card that says why.
 
     Args:
         rows: Row(query, hits) or such pairs; the query is a word or a Card, hits are Cards.
-        path: where to write; a sheet that exists is replaced in one step.
+        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         columns: hits in a line; more go on beneath. None: as many as the longest row has.
     Raises:
         ValueError: if there are no rows, columns is below 1, or an array is not uint8 (h, w, 3).
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = sheet([Row("ocean", (Card(label="beach", score=0.61),))], f"{folder}/sheet.png")
-    ...     Image.open(path).format
-    'PNG'
+    >>> sheet([Row("ocean", (Card(label="beach", score=0.61),))], "sheet.png")  # doctest: +SKIP
+    'sheet.png'
     """
     rows = [Row(query, tuple(hits)) for query, hits in rows]
     if not rows:
@@ -65,113 +107,242 @@ def sheet(rows, path, *, title="", columns=None):
     columns = max(1, *(len(row.hits) for row in rows)) if columns is None else columns
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
-    width = 2 * MARGIN + (columns + 1) * (SIDE + GAP) + GAP
-    depths = [max(1, -(-len(row.hits) // columns)) for row in rows]
-    notes = _notes([card for row in rows for card in row.hits])
-    image, top = _paper(width, sum(depths) * (HEIGHT + GAP), title, notes)
-    for row, depth in zip(rows, depths, strict=True):
-        _draw_row(image, top, row, columns)
-        top += depth * (HEIGHT + GAP)
-    return _save(image, path)
+    parts = [("" if start else row.query, "", row.hits[start:start + columns])
+             for row in rows for start in range(0, max(1, len(row.hits)), columns)]
+    return _answers(parts, path, title, ("Best hit first.",))
 
 
-def tag_sheet(rows, path, *, title="", columns=2, score="cosine of picture and word"):
-    """Draw pictures with their tags and scores as bars, and return the path of the PNG.
+def comparison_sheet(rows: Iterable[Compared | tuple], path: str | Path, *, title: str = "",
+                     note: str = "") -> str | Path:
+    """Draw what several systems answer to the same queries, and return the path of the file.
 
-    All bars share one scale, from 0 to a score of 1.
+    Args:
+        rows: Compared, or such pairs; labels of cards are written out beneath them in up to three lines.
+        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
+        note: a line under the title.
+    Raises:
+        ValueError: if there is nothing to draw.
+
+    >>> rows = [("a dog", {"raw": (Card(label="a cat"),), "learnt": (Card(label="a dog"),)})]
+    >>> comparison_sheet(rows, "answers.png")  # doctest: +SKIP
+    'answers.png'
+    """
+    rows = [Compared(*row) for row in rows]
+    if not rows or not all(row.answers for row in rows):
+        raise ValueError("no rows to draw: expected at least one query with the answers of one system")
+    parts = [("" if place else row.query, name, tuple(found))
+             for row in rows for place, (name, found) in enumerate(row.answers.items())]
+    return _answers(parts, path, title, ([note] if note else []) + ["Best hit first."])
+
+
+def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = "", columns: int = 2,
+              score: str = "cosine of picture and word") -> str | Path:
+    """Draw pictures with their tags and scores as bars, and return the path of the file.
+
+    All bars share one scale, from 0 to 1, or to the largest score where that is more.
 
     Args:
         rows: Tagged(card, tags, right), or such tuples.
+        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         columns: pictures in a line.
         score: what the scores are, for the note above the pictures.
     Raises:
         ValueError: if there are no rows, columns is below 1, or an array is not uint8 (h, w, 3).
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = tag_sheet([Tagged(Card(label="lobster"), (("crab", 0.83),))], f"{folder}/tags.png")
-    ...     Image.open(path).format
-    'PNG'
+    >>> tag_sheet([Tagged(Card(label="lobster"), (("crab", 0.83),))], "tags.png")  # doctest: +SKIP
+    'tags.png'
     """
     rows = [Tagged(*row) for row in rows]
     if not rows:
         raise ValueError("no rows to draw: expected at least one picture with its tags")
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
-    columns = min(columns, len(rows))
-    step = SIDE + GAP + PANEL + 2 * GAP
-    height = max(HEIGHT, *(_tags_height(row) for row in rows)) + GAP
-    notes = [f"Bars: {score}, full length = 1."]
+    columns, full = min(columns, len(rows)), max(1.0, *(value for row in rows for _, value in row.tags))
+    height = max(max(_height([row.card]), 1.9 * LINE * len(row.tags)) for row in rows) + GAP
+    notes = [f"Bars: {score}, full length = {full:.3g}."]
     notes += ["✓ the picture's own label."] if any(row.right for row in rows) else []
-    width = 2 * MARGIN + columns * step - 2 * GAP
-    image, top = _paper(width, -(-len(rows) // columns) * height, title, notes)
-    for number, row in enumerate(rows):
-        corner = MARGIN + number % columns * step, top + number // columns * height
-        draw_card(image, corner, row.card)
-        _draw_tags(ImageDraw.Draw(image), (corner[0] + SIDE + GAP, corner[1]), row)
-    return _save(image, path)
+    step = SIDE + BARS + 3 * GAP
+    with styled():
+        page = _Page(columns * step - GAP, -(-len(rows) // columns) * height, title, notes, path)
+        for place, row in enumerate(rows):
+            x, y = place % columns * step, place // columns * height
+            page.card(x, y, row.card)
+            _draw_bars(page.axes(x + SIDE + GAP, y, BARS, 1.9 * LINE * max(1, len(row.tags))), row, full)
+        return save(page.figure, path)
 
 
-def _paper(width, height, title, notes):
-    """An empty sheet with its title and notes, and where the first row begins."""
-    inner = width - 2 * MARGIN
-    titles = lines(tidy(title), inner, size=TITLE, bold=True)
-    notes = lines(" ".join(notes), inner)
-    step = round(1.3 * TITLE)
-    top = MARGIN + len(titles) * step + len(notes) * LINE + (GAP if titles or notes else 0)
-    image = Image.new("RGB", (width, top + height - GAP + MARGIN), PAPER)
-    draw = ImageDraw.Draw(image)
-    for row, line in enumerate(titles):
-        line = elide(line, inner, size=TITLE, bold=True)
-        draw.text((MARGIN, MARGIN + row * step), line, font=face(line, TITLE, bold=True), fill=INK)
-    for row, line in enumerate(notes):
-        draw.text((MARGIN, MARGIN + len(titles) * step + row * LINE), line, font=face(line), fill=QUIET)
-    return image, top
+def class_colour(label: str) -> tuple[float, float, float]:
+    """A pale background for a class, the same on every sheet: red, green and blue from 0 to 1.
+
+    >>> class_colour("crab") == class_colour("crab") != class_colour("crocodile")
+    True
+    """
+    return colorsys.hls_to_rgb(int.from_bytes(hashlib.sha256(label.encode()).digest()[:2], "big") / 65536, 0.87, 0.5)
 
 
-def _draw_row(image, top, row, columns):
-    draw_card(image, (MARGIN, top), row.query, query=True)
-    left = MARGIN + SIDE + 2 * GAP  # twice the gap: the query stands apart from its hits
-    if not row.hits:
-        draw = ImageDraw.Draw(image)
-        draw.text((left, top + SIDE / 2), "no hits", font=face("no hits"), fill=QUIET, anchor="lm")
-    for number, card in enumerate(row.hits):
-        line, column = divmod(number, columns)
-        draw_card(image, (left + column * (SIDE + GAP), top + line * (HEIGHT + GAP)), card)
+class _Page:
+    """A figure with its title and notes; places are inches from the upper left corner beneath these."""
+
+    def __init__(self, width: float, height: float, title: str, notes: Sequence[str], path: str | Path):
+        checked_format(path)
+        titles = textwrap.wrap(tidy(title), max(20, int(8 * width)))
+        notes = textwrap.wrap(" ".join(notes), max(30, int(15 * width)))
+        self._top = MARGIN + 0.22 * len(titles) + LINE * len(notes) + GAP
+        self._width, self._height = width + 2 * MARGIN, self._top + height + MARGIN
+        self.figure: Figure = new_figure(self._width, self._height, panels=0, layout=None)
+        self._text(0, MARGIN - self._top, titles, size=12, weight="bold", step=0.22)
+        self._text(0, MARGIN - self._top + 0.22 * len(titles), notes, colour=QUIET)
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Empty axes at a place."""
+        axes = self.figure.add_axes([(MARGIN + x) / self._width, 1 - (self._top + y + height) / self._height,
+                                     width / self._width, height / self._height])
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        return axes
+
+    def card(self, x: float, y: float, card: Card | str, *, query: bool = False) -> None:
+        """A picture, a word or what is known of a picture that is not here, and the lines beneath it."""
+        word = isinstance(card, str)
+        pixels, reason = (None, "") if word else _pixels(card)
+        axes = self.axes(x, y, SIDE, SIDE)
+        axes.set(xlim=(0, 1), ylim=(1, 0))
+        if pixels is not None:
+            height, width = (length / max(pixels.shape[:2]) for length in pixels.shape[:2])
+            axes.set_facecolor(MAT)
+            axes.imshow(pixels, extent=((1 - width) / 2, (1 + width) / 2, (1 + height) / 2, (1 - height) / 2),
+                        aspect="auto", interpolation="antialiased")
+            axes.set(xlim=(0, 1), ylim=(1, 0))
+        else:
+            axes.set_facecolor(DARK if word else MAT if reason else class_colour(card.label))
+            said = card if word else f"{_name(card)} can't be read: {reason}" if reason else card.label or _name(card)
+            size, letters = (SIZE, 16) if reason else (10, 12)
+            axes.text(0.5, 0.5, "\n".join(_lines(said, 7, letters)), ha="center", va="center", fontsize=size,
+                      color="white" if word else INK, weight="normal" if reason else "bold", clip_on=True)
+        frame = DARK if query else None if word else {True: RIGHT, False: WRONG}.get(card.right)
+        for side in axes.spines.values():
+            side.set(visible=frame is not None, color=frame or MAT, linewidth=3)
+        if word:
+            return
+        beneath = _beneath(card)
+        self._text(x, y + SIDE + 0.05, beneath, room=SIDE)
+        if card.score is not None:
+            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [score(card.score)], colour=QUIET)
+        if card.right is not None:
+            self._text(x + SIDE, y + SIDE + 0.05 + LINE * len(beneath), ["✓" if card.right else "✗"], size=11,
+                       colour=frame if not query else INK, weight="bold", ha="right")
+
+    def heading(self, x: float, y: float, text: str) -> None:
+        """A line of its own above some cards."""
+        self._text(x, y, [text], colour=QUIET, weight="bold")
+
+    def _text(self, x: float, y: float, lines: Sequence[str], *, size: float = SIZE, colour: str = INK,
+              step: float = LINE, room: float | None = None, **options: Any) -> None:
+        """Lines beneath one another, cut off where they are wider than there is room for."""
+        from matplotlib.transforms import Bbox, TransformedBbox
+
+        left, wide = (MARGIN + x) / self._width, 1 if room is None else room / self._width
+        inside = TransformedBbox(Bbox.from_bounds(left, 0, wide, 1), self.figure.transFigure)
+        for place, line in enumerate(lines):
+            text = self.figure.text(left, 1 - (self._top + y + place * step) / self._height, line, va="top",
+                                    fontsize=size, color=colour, **options)
+            if room is not None:
+                text.set(clip_on=True, clip_box=inside)
 
 
-def _draw_tags(draw, corner, row):
-    x, y = corner
-    for word, score in row.tags:
-        right = word in row.right
-        text, colour = f"{score:.3f}".replace("-", "−"), RIGHT if right else INK
-        draw.text((x + PANEL, y), text, font=face(text), fill=QUIET, anchor="ra")
-        room = PANEL - face(text).getlength(text) - GAP
-        word = elide(tidy(f"✓ {word}" if right else word), room, bold=right)
-        draw.text((x, y), word, font=face(word, bold=right), fill=colour)
-        draw.rectangle((x, y + LINE, x + PANEL - 1, y + LINE + BAR - 1), fill=MAT)
-        filled = round(PANEL * min(max(score, 0), 1))
-        if filled:
-            draw.rectangle((x, y + LINE, x + filled - 1, y + LINE + BAR - 1), fill=RIGHT if right else QUIET)
-        y += LINE + BAR + 10
+def tidy(text: Any) -> str:
+    """`text` on one line, with composed accents (file names of macOS come apart).
+
+    >>> tidy("cafe\\u0301\\n au  lait")
+    'café au lait'
+    """
+    return one_line(unicodedata.normalize("NFC", str(text)))
 
 
-def _tags_height(row):
-    return len(row.tags) * (LINE + BAR + 10)
+def _answers(parts: Sequence[tuple], path: str | Path, title: str, notes: Sequence[str]) -> str | Path:
+    """A sheet of (query, or "" where it goes on, name of the system or "", cards) parts."""
+    cards = [card for _, _, found in parts for card in found]
+    notes = [*notes, *(["Number: cosine, at most 1."] if any(card.score is not None for card in cards) else []),
+             *(["✓ right, ✗ wrong."] if any(card.right is False for card in cards) else [])]
+    columns = max(1, *(len(found) for _, _, found in parts))
+    tops, y = [], 0.0
+    for query, name, found in parts:
+        tops.append(y)
+        y += (1.2 * LINE if name else 0) + _height([*found, *([query] if query else [])]) + GAP
+    left = SIDE + 2 * GAP  # twice the gap: the query stands apart from its hits
+    with styled():
+        page = _Page(left + columns * (SIDE + GAP) - GAP, y - GAP, title, notes, path)
+        for (query, name, found), top in zip(parts, tops, strict=True):
+            start = top + (1.2 * LINE if name else 0)
+            if name:
+                page.heading(left, top, name)
+            if query:
+                page.card(0, start, query, query=True)
+            if query and not found:
+                page.heading(left, start + SIDE / 2, "no hits")
+            for place, card in enumerate(found):
+                page.card(left + place * (SIDE + GAP), start, card)
+        return save(page.figure, path)
 
 
-def _notes(cards):
-    """What the signs on a sheet mean, for those that are on it."""
-    notes = ["Best hit first."]
-    notes += ["Number: cosine, at most 1."] if any(card.score is not None for card in cards) else []
-    notes += ["✓ right, ✗ wrong."] if any(card.right is not None for card in cards) else []
-    return notes
+def _draw_bars(axes: Axes, row: Tagged, full: float) -> None:
+    """Each tag above its bar, its score to the right."""
+    for place, (word, value) in enumerate(row.tags):
+        colour = RIGHT if word in row.right else QUIET
+        axes.barh(place + 0.75, full, height=0.32, color=MAT)
+        axes.barh(place + 0.75, max(value, 0), height=0.32, color=colour)
+        text = _lines(f"✓ {word}" if word in row.right else word, 1, 22)[0]
+        axes.text(0, place + 0.5, text, va="bottom", fontsize=SIZE, color=INK,
+                  weight="bold" if word in row.right else "normal")
+        axes.text(full, place + 0.5, score(value), va="bottom", ha="right", fontsize=SIZE, color=QUIET)
+    axes.set(xlim=(0, full), ylim=(max(1, len(row.tags)), 0))
 
 
-def _save(image, path):
-    replaceable(path)
-    notes = PngInfo()
-    notes.add_text("Software", MARK)
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", dpi=(DPI, DPI), optimize=True, pnginfo=notes)
-    return path
+def _pixels(card: Card) -> tuple[np.ndarray | None, str]:
+    """A picture's pixels, or None and the reason where a file is there but can't be read."""
+    picture = card.picture
+    if picture is None:
+        return None, ""
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            raise ValueError(f"a picture is {picture.dtype} {picture.shape}: expected uint8 (h, w, 3)")
+    elif not Path(picture).is_file():
+        return None, ""
+    else:
+        try:
+            picture = read_image(picture)
+        except (ValueError, OSError) as error:
+            return None, str(error).removeprefix(f"{picture}: ")
+    small = Image.fromarray(picture)
+    small.thumbnail((PIXELS, PIXELS), Image.Resampling.LANCZOS, reducing_gap=3)
+    return np.asarray(small), ""
+
+
+def _name(card: Card) -> str:
+    return card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "") or "?"
+
+
+def _beneath(card: Card) -> list[str]:
+    """The lines beneath a picture: its label, and its file's name where it has one."""
+    name = card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "")
+    lines = _lines(card.label, 3) if card.label else []
+    return lines + (_lines(name, 3) if name and name != card.label else [])
+
+
+def _height(cards: Sequence[Card | str]) -> float:
+    """Inches of a row of cards with the lines beneath them."""
+    lines = [len(_beneath(card)) + (card.score is not None or card.right is not None)
+             for card in cards if not isinstance(card, str)]
+    return SIDE + (0.05 + LINE * max(lines) if any(lines) else 0)
+
+
+def _lines(text: str, most: int, letters: int = LETTERS) -> list[str]:
+    """Text in lines of so many letters, wide ones counting twice; what is too long ends in …"""
+    text = tidy(text)
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    letters = letters // 2 if 2 * wide > len(text) else letters
+    lines = textwrap.wrap(re.sub(r"(?<=[_/])(?=\S)", " ", text), letters)  # a name may be broken there too
+    lines = [re.sub(r"(?<=[_/]) ", "", line) for line in lines] or [""]
+    return lines if len(lines) <= most else [*lines[:most - 1], lines[most - 1][:letters - 1] + "…"]

@@ -3,15 +3,15 @@
 import pytest
 from PIL import Image
 
-from devise.plots import bar_plot, bars, curves
+from devise.plots import bar_plot, bars
 
 GROUPS = {"few": {"devise train": 0.5, "Keras fit": 20.0}, "many": {"devise train": 1234.5, "none": None, "zero": 0}}
 
 
 @pytest.fixture
 def axes(monkeypatch, tmp_path):
-    kept, save = [], curves._save
-    monkeypatch.setattr(bars, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    kept, save = [], bars.save
+    monkeypatch.setattr(bars, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     path = bar_plot(GROUPS, tmp_path / "bars.png", title="A title", label="seconds", note="a note")
     assert Image.open(path).size[0] > 1000
     return kept[0].axes[0]
@@ -27,8 +27,8 @@ def test_a_bar_is_as_long_as_its_number_from_the_top_down(axes):
 
 
 def test_what_is_near_one_another_starts_from_zero(monkeypatch, tmp_path):
-    kept, save = [], curves._save
-    monkeypatch.setattr(bars, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    kept, save = [], bars.save
+    monkeypatch.setattr(bars, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     bar_plot({"": {"devise": 3.0, "other": 2.0}}, tmp_path / "bars.png", label="seconds")
     axes, = kept[0].axes
     assert axes.get_xscale() == "linear" and axes.get_xlim()[0] == 0

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise.metrics import spread
-from devise.plots import curves, history_curve, hit_curve
-from devise.plots.curves import spaced
+from devise.metrics import roc, spread
+from devise.plots import curves, history_curve, hit_curve, progress_curve, roc_plot, schedule_plot
 
 SERIES = {"test over seen": {1: spread([0.94, 0.96]), 2: spread([0.98, 1.0]), 20: spread([1.0, 1.0])},
           "unseen over unseen": {1: 0.7, 2: 0.8, 5: 1.0}}
@@ -20,8 +19,8 @@ PUBLISHED = {"paper": {2: 0.65, 3: 0.70}}
 @pytest.fixture
 def figures(monkeypatch):
     """The figures that are saved, kept for a look at what is on them."""
-    kept, save = [], curves._save
-    monkeypatch.setattr(curves, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    kept, save = [], curves.save
+    monkeypatch.setattr(curves, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     return kept
 
 
@@ -50,16 +49,13 @@ def test_lines_hold_the_means_in_percent_at_the_real_ks(figures, tmp_path):
     assert path == tmp_path / "hit.png" and margins_are_white(path)
 
 
-def test_every_series_is_named_beside_the_axes_and_no_names_overlap(figures, tmp_path):
+def test_every_series_is_named_beside_the_axes(figures, tmp_path):
     series = {f"series number {number} with a rather long name": {1: 0.5, 2: 0.9} for number in range(15)}
     path = hit_curve(series, tmp_path / "hit.png", title="A title of very many words " * 5)
     axes, = figures[0].axes
-    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
-    boxes.sort(key=lambda box: box.y0)
-    assert len(boxes) == 15
-    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in zip(boxes, boxes[1:], strict=False))
-    assert all(box.x0 > axes.get_window_extent().x1 for box in boxes)
-    assert margins_are_white(path)
+    named = axes.get_legend()
+    assert [text.get_text().replace("\n", " ") for text in named.get_texts()] == list(series)
+    assert named.get_window_extent().x0 > axes.get_window_extent().x1 and margins_are_white(path)
 
 
 def test_one_run_has_no_band(figures, tmp_path):
@@ -120,16 +116,64 @@ def test_global_state_of_matplotlib_is_left_alone(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "history.png")], check=True)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_spaced_places_keep_their_order_and_their_distance(seed):
-    draw = np.random.default_rng(seed)
-    places, sizes = draw.random(8).tolist(), (0.02 + 0.1 * draw.random(8)).tolist()
-    moved = spaced(places, sizes)
-    order = np.argsort(places)
-    assert np.argsort(moved).tolist() == order.tolist()
-    for lower, upper in zip(order, order[1:], strict=False):
-        assert moved[upper] - moved[lower] >= (sizes[lower] + sizes[upper]) / 2 - 1e-6
-    assert np.mean(moved) == pytest.approx(np.mean(places), abs=0.01)
-    assert spaced([0.1, 0.9], [0.1, 0.1]) == [0.1, 0.9]
-    within = spaced(places, sizes, -0.1, 1.1)
-    assert min(within) > -0.1 and max(within) < 1.1
+def test_a_panel_a_score_and_a_line_a_training_through_its_values(figures, tmp_path):
+    panels = {"MAP@R": {"plain": [0.5, 0.6, None, 0.7], "curriculum": [spread([0.4, 0.6]), spread([0.6, 0.8])]},
+              "hit@1": {"plain": [0.9, 0.8]}}
+    assert margins_are_white(progress_curve(panels, tmp_path / "x.png", title="Training", note="of two seeds"))
+    axes = figures[0].axes
+    assert [panel.get_title(loc="left") for panel in axes] == ["MAP@R (%)", "hit@1 (%)"]
+    plain, curriculum = axes[0].get_lines()
+    assert plain.get_xdata().tolist() == [0, 1, 3] and plain.get_ydata().tolist() == pytest.approx([50, 60, 70])
+    assert curriculum.get_ydata().tolist() == pytest.approx([50, 70])
+    assert axes[0].collections[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(100 * (0.5 - np.sqrt(0.02)))
+    assert axes[0].get_lines()[0].get_color() == axes[1].get_lines()[0].get_color()
+
+
+def test_each_schedule_has_a_panel_with_its_values_by_epoch(figures, tmp_path):
+    strength = np.linspace(0, 1, 9).tolist()
+    path = schedule_plot({"strength": strength, "gap": [0.3, 0.2, -0.1]}, tmp_path / "plot.png", title="Title", kept=2)
+    left, right = figures[0].axes
+    assert left.lines[0].get_xydata() == pytest.approx(np.column_stack([range(1, 10), strength]))
+    assert right.lines[0].get_xydata() == pytest.approx(np.array([[1, 0.3], [2, 0.2], [3, -0.1]]))
+    assert [axes.get_title(loc="left") for axes in (left, right)] == ["strength", "gap"]
+    assert right.lines[1].get_xydata().tolist() == [[2, 0.2]]
+    low, high = right.get_ylim()
+    assert low < -0.1 and high > 0.3 and margins_are_white(path)
+    for kept in (None, 0, 4):
+        schedule_plot({"one value": [0.0]}, tmp_path / "plot.png", kept=kept)
+        assert len(figures[-1].axes[0].lines) == 1
+
+
+def test_the_curve_of_a_roc_and_the_point_of_its_threshold(figures, tmp_path):
+    curve = roc([0.9, 0.8, 0.3, 0.1], [True, False, True, False])
+    assert margins_are_white(roc_plot({"raw": curve}, tmp_path / "x.png", points={"raw": (0.5, 0.25)}))
+    line, point, chance = figures[0].axes[0].get_lines()
+    np.testing.assert_allclose(line.get_xdata(), 100 * curve.false_accept_rate)
+    np.testing.assert_allclose(line.get_ydata(), 100 * curve.true_accept_rate)
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == (50, 25) and "0.750" in line.get_label()
+
+
+@pytest.mark.parametrize("draw", [
+    lambda path: progress_curve({}, path), lambda path: progress_curve({"hit@1": {"one": []}}, path),
+    lambda path: roc_plot({}, path), lambda path: schedule_plot({}, path),
+    lambda path: schedule_plot({"gap": []}, path), lambda path: schedule_plot({"gap": [0.1, float("nan")]}, path)])
+def test_nothing_to_draw_is_said(draw, tmp_path):
+    with pytest.raises(ValueError, match="to draw|no number"):
+        draw(tmp_path / "x.png")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("ending", "first"), [
+    ("png", b"\x89PNG"), ("jpg", b"\xff\xd8\xff"), ("jpeg", b"\xff\xd8\xff"), ("PDF", b"%PDF"), ("svg", b"<?xml")])
+def test_the_ending_says_the_format_and_the_same_figure_is_the_same_file(ending, first, tmp_path):
+    for name in ("a", "b"):
+        hit_curve(SERIES, tmp_path / f"{name}.{ending}", title="Title")
+    content = (tmp_path / f"a.{ending}").read_bytes()
+    assert content.startswith(first) and content == (tmp_path / f"b.{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.bmp", "x"])
+def test_another_ending_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="expected .png, .jpg, .jpeg, .pdf, .svg"):
+        hit_curve(SERIES, tmp_path / name)
+    assert not list(tmp_path.iterdir())

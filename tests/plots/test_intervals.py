@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from devise.metrics import spread
-from devise.plots import curves, interval_plot, intervals
+from devise.plots import interval_plot, intervals
 
 ROWS = {"ridge": {"open": spread([0.1, 0.2, 0.3]), "strict": spread([0.0, 0.0, 0.1])},
         "a rule with a rather long name": {"open": 0.5}, "none": {"open": float("nan"), "strict": None}}
@@ -14,8 +14,8 @@ ROWS = {"ridge": {"open": spread([0.1, 0.2, 0.3]), "strict": spread([0.0, 0.0, 0
 @pytest.fixture
 def figures(monkeypatch):
     """The figures that are saved, kept for a look at what is on them."""
-    kept, save = [], curves._save
-    monkeypatch.setattr(intervals, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    kept, save = [], intervals.save
+    monkeypatch.setattr(intervals, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     return kept
 
 
@@ -46,7 +46,7 @@ def test_the_axis_may_begin_near_the_least_figure(tmp_path, monkeypatch):
     from devise.plots import intervals
 
     drawn = []
-    monkeypatch.setattr(intervals, "_save", lambda figure, path: drawn.append(figure.axes[0].get_xlim()[0]))
+    monkeypatch.setattr(intervals, "save", lambda figure, path: drawn.append(figure.axes[0].get_xlim()[0]))
     for options in ({}, {"origin": 50}, {"origin": None}):
         interval_plot({"a": {"x": 0.75}, "b": {"x": 0.8}}, tmp_path / "x.png", **options)
     assert drawn[:2] == [0, 50] and 70 < drawn[2] < 75

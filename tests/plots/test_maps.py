@@ -5,7 +5,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from devise.plots import curves, maps, space_map
+from devise.plots import maps, space_map
 
 POINTS = np.array([[0, 0], [2, 0], [1, 5], [10, 10], [12, 10]])
 LABELS = ["cat", "cat", "cat", "dog", "dog"]
@@ -13,8 +13,8 @@ LABELS = ["cat", "cat", "cat", "dog", "dog"]
 
 @pytest.fixture
 def figures(monkeypatch):
-    kept, save = [], curves._save
-    monkeypatch.setattr(maps, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    kept, save = [], maps.save
+    monkeypatch.setattr(maps, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     return kept
 
 

@@ -13,8 +13,8 @@ POINTS = [{"vectors": vectors, "n": n, "engine": engine, "value": value, "recall
 @pytest.fixture
 def figure(monkeypatch):
     kept = []
-    save = recall._save
-    monkeypatch.setattr(recall, "_save", lambda figure, path: kept.append(figure) or save(figure, path))
+    save = recall.save
+    monkeypatch.setattr(recall, "save", lambda figure, path: kept.append(figure) or save(figure, path))
     return kept
 
 

@@ -1,108 +1,189 @@
-"""Sheets read back from disk: their size, their cards, nothing lost when drawing fails."""
+"""Sheets read back from disk: every card in its place, whole and undistorted, nothing lost when drawing fails."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from devise.plots import Card, Row, Tagged, sheet, tag_sheet
-from devise.plots.cards import HEIGHT, RIGHT, SIDE
-from devise.plots.sheets import BAR, GAP, LINE, MARGIN, PANEL
+from devise.plots import Card, Compared, Row, Tagged, comparison_sheet, sheet, sheets, tag_sheet
 
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (160, 30, 160), (30, 150, 160)]
+LONG = "two brown dogs and a small child run along a wide beach towards the sea while people look on from afar"
+DPI = 200
 
 
-def card(number, **options):
-    return Card(np.full((20, 20, 3), COLOURS[number], np.uint8), f"class {number}", 0.5, **options)
+def card(number, label="class", shape=(20, 20), **options):
+    return Card(np.full((*shape, 3), COLOURS[number], np.uint8), label, **{"score": 0.5, **options})
 
 
-def squares(path):
-    """(number, x, y) of each plainly coloured picture by its upper left corner, and the sheet's pixels."""
+def read(path):
     with Image.open(path) as image:
-        assert image.format == "PNG" and image.mode == "RGB"
-        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
-        pixels = np.asarray(image)
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def boxes(pixels, colour):
+    """(top, left, height, width) of each plainly coloured rectangle, from the top and the left."""
+    inside = np.pad((np.abs(pixels - colour).max(axis=2) < 6), 1)
     found = []
-    for number, colour in enumerate(COLOURS):
-        inside = (pixels == colour).all(axis=2)
-        corners = inside[1:, 1:] & ~inside[:-1, 1:] & ~inside[1:, :-1]
-        found += [(number, int(x) + 1, int(y) + 1) for y, x in np.argwhere(corners)]
-    return found, pixels
+    for y, x in np.argwhere(inside[1:, 1:] & ~inside[:-1, 1:] & ~inside[1:, :-1]) + 1:
+        height, width = (int(np.argmin(line)) for line in (inside[y:, x], inside[y, x:]))
+        if min(height, width) > 8:  # no letter
+            found.append((int(y) - 1, int(x) - 1, height, width))
+    return found
 
 
-def test_a_sheet_has_a_line_for_each_query_and_a_column_for_each_hit(tmp_path):
+def places(pixels):
+    """{number of a colour: boxes}."""
+    return {number: boxes(pixels, colour) for number, colour in enumerate(COLOURS)}
+
+
+def edge_is_white(pixels, margin=8):
+    edge = np.ones(pixels.shape[:2], bool)
+    edge[margin:-margin, margin:-margin] = False
+    return (pixels[edge] == 255).all()
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Every text that is drawn, in its order."""
+    texts, save = [], sheets.save
+    from matplotlib.text import Text
+
+    def kept(figure, path):
+        texts.append([text.get_text() for text in figure.findobj(Text) if text.get_text()])
+        return save(figure, path)
+
+    monkeypatch.setattr(sheets, "save", kept)
+    return texts
+
+
+def test_a_line_for_each_query_and_a_column_for_each_hit(tmp_path):
     rows = [Row("ocean", (card(0), card(1), card(2))), (card(3), [card(4)])]
-    path = sheet(rows, tmp_path / "sheet.png", title="Title")
-    found, pixels = squares(path)
-    assert path == tmp_path / "sheet.png"
-    assert pixels.shape[1] == 2 * MARGIN + 4 * (SIDE + GAP) + GAP
-    assert [number for number, _, _ in found] == [0, 1, 2, 3, 4]
-    places = {number: (x, y) for number, x, y in found}
-    left = MARGIN + SIDE + 2 * GAP
-    assert [places[number][0] for number in (0, 1, 2)] == [left, left + SIDE + GAP, left + 2 * (SIDE + GAP)]
-    assert len({places[number][1] for number in (0, 1, 2)}) == 1
-    assert places[4] == (left, places[0][1] + HEIGHT + GAP)
-    assert pixels.shape[0] == places[4][1] + HEIGHT + MARGIN
+    pixels = read(sheet(rows, tmp_path / "sheet.png", title="Title"))
+    found = {number: one for number, (one,) in places(pixels).items()}
+    side = sheets.SIDE * DPI
+    assert all(abs(height - side) < 12 and abs(width - side) < 12 for _, _, height, width in found.values())
+    tops, lefts = ([found[number][axis] for number in range(5)] for axis in (0, 1))
+    assert np.ptp(tops[:3]) <= 1 and tops[3] > tops[0] + side and abs(tops[3] - tops[4]) < 12
+    step = (sheets.SIDE + sheets.GAP) * DPI
+    assert np.diff(lefts[:3]) == pytest.approx([step, step], abs=1.5) and abs(lefts[4] - lefts[0]) < 2
+    assert lefts[3] < lefts[0] - step and edge_is_white(pixels)
 
 
 def test_more_hits_than_columns_go_on_beneath(tmp_path):
     rows = [Row("ocean", [card(number) for number in range(5)])]
-    found, pixels = squares(sheet(rows, tmp_path / "sheet.png", columns=2))
-    left, top = found[0][1:]
-    assert found == [(0, left, top), (1, left + SIDE + GAP, top),
-                     (2, left, top + HEIGHT + GAP), (3, left + SIDE + GAP, top + HEIGHT + GAP),
-                     (4, left, top + 2 * (HEIGHT + GAP))]
-    assert pixels.shape[0] == top + 3 * HEIGHT + 2 * GAP + MARGIN
+    found = places(read(sheet(rows, tmp_path / "sheet.png", columns=2)))
+    corners = [found[number][0][:2] for number in range(5)]
+    assert corners[0][0] == corners[1][0] < corners[2][0] == corners[3][0] < corners[4][0]
+    assert corners[0][1] == corners[2][1] == corners[4][1] < corners[1][1] == corners[3][1]
 
 
-def test_title_and_notes_stand_above_the_cards_and_long_titles_wrap(tmp_path):
-    heights = []
-    for title in ("", "Title", "A title of many words " * 6):
-        found, pixels = squares(sheet([Row("ocean", (card(0),))], tmp_path / "sheet.png", title=title))
-        above = pixels[:found[0][2] - 2]  # title and notes
-        assert (above.min(axis=2) < 100).any()
-        assert (above[:, -MARGIN + 2:] == 255).all() and (above[:, :MARGIN - 2] == 255).all()
-        heights.append(found[0][2])
-    assert heights[0] < heights[1] < heights[2]
+@pytest.mark.parametrize("shape", [(30, 60), (60, 30), (7, 7), (900, 1200)])
+def test_a_picture_is_whole_centred_and_undistorted(shape, tmp_path):
+    pixels = read(sheet([Row("ocean", (card(0, shape=shape, right=True),))], tmp_path / "sheet.png"))
+    top, left, height, width = max(boxes(pixels, COLOURS[0]), key=lambda box: box[2] * box[3])
+    assert width / height == pytest.approx(shape[1] / shape[0], rel=0.06)
+    assert max(height, width) == pytest.approx(sheets.SIDE * DPI, abs=14)  # less its frame
 
 
-def test_marks_are_explained_only_where_they_are_used(tmp_path):
-    tops = []
-    for right in (None, True):
-        path = sheet([Row("ocean", (card(0, right=right), card(1)))], tmp_path / "sheet.png")
-        with Image.open(path) as image:
-            tops.append(np.asarray(image.crop((0, 0, image.width, MARGIN + LINE))).astype(int))
-    assert (tops[0] < 200).sum() < (tops[1] < 200).sum()
+def test_right_wrong_and_query_have_frames_and_marks_of_their_own(tmp_path, said):
+    frames = {}
+    for name, one, query in (("right", card(0, right=True), "x"), ("wrong", card(0, right=False), "x"),
+                             ("query", card(1), card(0))):
+        pixels = read(sheet([Row(query, (one,))], tmp_path / "sheet.png"))
+        top, left, height, width = places(pixels)[0][0]
+        frames[name] = tuple(pixels[top + height // 2, left - 3])
+    hexes = {name: "#%02x%02x%02x" % frame for name, frame in frames.items()}  # noqa: UP031
+    assert hexes == {"right": sheets.RIGHT, "wrong": sheets.WRONG, "query": sheets.DARK}
+    assert "✓" in said[0] and "✗" in said[1] and not {"✓", "✗"} & set(said[2])
+    assert "✓ right, ✗ wrong." in " ".join(said[1]) and "wrong" not in " ".join(said[2])
 
 
-def test_a_query_without_hits_says_so(tmp_path):
-    with Image.open(sheet([Row("ocean", ())], tmp_path / "sheet.png")) as image:
-        right_of_query = np.asarray(image)[:, MARGIN + SIDE + GAP:]
-    assert (right_of_query < 150).any()
+def test_label_file_and_score_stand_beneath_whole(tmp_path, said):
+    one = card(0, "grand piano", score=-0.12345, name="folder_of_pictures/image_0001.jpg")
+    sheet([Row("ocean", (one,))], tmp_path / "sheet.png", title="Title")
+    texts = said[0]
+    assert {"ocean", "Title"} <= set(texts) and "grand piano" in texts and "−0.123" in texts
+    assert "".join(texts[texts.index("grand piano") + 1:texts.index("−0.123")]) == "folder_of_pictures/image_0001.jpg"
 
 
-def test_tags_have_bars_as_long_as_their_scores(tmp_path):
+def test_a_picture_that_is_not_here_shows_its_class_and_file(tmp_path, said):
+    gone = tmp_path / "image_0001.jpg"
+    for one in (Card(None, "crab", 0.5, name=gone.name), Card(gone, "crab", 0.5)):
+        pixels = read(sheet([Row("ocean", (one,))], tmp_path / "sheet.png"))
+        panel = boxes(pixels, [round(255 * part) for part in sheets.class_colour("crab")])[0]
+        assert panel[2:] == pytest.approx([sheets.SIDE * DPI] * 2, abs=2)
+        assert said[-1].count("crab") == 2 and "image_0001.jpg" in said[-1]
+
+
+def test_a_file_that_can_not_be_read_says_so(tmp_path, said):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 no jpeg")
+    sheet([Row("ocean", (Card(path, "crab"),))], tmp_path / "sheet.png")
+    assert any("can't be read" in text.replace("\n", " ") for text in said[0])
+
+
+def test_a_file_is_drawn_upright(tmp_path):
+    left_half_red = np.zeros((40, 40, 3), np.uint8)
+    left_half_red[:, :20] = COLOURS[0]
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera lay on its side: turn a quarter to the right
+    Image.fromarray(left_half_red).save(tmp_path / "turned.png", exif=turned)
+    pixels = read(sheet([Row("ocean", (Card(tmp_path / "turned.png"),))], tmp_path / "sheet.png"))
+    top, left, height, width = max(boxes(pixels, COLOURS[0]), key=lambda box: box[3])
+    assert width > 1.5 * height and (pixels[top + height + 20, left:left + width] == 0).all()
+
+
+@pytest.mark.parametrize("one", [
+    "x" * 300, "Ж" * 80, Card(None, "a label " * 40, -0.123, True, name="b" * 300), Card(None), Card(None, "昆虫", 1.0),
+    Card(None, "W" * 19, name="$x_{"), ""])
+def test_no_text_leaves_its_sheet(one, tmp_path):
+    rows = [Row("ocean", (one,) if isinstance(one, Card) else ()), Row(one, ())]
+    assert edge_is_white(read(sheet(rows, tmp_path / "sheet.png")))
+
+
+def test_a_query_without_hits_says_so(tmp_path, said):
+    sheet([Row("ocean", ())], tmp_path / "sheet.png")
+    assert "no hits" in said[0]
+
+
+def test_every_system_has_a_line_beside_the_query(tmp_path, said):
+    rows = [Compared(card(0, "query"), {"raw": (card(1),), "learnt": (card(1, LONG), card(1))})]
+    pixels = read(comparison_sheet(rows, tmp_path / "sheet.png", title="Title", note="A note."))
+    found = places(pixels)
+    assert len(found[0]) == 1 and len(found[1]) == 3 and len({box[0] for box in found[1]}) == 2
+    assert len({box[1] for box in found[1]}) == 2 and min(box[1] for box in found[1]) > found[0][0][1]
+    assert {"raw", "learnt"} <= set(said[0]) and "A note." in " ".join(said[0]) and edge_is_white(pixels)
+    told = [text for text in said[0] if text in LONG or text.endswith("…")]
+    assert len([text for text in told if len(text) > 8]) >= 3 and any(text.endswith("…") for text in told)
+
+
+def test_bars_are_as_long_as_their_scores(tmp_path):
     tags = (("elephant", 0.75), ("bison", 0.5), ("piano", -0.2), ("unit", 1.0))
-    path = tag_sheet([Tagged(card(0), tags, {"elephant"})], tmp_path / "tags.png", title="Tags")
-    found, pixels = squares(path)
-    _, x, y = found[0]
-    left = x + SIDE + GAP
-    lengths = []
-    for number in range(4):
-        line = pixels[y + number * (LINE + BAR + 10) + LINE + BAR // 2, left:left + PANEL].astype(int)
-        lengths.append(int((line.sum(axis=1) < 600).sum()))
-    assert lengths == [300, 200, 0, 400]
-    blue = tuple(int(RIGHT[start:start + 2], 16) for start in (1, 3, 5))
-    assert tuple(pixels[y + LINE + BAR // 2, left + 5]) == blue
+    for scale in (1, 4):
+        scaled = [(word, scale * value) for word, value in tags]
+        pixels = read(tag_sheet([Tagged(card(0), scaled, {"elephant"})], tmp_path / "tags.png", title="Tags"))
+        colours = {"right": sheets.RIGHT, "other": sheets.QUIET}
+        found = {name: boxes(pixels, [int(colour[start:start + 2], 16) for start in (1, 3, 5)])
+                 for name, colour in colours.items()}
+        full = sheets.BARS * DPI
+        assert [box[3] for box in found["right"]] == pytest.approx([0.75 * full], abs=3)
+        assert [box[3] for box in found["other"]] == pytest.approx([0.5 * full, full], abs=3)
 
 
-def test_tag_sheets_stand_in_columns_and_leave_room_for_many_tags(tmp_path):
+def test_tagged_pictures_stand_in_columns_with_room_for_many_tags(tmp_path):
     many = tuple((f"word {number}", 0.5) for number in range(12))
     rows = [Tagged(card(0), many), (card(1), many[:2]), (card(2), many)]
-    found, pixels = squares(tag_sheet(rows, tmp_path / "tags.png", columns=2))
-    places = {number: (x, y) for number, x, y in found}
-    assert places[0][1] == places[1][1] and places[0][0] == places[2][0]
-    assert places[2][1] - places[0][1] == 12 * (LINE + BAR + 10) + GAP
-    assert pixels.shape[0] >= places[2][1] + 12 * (LINE + BAR + 10)
+    pixels = read(tag_sheet(rows, tmp_path / "tags.png", columns=2))
+    corners = {number: found[0][:2] for number, found in places(pixels).items() if found}
+    assert corners[0][0] == corners[1][0] and corners[0][1] == corners[2][1]
+    assert corners[2][0] - corners[0][0] > 12 * 1.5 * sheets.LINE * DPI and edge_is_white(pixels)
+
+
+def test_class_colours_are_pale_steady_and_many():
+    colours = [sheets.class_colour(f"class {number}") for number in range(60)]
+    assert colours == [sheets.class_colour(f"class {number}") for number in range(60)] and len(set(colours)) > 40
+    assert min(np.array(colours) @ [0.299, 0.587, 0.114]) > 0.76  # dark letters on it have contrast
 
 
 @pytest.mark.parametrize("draw", [sheet, tag_sheet])
@@ -113,11 +194,20 @@ def test_nothing_to_draw_and_no_columns_are_refused(draw, tmp_path):
         draw([(card(0), ())], tmp_path / "sheet.png", columns=0)
 
 
-def test_a_sheet_that_fails_leaves_the_earlier_one(tmp_path):
+@pytest.mark.parametrize("rows", [[], [("query", {})]])
+def test_nothing_to_compare_is_said(rows, tmp_path):
+    with pytest.raises(ValueError, match="no rows to draw"):
+        comparison_sheet(rows, tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize("shape, dtype", [((4, 4, 3), float), ((4, 4), np.uint8), ((0, 4, 3), np.uint8)])
+def test_a_sheet_that_fails_leaves_the_earlier_one(shape, dtype, tmp_path):
     path = sheet([Row("ocean", (card(0),))], tmp_path / "sheet.png")
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="expected uint8"):
-        sheet([Row("ocean", (Card(np.zeros((2, 2))),))], path)
+    with pytest.raises(ValueError, match=r"expected uint8 \(h, w, 3\)"):
+        sheet([Row("ocean", (Card(np.zeros(shape, dtype)),))], path)
+    with pytest.raises(ValueError, match="expected .png"):
+        sheet([Row("ocean", (card(0),))], tmp_path / "sheet.gif")
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

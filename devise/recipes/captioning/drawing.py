@@ -21,7 +21,7 @@ def draw_figures(found, path, note):
 
 def draw_curriculum(gap, share, path):
     """What grows and falls from epoch to epoch."""
-    shown = {"least gap of relevance in a triplet": gap, "share of augmentation levels open": share}
+    shown = {"least gap of relevance in a triplet": gap.values(), "share of augmentation levels open": share.values()}
     return plots.schedule_plot(shown, path, title="The curriculum")
 
 

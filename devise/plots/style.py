@@ -1,0 +1,148 @@
+"""One style for every figure, and how a figure is saved: PNG, JPEG, PDF or SVG by the ending of its path."""
+
+from __future__ import annotations
+
+import functools
+import math
+import textwrap
+import warnings
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devise.figures import Spread
+from devise.storage import MARK, atomic_path, replaceable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours without the yellow, which is too pale for a line on white
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+MARKERS = "osD^vPX"
+INK, QUIET = "#1f2933", "#56616d"
+STYLE = {"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
+         "axes.grid": True, "grid.color": "#e3e7eb", "grid.linewidth": 0.8, "axes.axisbelow": True,
+         "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+         "lines.linewidth": 2, "lines.markersize": 6, "legend.frameon": False, "savefig.facecolor": "white",
+         "svg.hashsalt": "devise", "text.parse_math": False}  # a name may hold a $
+# where DejaVu Sans lacks a letter: faces that systems bring for the scripts of East and South Asia
+FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "PingFang SC", "Hiragino Sans",
+            "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "WenQuanYi Zen Hei", "Arial Unicode MS",
+            "Nirmala UI", "Noto Sans Devanagari")
+DPI = 200
+# the format of an ending, and in it our mark, without the time of drawing
+FORMATS = {".png": ("png", {"Software": MARK}), ".jpg": ("jpg", {}), ".jpeg": ("jpg", {}),
+           ".pdf": ("pdf", {"Creator": MARK, "CreationDate": None}), ".svg": ("svg", {"Creator": MARK, "Date": None})}
+
+
+def styled() -> AbstractContextManager:
+    """A context in which matplotlib draws in our style; its own settings stay as they were."""
+    import matplotlib
+
+    return matplotlib.rc_context(STYLE | {"font.family": ["DejaVu Sans", *_installed()]})
+
+
+def new_figure(width: float, height: float, *, panels: int = 1, layout: str | None = "constrained") -> Figure:
+    """A figure of so many inches with its panels side by side, without pyplot and its global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((width, height), dpi=DPI, layout=layout)
+    if panels:
+        figure.subplots(1, panels)
+    return figure
+
+
+def entitle(figure: Figure, title: str = "", note: str = "") -> None:
+    """A title above all panels and a small note beneath them, wrapped to the figure's width."""
+    width = figure.get_figwidth()
+    if title:
+        figure.suptitle(textwrap.fill(title, int(9 * width)), x=0.01, ha="left", fontweight="bold")
+    if note:
+        figure.supxlabel(textwrap.fill(note, int(13 * width)), x=0.01, ha="left", fontsize=10, color=QUIET)
+
+
+def legend_beside(axes: Axes) -> None:
+    """The names of the lines to the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
+
+
+def look(number: int) -> dict:
+    """Colour, marker and line of the n-th series; lines change where the colours begin again."""
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)],
+            "linestyle": ("-", "--", ":")[number // len(COLOURS) % 3]}
+
+
+def points(values: dict | list) -> tuple[list, list, list, list]:
+    """Places, means, and the lows and highs of a band of ± one standard deviation, in percent, of what is defined.
+
+    Args:
+        values: {place: fraction, Spread or None}, or a list of them with places from 0.
+
+    >>> points([0.5, None, Spread(0.25, 0.125, 0.1, 0.4, 2, 0.0, 1.0)])
+    ([0, 2], [50.0, 25.0], [50.0, 12.5], [50.0, 37.5])
+    """
+    found = [(place, _mean(value), _deviation(value)) for place, value in
+             (values.items() if isinstance(values, dict) else enumerate(values)) if value is not None]
+    found = [row for row in found if math.isfinite(row[1])]
+    return ([place for place, _, _ in found], [100 * mean for _, mean, _ in found],
+            [100 * (mean - by) for _, mean, by in found], [100 * (mean + by) for _, mean, by in found])
+
+
+def wrapped(name: str) -> str:
+    """The name of a line in lines of a legend."""
+    return textwrap.fill(name, 32)
+
+
+def draw_line(axes: Axes, number: int, name: str, values: dict | list, **options) -> bool:
+    """A line through the points of the n-th series, with its band; whether it has one."""
+    places, means, lows, highs = points(values)
+    style = look(number) | options
+    axes.plot(places, means, label=wrapped(name), **style)
+    if lows == highs:
+        return False
+    axes.fill_between(places, lows, [min(100, high) for high in highs], color=style["color"], alpha=0.18, linewidth=0)
+    return True
+
+
+def checked_format(path: str | Path) -> tuple[str, dict]:
+    """The format that a path's ending asks for, and the metadata of such a file.
+
+    Raises:
+        ValueError: if it is none that is drawn.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise ValueError(f"{path} ends in {ending or 'nothing'!r}: expected {', '.join(FORMATS)}")
+    return FORMATS[ending]
+
+
+def save(figure: Figure, path: str | Path) -> str | Path:
+    """Write the figure in one step, in the format of the path's ending; returns the path.
+
+    Raises:
+        FileExistsError: if a file is there that we did not draw.
+    """
+    kind, metadata = checked_format(path)
+    options = {"metadata": metadata} if metadata else {"pil_kwargs": {"comment": MARK}}  # which JPEG has in a comment
+    replaceable(path)
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that no installed face has is drawn as a box
+        figure.savefig(temporary, format=kind, dpi=DPI, **options)
+    return path
+
+
+def _mean(value: float | Spread) -> float:
+    return value.mean if isinstance(value, Spread) else float(value)
+
+
+def _deviation(value: float | Spread) -> float:
+    return value.std if isinstance(value, Spread) and value.n > 1 else 0.0
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    from matplotlib.font_manager import fontManager
+
+    there = {entry.name for entry in fontManager.ttflist}
+    return tuple(family for family in FAMILIES if family in there)
