@@ -170,6 +170,12 @@ def test_the_ending_says_the_format_and_the_same_figure_is_the_same_file(ending,
         hit_curve(SERIES, tmp_path / f"{name}.{ending}", title="Title")
     content = (tmp_path / f"a.{ending}").read_bytes()
     assert content.startswith(first) and content == (tmp_path / f"b.{ending}").read_bytes()
+    hit_curve({"other": {1: 0.5}}, tmp_path / f"a.{ending}")  # what we drew, we may draw anew
+    assert (tmp_path / f"a.{ending}").read_bytes() != content
+    (tmp_path / f"c.{ending}").write_bytes(b"a file of somebody's own")
+    with pytest.raises(FileExistsError, match="there already"):
+        hit_curve(SERIES, tmp_path / f"c.{ending}")
+    assert (tmp_path / f"c.{ending}").read_bytes() == b"a file of somebody's own"
 
 
 @pytest.mark.parametrize("name", ["x.bmp", "x"])
