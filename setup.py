@@ -16,7 +16,6 @@ TENSORFLOW = os.environ.get("DEVISE_TENSORFLOW", "tensorflow")
 EXTRAS = {
     # annoy comes as source only: in the core it would break `pip install` where no compiler is
     "annoy": ["annoy>=1.17.3"],
-    "captions": ["scikit-learn>=1.5"],
     "completion": ["shtab>=1.7"],
     "faiss": ["faiss-cpu>=1.9"],
     "hnswlib": ["hnswlib>=0.8"],

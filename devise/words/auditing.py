@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from devise.arrays import nearest, unit_rows
+from devise.report import Table
 from devise.words.labels import meanings, resolve_labels
 from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
@@ -111,27 +112,21 @@ def coverage(records: Iterable[Audited]) -> dict[str, int]:
     return {"labels": len(records), "found": len(found), "warned": sum(bool(r.warnings) for r in found)}
 
 
-def audit_table(records: Sequence[Audited]) -> str:
-    """The records of an audit as aligned lines of text, the labels with warnings first.
+def audit_table(records: Sequence[Audited]) -> Table:
+    """The records of an audit, the labels with warnings first.
 
-    >>> print(audit_table([Audited("car side", ("car",), (), (("cars", 0.9), ("truck", 0.8)), 570, ())]))
+    >>> print(audit_table([Audited("car side", ("car",), (), (("cars", 0.9), ("truck", 0.8)), 570, ())]).text())
     label     words  rank  neighbours   warnings
-    car side  car     570  cars, truck
+    car side  car     570  cars, truck         –
     """
-    rows = [("label", "words", "rank", "neighbours", "warnings")]
+    rows = []
     for record in sorted(records, key=lambda record: not record.warnings):
         used = " + ".join([*record.words, *(f"{word}?" for word in record.failed)])
         if record.extras:
             used += f" ({', '.join(record.extras)})"
-        rows.append((record.label, used, f"{record.rank:,}" if record.rank else "-",
-                     ", ".join(word for word, _ in record.neighbours), "; ".join(record.warnings)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) if column == 2 else cell.ljust(width)
-                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        rows.append((record.label, used, record.rank, ", ".join(word for word, _ in record.neighbours),
+                     "; ".join(record.warnings)))
+    return Table(("label", "words", "rank", "neighbours", "warnings"), rows)
 
 
 def themes(vector: ArrayLike, words: WordVectors, *, own: Sequence[str] = ()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise.arrays import eigenvectors
-from devise.errors import require
 from devise.words.phrases import as_texts, frequency_weight, usable
 from devise.words.vocabulary import STOP_WORDS, read_list
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from devise.words.vectors import WordVectors
 
-EXTRA = "captions"
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 PARTS = re.compile(r"['’-]")
 TERMS = 1000  # the most frequent ones
@@ -148,8 +146,6 @@ class Tfidf:
 
     Args:
         max_terms: keep this many most frequent terms; None for all.
-    Raises:
-        MissingDependency: without scikit-learn.
 
     >>> captions = [("a dog runs", "a brown dog"), ("a cat sleeps",), ("the dog and the cat",)]
     >>> terms = Tfidf().fit(captions)
@@ -161,9 +157,10 @@ class Tfidf:
     """
 
     def __init__(self, *, max_terms: int | None = None) -> None:
-        text = require("sklearn.feature_extraction.text", EXTRA)
-        self._vectoriser = text.TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)),
-                                                max_features=max_terms, dtype=np.float32)
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._vectoriser = TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)), max_features=max_terms,
+                                           dtype=np.float32)
         self._terms = None
 
     @property
@@ -229,7 +226,6 @@ class CaptionVectors:
         terms: how many of the most frequent terms have a column.
         share: of the squared length that word vectors have, 0 to 1.
     Raises:
-        MissingDependency: without scikit-learn.
         ValueError: if an option is out of range.
 
     >>> from devise.words import WordVectors
@@ -320,9 +316,10 @@ def latent(rows: csr_matrix, others: Sequence[csr_matrix], dim: int, *, seed: in
     >>> latent(rows, [rows], 1).shape
     (3, 1)
     """
-    decomposition = require("sklearn.decomposition", EXTRA)
+    from sklearn.decomposition import TruncatedSVD
+
     dim = min(dim, *rows.shape)
-    found = decomposition.TruncatedSVD(dim, random_state=seed).fit(rows)
+    found = TruncatedSVD(dim, random_state=seed).fit(rows)
     columns = np.concatenate([found.transform(other) for other in others]).astype(np.float32)
     return columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 

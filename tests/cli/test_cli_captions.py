@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
 from devise.model import Devise  # noqa: E402
 from devise.search import Search  # noqa: E402
 

@@ -19,8 +19,6 @@ from devise.model.exporting import largest_difference
 from devise.search import Search
 from devise.web.service import Service
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40),
            "white": (235, 235, 235), "black": (25, 25, 25)}
 MODELS = ("labels", "ridge", "classes", "captions", "conse", "lift", "raw")

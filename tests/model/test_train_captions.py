@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
 from devise import features  # noqa: E402
 from devise.datasets import ImageSet, Split  # noqa: E402
 from devise.evaluation.captions import graded, text_retrieval  # noqa: E402

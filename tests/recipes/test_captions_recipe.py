@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
 from devise import storage  # noqa: E402
 from devise.datasets.captions import caption_set  # noqa: E402
 from devise.evaluation.captions import graded  # noqa: E402

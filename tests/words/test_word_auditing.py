@@ -77,7 +77,7 @@ def test_audit_warns_of_rare_words(words, monkeypatch):
 
 
 def test_the_table_of_an_audit_shows_warnings_first(words):
-    lines = audit_table(audit(["car", "grand zzz"], words, k=1)).splitlines()
+    lines = audit_table(audit(["car", "grand zzz"], words, k=1)).text().splitlines()
     assert lines[0].split() == ["label", "words", "rank", "neighbours", "warnings"]
     assert lines[1].startswith("grand zzz") and "zzz?" in lines[1] and lines[1].endswith("no vector")
     assert lines[2].startswith("car")

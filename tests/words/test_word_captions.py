@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
 from devise.words import WordVectors  # noqa: E402
 from devise.words.sentences import CaptionVectors, SentenceVectors, Tfidf  # noqa: E402
 

@@ -6,9 +6,7 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="tf-idf needs scikit-learn")
-
-from devise.words.sentences import Tfidf, empty, latent  # noqa: E402
+from devise.words.sentences import Tfidf, empty, latent
 
 CAPTIONS = [("A brown dog runs.", "the DOG, a dog"), ("a cat sleeps", "cat on a mat"), ("The dog and the cat",)]
 
