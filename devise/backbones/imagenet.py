@@ -27,7 +27,7 @@ def class_names() -> tuple[str, ...]:
     return tuple(name for _identity, name in classes())
 
 
-def identities():
+def identities() -> tuple[str, ...]:
     """The WordNet id of each class.
 
     >>> identities()[2]

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from devise import storage
 from devise.errors import unknown
@@ -150,7 +151,7 @@ def fetch(name: str, *, dim: int | None = None, source: str | os.PathLike | None
     if entry.inside and target.exists():
         return target
     place.mkdir(parents=True, exist_ok=True)
-    check = {"checksum": entry.checksum, "size": entry.size}
+    check: dict[str, Any] = {"checksum": entry.checksum, "size": entry.size}
     if source and not entry.inside:
         return storage.bring(source, target, **check)
     if source:

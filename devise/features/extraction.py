@@ -137,7 +137,7 @@ def table_of(folder: Path, backbone: Backbone) -> tuple | None:
     return old
 
 
-def keep(folder, old, images, keys):
+def keep(folder: Path, old: tuple, images: ImageSet, keys: Sequence[str | None]) -> None:
     """Refuse to lose features: those of a table of another folder, whose pictures are not among these."""
     here, there = (Path(root).resolve() if root else None for root in (images.root, old[0]["root"]))
     known = set(keys)

@@ -5,12 +5,16 @@ not have refuses all of it. Nothing but folders and plain files is ever made; a 
 archive becomes a copy of the file it names.
 """
 
+from __future__ import annotations
+
 import contextlib
+import os
 import posixpath
 import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +36,8 @@ class _Entry(NamedTuple):
     target: str = ""
 
 
-def unpack(archive, folder, *, members=None, max_bytes=MAX_BYTES, max_ratio=MAX_RATIO):
+def unpack(archive: str | os.PathLike, folder: str | os.PathLike, *, members: Collection[str] | None = None,
+           max_bytes: int = MAX_BYTES, max_ratio: float = MAX_RATIO) -> Path:
     """The files of a zip, tar or tar.gz as a new folder.
 
     Args:

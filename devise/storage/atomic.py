@@ -5,22 +5,27 @@ Data files carry a digest in their names and are never changed; replacing the ma
 step that makes a new state visible, so a reader finds the old state or the new one.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from devise.storage.claims import Journal, digest, files_of, is_manifest, is_ours, put, remove, sweep, vacant
 from devise.storage.locks import alone
 
+T = TypeVar("T")
 FORMAT = 1
 OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     >>> with atomic_path("/tmp/devise-doctest.txt") as temporary:
@@ -41,14 +46,14 @@ def atomic_path(path):
         temporary.unlink(missing_ok=True)
 
 
-def replace(temporary, path):
+def replace(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
     """Put a finished file or folder in the place of `path`, on the same disk, for good."""
     flush(temporary)
     os.replace(temporary, path)
     flush(Path(path).parent)
 
 
-def write_json(path, document):
+def write_json(path: str | os.PathLike, document: object) -> None:
     """`document` as indented UTF-8 JSON, atomically; NaN is refused, since JSON has none.
 
     >>> import tempfile
@@ -63,7 +68,7 @@ def write_json(path, document):
         temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
 
 
-def read_json(path):
+def read_json(path: str | os.PathLike) -> Any:
     """The document in a JSON file.
 
     Raises:
@@ -110,16 +115,18 @@ class Commit:
     ('me', 'whole')
     """
 
-    def __init__(self, folder, kind, document, *, lost=None, overwrite=False):
+    def __init__(self, folder: str | os.PathLike, kind: str, document: Mapping[str, Any], *,
+                 lost: Callable[[dict, dict[str, Path]], str | None] | None = None, overwrite: bool = False):
         if taken := OWN & set(document):
             raise ValueError(f"the document of a {kind} has the key {sorted(taken)[0]!r}, which its "
                              "manifest uses itself: choose another name")
         self.folder, self.kind, self.document = Path(folder), kind, dict(document)
         self._lost = None if overwrite else lost
-        self._temporary, self._folders = {}, {}
+        self._temporary: dict[str, Path] = {}
+        self._folders: dict[str, Path] = {}
         self._journal, self._locks = Journal(self.folder), contextlib.ExitStack()
 
-    def file(self, name):
+    def file(self, name: str) -> Path:
         """A path to write the data file `name` to."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if name not in self._temporary:
@@ -127,7 +134,7 @@ class Commit:
             self._journal.note(path.name, os.stat(path).st_ino)
         return self._temporary[name]
 
-    def subfolder(self):
+    def subfolder(self) -> Path:
         """A new folder to commit further artefacts to, which becomes part of this one with its manifest."""
         path = self.folder / os.urandom(6).hex()
         self._journal.note(path.name, {})
@@ -136,7 +143,7 @@ class Commit:
         self._folders[path.name] = path
         return path
 
-    def check(self):
+    def check(self) -> dict[str, Any]:
         """Refuse what the commit will refuse, before the work that makes its files.
 
         Returns:
@@ -214,7 +221,7 @@ class Commit:
         raise FileExistsError(f"{path} is there already, and not ours: move it away")
 
 
-def part_digests(folder):
+def part_digests(folder: str | os.PathLike) -> dict[str, str]:
     """{path in it: digest} of the manifests in the folders of a folder; a manifest holds the digests of its files.
 
     >>> sorted(part_digests("index/0a1b2c3d4e5f"))  # doctest: +SKIP
@@ -224,7 +231,7 @@ def part_digests(folder):
     return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
 
 
-def write_report(folder, document, pages):
+def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: Mapping[str, str]) -> None:
     """A document as `report.json`, and pages of text beside it, each whole or not at all.
 
     Args:
@@ -257,7 +264,7 @@ def write_report(folder, document, pages):
             temporary.write_bytes(text)
 
 
-def open_artefact(folder, kind):
+def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
     """The manifest of an artefact and the paths of its files.
 
     A commit that ends between this call and the opening of a path may have removed the file:
@@ -292,7 +299,8 @@ def open_artefact(folder, kind):
         seen = document
 
 
-def read_artefact(folder, kind, read, *, check=()):
+def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str, Any], dict[str, Path]], T], *,
+                  check: Collection[str] = ()) -> T:
     """What `read(document, paths)` makes of an artefact, called again where a commit came in between.
 
     Args:
@@ -345,7 +353,7 @@ def _temporary(folder, suffix):
     return path
 
 
-def flush(path):
+def flush(path: str | os.PathLike) -> None:
     """Push a file's or a folder's content to the disk, so that a rename after it is safe."""
     handle = os.open(path, os.O_RDONLY)
     try:

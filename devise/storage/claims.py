@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
@@ -100,8 +101,8 @@ def vacant(folder: str | Path) -> None:
     folder = Path(folder)
     if any(map(is_manifest, folder.glob("[!.]*.json"))):
         return
-    for place, folders, files in os.walk(folder):
-        place, known = Path(place), None
+    for found, folders, files in os.walk(folder):
+        place, known = Path(found), None
         folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if (place / name).is_symlink()]
         for name in sorted([*files, *links]):
@@ -162,7 +163,8 @@ class Journal:
     """A file that names what its writer has begun in a folder; `sweep` removes that when the writer was killed."""
 
     def __init__(self, folder: Path):
-        self._folder, self._file = folder, None
+        self._folder = folder
+        self._file: io.FileIO | None = None
 
     def note(self, name: str, claim: str | int | dict) -> None:
         """Claim a name in the folder: a digest, an inode, or of a folder the digests of its manifests."""

@@ -1,10 +1,13 @@
-"""The one door to the network: a file arrives whole and checked, and what a cut left is kept."""
+"""Downloads: a file arrives whole and checked, and a cut one is resumed."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import devise
@@ -19,8 +22,10 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others next ti
 RESUMES = "What has arrived is kept: make room and run the same again, it resumes."
 
 
-def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=30, by_hand="", passing=False):
-    """The file at `url`, at `path`; the network is left alone where the file is there already.
+def fetch(url: str, path: str | os.PathLike, *, checksum: str | None, size: int | None = None,
+          progress: Callable[[int, int | None], object] | None = None, retries: int = 4, timeout: float = 30,
+          by_hand: str = "", passing: bool = False) -> Path:
+    """Download a file, or leave it as it is where it is there already.
 
     What arrives is written to `<path>.part`, checked, and renamed. A cut connection is taken up
     where it broke, in this call and in the next one; a server that can't do that sends the whole
@@ -83,7 +88,7 @@ def fetch(url, path, *, checksum, size=None, progress=None, retries=4, timeout=3
     return path
 
 
-def discard(path):
+def discard(path: Path) -> None:
     """Remove a file that `fetch` brought with `passing`, in this call or an earlier one; any other stays."""
     if is_ours(path, _inode(_note(path))):
         path.unlink()
@@ -105,8 +110,8 @@ def _tidy(path, passing):
                 _note(path).unlink()
 
 
-def bring(source, path, *, checksum, size=None):
-    """A copy, at `path`, of a file brought by hand, checked as a fetched one is; the source stays.
+def bring(source: str | os.PathLike, path: str | os.PathLike, *, checksum: str | None, size: int | None = None) -> Path:
+    """Copy a file that was brought by hand, checked as a download is; the source stays.
 
     Args:
         source: the file on this machine.
@@ -136,8 +141,8 @@ def bring(source, path, *, checksum, size=None):
     return path
 
 
-def verify(path, *, checksum, size=None):
-    """Nothing, or an error that says what the file has and what was expected.
+def verify(path: str | os.PathLike, *, checksum: str | None, size: int | None = None) -> None:
+    """Check a file's size and checksum.
 
     Args:
         path: the file.
