@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from devise.arrays import unit_rows
 from devise.evaluation import best_scores, choose_threshold, evaluate_open_set
 
 
@@ -81,6 +82,17 @@ def test_copies_of_other_classes_are_a_tie_and_so_no_identification():
     best = best_scores(rows, labels, queries=np.arange(20, 30), gallery=np.arange(20))
     np.testing.assert_array_equal(best.genuine, best.impostor)
     assert evaluate_open_set(rows, labels, gallery=np.arange(20), threshold=0.0).identified == 0
+
+
+def test_the_best_of_near_ties_is_that_of_float64():
+    random = np.random.default_rng(2)
+    rows = unit_rows(random.standard_normal(200) + 1e-7 * random.standard_normal((300, 200)))
+    queries = unit_rows(rows[:6] + 0.05 * random.standard_normal((6, 200)))
+    labels = np.concatenate([np.arange(300) % 2, np.zeros(6, int)])
+    best = best_scores(np.concatenate([rows, queries]), labels, queries=np.arange(300, 306), gallery=np.arange(300))
+    cosines = np.float32([[math.fsum(np.float64(row) * one) for row in rows] for one in queries])
+    np.testing.assert_array_equal(best.genuine, cosines[:, ::2].max(axis=1))
+    np.testing.assert_array_equal(best.impostor, cosines[:, 1::2].max(axis=1))
 
 
 def test_the_document_and_an_infinite_threshold(rows):

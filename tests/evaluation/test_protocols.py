@@ -1,6 +1,7 @@
 """Flat hit@k against a loop that sorts every candidate of every picture."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -67,6 +68,20 @@ def test_equal_vectors_rank_by_their_row_and_are_right_once(vectors):
     behind = answer_ranks(embeddings, np.full(40, 5), candidates)
     assert behind.tolist() == [slow_rank(embedding, 5, rows) for embedding in embeddings]
     assert (behind > 4).all()  # each twin takes a rank of its own
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_ties_go_by_float64(seed):
+    """Vectors 1e-7 apart: the sums of a float32 matrix product have another order than those of `math.fsum`."""
+    draw = np.random.default_rng(seed)
+    rows = unit_rows(draw.normal(size=200) + 1e-7 * draw.normal(size=(300, 200)))
+    embeddings = unit_rows(rows[:6] + 0.05 * draw.normal(size=(6, 200)))
+    cosines = np.float32([[math.fsum(np.float64(row) * one) for row in rows] for one in embeddings])
+    candidates = Candidates.from_labels("all", [f"label{number}" for number in range(300)], rows)
+    for label in (0, 150, 299):
+        expected = [sorted(range(300), key=lambda row: (-one[row], row)).index(label) + 1  # noqa: B023
+                    for one in cosines]
+        assert answer_ranks(embeddings, np.full(6, label), candidates).tolist() == expected
 
 
 def test_equal_cosines_of_different_vectors_rank_by_their_row():
