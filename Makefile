@@ -31,7 +31,7 @@ demo: $(VENV)/.demo
 	  '  $(DEVISE) train ~/pictures --unseen elephant,lobster -o model'
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 test-faults: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[faults]'

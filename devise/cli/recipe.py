@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
 from devise.cli.signatures import signature
 from devise.cli.terminal import progress_bar, say_skipped
 from devise.cli.train import Train
@@ -76,6 +76,11 @@ class Recipe(Command):
         output = vars(args).get("output") or Path("results") / self.name
         vacant(output)
         given: dict[str, Any] = options.given(args, self.known)
+        reading = options.given(args, options.READ)
+        if reading and "images" not in given:
+            raise WrongUsage(f"{', '.join(map(options.flag, reading))}: they go with --images")
+        if "set" in self.known and ("root" in given) != ("set" in given):
+            raise WrongUsage("--root and --set go together: the folder, and which set it holds")
         for name in options.READ:  # of the pictures, which are read here
             given.pop(name, None)
         found = None
@@ -141,7 +146,7 @@ class Bench(Command):
             vacant(args.output)
         given = options.given(args, self.known)
         for name in {"path", "images"} & set(given):
-            opening.existing(given[name], options.OPTIONS[name].help)
+            opening.existing(given[name], options.OPTIONS[name][2])
         if "images" in given:
             given["images"] = opening.images(given["images"])
         quiet_framework()
@@ -180,17 +185,16 @@ def _written(folder: Path, document: dict, report: Report, plot: Any) -> Report:
     """The document, its tables and its picture as files; the report with a note that says so."""
     from dataclasses import replace
 
-    from devise.storage import atomic_path, write_json
+    from devise.storage import write_report
 
     names, pictures = ["report.json", "table.md"], ()
-    write_json(folder / names[0], document)
+    folder.mkdir(parents=True, exist_ok=True)
     if plot:
         picture = f"{document['bench']}.png"
         plot(document, folder / picture)
         names, pictures = [*names, picture], ((report.title, picture),)
     report = replace(report, pictures=pictures)
-    with atomic_path(folder / names[1]) as temporary:
-        temporary.write_text(report.markdown(), encoding="utf-8")
+    write_report(folder, document, {names[1]: report.markdown()})
     return replace(report, notes=(f"{', '.join(names)} are in {folder}",))
 
 

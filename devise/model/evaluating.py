@@ -144,7 +144,7 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
                                                                           names={"test": shown.label_names})
     if shown.captions is not None:
         return Figures(captions=_captions(model, table, split.test))
-    if not shown.label_names:
+    if not shown.label_names or own and not model.label_names:
         raise ValueError("the pictures have neither labels nor captions: give a folder a class, a label file, or "
                          "pictures with captions")
     hits = None

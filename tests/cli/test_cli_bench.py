@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from devise.cli import bench
+from devise.cli.recipe import BENCHMARKS
 from devise.datasets import ImageSet
 
 
-@pytest.mark.parametrize("name", bench.NAMES)
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_takes_what_the_command_passes(name):
     taken = inspect.signature(importlib.import_module(f"devise.bench.{name}").run).parameters
     assert {"progress", "n"} <= set(taken)
@@ -30,9 +30,10 @@ def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, pi
     ran = devise("bench", "extract", "--images", picture_folder, "--backbone", "vgg16", "-n", 3)
     assert ran.code == 0 and (asked["backbone"], asked["n"]) == ("vgg16", 3)
     assert isinstance(asked["images"], ImageSet) and len(asked["images"]) == 40
-    assert [line.split() for line in ran.out.splitlines()] == [
-        ["what", "per", "second", "seconds"], ["ours", "1,234", "–"], ["theirs", "–", "2"], [],
-        ["ratio"], ["speed", "12.3", "×"], ["annoy,", "1000,", "build", "s", "0.5", "×"]]
+    lines = [line.split() for line in ran.out.splitlines()]
+    for line in (["what", "per", "second", "seconds"], ["ours", "1,234", "–"], ["theirs", "–", "2"], ["ratio"],
+                 ["speed", "12.3", "×"], ["annoy,", "1000,", "build", "s", "0.5", "×"]):
+        assert line in lines
 
     monkeypatch.setattr(index, "run", lambda *, n=None, dim=0, engines=None, progress=None:
                         fake(n=n, dim=dim, engines=engines))
@@ -56,14 +57,14 @@ def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, m
     printed = answer("bench", "words", "-o", tmp_path / "out")
     written = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     assert written["kind"] == "report" and list(written["files"]) == ["table.md"]
-    assert printed == {name: value for name, value in written.items() if name not in ("kind", "files")}
-    assert drawn == [(printed, tmp_path / "out/words.png")]
+    told = {name: value for name, value in written.items() if name not in ("kind", "files")}
+    assert told.items() <= printed.items()
+    assert drawn == [(told, tmp_path / "out/words.png")]
     page = (tmp_path / "out/table.md").read_text("utf-8")
     for line in ("| what | per second | seconds |", "| --- | ---: | ---: |", "| a\\|b | 1,234 | – |",
                  "| speed | 12.3 × |", "![devise bench words](words.png)"):
         assert line in page.splitlines()
-    stated = {tuple(line.split(maxsplit=1)) for line in page.splitlines() if "|" not in line}
-    assert {("seed", "3"), ("threads", "cores 2"), ("system", printed["machine"]["system"])} <= stated
+    assert "| seed | 3 |" in page and "cores 2" in page and printed["machine"]["system"] in page
 
     monkeypatch.setattr(index, "run", lambda *, n=1, progress=None: {**document, "bench": "index"})
     monkeypatch.delattr(index, "plot", raising=False)

@@ -32,16 +32,17 @@ def test_the_list_says_where_each_set_goes_and_whether_it_is_here(answer, devise
         assert (entry["size"], entry["licence"]) == (known.size, known.licence)
 
     shown = devise("fetch").out
-    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:4]}
+    rows = {line.split()[0]: line.split()[1:4] for line in shown.splitlines() if line.strip()}
     assert rows["caltech101"] == ["137.4", "MB", "no"] and rows["glove-6b"] == ["862.2", "MB", "50-d"]
-    assert "licence CC BY 4.0; goes to" in shown and "glove.6B.<dim>d.txt" in shown
+    assert "licence CC BY 4.0; goes to" in " ".join(shown.split()) and "glove.6B.<dim>d.txt" in shown
 
 
 def test_a_file_brought_by_hand_is_checked_and_put_in_its_place(answer, devise, entry, home, tmp_path):
     entry()
     (tmp_path / "brought.h5").write_bytes(CONTENT)
     document = answer("fetch", "small", "--from", tmp_path / "brought.h5")
-    assert document == {"name": "small", "path": str(home / "pretrained" / "small.h5"), "sha256": None}
+    told = {"name": "small", "path": str(home / "pretrained" / "small.h5"), "sha256": None}
+    assert told.items() <= document.items()
     assert (home / "pretrained" / "small.h5").read_bytes() == CONTENT
     assert devise("fetch", "small").out == f"small is in {home / 'pretrained' / 'small.h5'}\n"
 

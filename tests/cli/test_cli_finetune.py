@@ -42,7 +42,7 @@ def trained(picture_folder, words_file, tmp_path, monkeypatch):
 def test_it_writes_another_model_and_says_how_both_fare(trained, answer, tmp_path):
     document = answer("finetune", tmp_path / "model", "-o", tmp_path / "tuned", *FAST)
     base, tuned = Devise.load(tmp_path / "model"), Devise.load(tmp_path / "tuned")
-    assert len(document["history"]["loss"]) == 2
+    assert len(document["history"]["shared"]["loss"]) == 2
     assert document["before"]["hit_at_k"]["test"]["seen"]["1"] == base.evaluate().hit_at_k["test"]["seen"][1]
     assert document["after"]["hit_at_k"]["test"]["seen"]["1"] == tuned.evaluate().hit_at_k["test"]["seen"][1]
     assert list(tuned.backbone.changes) == ["first/kernel"]

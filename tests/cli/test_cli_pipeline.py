@@ -144,7 +144,7 @@ def test_evaluate_prints_fractions_over_stated_candidates(answer, devise, model)
 def test_a_model_is_evaluated_on_other_pictures_too(answer, devise, model, drawn_folder, tmp_path):
     others = shutil.copytree(drawn_folder, tmp_path / "others" / "of")
     document = answer("evaluate", model, others.parent, "--class-level", "last")
-    assert document["n"] == {"test": 40} and set(document["hit_at_k"]["test"]) == {"all", "words20000"}
+    assert document["n"] == {"test": 40} and set(document["hit_at_k"]["test"]) == {"all", "words11"}
     assert set(document["retrieval"]) == {"raw", "shared"} and document["retrieval"]["raw"]["n"] == 40
     assert "40 pictures of 4 classes, each asking all others" in devise("evaluate", model, others.parent,
                                                                            "--class-level", "last").out
@@ -310,7 +310,7 @@ def test_an_index_in_a_milvus_database(answer, devise, model, picture_folder, tm
 
 def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, tmp_path):
     ran = devise("recipe", "hybrid", "--images", picture_folder, "--words", words_file,
-                 "--backbone", "thumbnail", "--unseen", "horse", "--sizes", "16", "--epochs", "2",
+                 "--backbone", "thumbnail", "--unseen", "horse", "--epochs", "2",
                  "--seeds", "2", "-o", tmp_path / "results")
     assert ran.code == 0, ran.err
     assert stub == [("thumbnail", {"weights": "imagenet", "layer": None, "runtime": "auto"})]

@@ -51,7 +51,7 @@ def test_seen_from_elsewhere_it_makes_one(devise, index, server):
 
 def test_json_is_printed_when_it_ends(devise, index, server):
     ran = devise("serve", index, "--port", 9000, "--json")
-    assert set(json.loads(ran.out)) == {"address", "seconds"}
+    assert {"address", "seconds"} <= set(json.loads(ran.out))
 
 
 @pytest.mark.parametrize("argv, said", [
@@ -64,7 +64,7 @@ def test_wrong_usage(devise, argv, said):
 
 def test_there_must_be_an_index(devise):
     ran = devise("serve", "nowhere")
-    assert ran.code == 1 and "nowhere holds no search" in ran.err
+    assert ran.code == 1 and "nowhere does not exist" in ran.err
 
 
 def test_control_c_ends_a_server_that_runs(index):

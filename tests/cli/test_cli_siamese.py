@@ -87,7 +87,7 @@ def test_galleries_and_how_far_the_threshold_can_be_trusted(answer, devise, stub
     assert found["trust"]["learnt"] == model.spaces["learnt"].calibration and found["trust"]["raw"]["classes"] == 3
     ran = devise("siamese", tiles, *FAST, "--gallery", "10000", "-o", tmp_path / "m")
     for said in ("left out: 10,000; 3 to 15 can be drawn", "3 validation classes chose the threshold of",
-                 "(95 % intervals over classes)"):
+                 "95 of 100 redraws of the classes give"):
         assert said in " ".join(ran.out.split())
     ran = devise("siamese", tiles, "--epochs", 1, "--test", 3, "--validation", 2, "-o", tmp_path / "m")
     assert "too few to say what it lets in of other classes" in " ".join(ran.out.split())

@@ -78,7 +78,7 @@ def test_train_goes_on_from_the_features(stop, many, words_file, tmp_path, answe
 
 def test_an_index_stays_as_it_was(stop, many, model, index, tmp_path, answer, stub):
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
-    code, _, err = stop("index", many, "--model", model, "--engine", "exact", "-o", index)
+    code, _, err = stop("index", many, "--model", model, "--engine", "exact", "-o", index, "--overwrite")
     assert code == 130 and "an older index is as it was" in err
     assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before
-    assert answer("index", many, "--model", model, "--engine", "exact", "-o", index)["n"] == 180
+    assert answer("index", many, "--model", model, "--engine", "exact", "-o", index, "--overwrite")["n"] == 180

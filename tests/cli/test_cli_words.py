@@ -22,7 +22,7 @@ def test_an_audit_prints_its_table_and_fails_with_a_label(devise, answer, words_
     (tmp_path / "labels.txt").write_text("cat\nkitten\n\ncar side\n")
     ran = devise("words", words_file, "--audit", tmp_path / "labels.txt")
     assert ran.code == 1
-    assert ran.out.splitlines()[0].split() == ["label", "words", "rank", "neighbours", "warnings"]
+    assert ["label", "words", "rank", "neighbours", "warnings"] in [line.split() for line in ran.out.splitlines()]
     assert "kitten?" in ran.out and "no vector" in ran.out
     records = {record["label"]: record
                for record in answer("words", words_file, "--audit", tmp_path / "labels.txt", code=1)["audit"]}

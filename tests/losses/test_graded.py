@@ -154,5 +154,5 @@ def test_what_does_not_fit_is_refused(batch):
         RelevanceTriplet(batch[2], gap=0)
     with pytest.raises(ValueError, match="expected an integer for each of 3"):
         JointCaptions(np.eye(3), [0, 1], dim=2)
-    with pytest.raises(ValueError, match="1 pictures have no caption, the first is 1"):
+    with pytest.raises(ValueError, match="1 images have no caption, the first is 1"):
         JointCaptions(np.eye(3), [0, 2, 2], dim=2)

@@ -154,11 +154,11 @@ def stub(monkeypatch, make_backbone, tmp_path):
 
 
 @pytest.mark.parametrize(("argv", "said"), [
-    (["--root", "x"], "--root and --set go together"), (["--draws", "3"], "--draws can't be used here"),
-    (["--labels", "x.csv"], "they go with --images"), (["--set", "sop"], "the recipe siamese has no use for it")])
+    (["--root", "x"], "--root and --set go together"), (["--draws", "3"], "there is no option '--draws'"),
+    (["--labels", "x.csv"], "they go with --images"), (["--set", "sop"], "there is no option '--set'")])
 def test_wrong_usage(argv, said, capsys, tmp_path):
     name = "metric" if "go together" in said else "siamese"
-    assert cli.main(["recipe", name, *argv, "-o", str(tmp_path)]) == 2
+    assert cli.main(["recipe", name, *argv, "-o", str(tmp_path / "new")]) == 2
     assert said in capsys.readouterr().err
 
 

@@ -34,5 +34,5 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
 def test_the_command_wants_an_index(capsys):
     from devise.cli import main
 
-    assert main(["bench", "serve"]) == 2 and "needs --path" in capsys.readouterr().err
+    assert main(["bench", "serve"]) == 2 and "required: --path" in capsys.readouterr().err
     assert sum(serve.MIX.values()) == pytest.approx(1)

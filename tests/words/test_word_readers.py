@@ -1,6 +1,7 @@
 import gzip
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -104,7 +105,10 @@ def test_a_damaged_cache_is_made_again(tmp_path, home):
     for damage in (lambda file: file.unlink(), lambda file: file.write_bytes(file.read_bytes()[:-3])):
         damage(next(folder.glob("vectors-*.npy")))
         assert open_words(path).matrix.tolist() == [[1, 2], [3, 4]]
-    (folder / "words.json").write_text("{")
+    (folder / "words.json").write_text("{")  # nothing claims the files beside it any more
+    with pytest.raises(FileExistsError, match="holds files that devise did not write"):
+        open_words(path)
+    shutil.rmtree(folder)
     assert open_words(path).words == ("a", "b")
 
 

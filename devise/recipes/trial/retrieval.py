@@ -139,7 +139,7 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
         if name not in SETS:
             raise ValueError(f"there is no set {name!r}: expected {', '.join(SETS)}")
         found = READERS[SETS[name]](root)
-        table = features.usable(features.extract(found.images, backbone, progress=progress))
+        table = features.usable(features.extract(found.images, backbone or "auto", progress=progress))
         split = found.split.among(found.images.paths, table.images.paths)
         places = {path: row for row, path in enumerate(table.images.paths)}
         asking = [None if rows is None else np.sort([places[found.images.paths[row]] for row in rows
@@ -151,7 +151,7 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
     if not data_names(data):
         raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
                          "file")
-    table = features.extract(data, backbone, progress=progress) if isinstance(data, ImageSet) else data
+    table = features.extract(data, backbone or "auto", progress=progress) if isinstance(data, ImageSet) else data
     table = features.usable(table)
     images = table.images
     return _checked(RetrievalSource(table, split_classes(images.labels, images.label_names, validation=0, test=test,

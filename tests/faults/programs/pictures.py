@@ -26,8 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from conftest import ThumbnailBackbone  # noqa: E402
 
 from devise import features  # noqa: E402
-from devise.datasets import from_folder  # noqa: E402
-from devise.features import extraction  # noqa: E402
+from devise.datasets import (
+    base,  # noqa: E402
+    from_folder,  # noqa: E402
+)
 from devise.machine import memory  # noqa: E402
 
 LIMIT = 120  # seconds for a file, on a busy machine
@@ -157,7 +159,7 @@ class Slowest:
 
 def main(home, n, seed, ordinary=False):
     home, n, dice, whole = Path(home), int(n), random.Random(int(seed)), list(seeds())
-    extraction.read_image = slowest = Slowest(extraction.read_image)
+    base.read_image = slowest = Slowest(base.read_image)
     told = {"files": 0, "read": 0, "listed": 0}
     for batch in range(0, n, BATCH):
         folder = home / str(batch)
