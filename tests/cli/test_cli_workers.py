@@ -28,7 +28,7 @@ def test_workers_are_asked_for_what_one_process_would_do(answer, stub, dealt, br
     mine = answer("extract", broken, "-o", tmp_path / "one")
     theirs = answer("extract", broken, "-o", tmp_path / "many", "--workers", "3", "--threads", "2", "--gpus", "0.5",
                     "--address", "auto", "--dtype", "float32")
-    assert theirs | {"folder": ""} == mine | {"folder": ""}
+    assert theirs | {"folder": "", "title": ""} == mine | {"folder": "", "title": ""}
     assert [dealt[name] for name in ("workers", "threads", "gpus", "address")] == [3, 2, 0.5, "auto"]
     assert len(dealt["pictures"]) == 40
 
