@@ -32,11 +32,15 @@ class Check(Command):
     example = """\
         devise check index
         devise check model features index
-        devise check index --recompute 10"""
+        devise check index --recompute 10
+        devise check index --repair"""
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("places", nargs="+", metavar="PLACE",
                             help="folders that devise wrote: features, a model, an index, word vectors")
+        parser.add_argument("--repair", action="store_true",
+                            help="remove what an index has left over in its database: rows of a run that was stopped, "
+                                 "collections that were replaced; nothing else may write to it meanwhile")
         parser.add_argument("--recompute", type=options.count, default=0, metavar="N",
                             help="put N pictures of each through the network again and compare")
 
@@ -48,7 +52,7 @@ class Check(Command):
         from devise.checks import check
 
         with progress_bar("check", unit="B") as progress:
-            results = check(*args.places, recompute=args.recompute, progress=progress)
+            results = check(*args.places, recompute=args.recompute, repair=args.repair, progress=progress)
         problems = [problem for found in results for problem in found.problems]
         rows = [("✓" if found.ok else "✗", found.place, found.kind, number(found.facts)) for found in results]
         wrong = [Table(("place", "what is wrong", "what to do"), [tuple(problem) for problem in problems])]

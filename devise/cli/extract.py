@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
@@ -22,8 +23,9 @@ class Extract(Command):
     """Pictures → a feature table: each goes through the frozen backbone once, ever.
 
     With --workers, processes of their own share the pictures out, through Ray, on this machine or on the
-    cluster at --address; PICTURES may then be behind a URL (s3://bucket/photos), or Parquet files with the
-    columns image and label. Whatever is stopped or dies, the same command goes on with what is missing.
+    cluster at --address or in RAY_ADDRESS; PICTURES may then be behind a URL (s3://bucket/photos,
+    http://host/photos), or Parquet files, or folders of them, with the columns image and label. Whatever is
+    stopped or dies, the same command goes on with what is missing.
 
     --json prints {"folder", "n", "dim", "dtype", "computed" (how many pictures went through the network
     in this run), "backbone": {"name", "layer", "dim", "weights", "trained", "fingerprint"}, "skipped":
@@ -58,8 +60,8 @@ class Extract(Command):
     def _alone(self, args: Namespace) -> FeatureTable:
         """The table, computed in this process."""
         options.refuse(args, CREW, "add --workers N")
-        if _elsewhere(args.pictures):
-            raise WrongUsage(f"{args.pictures[0]} is read by workers: add --workers N")
+        if elsewhere := list(filter(_is_elsewhere, args.pictures)):
+            raise WrongUsage(f"{elsewhere[0]} is read by workers: add --workers N")
         found = opening.images(args.pictures, **options.given(args, options.READ))
         backbone = opening.backbone(args)
         from devise import features
@@ -71,13 +73,18 @@ class Extract(Command):
     def _shared(self, args: Namespace) -> FeatureTable:
         """The table, computed by workers."""
         read = options.given(args, options.READ)
-        if _elsewhere(args.pictures):
+        places = args.pictures
+        if elsewhere := [place for place in places if _is_elsewhere(place) or _holds_parquet(place)]:
             options.refuse(args, ("labels",), "the classes are the folders behind the URL, or Parquet's column label")
-            place, = args.pictures
             from devise import distributed
 
-            found = (distributed.from_parquet(place) if place.endswith(".parquet") else
-                     distributed.from_url(place, **read))
+            if all(map(distributed.is_parquet, places)):
+                found = distributed.from_parquet(places)
+            elif len(places) == 1:
+                found = distributed.from_url(places[0], **read)
+            else:
+                raise WrongUsage(f"{elsewhere[0]} can't be read together with the others: name one URL of pictures, or "
+                                 "Parquet files and folders of them alone")
         else:
             found = opening.images(args.pictures, **read)
         from devise import backbones, distributed
@@ -90,6 +97,11 @@ class Extract(Command):
                                        overwrite=args.overwrite, progress=progress, **options.given(args, CREW))
 
 
-def _elsewhere(pictures: list[str]) -> bool:
-    """Whether PICTURES is a URL or a Parquet file."""
-    return len(pictures) == 1 and ("://" in pictures[0] or pictures[0].endswith(".parquet"))
+def _is_elsewhere(place: str) -> bool:
+    """Whether a place is a URL or a Parquet file."""
+    return "://" in place or place.endswith(".parquet")
+
+
+def _holds_parquet(place: str) -> bool:
+    """Whether a folder here is one of Parquet files."""
+    return any(next(folder.glob("*.parquet"), None) for folder in (Path(place), Path(place) / "data"))

@@ -4,7 +4,7 @@ The table that comes out is that of `devise.features.extract`, in the same folde
 knows how many workers there were.
 """
 
-_HOME = {"extract": "extraction", "from_url": "sources", "from_parquet": "parquet"}
+_HOME = {"extract": "extraction", "from_url": "sources", "from_parquet": "parquet", "is_parquet": "parquet"}
 
 __all__ = list(_HOME)
 

@@ -1,6 +1,10 @@
 """Pictures in Parquet files, as data sets are published: a column of bytes, and one of labels."""
 
+from __future__ import annotations
+
+import os
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +15,12 @@ from devise.distributed.sources import Place, stat
 from devise.errors import require
 
 
-def from_parquet(url, *, image="image", label="label", options=None):
+def from_parquet(url: str | os.PathLike | Iterable, *, image: str = "image", label: str | None = "label",
+                 options: dict | None = None) -> InParquet:
     """The pictures in Parquet files and their classes, for `extract`; no picture is read yet.
 
     Args:
-        url: a file, or a folder with files that end in .parquet; a path, or s3://, gs://, ….
+        url: a file, or a folder with files that end in .parquet, or several of these; a path, or s3://, gs://, ….
         image: the column of encoded pictures: binary, or a struct with a field "bytes", as Hugging Face
             data sets have it.
         label: the column of classes, text or numbers; None where there are none. A missing label is none.
@@ -29,27 +34,33 @@ def from_parquet(url, *, image="image", label="label", options=None):
 
     >>> pictures = from_parquet("s3://bucket/set", label=None)  # doctest: +SKIP
     """
-    place = Place(url, options)
-    files = {path: facts for path, facts in place.files().items() if path.endswith(".parquet") or not path}
+    urls = [url] if isinstance(url, str | os.PathLike) else list(url)
+    files = {place.name(path): facts for each in urls for place in [Place(each, options)]
+             for path, facts in place.files().items() if path.endswith(".parquet") or not path}
     if not files:
-        raise ValueError(f"{url} holds no file that ends in .parquet")
+        raise ValueError(f"{', '.join(map(str, urls))} holds no file that ends in .parquet")
     paths, classes, places, stats = [], [], [], []
-    for path, facts in files.items():
-        with place.open(path) as file:
-            table = _opened(file, place.name(path), image, label)
+    for name, facts in files.items():
+        with Place(name, options).open("") as file:
+            table = _opened(file, name, image, label)
             found = _classes(table, label)
             groups = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
         for group, count in enumerate(groups):
-            places += [(path, group, row) for row in range(count)]
-        paths += [f"{place.name(path)}#{row}" for row in range(sum(groups))]
+            places += [(name, group, row) for row in range(count)]
+        paths += [f"{name}#{row}" for row in range(sum(groups))]
         classes += found or [None] * sum(groups)
         stats += [stat(facts)] * sum(groups)
     if not paths:
-        raise ValueError(f"{url} holds no row in {len(files)} Parquet files")
+        raise ValueError(f"{', '.join(map(str, urls))} holds no row in {len(files)} Parquet files")
     names = sorted({name for name in classes if name is not None})
     position = {None: -1} | {name: number for number, name in enumerate(names)}
     images = ImageSet(paths, np.array([position[name] for name in classes]), names, None)
-    return InParquet(images, place.url, options, image, tuple(places), tuple(stats))
+    return InParquet(images, options, image, tuple(places), tuple(stats))
+
+
+def is_parquet(url: str | os.PathLike, options: dict | None = None) -> bool:
+    """Whether a place is a Parquet file or a folder of such, by the names in it and in its folder `data`."""
+    return str(url).endswith(".parquet") or Place(url, options).has("*.parquet", "data/*.parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +68,6 @@ class InParquet:
     """Pictures in Parquet files, to be dealt out."""
 
     images: ImageSet
-    url: str
     options: dict | None
     column: str
     places: tuple[tuple[str, int, int], ...] = field(repr=False)
@@ -69,24 +79,23 @@ class InParquet:
 
     def part(self, rows):
         """The Part of some rows."""
-        fetch = _Fetch(self.url, self.options, self.column, tuple(self.places[row] for row in rows))
+        fetch = _Fetch(self.options, self.column, tuple(self.places[row] for row in rows))
         return Part(tuple(self.images.paths[row] for row in rows), fetch=fetch)
 
 
 @dataclass(frozen=True)
 class _Fetch:
-    url: str
     options: dict | None
     column: str
     places: tuple[tuple[str, int, int], ...]
 
     def __call__(self, folder):
-        place, wanted, reasons = Place(self.url, self.options), defaultdict(list), {}
-        for number, (path, group, row) in enumerate(self.places):
-            wanted[path, group].append((number, row))
-        for (path, group), rows in wanted.items():
-            with place.open(path) as file:
-                table = _opened(file, place.name(path), self.column, None)
+        wanted, reasons = defaultdict(list), {}
+        for number, (name, group, row) in enumerate(self.places):
+            wanted[name, group].append((number, row))
+        for (name, group), rows in wanted.items():
+            with Place(name, self.options).open("") as file:
+                table = _opened(file, name, self.column, None)
                 column = table.read_row_group(group, columns=[self.column]).column(0)
             for number, row in rows:
                 value = column[row].as_py()

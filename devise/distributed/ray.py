@@ -273,9 +273,9 @@ def _connected(address, workers, cpus):
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             else:
                 folder = block.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
-                ray.init(num_cpus=max(workers * cpus, os.cpu_count() or 1), include_dashboard=False, _temp_dir=folder,
-                         object_store_memory=max(2 * STORE_BYTES, workers * STORE_BYTES), log_to_driver=False,
-                         logging_level=logging.ERROR)
+                ray.init(address="local", num_cpus=max(workers * cpus, os.cpu_count() or 1), _temp_dir=folder,
+                         object_store_memory=max(2 * STORE_BYTES, workers * STORE_BYTES), include_dashboard=False,
+                         log_to_driver=False, logging_level=logging.ERROR)
             block.callback(ray.shutdown)
             yield ray
 

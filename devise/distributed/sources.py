@@ -1,4 +1,4 @@
-"""Pictures behind a URL: s3://, gs://, file:// and what else fsspec opens."""
+"""Pictures behind a URL: s3://, gs://, file:// and what else fsspec opens, http:// as pages of links."""
 
 import posixpath
 from concurrent.futures import ThreadPoolExecutor
@@ -37,12 +37,19 @@ class Place:
     def files(self):
         """{path below the place: what is known of the file}, in the order of the paths."""
         if self._system.isfile(self.root):
-            return {"": self._system.info(self.root)}
+            facts = self._system.info(self.root)
+            if facts.get("mimetype") != "text/html":  # over http a folder is a page of links
+                return {"": facts}
         if not self._system.exists(self.root):
             raise FileNotFoundError(f"{self.url} does not exist: expected a folder of pictures, or Parquet files")
-        found = self._system.find(self.root, detail=True)
+        found = {path: facts for path, facts in self._system.find(self.root, detail=True).items()
+                 if path.startswith(self.root.rstrip("/") + "/")}  # a page links to others too
         start = len(self.root.rstrip("/")) + 1
         return {path[start:]: found[path] for path in sorted(found, key=lambda path: path.split("/"))}
+
+    def has(self, *patterns: str) -> bool:
+        """Whether a name below the place matches one of these, such as "*.parquet"."""
+        return any(self._system.glob(posixpath.join(self.root, pattern)) for pattern in patterns)
 
     def name(self, path):
         """The URL of a file of the place."""

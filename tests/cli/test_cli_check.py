@@ -29,3 +29,9 @@ def test_every_kind_of_model_is_known(answer, devise, stub, picture_folder, capt
         assert devise("index", picture_folder, "--model", tmp_path / name, "--engine", "exact", "-o", index).code == 0
         found = answer("check", tmp_path / name, index)
         assert [place["kind"] for place in found["places"]] == ["model", "search"] and found["ok"]
+
+
+def test_repair_is_done_before_the_check_and_told(answer, index, monkeypatch):
+    monkeypatch.setattr("devise.checks.searches.repair", lambda folder: [f"repaired {folder}"])
+    assert f"repaired {index}" in answer("check", index, "--repair")["places"][0]["notes"]
+    assert not any("repaired" in note for note in answer("check", index)["places"][0]["notes"])

@@ -40,6 +40,20 @@ def test_pictures_behind_a_url(answer, stub, dealt, picture_folder, tmp_path):
     assert np.isfinite(features.load(tmp_path / "table").matrix).all()
 
 
+def test_several_parquet_files_and_a_folder_of_them(devise, stub, monkeypatch, tmp_path):
+    pytest.importorskip("fsspec")
+    asked = []
+    monkeypatch.setattr(distributed, "from_parquet", lambda places: asked.append(places) or 1 / 0, raising=False)
+    (tmp_path / "set").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"set/{name}.parquet").write_bytes(b"")
+    for places in ([tmp_path / "set"], [tmp_path / "set/a.parquet", tmp_path / "set/b.parquet"]):
+        devise("extract", *places, "--workers", "2", "-o", tmp_path / "table")
+        assert asked.pop() == [str(place) for place in places]
+    ran = devise("extract", tmp_path / "set", tmp_path, "--workers", "2", "-o", tmp_path / "table")
+    assert ran.code == 2 and f"{tmp_path / 'set'} can't be read together with the others" in ran.err
+
+
 @pytest.mark.parametrize(("argv", "message"), [
     (["s3://bucket/photos"], "s3://bucket/photos is read by workers: add --workers N"),
     (["pictures", "--threads", "2"], "--threads can't be used here: add --workers N"),

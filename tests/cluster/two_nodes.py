@@ -48,7 +48,7 @@ def sh(*words, **options):
 class Node:
     """A Ray node in a namespace; the first is the head."""
 
-    def __init__(self, number, cpus=1, hides=None):
+    def __init__(self, number, cpus=1, hides=()):
         self.name, self.address, self.cpus, self.hides = f"devise-{number}", f"{NETWORK}.{number}", cpus, hides
         self.veth, self.home, self.process = f"dvs{number}", Path(tempfile.mkdtemp(prefix=f"node{number}-")), None
         self.head = number == 1
@@ -64,11 +64,11 @@ class Node:
                 [f"--address={NETWORK}.1:6379"])
         ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
                f"--node-ip-address={self.address}", f"--num-cpus={self.cpus}", "--object-store-memory=80000000", *role]
-        script = 'mount -t tmpfs none "$HIDES"; exec "$@"' if self.hides else 'exec "$@"'
+        script = 'for folder in $HIDES; do mount -t tmpfs none "$folder"; done; exec "$@"'
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", self.name, "unshare", "-m", "sh", "-c", script, "sh", *ray], start_new_session=True,
-            env=os.environ | ENVIRONMENT | {"HIDES": str(self.hides)}, stdout=(self.home / "log").open("w"),
-            stderr=subprocess.STDOUT)
+            env=os.environ | ENVIRONMENT | {"HIDES": " ".join(map(str, self.hides))}, stderr=subprocess.STDOUT,
+            stdout=(self.home / "log").open("w"))
         return self
 
     def kill(self):
@@ -146,8 +146,11 @@ def case(name, pictures, table, home):
 
     cpus, workers, blind, befalls, good = CASES[name]
     with contextlib.ExitStack() as nodes:
-        started = [nodes.enter_context(Node(number, of, pictures if number == blind else None))
-                   for number, of in enumerate(cpus, start=1)]
+        started = [nodes.enter_context(Node(1, cpus[0]))]
+        wait_for(started)  # one that finds no head gives up
+        for number, of in enumerate(cpus[1:], start=2):  # a node has a session folder of its own, as on a machine
+            hides = [started[0].home, *([pictures] if number == blind else [])]
+            started.append(nodes.enter_context(Node(number, of, hides)))
         wait_for(started)
         folder = home / name.replace(" ", "-").replace(",", "")
         after = partial(befalls, started[1]) if befalls else None

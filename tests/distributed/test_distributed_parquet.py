@@ -2,7 +2,7 @@
 
 import pytest
 
-from devise.distributed import from_parquet
+from devise.distributed import from_parquet, is_parquet
 
 pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("fsspec")
@@ -25,6 +25,18 @@ def test_every_row_is_a_picture_with_its_class(folder):
                                                                "a.parquet#3", "b.parquet#0"))
     assert [images.label_of(row) for row in range(5)] == ["dog", "cat", None, "dog", "ant"]
     assert from_parquet(folder / "b.parquet", label=None).images.labels.tolist() == [-1]
+
+
+def test_several_files_and_folders_are_one_set(folder, tmp_path):
+    (tmp_path / "more/data").mkdir(parents=True)
+    parquet.write_table(pyarrow.table({"image": [b"five"], "label": ["cat"]}), tmp_path / "more/data/c.parquet")
+    pictures = from_parquet([folder / "b.parquet", tmp_path / "more"])
+    assert pictures.images.paths == (f"{folder}/b.parquet#0", f"{tmp_path}/more/data/c.parquet#0")
+    assert [pictures.images.label_of(row) for row in range(2)] == ["ant", "cat"]
+    with pictures.part([1, 0]).opened() as (images, missing):
+        assert [images.file(place).read_bytes() for place in range(2)] == [b"five", b"four"] and not missing
+    assert [is_parquet(place) for place in (folder, folder / "b.parquet", tmp_path / "more", tmp_path)] == [
+        True, True, True, False]
 
 
 def test_a_part_has_the_bytes_of_its_rows_across_files_and_groups(folder):

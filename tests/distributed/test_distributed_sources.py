@@ -1,6 +1,9 @@
 """Pictures behind URLs: what is listed, how they are named, and what a worker gets of them."""
 
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -33,6 +36,28 @@ def test_classes_and_order_are_those_of_a_folder(bucket, picture_folder):
     assert [tuple(item) for item in found.skipped] == [
         ("memory://photos/cat/.hidden.png", "hidden"),
         ("memory://photos/cat/raw.heic", "a kind of picture that is not read: save it as jpg or png")]
+
+
+@pytest.fixture
+def served(picture_folder):
+    """The pictures on a server of this machine, as pages of links."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    handler = partial(SimpleHTTPRequestHandler, directory=picture_folder.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{picture_folder.name}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_folder_over_http_is_a_page_of_links(served, picture_folder, end):
+    pictures, local = from_url(served + end), from_folder(picture_folder)
+    assert pictures.images.paths == tuple(f"{served}/{path}" for path in local.paths)
+    assert pictures.images.labels.tolist() == local.labels.tolist()
+    with pictures.part([12]).opened() as (images, missing):
+        assert images.file(0).read_bytes() == local.file(12).read_bytes() and not missing
 
 
 def test_a_part_is_fetched_for_as_long_as_it_is_open(bucket, picture_folder):
