@@ -150,10 +150,11 @@ def pair_loss(loss: Any, miner: str | None = None, options: dict | None = None, 
 def loss_record(loss: Any) -> dict:
     """A loss for JSON: its name, its miner's and its options."""
     from devise.losses import Loss
+    from devise.losses.pairs.base import PairLoss
 
     if not isinstance(loss, Loss):
         return {"name": "function", "miner": None}
-    miner = getattr(loss, "miner", None)
+    miner = loss.miner if isinstance(loss, PairLoss) else None
     return {"name": loss.name, "miner": miner and miner.name, **loss.get_config()}
 
 
@@ -185,7 +186,9 @@ def batch_classes(asked: int | None, labels: NDArray[np.int64]) -> int:
 
 def knows_classes(loss: Any) -> bool:
     """Whether a loss has something for each training class, so that its value on others means nothing."""
-    return getattr(loss, "n_labels", None) is not None
+    from devise.losses import Loss
+
+    return isinstance(loss, Loss) and loss.n_labels is not None
 
 
 def _checked(split: Split) -> Split:
