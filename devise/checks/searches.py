@@ -65,10 +65,10 @@ def check_search(found, folder, progress):
 def repair(folder) -> list[str]:
     """Remove what an index has left over in a database, see `devise.index.Index.repair`; what was done."""
     if (Path(folder) / "index.json").is_file():
-        return index.load(folder).repair()
+        return index.load(folder).repair(folder)
     parts = Search.load(folder).indexes.values()
     keep = [part.outside["collection"] for part in parts if part.outside]
-    return [done for part in parts for done in part.repair(keep)]
+    return [done for part in parts for done in part.repair(folder, keep)]
 
 
 def _check_spaces(found, search):

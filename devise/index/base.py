@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -218,12 +218,14 @@ class Index(ABC):
             self._save(commit)
         self.document = document
 
-    def repair(self, keep=()) -> list[str]:
+    def repair(self, folder: str | Path, keep: Iterable[str] = ()) -> list[str]:
         """Remove what lies outside and no manifest names any more; what was done, in sentences.
 
         To be called while nobody else writes to the index.
 
         Args:
+            folder: from which the index was loaded, or its home; what is another folder's, of which it may be a
+                copy, stays as it is.
             keep: names of collections that stay whatever is found.
         """
         return []

@@ -116,19 +116,17 @@ class Milvus(Index):
             while self._replaced:
                 _drop(self._client, self._replaced.pop())
 
-    def repair(self, keep=()):
+    def repair(self, folder, keep=()):
         if not self._owner:
             return []
-        done, keep = [], {self.collection, *keep}
-        if self._owner == _owner(self._owner["place"]):
-            found = self._all_keys()
-            left = np.setdiff1d(found, self._keys)
+        done, keep, mine = [], {self.collection, *keep}, self._owner == _owner(folder)
+        if mine and len(left := np.setdiff1d(self._all_keys(), self._keys)):
             self._delete(left)
-            if len(left):
-                done.append(f"{len(left):,} rows of {self.collection} that the index does not name are deleted")
+            done.append(f"{len(left):,} rows of {self.collection} that the index does not name are deleted")
         for name in self._client.list_collections():
             marks = [alias.removeprefix(name) for alias in _aliases(self._client, name)]
-            if name not in keep and any(mark == _of(self._owner) or _is_of_a_dead_process(mark) for mark in marks):
+            if name not in keep and any((mine and mark == _of(self._owner)) or _is_of_a_dead_process(mark)
+                                        for mark in marks):
                 _drop(self._client, name)
                 done.append(f"the collection {name}, left over by a build that was replaced or never saved, is dropped")
         return done
@@ -145,9 +143,9 @@ class Milvus(Index):
         return count
 
     @classmethod
-    def discard(cls, outside):
-        """Drop the collection that a manifest's `outside` tells of, if it is its owner's on this machine."""
-        if outside["owner"] == _owner(outside["owner"]["place"]):
+    def discard(cls, outside, folder):
+        """Drop the collection that a manifest's `outside` tells of, if it is this folder's own and no copy's."""
+        if outside["owner"] == _owner(folder):
             client = cls(uri=outside["uri"])._client
             if client.has_collection(outside["collection"]):
                 _drop(client, outside["collection"])

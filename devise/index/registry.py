@@ -110,15 +110,17 @@ def outside(folder: str | Path) -> dict | None:
     return {"engine": document["engine"], **document["outside"]} if document.get("outside") else None
 
 
-def discard(record: dict) -> None:
+def discard(record: dict, folder: str | Path) -> None:
     """Drop what an index had outside its folder, as `outside` gave it, where it is that folder's own.
 
+    Args:
+        folder: of the index, or its home; what is another folder's, of which it may be a copy, stays as it is.
     Raises:
         ConnectionError: if the database does not answer.
 
-    >>> discard(outside("index"))  # doctest: +SKIP
+    >>> discard(outside("index"), "index")  # doctest: +SKIP
     """
-    _kind(record["engine"]).discard(record)
+    _kind(record["engine"]).discard(record, folder)
 
 
 def _kind(engine):

@@ -26,7 +26,7 @@ def save(search, folder, *, overwrite=False):
             space_index.save(build / space, home=folder)
         search.model.save(build / "model")
         storage.write_json(commit.file("rows.json"), rows)
-    _drop(before, {space: index.outside(build / space) for space in search.indexes})
+    _drop(folder, before, [part.outside["collection"] for part in search.indexes.values() if part.outside])
 
 
 def _outside(folder):
@@ -38,12 +38,12 @@ def _outside(folder):
         return {}
 
 
-def _drop(before, now):
-    """Drop what the index that was there kept in a database and the new one does not."""
+def _drop(folder, before, kept):
+    """Drop what the index that was there had in a database as its own, but for the collections that are kept."""
     for record in before.values():
-        if record and record not in now.values():
+        if record and record["collection"] not in kept:
             with contextlib.suppress(ConnectionError):  # then `devise check --repair` finds it
-                index.discard(record)
+                index.discard(record, folder)
 
 
 def _lost(search, document, paths):

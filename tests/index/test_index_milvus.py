@@ -117,8 +117,8 @@ def test_what_was_added_or_removed_and_never_saved_changes_nothing(database, tmp
     again = load(tmp_path)
     assert again.search(rows[10:11], 1).ids.tolist() == [[11]] and len(rows_of(again)) == 13
     told = f"2 rows of {again.collection} that the index does not name are deleted"
-    assert told in again.repair()  # which also drops what other runs left on a server
-    assert len(rows_of(again)) == 11 and again.repair() == []
+    assert told in again.repair(tmp_path)  # which also drops what other runs left on a server
+    assert len(rows_of(again)) == 11 and again.repair(tmp_path) == []
     assert load(tmp_path).search(rows[:10], 1).ids.ravel().tolist() == list(range(10))
 
 
@@ -128,6 +128,7 @@ def test_two_copies_that_add_at_once_do_not_meet(database, tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     one, two = load(tmp_path / "one"), load(tmp_path / "two")
     one.add(rows[10:12], [10, 11])
+    assert two.repair(tmp_path / "two") == [] and len(rows_of(one)) == 12  # what it does not name is the first's
     two.add(rows[12:], [10, 11])
     two.save(tmp_path / "two")
     one.save(tmp_path / "one")
@@ -172,7 +173,7 @@ def test_what_a_killed_build_left_is_dropped_by_repair(database, tmp_path):
     half, kept = ran.stdout.strip(), load(tmp_path)
     assert {half, unsaved.collection, kept.collection} <= collections(kept)
     told = f"the collection {half}, left over by a build that was replaced or never saved, is dropped"
-    assert told in kept.repair()
+    assert told in kept.repair(tmp_path)
     assert {unsaved.collection, kept.collection} <= collections(kept) and half not in collections(kept)
 
 

@@ -274,15 +274,23 @@ def test_an_index_in_a_database_is_its_folders(model, table, tmp_path, monkeypat
     assert build(list(range(25)), first) == of(first) | of(second)
     before = of(first)
 
-    monkeypatch.setattr("devise.search.saving._part_digests", lambda build: 1 / 0)  # after the indexes, before the end
+    monkeypatch.setattr(model, "save", lambda folder: 1 / 0)  # after the indexes, before the end
     with pytest.raises(ZeroDivisionError):
-        build(list(range(10)), first)
+        build(list(range(25)), first)
     monkeypatch.undo()
     assert of(first) == before and len(Search.load(first)) == 25
     assert len(collections()) == 6
     [found] = check(first, repair=True)
     assert found.ok and len([note for note in found.notes if "is dropped" in note]) == 2
     assert collections() == of(first) | of(second)
+
+    copy = tmp_path / "copy"
+    shutil.copytree(first, copy)
+    Search.build(model, table.subset(list(range(25))), engine="exact").save(copy)  # in its place, and no more
+    assert check(copy, repair=True)[0].ok and of(first) == before and len(Search.load(first)) == 25
+    moved = first.rename(tmp_path / "moved")
+    Search.load(moved).save(moved)
+    assert of(moved) == before and len(Search.load(moved)) == 25
 
 
 def test_a_joined_index_with_a_picture_twice_can_be_saved(model, table, tmp_path):
