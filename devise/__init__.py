@@ -5,7 +5,7 @@ named spaces. `Search` asks the images indexed in them. The names below are load
 so that `import devise` itself loads no framework.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from devise.datasets import ImageSet, Split, open_images
     from devise.features import FeatureTable, extract
     from devise.index import Index
-    from devise.model import Devise, Space, pretrained, train_captions, train_classes, train_labels
+    from devise.model import Devise, Space, train_captions, train_classes, train_labels
+    from devise.model.pretrained import pretrained
     from devise.report import Report
     from devise.search import Search
     from devise.words import open_words
@@ -30,7 +31,7 @@ __all__ = ["Devise", "FeatureTable", "ImageSet", "Index", "Report", "Search", "S
            "open_images", "open_words", "pretrained", "train_captions", "train_classes", "train_labels", *_ROOMS]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in _NAMES:

@@ -1,17 +1,24 @@
 """Unit rows, cosines, the best k of them, eigenvectors: the arithmetic under every other room."""
 
+from __future__ import annotations
+
 import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
+Rows = NDArray[Any] | Sequence[Any]  # (n, …), an array or nested lists: what has a length and is read row by row
 BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
 NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
 GROUP = 16  # columns in a group of `_few_candidates`; 8 to 64 are as fast
 MOST_CANDIDATES = 32  # times k; more are sorted slower than partitioned
 
 
-def as_rows(values, name="vectors", dim=None):
+def as_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) -> NDArray[np.float32]:
     """`values` as a C-contiguous float32 matrix with finite entries.
 
     Args:
@@ -35,7 +42,7 @@ def as_rows(values, name="vectors", dim=None):
     return rows
 
 
-def unit_rows(values, name="vectors", dim=None):
+def unit_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) -> NDArray[np.float32]:
     """Each row divided by its length, x / |x|.
 
     Args:
@@ -59,7 +66,7 @@ def unit_rows(values, name="vectors", dim=None):
     return np.divide(rows, lengths, out=np.empty_like(rows), casting="same_kind")
 
 
-def cosines(left, right):
+def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """The cosine of each pair of unit rows, summed in float64 and rounded to float32.
 
     It hangs on the two rows alone, where a matrix product adds up in an order that changes with its shape.
@@ -75,7 +82,7 @@ def cosines(left, right):
     return np.clip((left.astype(np.float64) * right).sum(axis=1), -1, 1).astype(np.float32)
 
 
-def read_npy(path, dtype, shape, *, mapped=False):
+def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *, mapped: bool = False) -> NDArray[Any]:
     """The array in a `.npy` file that must have this type and shape.
 
     Args:
@@ -104,7 +111,7 @@ def read_npy(path, dtype, shape, *, mapped=False):
     return array
 
 
-def write_npy(path, array):
+def write_npy(path: str | Path, array: ArrayLike) -> None:
     """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one.
 
     >>> import tempfile
@@ -119,7 +126,7 @@ def write_npy(path, array):
         file.write(array.data if array.size else b"")
 
 
-def read_npz(path):
+def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays in a `.npz` file, by name; only one whose members are as large as they claim is read.
 
     Raises:
@@ -143,7 +150,7 @@ def read_npz(path):
         raise ValueError(f"{path} can't be read as arrays ({error}): it is damaged or something else") from error
 
 
-def top_k(scores, k):
+def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The k largest scores of each row, best first; ties go to the smaller column.
 
     Args:
@@ -199,7 +206,8 @@ def _few_candidates(scores, k):
     return columns[chosen], values[chosen]
 
 
-def nearest(queries, rows, k, *, block_bytes=BLOCK_BYTES):
+def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int, *,
+            block_bytes: int = BLOCK_BYTES) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k rows with the largest inner product with each query, in bounded memory.
 
     On unit rows that is the cosine. The (queries × rows) matrix is never held whole.
@@ -222,7 +230,7 @@ def nearest(queries, rows, k, *, block_bytes=BLOCK_BYTES):
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([scores for _, scores in parts])
 
 
-def eigenvectors(matrix):
+def eigenvectors(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Eigenvalues and eigenvectors of a symmetric matrix, by one thread.
 
     It is made of thousands of short steps. With a thread a processor these wait for one another, which

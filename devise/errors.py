@@ -2,6 +2,8 @@
 
 import difflib
 import importlib
+from collections.abc import Collection
+from types import ModuleType
 
 DISTRIBUTION = "devise-vse"  # what pip calls the package; its name `devise` is another project's there
 MOST = 20  # names in a message
@@ -15,7 +17,7 @@ class MissingDependency(ImportError):
     """
 
 
-def require(package, extra, *, hint=""):
+def require(package: str, extra: str, *, hint: str = "") -> ModuleType:
     """The imported module `package`, or an error that says how to install it.
 
     Args:
@@ -35,7 +37,7 @@ def require(package, extra, *, hint=""):
         raise MissingDependency(f"{message}. {hint}" if hint else message) from error
 
 
-def pip_line(extra):
+def pip_line(extra: str) -> str:
     """The command that installs an extra of this package.
 
     >>> pip_line("web")
@@ -44,7 +46,7 @@ def pip_line(extra):
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
-def unknown(what, name, known):
+def unknown(what: str, name: object, known: Collection[object]) -> str:
     """What to say of a name that is none of the known ones: those near it, else all of them.
 
     >>> unknown("recipe", "hybird", ["hybrid"])
@@ -57,7 +59,7 @@ def unknown(what, name, known):
     return f"there is no {what} {name!r}: {hint}"
 
 
-def quoted(text, most=100):
+def quoted(text: str, most: int = 100) -> str:
     """`text` in quotes for a message, without its middle where it is long: a query may be a whole book.
 
     >>> quoted("cat"), quoted("z" * 1000, most=10)

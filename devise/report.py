@@ -66,8 +66,8 @@ class Table:
     seen  50.0  75.0
     """
 
-    columns: tuple[Any, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    columns: Sequence[Any]
+    rows: Sequence[Sequence[Any]]
     caption: str = ""
     notes: tuple[str, ...] = ()
     form: str | Mapping[Any, str] = "percent"

@@ -34,7 +34,8 @@ ENGINES = {
                                                   "evaluation/retrieval.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"distributed/sources.py"},
-    "fastapi": {"web/app.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"}, "h11": {"web/server.py"},
+    "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"},
+    "h11": {"web/server.py"},
     "pyarrow": {"words/readers.py", "distributed/parquet.py"},  # an index of words, and pictures
 }
 NETWORK = {"urllib.request", "http.client", "requests", "socket"}

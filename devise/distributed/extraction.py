@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from devise import features, storage
-from devise.datasets import Skipped
+from devise.datasets import ImageSet, Skipped
 from devise.distributed import ray, worker
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import Worker
@@ -17,7 +17,6 @@ from devise.features.extraction import keep, known_vectors, parts_of, publish, t
 
 if TYPE_CHECKING:
     from devise.backbones.base import Backbone
-    from devise.datasets import ImageSet
     from devise.distributed.parquet import InParquet
     from devise.distributed.sources import Behind
 
@@ -69,15 +68,15 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
         raise ValueError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
     if shard_rows < 1 or workers < 1:
         raise ValueError(f"shard_rows is {shard_rows} and workers is {workers}: expected 1 or more")
-    pictures = pictures if hasattr(pictures, "part") else OnDisk(pictures)
+    dealt = OnDisk(pictures) if isinstance(pictures, ImageSet) else pictures
     with ray.crew(Worker, load_backbone, threads, hello="describe", agree=_same, workers=workers, address=address,
                   cpus=threads, gpus=gpus) as crew:
         backbone = _agreed(crew.gather())
-        folder = Path(folder) if folder else features.default_folder(pictures.images, backbone)
+        folder = Path(folder) if folder else features.default_folder(dealt.images, backbone)
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
         storage.vacant(folder)
         with storage.alone(partial):
-            return _Run(pictures, backbone, folder, partial, dtype, progress).finish(crew, shard_rows, overwrite)
+            return _Run(dealt, backbone, folder, partial, dtype, progress).finish(crew, shard_rows, overwrite)
 
 
 def _same(first, other, node):

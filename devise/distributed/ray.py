@@ -126,7 +126,7 @@ class Crew:
             ChildProcessError: if processes keep dying over a task, or none can be begun; the node is named.
         """
         queue = (_Job(number, task, name(task)) for number, task in enumerate(tasks))
-        again = deque()
+        again: deque[_Job] = deque()
         while True:
             for member in self._ready()[:workers]:
                 held = [job for who, job in self._asked.values() if who is member]

@@ -92,7 +92,7 @@ class Candidates:
             raise ValueError(f"{len(label_words)} label words but {len(label_names)} labels: "
                              "expected one word or None for each label")
         rows = {word: row for row, word in reversed(list(enumerate(words)))}  # the first spelling wins
-        answers = np.array([rows.get(word, -1) for word in label_words], np.int64)
+        answers = np.array([-1 if word is None else rows.get(word, -1) for word in label_words], np.int64)
         _check_words(label_names, vectors, label_words, word_vectors, answers)
         missing = np.flatnonzero(answers < 0)
         answers[missing] = len(words) + np.arange(len(missing))

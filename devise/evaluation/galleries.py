@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from devise.arrays import Rows
 from devise.datasets.galleries import galleries, query_gallery
 from devise.evaluation.retrieval import KS, Retrieval, pool, retrieve
 
@@ -48,7 +49,7 @@ class Galleries:
                 "draws": self.draws}
 
 
-def evaluate_galleries(embeddings: Mapping[str, ArrayLike], labels: ArrayLike, sizes: Iterable[int], *,
+def evaluate_galleries(embeddings: Mapping[str, Rows], labels: ArrayLike, sizes: Iterable[int], *,
                        rows: ArrayLike | None = None, ks: Iterable[int] = KS, draws: int = DRAWS,
                        seed: int = 0) -> Galleries:
     """One picture of each class asks, galleries of several sizes are drawn from the others; again and again.
@@ -80,7 +81,7 @@ def evaluate_galleries(embeddings: Mapping[str, ArrayLike], labels: ArrayLike, s
                          "be found")
     smallest, largest = int((counts > 1).sum()), len(rows) - int((counts > 1).sum())
     fitting = sorted({int(size) for size in sizes if smallest <= size <= largest} | {largest})
-    parts = {name: {size: [] for size in fitting} for name in embeddings}
+    parts: dict[str, dict[int, list[Retrieval]]] = {name: {size: [] for size in fitting} for name in embeddings}
     for draw in range(draws):
         asking, others = (rows[part] for part in query_gallery(labels[rows], seed=seed + draw))
         for size, gallery in galleries(labels, asking, others, fitting, seed=seed + draw).items():

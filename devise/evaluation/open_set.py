@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, NEAR
+from devise.arrays import BLOCK_BYTES, NEAR, Rows
 from devise.evaluation.scores import Block, labels_of_rows, pair_cosines, row_ids, score_blocks
 from devise.figures import as_json
 from devise.metrics import NO_LABEL, Roc, equal_error_rate, roc, threshold_at, true_accept_rate
@@ -77,7 +77,7 @@ class OpenSet:
                 "true_accept_rate": as_json(self.true_accept_rate)}
 
 
-def best_scores(embeddings: ArrayLike, labels: ArrayLike, *, queries: ArrayLike | None = None,
+def best_scores(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None = None,
                 gallery: ArrayLike | None = None, block_bytes: int = BLOCK_BYTES) -> BestScores:
     """Each query's best cosine inside its class and outside it, exactly and in bounded memory.
 
@@ -116,7 +116,7 @@ def _best(block: Block, among: NDArray[np.bool_]) -> NDArray[np.float32]:
     return best
 
 
-def choose_threshold(embeddings: ArrayLike, labels: ArrayLike, *, false_accept_rate: float = 0.01,
+def choose_threshold(embeddings: Rows, labels: ArrayLike, *, false_accept_rate: float = 0.01,
                      queries: ArrayLike | None = None, gallery: ArrayLike | None = None) -> float:
     """The threshold that lets at most a share of unknown queries in, from pictures of known classes.
 
@@ -142,7 +142,7 @@ def choose_threshold(embeddings: ArrayLike, labels: ArrayLike, *, false_accept_r
     return threshold_at(impostor, false_accept_rate)
 
 
-def evaluate_open_set(embeddings: ArrayLike, labels: ArrayLike, *, gallery: ArrayLike, threshold: float,
+def evaluate_open_set(embeddings: Rows, labels: ArrayLike, *, gallery: ArrayLike, threshold: float,
                       queries: ArrayLike | None = None, false_accept_rates: Iterable[float] = RATES) -> OpenSet:
     """What a threshold does: unknown queries let in, known ones refused, and those named rightly.
 

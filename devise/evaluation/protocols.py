@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, NEAR, unit_rows
+from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.scores import pair_cosines
 from devise.figures import Spread, as_json
@@ -96,7 +96,7 @@ class ExactTags:
                 "by_class": classes, "without_answer": self.without_answer}
 
 
-def answer_ranks(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates) -> NDArray[np.float64]:
+def answer_ranks(embeddings: Rows, labels: ArrayLike, candidates: Candidates) -> NDArray[np.float64]:
     """The rank of the right candidate for each picture: 1 + the number of candidates ahead of it.
 
     The (pictures × candidates) matrix is never held whole.
@@ -130,7 +130,7 @@ def answer_ranks(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidate
     return ranks
 
 
-def flat_hit_at_k(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates,
+def flat_hit_at_k(embeddings: Rows, labels: ArrayLike, candidates: Candidates,
                   ks: Iterable[int] = KS) -> dict[int, NDArray[np.float64]]:
     """Whether the right label is among the first k candidates, for each picture and each k.
 
@@ -158,7 +158,7 @@ def flat_hit_at_k(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidat
     return {k: np.where(np.isnan(ranks), np.nan, hit_at_k(relevant, k)) for k in ks}
 
 
-def evaluate(parts: Mapping[str, tuple[ArrayLike, ArrayLike]], candidates: Sequence[Candidates], *,
+def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[Candidates], *,
              ks: Iterable[int] = KS) -> Evaluation:
     """Flat hit@k of each part over each set of candidates that holds an answer for it.
 
@@ -181,7 +181,8 @@ def evaluate(parts: Mapping[str, tuple[ArrayLike, ArrayLike]], candidates: Seque
     names = [chosen.name for chosen in candidates]
     if len(set(names)) < len(names):
         raise ValueError(f"candidates are called {', '.join(names)}: give each set its own name")
-    figures, without = {part: {} for part in parts}, {}
+    figures: dict[str, dict[str, dict[int, float]]] = {part: {} for part in parts}
+    without: dict[str, dict[str, int]] = {}
     for part, (embeddings, labels) in parts.items():
         for chosen in candidates:
             unanswered = int((_answers(labels, len(embeddings), chosen) < 0).sum())
@@ -195,7 +196,7 @@ def evaluate(parts: Mapping[str, tuple[ArrayLike, ArrayLike]], candidates: Seque
     return Evaluation(figures, sizes, {chosen.name: _statement(chosen, ks) for chosen in candidates}, without)
 
 
-def exact_tags(embeddings: ArrayLike, labels: ArrayLike, candidates: Candidates, k: int = 10) -> ExactTags:
+def exact_tags(embeddings: Rows, labels: ArrayLike, candidates: Candidates, k: int = 10) -> ExactTags:
     """How many pictures have exactly their label among their first k candidates, per class too.
 
     Raises:
@@ -246,7 +247,7 @@ def combine(evaluations: Iterable[Evaluation]) -> Combined:
                       for name, values in sets.items()} for part, sets in first.hit_at_k.items()}
     sizes = {part: [run.n[part] for run in evaluations] for part in first.n}
     limits = {part: (min(counts), max(counts)) for part, counts in sizes.items()}
-    without = {}
+    without: dict[str, dict[str, int]] = {}
     for run in evaluations:
         for part, sets in run.without_answer.items():
             for name, count in sets.items():

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, NEAR, unit_rows
+from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
 from devise.evaluation.scores import Block, labels_of_rows, pair_cosines, row_ids, score_blocks
 from devise.figures import as_json
 from devise.metrics import (
@@ -108,7 +109,7 @@ class Retrieval:
         return {**as_json(self.means()), "n": self.n, "gallery": self.gallery, "undefined": self.undefined, **left}
 
 
-def retrieve(embeddings: ArrayLike, labels: ArrayLike, *, queries: ArrayLike | None = None,
+def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None = None,
              gallery: ArrayLike | None = None, ks: Iterable[int] = KS, block_bytes: int = BLOCK_BYTES,
              progress: Callable[[int, int], None] | None = None) -> Retrieval:
     """Rank a gallery for every query by cosine, and say how well that finds its class.
@@ -143,13 +144,13 @@ def retrieve(embeddings: ArrayLike, labels: ArrayLike, *, queries: ArrayLike | N
     parts = [_figures(block, labels, members, ks, most)
              for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress)]
 
-    def joined(name):
+    def joined(name: str | tuple[str, int]) -> NDArray[Any]:
         return np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
 
-    return Retrieval(
-        queries, labels[queries], **{name: {k: joined((name, k)) for k in ks} for name in AT_K},
-        **{name: joined(name) for name in WHOLE}, n_relevant=joined("n_relevant").astype(np.int64),
-        gallery=len(gallery), ks_left_out=left_out)
+    figures: dict[str, Any] = {name: {k: joined((name, k)) for k in ks} for name in AT_K}
+    figures |= {name: joined(name) for name in WHOLE}
+    return Retrieval(queries, labels[queries], **figures, n_relevant=joined("n_relevant").astype(np.int64),
+                     gallery=len(gallery), ks_left_out=left_out)
 
 
 def pool(runs: Iterable[Retrieval]) -> Retrieval:
@@ -169,16 +170,17 @@ def pool(runs: Iterable[Retrieval]) -> Retrieval:
         raise ValueError(f"{len(runs)} runs have galleries of {sorted({run.gallery for run in runs})} and depths "
                          f"{sorted({run.ks for run in runs})}: expected one or more, all of one kind")
 
-    def joined(name):
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(run, name) for run in runs])
 
-    by_depth = {name: {k: np.concatenate([getattr(run, name)[k] for run in runs]) for k in runs[0].ks}
-                for name in AT_K}
-    return Retrieval(joined("queries"), joined("labels"), **by_depth, **{name: joined(name) for name in WHOLE},
-                     n_relevant=joined("n_relevant"), gallery=runs[0].gallery, ks_left_out=runs[0].ks_left_out)
+    figures: dict[str, Any] = {name: {k: np.concatenate([getattr(run, name)[k] for run in runs]) for k in runs[0].ks}
+                               for name in AT_K}
+    figures |= {name: joined(name) for name in WHOLE}
+    return Retrieval(joined("queries"), joined("labels"), **figures, n_relevant=joined("n_relevant"),
+                     gallery=runs[0].gallery, ks_left_out=runs[0].ks_left_out)
 
 
-def clustering_nmi(embeddings: ArrayLike, labels: ArrayLike, *, restarts: int = 5, seed: int = 0) -> float:
+def clustering_nmi(embeddings: Rows, labels: ArrayLike, *, restarts: int = 5, seed: int = 0) -> float:
     """How far k-means on unit rows finds the classes, as normalised mutual information.
 
     k is the number of classes among the labels, as metric-learning papers have it (Song et al. 2016,
@@ -287,12 +289,14 @@ def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Seq
     relevant = np.zeros((len(rights), max(most, *ks)), bool)
     for place, right in enumerate(rights):
         if right.size:
-            ranks = right_ranks(block.scores[place], right, max(len(right), *ks, 1), lambda columns, place=place: (
-                pair_cosines(block.rows, block.members, np.full(len(columns), place), columns)))
+            def exact(columns: NDArray[np.int64], place: int = place) -> NDArray[np.float32]:
+                return pair_cosines(block.rows, block.members, np.full(len(columns), place), columns)
+
+            ranks = right_ranks(block.scores[place], right, max(len(right), *ks, 1), exact)
             relevant[place, ranks[ranks <= relevant.shape[1]] - 1] = True
     undefined, first = np.where(n_relevant, 0.0, np.nan), relevant[:, :most]
-    figures = {"r_precision": r_precision(first, n_relevant=n_relevant),
-               "map_at_r": map_at_r(first, n_relevant=n_relevant), "n_relevant": n_relevant}
+    figures: dict = {"r_precision": r_precision(first, n_relevant=n_relevant),
+                     "map_at_r": map_at_r(first, n_relevant=n_relevant), "n_relevant": n_relevant}
     for k in ks:
         figures["hit_at_k", k] = hit_at_k(relevant, k) + undefined
         figures["recall_at_k", k] = recall_at_k(relevant, k, n_relevant=n_relevant)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import BLOCK_BYTES, as_rows, cosines, unit_rows
+from devise.arrays import BLOCK_BYTES, Rows, as_rows, cosines, unit_rows
 
 
 class Block(NamedTuple):
@@ -62,7 +62,7 @@ def labels_of_rows(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
-def score_blocks(embeddings: ArrayLike, queries: NDArray[np.int64], gallery: NDArray[np.int64], *,
+def score_blocks(embeddings: Rows, queries: NDArray[np.int64], gallery: NDArray[np.int64], *,
                  block_bytes: int = BLOCK_BYTES, progress: Callable[[int, int], None] | None = None) -> Iterator[Block]:
     """The cosines of queries with a gallery, in blocks of whole rows.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from devise.evaluation.protocols import Combined, Evaluation, ExactTags
 from devise.evaluation.retrieval import Retrieval
@@ -65,7 +66,7 @@ def gallery_table(runs: Mapping[str, Mapping[int, Retrieval]], *, k: int = 1, wh
     """
     if not runs or not all(runs.values()):
         raise ValueError("there is nothing to print: expected {name: {size: Retrieval}}")
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, by_size in runs.items():
         rows[name] = {}
         for found in by_size.values():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from devise.arrays import Rows
 from devise.evaluation.scores import labels_of_rows, score_blocks
 from devise.figures import number, percent, score
 from devise.metrics import NO_LABEL, threshold_at
@@ -54,7 +55,7 @@ class ThresholdInterval(NamedTuple):
                 f"{percent(self.accepted)} on average, where {percent(asked)} were asked for")
 
 
-def threshold_interval(embeddings: ArrayLike, labels: ArrayLike, *, false_accept_rate: float = 0.01, seed: int = 0,
+def threshold_interval(embeddings: Rows, labels: ArrayLike, *, false_accept_rate: float = 0.01, seed: int = 0,
                        n_resamples: int = 1000) -> ThresholdInterval:
     """How a threshold varies, and what it does, as other classes choose it.
 
@@ -79,7 +80,7 @@ def threshold_interval(embeddings: ArrayLike, labels: ArrayLike, *, false_accept
     best, own = _class_scores(embeddings, labels, seed)
     n = best.shape[1]
     if n < 3:
-        return ThresholdInterval(*[np.nan] * 5, n)
+        return ThresholdInterval(np.nan, np.nan, np.nan, np.nan, np.nan, n)
     random, thresholds, rates = np.random.default_rng([seed, 1]), [], []
     for _ in range(n_resamples):
         times = np.bincount(random.integers(n, size=n), minlength=n)
@@ -95,10 +96,12 @@ def threshold_interval(embeddings: ArrayLike, labels: ArrayLike, *, false_accept
     ends = [0.025, 0.975]
     # an end lies between two draws that may be -inf, of which there is no mean: take one that was drawn
     low, high = np.quantile(thresholds, ends, method="nearest")
-    return ThresholdInterval(float(low), float(high), *map(float, np.quantile(rates, ends)), float(np.mean(rates)), n)
+    accepted_low, accepted_high = np.quantile(rates, ends)
+    return ThresholdInterval(float(low), float(high), float(accepted_low), float(accepted_high),
+                             float(np.mean(rates)), n)
 
 
-def _class_scores(embeddings: ArrayLike, labels: NDArray[np.int64], seed: int) -> tuple[NDArray, NDArray]:
+def _class_scores(embeddings: Rows, labels: NDArray[np.int64], seed: int) -> tuple[NDArray, NDArray]:
     """The best cosine of each labelled row with each class, itself left out, (n, C), and its own class, (n,)."""
     names = np.unique(labels[labels != NO_LABEL])
     if len(names) > MOST:

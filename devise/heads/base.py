@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from devise.storage import atomic_path
 if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike, NDArray
+
+    from devise.arrays import Rows
 
 KINDS: dict[str, type[Head]] = {}  # every class of heads by its kind
 
@@ -43,8 +45,6 @@ class Head(ABC):
     """
 
     kind: ClassVar[str] = ""
-    input_dim: int | None = None
-    dim: int | None = None
     trains: ClassVar[bool] = False
     start_counts: ClassVar[bool] = False
     comparison: ClassVar[str] = "cosine"
@@ -54,6 +54,16 @@ class Head(ABC):
         super().__init_subclass__(**options)
         if cls.kind:
             KINDS[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def input_dim(self) -> int | None:
+        """Columns of the features; None until the head has weights."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int | None:
+        """Columns of the embeddings; None where only the weights decide it."""
 
     @property
     @abstractmethod
@@ -78,7 +88,7 @@ class Head(ABC):
         """Further spaces on the way to the embeddings, {name: Head}; they share the weights."""
         return {}
 
-    def outputs(self, features: ArrayLike) -> NDArray[np.float32]:
+    def outputs(self, features: Rows) -> NDArray[np.float32]:
         """Embeddings as the head puts them out, of any length: what a loss is given.
 
         Args:
@@ -90,7 +100,7 @@ class Head(ABC):
         """
         return self._in_blocks(features, self._forward)
 
-    def embed(self, features: ArrayLike) -> NDArray[np.float32]:
+    def embed(self, features: Rows) -> NDArray[np.float32]:
         """Embeddings of length 1.
 
         Args:
@@ -103,7 +113,7 @@ class Head(ABC):
         """
         return self._in_blocks(features, lambda rows: arrays.unit_rows(self._forward(rows), "embeddings"))
 
-    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+    def begin(self, features: Rows, labels: ArrayLike, seed: int) -> Self:
         """Give the head fresh weights for these features, from which gradient training starts.
 
         Raises:
@@ -146,7 +156,7 @@ class Head(ABC):
         Raises:
             ValueError: if the head has no weights yet.
         """
-        weights = self.weights()
+        weights: dict[str, Any] = self.weights()
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, config=np.array(json.dumps(self.config)), **weights)
 
@@ -162,18 +172,19 @@ class Head(ABC):
         if config.get("kind") != cls.kind:
             raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
                              "use load_head, which reads every kind")
-        return restored(path, config, weights)
+        return cast(Self, restored(path, config, weights))
 
     def _no_gradient(self):
         return ValueError(f"the {self.kind} head is a closed form: train an mlp head, which has a gradient")
 
-    def _require_weights(self):
-        if self.input_dim is None:
+    def _require_weights(self) -> int:
+        """The columns of the embeddings, which a head with weights knows."""
+        if self.input_dim is None or self.dim is None:
             raise ValueError(f"this {self.kind} head has no weights yet: train it or load it first")
+        return self.dim
 
-    def _in_blocks(self, features: ArrayLike, function: Callable[[NDArray], NDArray]) -> NDArray[np.float32]:
-        self._require_weights()
-        out = np.empty((len(features), self.dim), np.float32)
+    def _in_blocks(self, features: Rows, function: Callable[[NDArray], NDArray]) -> NDArray[np.float32]:
+        out = np.empty((len(features), self._require_weights()), np.float32)
         for start, rows in blocks(features, name=self.takes, dim=self.input_dim):
             out[start:start + len(rows)] = function(rows)
         return out
@@ -190,6 +201,8 @@ class RawHead(Head):
     """
 
     kind = "raw"
+    input_dim: int | None = None
+    dim: int | None = None
 
     def __init__(self, dim: int):
         self.input_dim = self.dim = int(dim)

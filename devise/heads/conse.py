@@ -12,6 +12,7 @@ from devise.heads.base import Head, check_weights
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from devise.arrays import Rows
     from devise.backbones.base import Backbone
     from devise.words import WordVectors
 
@@ -27,6 +28,9 @@ class ClassifierHead(Head):
         used: bool (C,), the classes that may be used.
         temperature: divides the logits; above 1 it evens the probabilities out.
     """
+
+    input_dim: int | None = None
+    dim: int | None = None
 
     def __init__(self, kernel: ArrayLike | None, bias: ArrayLike | None, used: NDArray[np.bool_], temperature: float):
         if not (np.isfinite(temperature) and temperature > 0):
@@ -85,13 +89,13 @@ class ConseHead(ClassifierHead):
 
     kind = "conse"
 
-    def __init__(self, kernel: ArrayLike | None, bias: ArrayLike | None, vectors: ArrayLike, *, top: int = TOP,
+    def __init__(self, kernel: ArrayLike | None, bias: ArrayLike | None, vectors: Rows, *, top: int = TOP,
                  temperature: float = 1.0, mask: ArrayLike | None = None):
         if top < 1:
             raise ValueError(f"top is {top}: expected at least 1 class to combine")
         masked = class_mask(mask, len(vectors))
         vectors = np.where(masked[:, None], 0, vectors)
-        used = as_rows(vectors, "class vectors").any(axis=1)
+        used = np.any(as_rows(vectors, "class vectors"), axis=1)
         if not used.any():
             raise ValueError("no class that may be used has a vector: there is nothing to combine")
         super().__init__(kernel, bias, used, temperature)
@@ -110,7 +114,7 @@ class ConseHead(ClassifierHead):
         return cls(*classifier_of(backbone), imagenet_vectors(words), top=top, mask=mask)
 
     @classmethod
-    def of_logits(cls, vectors: ArrayLike, *, top: int = TOP, temperature: float = 1.0,
+    def of_logits(cls, vectors: Rows, *, top: int = TOP, temperature: float = 1.0,
                   mask: ArrayLike | None = None) -> Self:
         """The head whose features are the logits (n, C) of a classifier."""
         return cls(None, None, vectors, top=top, temperature=temperature, mask=mask)

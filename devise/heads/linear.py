@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike, NDArray
 
+    from devise.arrays import Rows
+
     Map = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 PENALTIES = tuple(10.0 ** (step / 2) for step in range(-6, 5))  # 0.001 to 100, two a decade
@@ -58,8 +60,8 @@ class LinearHead(Head):
     def config(self) -> dict:
         return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
 
-    def fit(self, features: ArrayLike, labels: ArrayLike, label_vectors: ArrayLike, *,
-            validation: tuple[ArrayLike, ArrayLike] | None = None, seed: int = 0) -> Self:
+    def fit(self, features: Rows, labels: ArrayLike, label_vectors: ArrayLike, *,
+            validation: tuple[Rows, ArrayLike] | None = None, seed: int = 0) -> Self:
         """Learn the map from images of seen classes.
 
         Args:
@@ -213,7 +215,7 @@ class SAE(LinearHead):
         return kernel, -middle @ kernel
 
 
-def ridge(features: ArrayLike, targets: NDArray, *, centred: bool = True) -> Callable[[float], Map]:
+def ridge(features: Rows, targets: NDArray, *, centred: bool = True) -> Callable[[float], Map]:
     """Ridge regression for any penalty: a function from it to kernel and bias.
 
     The Gram matrix is made once, in float64: (d, d) where there are at least as many rows as

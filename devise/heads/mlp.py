@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike
 
+    from devise.arrays import Rows
+
 
 @dataclass(frozen=True)
 class HeadConfig:
@@ -100,7 +102,7 @@ class MlpHead(Head):
         self._model = keras.Sequential([features, *_layers(self._layout, seed)], name="head")
         return self
 
-    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+    def begin(self, features: Rows, labels: ArrayLike, seed: int) -> Self:
         """Give the head fresh weights for the columns of these features."""
         return self.build(np.shape(features)[1], seed)
 

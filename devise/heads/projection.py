@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from devise.heads.rows import blocks, check_labels
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
+
+    from devise.arrays import Rows
 
 STARTS = ("identity", "pca", "whitening", "within-class")
 SHORTEST = 1e-6  # rows shorter than this are divided by it, as Keras' UnitNormalization does
@@ -60,8 +62,9 @@ class ProjectionHead(Head):
             raise ValueError(f"shrinkage is {shrinkage}: expected 0 to 1")
         if not 0 < power <= 1:
             raise ValueError(f"power is {power}: expected a number above 0 and up to 1, such as 0.5 for square roots")
-        self._options = {"start": start, "shrinkage": shrinkage, "unit": unit, "power": power}
-        self._dim, self._map, self._model = dim, None, None
+        self._options: dict[str, Any] = {"start": start, "shrinkage": shrinkage, "unit": unit, "power": power}
+        self._dim, self._model = dim, None
+        self._map: dict[str, NDArray[np.float32]] | None = None
 
     @property
     def dim(self) -> int | None:
@@ -75,7 +78,7 @@ class ProjectionHead(Head):
     def config(self) -> dict:
         return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
 
-    def fit(self, features: ArrayLike, labels: ArrayLike | None = None) -> Self:
+    def fit(self, features: Rows, labels: ArrayLike | None = None) -> Self:
         """Find the start in closed form.
 
         Args:
@@ -102,14 +105,14 @@ class ProjectionHead(Head):
         elif start == "whitening":
             mean, kernel = whitening.whitening(features, dim, shrinkage=shrinkage)
         else:
-            labels = check_labels(labels, len(features))
-            mean, kernel = whitening.within_class_whitening(features, labels, dim, shrinkage=shrinkage)
+            own = check_labels([] if labels is None else labels, len(features))
+            mean, kernel = whitening.within_class_whitening(features, own, dim, shrinkage=shrinkage)
         kernel = kernel / _length(features, mean, kernel)
         self._map = {"kernel": kernel.astype(np.float32), "bias": (-mean @ kernel).astype(np.float32)}
         self._model = None
         return self
 
-    def begin(self, features: ArrayLike, labels: ArrayLike, seed: int) -> Self:
+    def begin(self, features: Rows, labels: ArrayLike, seed: int) -> Self:
         """Give the head its start for these features, as `fit` does. Nothing is random."""
         return self.fit(features, labels)
 
@@ -117,7 +120,7 @@ class ProjectionHead(Head):
         import keras
 
         self._require_weights()
-        if self._model is None:
+        if self._model is None and self._map is not None:
             features = keras.Input((self.input_dim,), name="features")
             dense = keras.layers.Dense(self.dim, name="projection")
             self._model = keras.Sequential([features, *self._first_layers(), dense], name="head")
@@ -172,10 +175,10 @@ def _length(features, mean, kernel):
     return np.sqrt(squares / len(features))
 
 
-class _Prepared:
+class _Prepared(Sequence):
     """A matrix whose rows are changed as they are read."""
 
-    def __init__(self, features: ArrayLike, prepare: Callable):
+    def __init__(self, features: Rows, prepare: Callable):
         self._features, self.shape, self._prepare = features, np.shape(features), prepare
         self.ndim = len(self.shape)
 

@@ -12,10 +12,12 @@ from devise import arrays
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from devise.arrays import Rows
+
 BLOCK_ROWS = 2048  # rows that pass through a head at once; bounds memory whatever the number of rows
 
 
-def blocks(features: NDArray, *, name: str = "features",
+def blocks(features: Rows, *, name: str = "features",
            dim: int | None = None) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The rows of a matrix in blocks, checked: float32 and finite.
 

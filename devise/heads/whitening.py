@@ -16,10 +16,12 @@ from devise.heads.rows import blocks
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from devise.arrays import Rows
+
     Map = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def pca(features: ArrayLike, dim: int) -> Map:
+def pca(features: Rows, dim: int) -> Map:
     """The directions of greatest variance: a rotation, cut to `dim` columns.
 
     Args:
@@ -33,7 +35,7 @@ def pca(features: ArrayLike, dim: int) -> Map:
     return mean, _turned(_descending(covariance)[1][:, :dim])
 
 
-def whitening(features: ArrayLike, dim: int, *, shrinkage: float) -> Map:
+def whitening(features: Rows, dim: int, *, shrinkage: float) -> Map:
     """Principal components, each divided by its deviation.
 
     The variances are drawn towards their mean: (1 - shrinkage) · λ_i + shrinkage · mean(λ). With 0
@@ -51,7 +53,7 @@ def whitening(features: ArrayLike, dim: int, *, shrinkage: float) -> Map:
     return mean, _turned(axes[:, :dim]) / deviations[:dim]
 
 
-def within_class_whitening(features: ArrayLike, labels: ArrayLike, dim: int, *, shrinkage: float) -> Map:
+def within_class_whitening(features: Rows, labels: ArrayLike, dim: int, *, shrinkage: float) -> Map:
     """Whitened by how rows of one class differ, then the principal components of what is left.
 
     With covariances S_w within classes and S of all rows, the columns solve S u = γ S_w u, largest

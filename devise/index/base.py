@@ -10,7 +10,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from devise.storage import Commit
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from devise.arrays import Rows
 
 
 class Hits(NamedTuple):
@@ -60,8 +62,8 @@ class Index(ABC):
 
     def __init__(self, *, fingerprint: str | None = None) -> None:
         self.fingerprint = fingerprint
-        self.dim = None
-        self.document = {}
+        self.dim: int | None = None
+        self.document: dict[str, Any] = {}
         self._ids = np.empty(0, np.int64)  # of the members, ascending
 
     @property
@@ -77,10 +79,10 @@ class Index(ABC):
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, member: object) -> bool:
+    def __contains__(self, member: int) -> bool:
         return bool(np.isin(member, self._ids))
 
-    def build(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> Self:
+    def build(self, vectors: Rows, ids: ArrayLike | None = None) -> Self:
         """Store these vectors in place of all that was there.
 
         Args:
@@ -251,7 +253,7 @@ class Index(ABC):
         Yields:
             int64 (m,) ascending, and float32 (m, dim).
         """
-        step = max(1, BLOCK_BYTES // (4 * self.dim))
+        step = max(1, BLOCK_BYTES // (4 * (self.dim or 1)))
         for start in range(0, len(self), step):
             ids = self._ids[start:start + step]
             yield ids, self._vectors(ids)

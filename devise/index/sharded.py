@@ -53,8 +53,8 @@ class Sharded(Index):
         self.parts, self.of, self.options = parts, of, dict(options or {})
 
     @classmethod
-    def join(cls, indexes: Sequence[Index], *, firsts: ArrayLike | None = None, hidden: ArrayLike = (),
-             fingerprint: str | None = None) -> Sharded:
+    def join(cls, indexes: Sequence[Index], *, firsts: Sequence[int] | NDArray[np.int64] | None = None,
+             hidden: ArrayLike = (), fingerprint: str | None = None) -> Sharded:
         """Indexes that are there already, as one. They are not copied, and nothing done to the whole changes them.
 
         Args:

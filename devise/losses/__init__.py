@@ -1,8 +1,16 @@
 """Losses: `loss(labels, embeddings)`, a scalar that training makes small."""
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from devise.losses.base import Loss, as_loss
+
+if TYPE_CHECKING:
+    from devise.losses.alignment import Cosine, cosine_loss
+    from devise.losses.classification import InfoNCE, Softmax, cross_entropy
+    from devise.losses.memory import CrossBatchMemory
+    from devise.losses.pairs import PairLoss
+    from devise.losses.ranking import HingeRank, hinge_costs
 
 _LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment",  # these import keras
            "HingeRank": "ranking", "hinge_costs": "ranking",
@@ -13,7 +21,7 @@ __all__ = ["Cosine", "CrossBatchMemory", "HingeRank", "InfoNCE", "Loss", "PairLo
            "cosine_loss", "cross_entropy", "hinge_costs"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in _LEAVES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_LEAVES[name]}"), name)

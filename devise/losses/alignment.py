@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from keras import KerasTensor as Tensor
     from numpy.typing import ArrayLike
 
+    from devise.arrays import Rows
+
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets a cosine of 0, not NaN
 
 
-def cosine_loss(labels: ArrayLike, embeddings: ArrayLike | Tensor, label_vectors: ArrayLike) -> Tensor:
+def cosine_loss(labels: ArrayLike, embeddings: ArrayLike | Tensor, label_vectors: Rows) -> Tensor:
     """The mean of 1 - cosine between each embedding and the vector of its label, in 0..2.
 
     loss = 1/n Σ_i (1 - e_i · v_{y_i} / (|e_i| |v_{y_i}|)). The lengths of both don't matter.

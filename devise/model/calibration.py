@@ -40,5 +40,7 @@ def calibrated(space: Space, features: NDArray, labels: NDArray[np.int64], false
 
 def sentence(space: Space) -> str:
     """What the threshold of a space rests on, for a reader."""
+    if space.threshold is None or space.calibration is None:
+        raise ValueError("the space has no threshold of its own: choose one by `Devise.calibrate`")
     found = {name: value for name, value in space.calibration.items() if name != "asked"}
     return ThresholdInterval(**found).sentence(space.threshold, space.calibration["asked"])

@@ -147,11 +147,15 @@ def caption_data(table: FeatureTable, split: Split, words: WordVectors) -> tuple
     Raises:
         ValueError: if the images have no captions, or a part has fewer than three that can be used.
     """
-    parts, skipped, terms = {}, (), None
+    told = table.images.captions
+    if told is None:
+        raise ValueError(NO_CAPTIONS)
+    parts, terms = {}, None
+    skipped: tuple[Skipped, ...] = ()
     for part in ("train", "validation", "test"):
         found = usable(table, split.rows(part), words)
         if part == "train" and len(found.rows):
-            terms = Tfidf().fit([table.images.captions[row] for row in found.rows])
+            terms = Tfidf().fit([told[row] for row in found.rows])
         more = found if terms is None else usable(table, found.rows, words, terms)
         parts[part], skipped = more.rows, (*skipped, *found.skipped, *more.skipped)
     few = [f"{len(parts[part])} of {len(split.rows(part))} for {part}" for part in ("train", "validation")
@@ -161,9 +165,10 @@ def caption_data(table: FeatureTable, split: Split, words: WordVectors) -> tuple
         raise ValueError(f"too few pictures with captions can be used ({', '.join(few)}{why}): expected {FEWEST} or "
                          "more to learn from, and as many to choose by")
     (x, captions), (held, held_captions) = (
-        (float_rows(table.matrix, parts[part]), tuple(table.images.captions[row] for row in parts[part]))
+        (float_rows(table.matrix, parts[part]), tuple(told[row] for row in parts[part]))
         for part in ("train", "validation"))
-    return (CaptionData(x, captions, held, held_captions), Split(**parts, seed=split.seed), skipped)
+    return (CaptionData(x, captions, held, held_captions),
+            Split(parts["train"], parts["validation"], parts["test"], seed=split.seed), skipped)
 
 
 def sentences_of(vectors: CaptionVectors, captions: Sequence[Sequence[str]]

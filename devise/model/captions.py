@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 PENALTIES = (1.0, 3.0, 10.0)
 SPREAD = 1.0  # penalty of the text's start, in units of its mean variance
 GAPS = (0.2, 0.03)  # of relevance between the two of a triplet, in the first and the last epoch
-VISUAL = {"optimiser": "adam", "learning_rate": 3e-4, "epochs": 30, "batch_size": 64}
-JOINT = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 25, "batch_size": 128}
+VISUAL: dict[str, Any] = {"optimiser": "adam", "learning_rate": 3e-4, "epochs": 30, "batch_size": 64}
+JOINT: dict[str, Any] = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 25, "batch_size": 128}
 MARGIN, TEMPERATURE, TARGET = 0.3, 0.3, 0.1  # of the triplets, and of the lists
 CONTRAST = 0.1  # the temperature of the joint loss
 VISUAL_LOSSES = ("triplet", "ranking")
@@ -142,7 +142,7 @@ def visual_objective(data: CaptionData, loss: str = "triplet", gap: Any = None, 
 
     if loss not in VISUAL_LOSSES:
         raise ValueError(unknown("loss", loss, VISUAL_LOSSES))
-    before = None
+    before: Callable[[int], None] | None = None
     if loss == "ranking":
         graded = RelevanceRanking(data.vectors, temperature=TEMPERATURE, target_temperature=TARGET)
     else:
@@ -150,7 +150,7 @@ def visual_objective(data: CaptionData, loss: str = "triplet", gap: Any = None, 
         at = gap if callable(gap) else lambda epoch: gap
         graded = RelevanceTriplet(data.vectors, margin=MARGIN, gap=at(1))
 
-        def before(epoch):
+        def before(epoch: int) -> None:
             graded.gap.assign(at(epoch))
     return Objective(data.labels, data.held_labels, graded, data.score, before_epoch=before)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ MINERS = {"triplet": "semi-hard", "soft-triplet": "semi-hard", "margin": "distan
 def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO, weights: str | None = "imagenet",
                   layer: str | None = None, loss: Any = "triplet", miner: str | None = None,
                   loss_options: dict | None = None, head: Head | None = None,
-                  validation: Iterable[str] | int | float = 0.2, test: Iterable[str] | int | float = 0.3,
+                  validation: int | float | str | Collection[str] = 0.2,
+                  test: int | float | str | Collection[str] = 0.3,
                   split: Split | None = None, augmented: Callable | None = None, classes: int | None = None,
                   per_class: int = PER_CLASS, epochs: int = 20, optimiser: str = "adam", learning_rate: float = 1e-4,
                   false_accept_rate: float = FALSE_ACCEPT_RATE, folder: str | Path | None = None, seed: int = 0,
@@ -113,8 +114,8 @@ def projection(dim: int | None = None, *, start: str = "within-class", power: fl
 
 
 def objective(labels: NDArray[np.int64], split: Split, loss: Any = "triplet", miner: str | None = None,
-              loss_options: dict | None = None, *, dim: int, classes: int | None = None, per_class: int = PER_CLASS
-              ) -> Objective:
+              loss_options: dict | None = None, *, dim: int | None, classes: int | None = None,
+              per_class: int = PER_CLASS) -> Objective:
     """Images of one class near one another; MAP@R on the validation classes chooses the epoch.
 
     Args:
@@ -129,7 +130,8 @@ def objective(labels: NDArray[np.int64], split: Split, loss: Any = "triplet", mi
                      classes=batch_classes(classes, labels[split.train]), per_class=per_class, own_classes=own)
 
 
-def pair_loss(loss: Any, miner: str | None = None, options: dict | None = None, *, n_labels: int, dim: int) -> Any:
+def pair_loss(loss: Any, miner: str | None = None, options: dict | None = None, *, n_labels: int,
+              dim: int | None) -> Any:
     """The loss of a name from `devise.losses.pairs.NAMES`; a Loss is taken as it is.
 
     Args:

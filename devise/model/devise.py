@@ -80,7 +80,7 @@ class Devise:
     @property
     def spaces(self) -> dict[str, Space]:
         """{name: Space}, the first being the one in which images are compared: its own, and those within its heads."""
-        found = {}
+        found: dict[str, Space] = {}
         for name, space in self.own_spaces.items():
             inner = {inside: Space(head) for inside, head in space.head.inner.items() if inside not in self.own_spaces}
             found |= {**inner, name: space}

@@ -140,8 +140,8 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
     model.network.check(table)
     shown = table.images
     own = model.split is not None and (images is None or _of_training(model, table))
-    split = rows_among(model.split, model.paths, shown) if own else Split(test=np.arange(len(shown)),
-                                                                          names={"test": shown.label_names})
+    split = (rows_among(model.split, model.paths, shown) if own and model.split is not None else
+             Split(test=np.arange(len(shown)), names={"test": shown.label_names}))
     if shown.captions is not None:
         return Figures(captions=_captions(model, table, split.test))
     if not shown.label_names or own and not model.label_names:

@@ -10,6 +10,7 @@ import numpy as np
 
 from devise import features
 from devise.datasets import open_images
+from devise.heads import RawHead
 from devise.model.calibration import calibrated
 from devise.model.objective import Objective, float_rows, rows_among
 from devise.model.space import LEARNT, RAW, SHARED, Space
@@ -76,7 +77,7 @@ def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: fl
     network = model.network.changed(base.with_weights(tuned.weights))
     table = features.extract(images, network.backbone, folder, progress=progress)
     split = rows_among(model.split, model.paths, table.images)
-    own = {RAW: Space(type(model.spaces[RAW].head)(network.backbone.dim)), name: Space(tuned.head)}
+    own = {RAW: Space(RawHead(network.backbone.dim)), name: Space(tuned.head)}
     new = type(model)(network, model._words, {found: own[found] for found in model.own_spaces if found in own},
                  labels=model.labels, label_names=model.label_names, split=split, paths=table.images.paths,
                  table=table, record=model.record | {"augment": augment}, history={name: tuned.history})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
-    from devise.heads import Head
+    from devise.heads import Head, LinearHead
     from devise.training import History
     from devise.words import WordVectors
 
@@ -34,7 +34,7 @@ LOSSES = ("cosine", "hinge", "infonce")
 
 def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", *,
                  backbone: str | Backbone | keras.Model = AUTO, weights: str | None = "imagenet",
-                 layer: str | None = None, head: Head | None = None, unseen: Iterable[str] | int = (),
+                 layer: str | None = None, head: Head | None = None, unseen: int | str | Collection[str] = (),
                  test: float = 0.2, validation: float = 0.1, split: Split | None = None,
                  synonyms: dict[str, str] | None = None, loss: Any = "cosine", folder: str | Path | None = None,
                  seed: int = 0, progress: Callable | None = None, **training: Any) -> Devise:
@@ -109,7 +109,7 @@ def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], ve
             raise TypeError(f"the {head.kind} head has a closed form: {', '.join(training) or 'loss'} mean nothing to "
                             "it")
         validation = (held, labels[split.validation]) if len(held) else None
-        return head.fit(x, labels[split.train], vectors, validation=validation), None
+        return cast("LinearHead", head).fit(x, labels[split.train], vectors, validation=validation), None
     return head, objective(labels, vectors, split, loss).train(head, x, held, seed=seed, progress=progress, **training)
 
 
@@ -128,7 +128,7 @@ def loss_of(name: Any, vectors: NDArray[np.float32]) -> Any:
 
     if not isinstance(name, str):
         return name
-    known = dict(zip(LOSSES, (losses.Cosine, losses.HingeRank, losses.InfoNCE), strict=True))
+    known: dict[str, Any] = dict(zip(LOSSES, (losses.Cosine, losses.HingeRank, losses.InfoNCE), strict=True))
     if name not in known:
         raise ValueError(f"{unknown('loss', name, known)} Or give a Loss")
     return known[name](vectors)

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,12 +41,12 @@ def save(model: Devise, folder: str | Path, *, overwrite: bool = False) -> None:
             space.head.save(commit.file(f"{name}.npz"))
             if space.text is not None and space.text.weights():
                 with open(commit.file(f"{name}-text.npz"), "wb") as file:
-                    np.savez(file, **space.text.weights())
+                    np.savez(file, **dict[str, Any](space.text.weights()))
         if model.labels:
             write_npy(commit.file("labels.npy"), model.labels.vectors)
         if "base" in model.network.record:
             with open(commit.file("backbone.npz"), "wb") as file:
-                np.savez(file, **model.backbone.changes)
+                np.savez(file, **dict[str, Any](model.backbone.changes))
 
 
 def lost(new: dict, old: dict, paths: dict | None = None) -> str | None:

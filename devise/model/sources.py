@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise import features
 from devise.arrays import read_npz
@@ -11,6 +11,7 @@ from devise.words import NAMES, open_words
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
     from devise.backbones.base import Backbone
     from devise.features import FeatureTable
@@ -35,8 +36,9 @@ class Network:
     def __init__(self, backbone: str | Backbone | keras.Model = AUTO, *, weights: str | None = "imagenet",
                  layer: str | None = None, runtime: str = "auto"):
         self._backbone = None if isinstance(backbone, str) else _backbone(backbone)
-        self._changes, self._runtime = None, runtime
-        self.record = (features.describe(self._backbone) if self._backbone else
+        self._changes: tuple[Path, dict[str, NDArray]] | None = None
+        self._runtime = runtime
+        self.record: dict[str, Any] = (features.describe(self._backbone) if self._backbone else
                        {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
 
     @classmethod
@@ -51,7 +53,7 @@ class Network:
         network = cls(record["name"], weights=record["weights"], layer=record["layer"])
         network.record = record
         # read at once, since the file goes when the model is saved anew
-        network._changes = changes and (changes, read_npz(changes))
+        network._changes = (changes, read_npz(changes)) if changes else None
         return network
 
     def changed(self, backbone: Backbone) -> Network:
@@ -122,9 +124,9 @@ class Words:
     """
 
     def __init__(self, words: str | Path | WordVectors):
-        self._vectors = open_words(words)
-        self.record = {"source": _source(words), "name": self._vectors.name, "n": len(self._vectors),
-                       "dim": self._vectors.dim, "fingerprint": self._vectors.fingerprint}
+        self._vectors: WordVectors | None = (vectors := open_words(words))
+        self.record: dict[str, Any] = {"source": _source(words), "name": vectors.name, "n": len(vectors),
+                                       "dim": vectors.dim, "fingerprint": vectors.fingerprint}
 
     @classmethod
     def recorded(cls, record: dict, words: WordVectors | str | Path | None = None) -> Words:

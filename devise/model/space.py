@@ -43,8 +43,8 @@ class Space:
     calibration: dict | None = None
 
     @property
-    def dim(self) -> int:
-        """Columns of the embeddings."""
+    def dim(self) -> int | None:
+        """Columns of the embeddings; None where the head has no weights yet to decide it."""
         return self.head.dim
 
     def embed(self, features: NDArray) -> NDArray[np.float32]:

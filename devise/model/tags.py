@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ class Tags(list):
     ('crab', 2)
     """
 
-    def __init__(self, tags: Sequence[Tag] = (), picture: Any = None):
+    def __init__(self, tags: Iterable[Tag] = (), picture: Any = None):
         super().__init__(tags)
         self.picture = picture
 
@@ -139,7 +139,7 @@ def candidates(model: Devise, which: str | Sequence[str] = "words", *, space: st
     if which not in LABELS:
         raise ValueError(f"candidates are {which!r}: expected {', '.join(map(repr, LABELS))}, 'words', or a list of "
                          "words")
-    parts = {"seen": model.split and model.split.seen, "unseen": model.split and model.split.unseen,
+    parts = {"seen": model.split.seen if model.split else (), "unseen": model.split.unseen if model.split else (),
              "all": model.label_names}
     if not parts[which]:
         raise ValueError(f"this model has no {which if which != 'all' else ''} classes: choose other candidates"
@@ -167,8 +167,10 @@ def _words(model: Devise, space: str, first: int, filtered: bool) -> Candidates:
     words, name = model.words, f"words{first}"
     rows = tag_rows(words, first, merge_plurals=True) if filtered else np.arange(first)
     texts = [words.words[row] for row in rows]
-    vectors = model.spaces[space].text.embed_known(texts)
-    known = vectors.any(axis=1)
+    text = model.spaces[space].text
+    assert text is not None  # a space of tags has a text side
+    vectors = text.embed_known(texts)
+    known = np.any(vectors, axis=1)
     texts, vectors = [text for text, kept in zip(texts, known, strict=True) if kept], vectors[known]
     if not model.label_names:
         return Candidates.from_labels(name, texts, vectors)

@@ -1,14 +1,26 @@
 """Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from devise.plots.bars import bar_plot
+    from devise.plots.curves import history_curve, hit_curve, progress_curve, roc_plot, schedule_plot
+    from devise.plots.intervals import interval_plot
+    from devise.plots.maps import space_map
+    from devise.plots.recall import recall_curves
+    from devise.plots.sheets import Card, Compared, Row, Tagged, comparison_sheet, sheet, tag_sheet
+
 _HOME = {"Card": "sheets", "Compared": "sheets", "Row": "sheets", "Tagged": "sheets", "bar_plot": "bars",
          "comparison_sheet": "sheets", "history_curve": "curves", "hit_curve": "curves", "interval_plot": "intervals",
          "progress_curve": "curves", "recall_curves": "recall", "roc_plot": "curves", "schedule_plot": "curves",
          "sheet": "sheets", "space_map": "maps", "tag_sheet": "sheets"}
 
-__all__ = list(_HOME)
+__all__ = ["Card", "Compared", "Row", "Tagged", "bar_plot", "comparison_sheet", "history_curve", "hit_curve",
+           "interval_plot", "progress_curve", "recall_curves", "roc_plot", "schedule_plot", "sheet", "space_map",
+           "tag_sheet"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """The room's public names, imported when they are asked for."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise.figures import Spread
 from devise.plots.style import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from devise.metrics import Roc
 
-HOLLOW = {"markerfacecolor": "white", "markeredgewidth": 1.8, "markersize": 8, "zorder": 4}
+HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.8, "markersize": 8, "zorder": 4}
 
 
 def hit_curve(series: Mapping[str, Mapping[int, float | Spread]], path: str | Path, *, title: str = "",
@@ -99,11 +99,11 @@ def history_curve(history: Mapping, path: str | Path, *, title: str = "",
         figure = new_figure(4.6 * panels + 0.6, 3.8, panels=panels)
         for number, (name, values) in enumerate(losses.items()):
             known = _known(values)
-            figure.axes[0].plot(known.keys(), known.values(), label=name, **look(number) | {"marker": "."})
+            figure.axes[0].plot(list(known), list(known.values()), label=name, **look(number) | {"marker": "."})
             figure.axes[0].set_ylabel("loss")
         if scores:
             axes, known = figure.axes[-1], {epoch: 100 * value for epoch, value in _known(scores).items()}
-            axes.plot(known.keys(), known.values(), label=score, **look(1) | {"marker": "."})
+            axes.plot(list(known), list(known.values()), label=score, **look(1) | {"marker": "."})
             axes.set_ylabel(f"{score} (%)")
             if (kept := history.get("best_epoch")) in known:
                 axes.plot(kept, known[kept], "o", color=COLOURS[1], **HOLLOW,
@@ -229,4 +229,4 @@ def _known(values: Sequence[float | None]) -> dict[int, float]:
 
 def _epochs(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)

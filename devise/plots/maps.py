@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +50,7 @@ def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
             number = highlight.index(name) if name in highlight else None
             place = points[labels == name]
             colour = "#b9c1c9" if number is None else COLOURS[number]
-            axes.scatter(*place.T, s=14 if number is None else 26, color=colour, linewidths=0,
+            axes.scatter(place[:, 0], place[:, 1], s=14 if number is None else 26, color=colour, linewidths=0,
                          marker="o" if number is None else MARKERS[number], zorder=2 + (number is not None))
             axes.annotate(name, np.median(place, axis=0), fontsize=8 if number is None else 11, ha="center",
                           color=QUIET if number is None else colour, weight="normal" if number is None else "bold",
@@ -76,7 +76,7 @@ def _part(figure: Figure, boxes: Sequence[Annotation]) -> None:
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
-    taken = []
+    taken: list[Any] = []
     for box in boxes:
         for step in sorted(range(-12, 13), key=abs):
             box.set_position((0, 15 * step))

@@ -101,14 +101,14 @@ def sheet(rows: Iterable[Row | tuple], path: str | Path, *, title: str = "",
     >>> sheet([Row("ocean", (Card(label="beach", score=0.61),))], "sheet.png")  # doctest: +SKIP
     'sheet.png'
     """
-    rows = [Row(query, tuple(hits)) for query, hits in rows]
-    if not rows:
+    asked = [Row(query, tuple(hits)) for query, hits in rows]
+    if not asked:
         raise ValueError("no rows to draw: expected at least one query with its hits")
-    columns = max(1, *(len(row.hits) for row in rows)) if columns is None else columns
+    columns = max(1, *(len(row.hits) for row in asked)) if columns is None else columns
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
     parts = [("" if start else row.query, "", row.hits[start:start + columns])
-             for row in rows for start in range(0, max(1, len(row.hits)), columns)]
+             for row in asked for start in range(0, max(1, len(row.hits)), columns)]
     return _answers(parts, path, title, ("Best hit first.",))
 
 
@@ -127,11 +127,11 @@ def comparison_sheet(rows: Iterable[Compared | tuple], path: str | Path, *, titl
     >>> comparison_sheet(rows, "answers.png")  # doctest: +SKIP
     'answers.png'
     """
-    rows = [Compared(*row) for row in rows]
-    if not rows or not all(row.answers for row in rows):
+    asked = [Compared(*row) for row in rows]
+    if not asked or not all(row.answers for row in asked):
         raise ValueError("no rows to draw: expected at least one query with the answers of one system")
     parts = [("" if place else row.query, name, tuple(found))
-             for row in rows for place, (name, found) in enumerate(row.answers.items())]
+             for row in asked for place, (name, found) in enumerate(row.answers.items())]
     return _answers(parts, path, title, ([note] if note else []) + ["Best hit first."])
 
 
@@ -152,19 +152,19 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
     >>> tag_sheet([Tagged(Card(label="lobster"), (("crab", 0.83),))], "tags.png")  # doctest: +SKIP
     'tags.png'
     """
-    rows = [Tagged(*row) for row in rows]
-    if not rows:
+    tagged = [Tagged(*row) for row in rows]
+    if not tagged:
         raise ValueError("no rows to draw: expected at least one picture with its tags")
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
-    columns, full = min(columns, len(rows)), max(1.0, *(value for row in rows for _, value in row.tags))
-    height = max(max(_height([row.card]), 1.9 * LINE * len(row.tags)) for row in rows) + GAP
+    columns, full = min(columns, len(tagged)), max(1.0, *(value for row in tagged for _, value in row.tags))
+    height = max(max(_height([row.card]), 1.9 * LINE * len(row.tags)) for row in tagged) + GAP
     notes = [f"Bars: {score}, full length = {full:.3g}."]
-    notes += ["✓ the picture's own label."] if any(row.right for row in rows) else []
+    notes += ["✓ the picture's own label."] if any(row.right for row in tagged) else []
     step = SIDE + BARS + 3 * GAP
     with styled():
-        page = _Page(columns * step - GAP, -(-len(rows) // columns) * height, title, notes, path)
-        for place, row in enumerate(rows):
+        page = _Page(columns * step - GAP, -(-len(tagged) // columns) * height, title, notes, path)
+        for place, row in enumerate(tagged):
             x, y = place % columns * step, place // columns * height
             page.card(x, y, row.card)
             _draw_bars(page.axes(x + SIDE + GAP, y, BARS, 1.9 * LINE * max(1, len(row.tags))), row, full)
@@ -195,8 +195,8 @@ class _Page:
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Empty axes at a place."""
-        axes = self.figure.add_axes([(MARGIN + x) / self._width, 1 - (self._top + y + height) / self._height,
-                                     width / self._width, height / self._height])
+        axes = self.figure.add_axes(((MARGIN + x) / self._width, 1 - (self._top + y + height) / self._height,
+                                     width / self._width, height / self._height))
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
         for side in axes.spines.values():
@@ -205,8 +205,9 @@ class _Page:
 
     def card(self, x: float, y: float, card: Card | str, *, query: bool = False) -> None:
         """A picture, a word or what is known of a picture that is not here, and the lines beneath it."""
-        word = isinstance(card, str)
-        pixels, reason = (None, "") if word else _pixels(card)
+        word = card if isinstance(card, str) else None
+        known = card if isinstance(card, Card) else Card()
+        pixels, reason = (None, "") if word is not None else _pixels(known)
         axes = self.axes(x, y, SIDE, SIDE)
         axes.set(xlim=(0, 1), ylim=(1, 0))
         if pixels is not None:
@@ -216,23 +217,25 @@ class _Page:
                         aspect="auto", interpolation="antialiased")
             axes.set(xlim=(0, 1), ylim=(1, 0))
         else:
-            axes.set_facecolor(DARK if word else MAT if reason else class_colour(card.label))
-            said = card if word else f"{_name(card)} can't be read: {reason}" if reason else card.label or _name(card)
+            axes.set_facecolor(DARK if word is not None else MAT if reason else class_colour(known.label))
+            said = (word if word is not None else f"{_name(known)} can't be read: {reason}" if reason else
+                    known.label or _name(known))
             size, letters = (SIZE, 16) if reason else (10, 12)
             axes.text(0.5, 0.5, "\n".join(_lines(said, 7, letters)), ha="center", va="center", fontsize=size,
-                      color="white" if word else INK, weight="normal" if reason else "bold", clip_on=True)
-        frame = DARK if query else None if word else {True: RIGHT, False: WRONG}.get(card.right)
+                      color="white" if word is not None else INK, weight="normal" if reason else "bold", clip_on=True)
+        answer = None if known.right is None else RIGHT if known.right else WRONG  # of a word: None
+        frame = DARK if query else answer
         for side in axes.spines.values():
             side.set(visible=frame is not None, color=frame or MAT, linewidth=3)
-        if word:
+        if word is not None:
             return
-        beneath = _beneath(card)
+        beneath = _beneath(known)
         self._text(x, y + SIDE + 0.05, beneath, room=SIDE)
-        if card.score is not None:
-            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [score(card.score)], colour=QUIET)
-        if card.right is not None:
-            self._text(x + SIDE, y + SIDE + 0.05 + LINE * len(beneath), ["✓" if card.right else "✗"], size=11,
-                       colour=frame if not query else INK, weight="bold", ha="right")
+        if known.score is not None:
+            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [score(known.score)], colour=QUIET)
+        if known.right is not None:
+            self._text(x + SIDE, y + SIDE + 0.05 + LINE * len(beneath), ["✓" if known.right else "✗"], size=11,
+                       colour=answer if answer and not query else INK, weight="bold", ha="right")
 
     def heading(self, x: float, y: float, text: str) -> None:
         """A line of its own above some cards."""

@@ -6,9 +6,10 @@ import functools
 import math
 import textwrap
 import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from devise.figures import Spread
 from devise.storage import MARK, atomic_path, replaceable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = "osD^vPX"
 INK, QUIET = "#1f2933", "#56616d"
-STYLE = {"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
+STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
          "axes.grid": True, "grid.color": "#e3e7eb", "grid.linewidth": 0.8, "axes.axisbelow": True,
          "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
          "lines.linewidth": 2, "lines.markersize": 6, "legend.frameon": False, "savefig.facecolor": "white",
@@ -32,7 +33,7 @@ FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "PingFan
             "Nirmala UI", "Noto Sans Devanagari")
 DPI = 200
 # the format of an ending, and in it our mark, without the time of drawing
-FORMATS = {".png": ("png", {"Software": MARK}), ".jpg": ("jpg", {}), ".jpeg": ("jpg", {}),
+FORMATS: dict[str, tuple[str, dict]] = {".png": ("png", {"Software": MARK}), ".jpg": ("jpg", {}), ".jpeg": ("jpg", {}),
            ".pdf": ("pdf", {"Creator": MARK, "CreationDate": None}), ".svg": ("svg", {"Creator": MARK, "Date": None})}
 
 
@@ -43,7 +44,8 @@ def styled() -> AbstractContextManager:
     return matplotlib.rc_context(STYLE | {"font.family": ["DejaVu Sans", *_installed()]})
 
 
-def new_figure(width: float, height: float, *, panels: int = 1, layout: str | None = "constrained") -> Figure:
+def new_figure(width: float, height: float, *, panels: int = 1,
+               layout: Literal["constrained"] | None = "constrained") -> Figure:
     """A figure of so many inches with its panels side by side, without pyplot and its global state."""
     from matplotlib.figure import Figure
 
@@ -73,7 +75,7 @@ def look(number: int) -> dict:
             "linestyle": ("-", "--", ":")[number // len(COLOURS) % 3]}
 
 
-def points(values: dict | list) -> tuple[list, list, list, list]:
+def points(values: Mapping | Sequence) -> tuple[list, list, list, list]:
     """Places, means, and the lows and highs of a band of ± one standard deviation, in percent, of what is defined.
 
     Args:
@@ -83,7 +85,7 @@ def points(values: dict | list) -> tuple[list, list, list, list]:
     ([0, 2], [50.0, 25.0], [50.0, 12.5], [50.0, 37.5])
     """
     found = [(place, _mean(value), _deviation(value)) for place, value in
-             (values.items() if isinstance(values, dict) else enumerate(values)) if value is not None]
+             (values.items() if isinstance(values, Mapping) else enumerate(values)) if value is not None]
     found = [row for row in found if math.isfinite(row[1])]
     return ([place for place, _, _ in found], [100 * mean for _, mean, _ in found],
             [100 * (mean - by) for _, mean, by in found], [100 * (mean + by) for _, mean, by in found])
@@ -94,7 +96,7 @@ def wrapped(name: str) -> str:
     return textwrap.fill(name, 32)
 
 
-def draw_line(axes: Axes, number: int, name: str, values: dict | list, **options) -> bool:
+def draw_line(axes: Axes, number: int, name: str, values: Mapping | Sequence, **options: Any) -> bool:
     """A line through the points of the n-th series, with its band; whether it has one."""
     places, means, lows, highs = points(values)
     style = look(number) | options

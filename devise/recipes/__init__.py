@@ -4,7 +4,10 @@ A recipe's module has `run(output, *, …, progress=None)`, which writes report.
 pictures into the folder `output` and returns the Report.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from devise.recipes.hybrid import bundled_table
 
 
 class Recipe(NamedTuple):
@@ -41,7 +44,7 @@ RECIPES = {
 __all__ = ["RECIPES", "Recipe", "bundled_table"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """`bundled_table`, imported when it is asked for: a list of recipes should cost nothing."""
     if name != "bundled_table":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

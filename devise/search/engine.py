@@ -12,6 +12,7 @@ import numpy as np
 from devise import features, index
 from devise.datasets import ImageSet, Skipped, join, open_images
 from devise.errors import unknown
+from devise.evaluation import Candidates
 from devise.features import FeatureTable
 from devise.model import Devise, changed, nearest_names
 from devise.model.tags import FIRST_WORDS
@@ -23,7 +24,6 @@ from devise.words import phrase_vector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from devise.evaluation import Candidates
     from devise.index import Index
     from devise.model import Tags
     from devise.words import WordVectors
@@ -128,12 +128,13 @@ class Search:
         rows = {str(image): self.row(image) for image in asked}
         if strange := [image for image, row in rows.items() if row is None]:
             raise ValueError(unknown("picture in the index", strange[0], self.images.paths))
-        kept = np.setdiff1d(np.arange(len(self)), list(rows.values()))
+        leaving = [row for row in rows.values() if row is not None]
+        kept = np.setdiff1d(np.arange(len(self)), leaving)
         if not len(kept):
             raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
         for part in self.indexes.values():
             part.build(part.vectors(kept))
-        gone = tuple(self.images.paths[row] for row in rows.values())
+        gone = tuple(self.images.paths[row] for row in leaving)
         self.images = self.images.subset(kept)
         self._row = _rows(self.images)
         return gone
@@ -209,7 +210,7 @@ class Search:
             space: str | None = None, first: int = FIRST_WORDS) -> Tags:
         """Names for an image, as `by_image` takes it; the options are those of `Devise.tag`."""
         space = self.text_space(space)
-        if isinstance(candidates, (str, list, tuple)):
+        if not isinstance(candidates, Candidates):
             candidates = self.model.candidates(candidates, space=space, first=first, filtered=True)
         return nearest_names(self.vector(image, space)[1][None], candidates, k)[0]
 

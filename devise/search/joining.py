@@ -11,10 +11,11 @@ from devise.datasets import ImageSet, join
 from devise.index.sharded import Sharded
 
 if TYPE_CHECKING:
+    from devise.index import Index
     from devise.search.engine import Search
 
 
-def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dict[str, Sharded]]:
+def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dict[str, Index]]:
     """The pictures and the indexes of all; the rows of each search follow those of the one before.
 
     A picture that is in two of them is found in the first; the indexes stay as they are.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -148,7 +148,8 @@ def stream(images: Sequence[NDArray[np.uint8]], row_parts: Sequence[NDArray]) ->
     """
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         ahead = None
-        for rows in [*row_parts, ()]:
+        parts: list[Any] = [*row_parts, ()]
+        for rows in parts:
             decoded, ahead = ahead, [pool.submit(images.__getitem__, int(row)) for row in rows]
             if decoded:
                 yield np.stack([image.result() for image in decoded])

@@ -101,8 +101,8 @@ class BestWeights:
 
     def __init__(self, variables: Sequence[Any]):
         self.variables = variables
-        self.epoch = None
-        self._rank = None
+        self.epoch: int | None = None
+        self._rank: tuple[float | None, float] | None = None
         self._values = [variable.numpy() for variable in variables]
 
     def offer(self, epoch: int, verdict: Verdict) -> Verdict:
@@ -146,7 +146,9 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
     """
     started, empty, batches = time.perf_counter(), _empty_batches(loss), 0
     given, kept = BestWeights([*variables, *state]), BestWeights(variables)
-    losses, verdicts, start = [], [], None
+    losses: list[float] = []
+    verdicts: list[Verdict] = []
+    start = None
     _warn_left_out(draw.left_out)
 
     def history():
@@ -155,7 +157,7 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
                         seconds=time.perf_counter() - started)
 
     try:
-        if decides and start_counts:
+        if validation is not None and decides and start_counts:
             start = kept.offer(0, validation(0))
         for epoch in range(1, epochs + 1):
             if before_epoch is not None:
@@ -172,7 +174,7 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
                 kept.offer(epoch, verdicts[-1])
             if after_epoch is not None:
                 after_epoch(history())
-            if patience is not None and epoch - kept.epoch >= patience:
+            if patience is not None and epoch - (kept.epoch or 0) >= patience:
                 break
     except Exception:
         given.restore()

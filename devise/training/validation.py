@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def touched(loss: Loss, dim: int) -> list[Any]:
+def touched(loss: Loss, dim: int | None) -> list[Any]:
     """The variables that a loss reads or writes: what it learns, counts or remembers.
 
     A plain function has none. Of any other the graph is made, which runs nothing and so changes none.

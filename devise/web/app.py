@@ -61,8 +61,8 @@ def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None, b
     api.add_exception_handler(405, lambda request, error: _plain(fastapi, error))
     api.add_exception_handler(Exception, lambda request, error: _failure(fastapi, 500, Problem(
         "internal", "something went wrong here; the server's log says what", [])))
-    api.include_router(routes.of(fastapi, desk))
-    _add_page(fastapi, api)
+    api.include_router(routes.of(desk))
+    _add_page(api)
     guarded = Guard(api, hosts=hosts, any_address=any_address, token=token,
                     door=(PAGE / "door.html").read_bytes())
     guarded.service = service
@@ -122,8 +122,10 @@ class Desk:
         return self.service.remembered(digest, features)
 
 
-def _add_page(fastapi, api):
+def _add_page(api):
     """The page's few files, held in memory: no path from a request is ever opened."""
+    import fastapi
+
     files = {path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0]) for path in PAGE.iterdir()}
     etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, (content, _) in files.items()}
 

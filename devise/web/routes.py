@@ -1,5 +1,6 @@
 """The addresses of the API: the verbs of the Python API, typed."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from devise.web import answers
@@ -15,19 +16,20 @@ CHANGES = 8  # words that are added, and as many that are taken away
 FRESH = "no-store"  # an answer changes with the index
 
 
-def of(fastapi, desk):
+def of(desk):
     """The router of the API.
 
     Args:
-        fastapi: the package.
         desk: a `devise.web.app.Desk`.
     """
+    import fastapi
+
     service, limits = desk.service, desk.limits
     spaces = tuple(service.search.indexes)
     K = Annotated[int, fastapi.Query(ge=1, le=limits.k, description="how many")]
     Id = Annotated[int, fastapi.Query(ge=0, description="of a picture of the index")]
     Text = Annotated[str, fastapi.Query(min_length=1, max_length=limits.text, description="a word or a phrase")]
-    Texts = Annotated[list[Text], fastapi.Query(max_length=CHANGES, description="words or phrases")]
+    Texts = Annotated[Sequence[Text], fastapi.Query(max_length=CHANGES, description="words or phrases")]
     Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
 
     async def fresh(response: fastapi.Response):

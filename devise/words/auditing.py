@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -101,7 +101,7 @@ def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, st
     return records
 
 
-def coverage(records: Iterable[Audited]) -> dict[str, int]:
+def coverage(records: Collection[Audited]) -> dict[str, int]:
     """How many labels of an audit have a vector, and how many of these a warning.
 
     >>> car = Audited("car", ("car",), (), (), 570, ())
@@ -153,7 +153,7 @@ def themes(vector: ArrayLike, words: WordVectors, *, own: Sequence[str] = ()
     centres = unit[first].mean(axis=0), unit[~first].mean(axis=0)
     cosine = centres[0] @ centres[1] / np.prod([np.linalg.norm(centre) for centre in centres])
     halves = sorted((tuple(np.array(near)[half].tolist()) for half in (first, ~first)), key=len, reverse=True)
-    return tuple(halves) if cosine < APART and len(halves[1]) >= FEWEST else None
+    return (halves[0], halves[1]) if cosine < APART and len(halves[1]) >= FEWEST else None
 
 
 def occurrences(phrases: Sequence[Phrase], words: WordVectors) -> tuple[list[int | None], float, int]:
@@ -173,7 +173,7 @@ def occurrences(phrases: Sequence[Phrase], words: WordVectors) -> tuple[list[int
     ids, scores = nearest(unit, unit, HUB_DEPTH + 1)  # a word is its own first neighbour
     own_counts = np.bincount(ids[:, 1:].ravel(), minlength=len(unit))
     limit = own_counts.mean() + HUB_SCORE * own_counts.std()
-    counts = []
+    counts: list[int | None] = []
     for phrase in phrases:
         if phrase.vector is None:
             counts.append(None)

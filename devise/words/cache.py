@@ -28,7 +28,7 @@ BLOCK_ROWS = 1024  # 1.2 MB at dim 300
 class Block(NamedTuple):
     """Some words in a row, their vectors (n, dim), and how many of the words were not valid UTF-8."""
 
-    words: list[str]
+    words: Sequence[str]
     rows: NDArray[np.float32]
     undecodable: int = 0
 
@@ -60,7 +60,8 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
     Raises:
         ValueError: if there is no word, or a word holds a line break.
     """
-    kept, counts = {}, Counter(counts or {"duplicates": 0, "undecodable": 0})
+    kept: dict[str, int] = {}
+    counts = Counter(counts or {"duplicates": 0, "undecodable": 0})
     content = hashlib.sha256()
     with Commit(folder, KIND, {"name": name, "dim": dim, "source": source}) as commit:
         with open(commit.file("vectors.npy"), "wb") as file:

@@ -117,8 +117,8 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
                          "word for each in a file of synonyms (label = word)\n" + "\n".join(lines))
     if not names:
         return LabelTable((), np.empty((0, words.dim), np.float32), ())
-    return LabelTable(names, np.stack([phrase.vector for phrase in found]),
-                      [phrase.words for phrase in found], [phrase.extras for phrase in found])
+    return LabelTable(tuple(names), np.stack([phrase.vector for phrase in found if phrase.vector is not None]),
+                      tuple(phrase.words for phrase in found), tuple(phrase.extras for phrase in found))
 
 
 def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,

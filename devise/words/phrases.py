@@ -163,7 +163,8 @@ def other_number(word: str, words: WordVectors) -> str | None:
     """The plural of a word, or the singular of a plural, with a vector near to it; else None."""
     own = direction(words.vector(word))
     for form in (*plural_spellings(word), *singulars(word)):
-        if usable(form, words) and own @ direction(words.vector(form)) > SAME_THING:
+        other = direction(words.vector(form)) if usable(form, words) else None
+        if own is not None and other is not None and own @ other > SAME_THING:
             return words.words[words.row(form)]
     return None
 

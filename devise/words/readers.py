@@ -84,7 +84,7 @@ def at_hand(name: str) -> Path | None:
     if (_cache_folder(text) / f"{cache.KIND}.json").is_file():
         return _cache_folder(text)
     carried = find_spec(PACKAGE) if name == CARRIED else None
-    return Path(carried.origin).parent if carried else None
+    return Path(carried.origin).parent if carried and carried.origin else None
 
 
 def convert(path: str | Path, folder: str | Path, *, name: str | None = None, source: object = None,

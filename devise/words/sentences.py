@@ -50,7 +50,7 @@ class SentenceVectors:
             raise ValueError(f"components is {components}: expected 0 or more")
         self.words, self.components = words, components
         self.common = np.empty((0, words.dim), np.float32) if components == 0 else None
-        self._vectors = {}
+        self._vectors: dict[str, NDArray[np.float32]] = {}
 
     @property
     def dim(self) -> int:
@@ -161,7 +161,7 @@ class Tfidf:
 
         self._vectoriser = TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)), max_features=max_terms,
                                            dtype=np.float32)
-        self._terms = None
+        self._terms: tuple[str, ...] | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -278,7 +278,9 @@ class CaptionVectors:
 
     def to_json(self) -> dict:
         """What `fit` has found, ready for JSON; the words are not in it."""
-        return {"terms": self.terms.to_json(), "common": self.sentences.common.tolist(), "share": self.share}
+        common = self.sentences.common
+        return {"terms": self.terms.to_json(), "common": None if common is None else common.tolist(),
+                "share": self.share}
 
     @classmethod
     def from_json(cls, document: Mapping, words: WordVectors) -> CaptionVectors:

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -294,7 +294,7 @@ class Taxonomy:
         lists = {"hypernyms": [synset.hypernyms for synset in self.synsets.values()],
                  "senses": list(self.senses.values())}
         texts = {"lemmas": ["\t".join(synset.lemmas) for synset in self.synsets.values()], "words": list(self.senses)}
-        arrays = {"synsets": np.array([int(identity[1:]) for identity in self.synsets], np.int32)}
+        arrays: dict[str, Any] = {"synsets": np.array([int(identity[1:]) for identity in self.synsets], np.int32)}
         for name, entries in lists.items():
             arrays[f"{name}_counts"] = np.array([len(entry) for entry in entries], np.uint8)
             arrays[name] = np.array([rows[identity] for entry in entries for identity in entry], np.int32)

@@ -49,11 +49,12 @@ class WordVectors:
                  counts: Mapping[str, int] | None = None) -> None:
         self.name = name
         self.counts = {"duplicates": 0, "undecodable": 0, **(counts or {})}
+        rows = as_rows(matrix, f"vectors of {name}") if fingerprint is None else np.asanyarray(matrix)
         if fingerprint is None:
-            words, matrix = self._checked(list(words), as_rows(matrix, f"vectors of {name}"))
+            words, rows = self._checked(list(words), rows)
         else:
             self.fingerprint = fingerprint
-        self.words, self.matrix = tuple(words), matrix.view()
+        self.words, self.matrix = tuple(words), rows.view()
         self.matrix.flags.writeable = False
         self._inverse_lengths = np.empty(0, np.float32)
 

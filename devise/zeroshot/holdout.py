@@ -15,6 +15,7 @@ from devise.zeroshot.nearest import onto
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from devise.arrays import Rows
     from devise.heads import LinearHead
 
 
@@ -59,7 +60,7 @@ def class_folds(labels: ArrayLike, n_folds: int = 5, *, images: float = 0.2, see
             for held in (part.tolist() for part in np.array_split(classes, n_folds))]
 
 
-def choose_options(method: Callable[..., LinearHead], grid: Mapping[str, Sequence], features: ArrayLike,
+def choose_options(method: Callable[..., LinearHead], grid: Mapping[str, Sequence], features: Rows,
                    labels: ArrayLike, label_vectors: ArrayLike, *, n_folds: int = 5, seed: int = 0) -> Choice:
     """The options of a head that name images of held-out classes best, among these.
 

@@ -13,7 +13,9 @@ import numpy as np
 from devise.zeroshot.nearest import Adjusted, Rule
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+    from devise.arrays import Rows
 
 
 class CSLS(Adjusted):
@@ -35,7 +37,7 @@ class CSLS(Adjusted):
     (array([[0]]), array([[1]]))
     """
 
-    def __init__(self, rule: Rule, reference: ArrayLike, neighbours: int = 10):
+    def __init__(self, rule: Rule, reference: Rows, neighbours: int = 10):
         super().__init__(rule)
         if neighbours < 1:
             raise ValueError(f"neighbours is {neighbours}: expected at least 1")
@@ -44,6 +46,7 @@ class CSLS(Adjusted):
         for block in _reference_blocks(rule, reference):
             block = block if nearest is None else np.concatenate([nearest, block])
             nearest = _largest(block, neighbours, axis=0)
+        assert nearest is not None  # a rule has at least one block
         self.nearness = nearest.mean(axis=0)
 
     def compare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:

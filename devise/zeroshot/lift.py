@@ -37,6 +37,8 @@ class Lift(Rule):
     array([[1]])
     """
 
+    n_candidates: int | None = None
+
     def __init__(self, kernel: ArrayLike, *, temperature: float = 1.0, gamma: float = 1.0,
                  mask: ArrayLike | None = None):
         kernel = as_rows(kernel, "the kernel")

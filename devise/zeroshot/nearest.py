@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,10 @@ class Rule(ABC):
     array([[1, 2]])
     """
 
-    n_candidates: int | None = None
+    @property
+    def n_candidates(self) -> int | None:
+        """How many candidates there are; None where x itself has a column for each."""
+        return None
 
     @abstractmethod
     def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -112,7 +115,7 @@ class NearestLabel(Rule):
     array([[1]])
     """
 
-    def __init__(self, vectors: ArrayLike, embed: Callable[[ArrayLike], NDArray] | None = None):
+    def __init__(self, vectors: ArrayLike, embed: Callable[[Any], NDArray] | None = None):
         self.vectors, self.embed = unit_rows(vectors, "candidate vectors"), embed
 
     @property

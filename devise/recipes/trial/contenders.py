@@ -221,6 +221,8 @@ class SeenOnly(Rule):
         n_candidates: c.
     """
 
+    n_candidates: int | None = None
+
     def __init__(self, outputs, columns, n_candidates):
         self.outputs, self.columns, self.n_candidates = outputs, columns, n_candidates
 
