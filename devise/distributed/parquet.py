@@ -59,7 +59,12 @@ def from_parquet(url: str | os.PathLike | Iterable, *, image: str = "image", lab
 
 
 def is_parquet(url: str | os.PathLike, options: dict | None = None) -> bool:
-    """Whether a place is a Parquet file or a folder of such, by the names in it and in its folder `data`."""
+    """Whether a place is a Parquet file or a folder of such, by the names in it and in its folder `data`.
+
+    >>> from devise.distributed import is_parquet
+    >>> is_parquet("pictures.parquet")
+    True
+    """
     return str(url).endswith(".parquet") or Place(url, options).has("*.parquet", "data/*.parquet")
 
 
