@@ -132,7 +132,8 @@ def _ways(network, images, prepared, asked, written):
     for runtime, other in others.items():
         ways["forward", runtime] = lambda other=other: other.features(prepared)
         if not network.trained and runtime in ENGINES and other.pending_export:
-            written += [other.pending_export, other.pending_export.with_suffix(".json")]
+            files = other.pending_export, other.pending_export.with_suffix(".json")
+            written += [path for path in files if not path.exists()]
     ways["decode, then forward", BASE] = lambda: predict(np.stack(decoded()).astype(np.float32))
     for runtime, other in others.items():
         if runtime != "xla":  # compiled for as long as all else takes

@@ -15,7 +15,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from devise.storage.claims import Journal, digest, files_of, is_manifest, is_ours, put, remove, sweep, vacant
+from devise.storage.claims import (
+    Journal,
+    digest,
+    files_of,
+    generation,
+    is_manifest,
+    is_ours,
+    put,
+    remove,
+    sweep,
+    vacant,
+)
 from devise.storage.locks import alone
 
 T = TypeVar("T")
@@ -194,7 +205,8 @@ class Commit:
     def _publish(self):
         before = self.check()
         folders = {name: part_digests(path) for name, path in self._folders.items()}
-        for name, claim in {**files_of(before), **before.get("folders", {})}.items():
+        parts = {name: known for name, known in before.get("folders", {}).items() if known}
+        for name, claim in {**generation(before), **parts}.items():
             self._journal.note(name, claim)
         files = {}
         for name, temporary in self._temporary.items():

@@ -20,6 +20,7 @@ from pathlib import Path
 from devise.storage.locks import alone
 
 MARK = "devise, which may replace this file"  # in a single file that we wrote, such as a drawing
+DRAWN = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 DAY = 24 * 60 * 60
 HEADER = ["devise journal", 1]
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -86,6 +87,11 @@ def files_of(document: dict) -> dict[str, str]:
     return {entry["file"]: entry["sha256"] for entry in entries if Path(entry["file"]).name == entry["file"]}
 
 
+def generation(document: dict) -> dict[str, str]:
+    """{name: digest} of the data files that a manifest claims; each has a part of its digest in its name."""
+    return {name: known for name, known in files_of(document).items() if known[:12] in name}
+
+
 def vacant(folder: str | Path) -> None:
     """Refuse a folder to write an artefact of many files to, if it holds files of somebody else's.
 
@@ -109,7 +115,7 @@ def vacant(folder: str | Path) -> None:
             if name.startswith("."):
                 continue
             known = _known(place) if known is None else known
-            if name not in known and not (name.endswith(".png") and _marked(place / name, MARK)):
+            if name not in known and not (name.endswith(DRAWN) and _marked(place / name, MARK)):
                 raise FileExistsError(f"{folder} holds files that devise did not write, such as "
                                       f"{(place / name).relative_to(folder)}: name a new or an empty folder")
 
@@ -149,7 +155,7 @@ def remove(folder: Path, digests: dict[str, str] | None = None) -> None:
         if ".." in Path(name).parts or any(map(os.path.islink, inside)) or not is_ours(manifest, known):
             continue
         with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError):
-            for file, content in files_of(json.loads(manifest.read_bytes())).items():
+            for file, content in generation(json.loads(manifest.read_bytes())).items():
                 _remove(manifest.parent / file, content)
             manifest.unlink(missing_ok=True)
     for part in sorted(parts, reverse=True):

@@ -109,3 +109,21 @@ def test_what_is_refused(models, backbone, vocabulary, tmp_path):
     with pytest.raises(ValueError, match="conse head is no network"):
         mixed.export(tmp_path / "model.keras", "shared")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.onnx"])
+def test_only_an_export_of_the_same_model_is_replaced_unasked(models, tmp_path, name):
+    if name.endswith("onnx"):
+        pytest.importorskip("tf2onnx")
+    path = tmp_path / name
+    for _ in range(2):
+        models["mlp"].export(path)
+    mine = path.read_bytes()
+    with pytest.raises(FileExistsError, match=f"{name} is there already, and is not what is about to be written anew"):
+        models["ridge"].export(path)
+    assert path.read_bytes() == mine
+    models["ridge"].export(path, overwrite=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="move it away"):
+        models["ridge"].export(path)
+    assert path.read_bytes() == b"mine"

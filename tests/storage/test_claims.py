@@ -112,11 +112,14 @@ def test_a_manifest_that_names_a_foreign_file_does_not_give_it_away(tmp_path):
     put(tmp_path / "secret")
     put(tmp_path / "out" / "holiday.jpg")
     manifest = storage.read_json(tmp_path / "out" / "thing.json")
-    manifest["files"] |= {"x": {"file": "../secret", "sha256": storage.digest(tmp_path / "secret")},
-                          "y": {"file": "holiday.jpg", "sha256": "0" * 64}}
+    known = storage.digest(tmp_path / "secret")
+    commit(tmp_path / "out" / "mine", "kept")
+    manifest["files"] |= {"x": {"file": "../secret", "sha256": known}, "y": {"file": "holiday.jpg", "sha256": known}}
+    manifest["folders"] = {"mine": {}}
     storage.write_json(tmp_path / "out" / "thing.json", manifest)
     commit(tmp_path / "out", "two")
     assert (tmp_path / "secret").read_text() == (tmp_path / "out" / "holiday.jpg").read_text() == "mine"
+    assert storage.open_artefact(tmp_path / "out" / "mine", "thing")[0]["content"] == "kept"
 
 
 def unfinished(folder):
