@@ -52,6 +52,11 @@ def sizes(value: str) -> tuple[int, ...]:
     return tuple(count(size.strip()) for size in value.split(",") if size.strip())
 
 
+def numbers(value: str) -> tuple[float, ...]:
+    """An argument such as 0.25,0.5; nothing for none."""
+    return tuple(float(number) for number in value.split(",") if number.strip())
+
+
 def names(value: str) -> tuple[str, ...]:
     """An argument that is names between commas."""
     return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -147,7 +152,8 @@ PICTURES = ("a folder (a folder a class, or flat), picture files, or 'samples' f
             "carries")
 READ, NETWORK = ("labels", "class_level"), ("backbone", "weights", "layer", "runtime")
 SHAPE = ("sizes", "activation", "dropout")
-OPEN, TRAIN = "devise.datasets.folders:from_folder", "devise.training.trainer:train"
+OPEN, LOAD = "devise.datasets.folders:from_folder", "devise.backbones.registry:load"
+TRAIN = "devise.training.trainer:train"
 
 
 def add(parser: argparse.ArgumentParser, source: str, *known: str, **changed: Any) -> None:
@@ -178,7 +184,7 @@ def add_pictures(parser: argparse.ArgumentParser, **settings: Any) -> None:
 def add_network(parser: argparse.ArgumentParser, source: str = "devise.model.labels:train_labels") -> None:
     """--backbone and how it is loaded, for a function that takes one."""
     add(parser, source, "backbone")
-    add(parser, "devise.backbones.registry:load", *NETWORK[1:])
+    add(parser, LOAD, *NETWORK[1:])
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -279,11 +285,12 @@ def _kind(parameter: Parameter) -> Callable | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, tuple) and value:
-        return sizes if all(isinstance(one, int) for one in value) else names
+        several = {int: sizes, float: numbers, str: names}
+        return several.get(type(value[0]))
     for kind, read in ((int, int), (float, float), (str, str)):
         if isinstance(value, kind) or re.match(rf"{kind.__name__}\b", parameter.annotation):
             return read
     return None
 
 
-METAVARS = {int: "N", float: "X", sizes: "N,N", names: "A,B"}
+METAVARS = {int: "N", float: "X", sizes: "N,N", numbers: "X,X", names: "A,B"}

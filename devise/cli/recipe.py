@@ -9,17 +9,18 @@ import importlib
 import inspect
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
-from devise.cli.signatures import signature
+from devise.cli.signatures import MISSING, signature
 from devise.cli.terminal import progress_bar, say_skipped
-from devise.cli.train import Train
 from devise.figures import number
 from devise.recipes import RECIPES
 from devise.report import Report, Table
-from devise.storage import vacant
+from devise.storage import vacant, write_report
 
 BENCHMARKS = {"extract": "pictures through each network and runtime", "distributed": "extraction by workers",
               "train": "a whole training", "words": "opening word vectors, and the neighbours of words",
@@ -28,7 +29,43 @@ BENCHMARKS = {"extract": "pictures through each network and runtime", "distribut
 STATED = ("bench", "rows", "ratios", "curve", "machine")  # of a document; all else is what was measured on
 
 
-class Recipe(Command):
+class Measured(Command):
+    """What recipes and benchmarks share: each is a function `run` of a module, whose options are its own."""
+
+    room: str
+
+    def __init__(self, name: str = ""):
+        self.name, self.known = name, ()
+        self.place = f"{self.room}.{name}:run"
+        if name:
+            needed = [f"{options.flag(one)} {options.OPTIONS[one][1]}" for one, parameter in
+                      signature(self.place).parameters.items() if parameter.default is MISSING]
+            self.example = " ".join(["devise", type(self).__name__.lower(), name, *needed])
+
+    @property
+    def about(self) -> str:
+        general = inspect.getdoc(type(self)) or ""
+        if not self.name:
+            return general
+        line = self.kinds[self.name]
+        return (f"{line[0].upper()}{line[1:]}.\n\n{signature(self.place).about}\n\n"
+                f"{general[general.index('--json prints'):]}")
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        takes = signature(self.place).parameters
+        self.known = options.add_all(parser, self.place, without=("backbone",))
+        if "images" in takes:
+            options.add(parser, options.OPEN, *options.READ)
+        if "backbone" in takes:
+            options.add(parser, self.place, "backbone")
+
+    def module(self) -> ModuleType:
+        """The module of `run`, imported when all that could be wrong was looked at."""
+        quiet_framework()
+        return importlib.import_module(f"{self.room}.{self.name}")
+
+
+class Recipe(Measured):
     """A published table beside ours, with one command: report.md, report.json, pictures and the model.
 
     devise recipe NAME --help tells what each takes.
@@ -46,64 +83,39 @@ class Recipe(Command):
         devise recipe xian2018 --root ~/xlsa17/data
         devise recipe metric --root ~/CUB_200_2011 --set cub200"""
     stopped = "the features are kept, and the same command goes on from them; runs that were finished start anew"
-    kinds = {name: recipe.help for name, recipe in RECIPES.items()}
-
-    def __init__(self, name: str = ""):
-        self.name, self.known = name, ()
-        if name:
-            self.example = f"devise recipe {name} --help"
-
-    @property
-    def place(self) -> str:
-        return f"{RECIPES[self.name].module}:run"
-
-    @property
-    def about(self):
-        return described(self)
+    kinds, room = RECIPES, "devise.recipes"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        self.known = options.add_all(parser, self.place, without=options.NETWORK)
-        takes = signature(self.place).parameters
-        if "images" in self.known:
-            options.add(parser, options.OPEN, *(name for name in options.READ if name not in takes))
-        if "backbone" in takes:
-            options.add_network(parser, self.place)
-        if "training" in takes:
-            options.add(parser, options.TRAIN, *Train.training)
-        options.add_output(parser, "DIR", required=False, help=f"default: results/{self.name}")
+        super().arguments(parser)
+        if "backbone" in signature(self.place).parameters:
+            options.add(parser, options.LOAD, *options.NETWORK[1:])
+        options.add(parser, "", "output", help=f"default: results/{self.name}")
 
     def run(self, args: Namespace) -> Answer:
         output = vars(args).get("output") or Path("results") / self.name
         vacant(output)
         given: dict[str, Any] = options.given(args, self.known)
-        reading = options.given(args, options.READ)
-        if reading and "images" not in given:
-            raise WrongUsage(f"{', '.join(map(options.flag, reading))}: they go with --images")
+        if "images" not in given:
+            options.refuse(args, options.READ, "they go with --images")
         if "set" in self.known and ("root" in given) != ("set" in given):
             raise WrongUsage("--root and --set go together: the folder, and which set it holds")
-        for name in options.READ:  # of the pictures, which are read here
-            given.pop(name, None)
+        if "root" in given:
+            opening.existing(args.root, "the folder of a published set")
         found = None
         if "images" in given:
             found = given["images"] = opening.data(args, args.images)
-            say_skipped(getattr(found, "images", found))
-        if "root" in given:
-            opening.existing(args.root, "the folder of a published set")
-        quiet_framework()
+            say_skipped(opening.of_training(found)[0])
         given |= opening.words(args) | opening.synonyms(args)
         if found is not None or options.given(args, options.NETWORK):
             network = opening.network(args, found)
             given["backbone"] = network if isinstance(network, str) else network.backbone
-        given |= options.given(args, Train.training)
         with progress_bar(self.name, unit="steps") as progress:
-            report = importlib.import_module(RECIPES[self.name].module).run(output, progress=progress, **given)
-        told = {name: value for name, value in report.to_json().items() if name != "notes"}
-        notes = (*report.notes, f"report.md and what goes with it are in {output}")
-        return Answer(type(report)(report.title, report.facts, report.tables, notes, report.pictures, report.trained),
-                      {"recipe": self.name, "output": str(output), **told})
+            report = self.module().run(output, progress=progress, **given)
+        shown = replace(report, notes=(*report.notes, f"report.md and what goes with it are in {output}"))
+        return Answer(shown, {"recipe": self.name, "output": str(output), **report.to_json()})
 
 
-class Bench(Command):
+class Bench(Measured):
     """Speed as ratios, each measured in one run on this machine.
 
     devise bench NAME --help tells what each takes.
@@ -121,56 +133,31 @@ class Bench(Command):
         devise bench index -n 100000 --engines usearch,annoy
         devise bench serve --path index -n 200"""
     stopped = "nothing was written; the same command measures anew"
-    kinds = BENCHMARKS
-
-    def __init__(self, name: str = ""):
-        self.name, self.known = name, ()
-        if name:
-            self.example = f"devise bench {name}{' --path index' if name == 'serve' else ''}"
-
-    @property
-    def place(self) -> str:
-        return f"devise.bench.{self.name}:run"
-
-    @property
-    def about(self):
-        return described(self)
+    kinds, room = BENCHMARKS, "devise.bench"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        self.known = options.add_all(parser, self.place)
-        options.add_output(parser, "DIR", required=False,
-                           help="write table.md, report.json and the picture to this folder")
+        super().arguments(parser)
+        options.add(parser, "", "output", help="write table.md, report.json and the picture to this folder")
 
     def run(self, args: Namespace) -> Answer:
         if "output" in args:
             vacant(args.output)
-        given = options.given(args, self.known)
-        for name in {"path", "images"} & set(given):
-            opening.existing(given[name], options.OPTIONS[name][2])
+        given = options.given(args, (*self.known, "backbone"))
+        if "path" in given:
+            opening.existing(args.path, options.OPTIONS["path"][2])
         if "images" in given:
-            given["images"] = opening.images(given["images"])
-        quiet_framework()
+            given["images"] = opening.images(args.images, **options.given(args, options.READ))
+        bench = self.module()
         from devise.machine import machine
 
-        bench = importlib.import_module(f"devise.bench.{self.name}")
         with progress_bar(self.name, unit="steps") as progress:
             document = {"machine": machine(), **bench.run(progress=progress, **given)}
         stated = document["machine"] | {name: value for name, value in document.items() if name not in STATED}
         facts = {name.replace("_", " "): value for name, value in stated.items()}
         report = Report(f"devise bench {document['bench']}", facts, _tables(document))
-        if output := vars(args).get("output"):
-            report = _written(output, document, report, vars(bench).get("plot"))
+        if "output" in args:
+            report = _written(args.output, document, report, vars(bench).get("plot"))
         return Answer(report, document)
-
-
-def described(command: Recipe | Bench) -> str:
-    """What the help of a subcommand says: its line, the docstring of its function, and what --json has."""
-    general = inspect.getdoc(type(command)) or ""
-    if not command.name:
-        return general
-    line = command.kinds[command.name]
-    return (f"{line[0].upper()}{line[1:]}.\n\n{signature(command.place).about}\n\n"
-            f"{general[general.index('--json prints'):]}")
 
 
 def _tables(document: dict) -> tuple[Table, ...]:
@@ -183,10 +170,6 @@ def _tables(document: dict) -> tuple[Table, ...]:
 
 def _written(folder: Path, document: dict, report: Report, plot: Any) -> Report:
     """The document, its tables and its picture as files; the report with a note that says so."""
-    from dataclasses import replace
-
-    from devise.storage import write_report
-
     names, pictures = ["report.json", "table.md"], ()
     folder.mkdir(parents=True, exist_ok=True)
     if plot:

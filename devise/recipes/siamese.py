@@ -34,8 +34,8 @@ OPEN_SET = {"unknown let in": "unknown_accepted", "known sent away": "known_reje
             "known found and right": "identified", "EER": "equal_error_rate"}
 
 
-def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EPOCHS, gallery=GALLERIES, far=FAR,
-        progress=None):
+def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EPOCHS, gallery=GALLERIES,
+        false_accept_rate=FAR, progress=None):
     """Train, measure on the untrained classes, and write the report with its pictures and the first model.
 
     Args:
@@ -46,7 +46,7 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
         seeds: how many runs; seed s draws the classes that choose the epoch and the threshold, and trains.
         epochs: of each training.
         gallery: sizes of galleries to draw.
-        far: the false-accept rate that the thresholds are for.
+        false_accept_rate: what the thresholds are for.
         progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
     Returns:
         Report.
@@ -59,7 +59,7 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
     if has_pictures(source.table):
         copies = changed_copies(source.table, source.split.train, network_of(source.table, backbone),
                                 progress=progress)
-    models = _trained(source, copies, seeds, epochs=epochs, far=far, progress=progress)
+    models = _trained(source, copies, seeds, epochs=epochs, far=false_accept_rate, progress=progress)
     whole, first = triplets.closed_form(source, source.split.train), models[LEARNT][0]
     starts = [triplets.closed_form(source, source.parts(seed).train) for seed in range(seeds)]
     rows = {RAW: [source.measure(unit_rows)], ROOTS: [source.measure(_roots)], WHOLE: [source.measure(whole.embed)],
@@ -71,12 +71,12 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
                                    source.labels[tests], gallery)
     open_set = [model.evaluate(source.table).open_set for model in models[LEARNT]]
     tables = (_figures(source, rows, spaces, seeds), *_gains(rows, models), gallery_table(galleries.runs),
-              _open_set_table(open_set, far))
+              _open_set_table(open_set, false_accept_rate))
     first.save(output / "model", overwrite=storage.is_manifest(output / "report.json"))  # of which it is a part
     pictures = _draw(source, rows, spaces, models, open_set, epochs, output)
     facts = _facts(source, first, copies, seeds, epochs) | {"time (s)": round(time.monotonic() - started, 1)}
     report = Report("A siamese network by triplets, on classes that it never saw", facts, tables,
-                    _notes(source, models, galleries, copies, far), pictures,
+                    _notes(source, models, galleries, copies, false_accept_rate), pictures,
                     trained=source.table.backbone["trained"])
     report.save(output)
     return report

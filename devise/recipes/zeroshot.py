@@ -53,7 +53,7 @@ NOTES = (
 
 
 def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", draws=20, unseen=5, seeds=5,
-        beside=(), first=FIRST_WORDS, seed=0, training=None, head=HEAD, progress=None):
+        beside=(), first=FIRST_WORDS, seed=0, training=None, sizes=HEAD, progress=None):
     """Measure all rules over the draws and write the report with its picture.
 
     Args:
@@ -66,7 +66,8 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
         seeds: how many trainings of the rules that have a seed, on the first draw.
         beside: (name, file) pairs of other systems, as `devise.recipes.trial.world.other_system` reads them.
         first: how many words are candidates; the labels join them.
-        training, head: options and hidden layers of the trained head.
+        training: options of the trained head, as of `devise.training.train`.
+        sizes: of its hidden layers.
         progress: called as progress(done, total).
     Returns:
         Report.
@@ -78,7 +79,7 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
     strangers, notes = others(world, table.images.paths, beside)
     drawn = [*([_own(split)] if split else []),
              *draw_unseen(world.labels, world.words.label_names, draws, unseen=unseen, seed=seed)]
-    options = {"head": head, "training": training or TRAINING}
+    options = {"head": sizes, "training": training or TRAINING}
     total, lifts = len(drawn) + seeds - 1, lift_table(world)
     measured, chosen, near = [], [], []
     for draw in drawn:

@@ -1,17 +1,15 @@
-import importlib
-import inspect
 import json
 
 import pytest
 
 from devise.cli.recipe import BENCHMARKS
+from devise.cli.signatures import signature
 from devise.datasets import ImageSet
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_takes_what_the_command_passes(name):
-    taken = inspect.signature(importlib.import_module(f"devise.bench.{name}").run).parameters
-    assert {"progress", "n"} <= set(taken)
+    assert {"progress", "n"} <= set(signature(f"devise.bench.{name}:run").parameters)
 
 
 def test_options_reach_the_benchmark_under_its_own_names(devise, monkeypatch, picture_folder):

@@ -5,26 +5,26 @@ from importlib import import_module
 
 import pytest
 
+from devise.cli import command_parser
 from devise.recipes import RECIPES
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_its_run_takes_what_the_command_line_is_told(name):
-    module = import_module(RECIPES[name].module)
-    parameters = dict(inspect.signature(module.run).parameters)
-    first = next(iter(parameters))
-    assert first == "output" and parameters.pop(first).default is inspect.Parameter.empty
-    kinds = {parameter.kind for parameter in parameters.values()}
-    assert kinds <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
-    options = set(RECIPES[name].options)
-    options -= {"labels", "class_level"} if "images" in options else set()  # they say how the folder is read
-    assert {"progress", *options} <= set(parameters)
-    assert all(parameter.default is not inspect.Parameter.empty or option in RECIPES[name].options
-               for option, parameter in parameters.items() if parameter.kind is inspect.Parameter.KEYWORD_ONLY)
+@pytest.fixture(params=RECIPES)
+def recipe(request):
+    return import_module(f"devise.recipes.{request.param}")
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_it_says_in_one_line_what_it_is(name):
-    assert RECIPES[name].help and "\n" not in RECIPES[name].help
-    module = import_module(RECIPES[name].module)
-    assert module.__doc__ and inspect.getdoc(module.run)
+def test_its_run_takes_what_the_command_line_offers(recipe):
+    first, *others = inspect.signature(recipe.run).parameters.values()
+    assert first.name == "output" and first.default is inspect.Parameter.empty
+    assert {one.kind for one in others} <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+    name = recipe.__name__.rpartition(".")[2]
+    offered = {action.dest for action in command_parser("recipe", name)._actions}
+    loading = {"weights", "layer", "runtime", "labels", "class_level"}  # of backbone and images, opened before
+    assert offered - loading - {"help", "json", "debug"} <= {first.name, *(one.name for one in others)}
+    assert "progress" in {one.name for one in others}
+
+
+def test_it_says_in_one_line_what_it_is(recipe):
+    line = RECIPES[recipe.__name__.rpartition(".")[2]]
+    assert line and "\n" not in line and recipe.__doc__ and inspect.getdoc(recipe.run)
