@@ -39,7 +39,8 @@ def from_parquet(url: str | os.PathLike | Iterable, *, image: str = "image", lab
              for path, facts in place.files().items() if path.endswith(".parquet") or not path}
     if not files:
         raise ValueError(f"{', '.join(map(str, urls))} holds no file that ends in .parquet")
-    paths, classes, places, stats = [], [], [], []
+    paths, places, stats = [], [], []
+    classes: list[str | None] = []
     for name, facts in files.items():
         with Place(name, options).open("") as file:
             table = _opened(file, name, image, label)
@@ -54,7 +55,7 @@ def from_parquet(url: str | os.PathLike | Iterable, *, image: str = "image", lab
         raise ValueError(f"{', '.join(map(str, urls))} holds no row in {len(files)} Parquet files")
     names = sorted({name for name in classes if name is not None})
     position = {None: -1} | {name: number for number, name in enumerate(names)}
-    images = ImageSet(paths, np.array([position[name] for name in classes]), names, None)
+    images = ImageSet(tuple(paths), np.array([position[name] for name in classes]), tuple(names), None)
     return InParquet(images, options, image, tuple(places), tuple(stats))
 
 
