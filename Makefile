@@ -1,6 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
 # make test-faults  kills, damaged files, full disks and more at full size, and docs/reliability.md (results/faults.jsonl)
+# make lint    style by ruff, types by mypy
 # make bench   every benchmark, and docs/performance.md from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
 # Each makes its own .venv and installs what it needs.
@@ -55,6 +56,7 @@ bench: $(VENV)/.test
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy -p devise
 
 reference: $(VENV)/.test
 	$(VENV)/bin/python .ci/reference.py results/reference

@@ -6,8 +6,12 @@ Pictures are within the page, as small JPEGs, so that a notebook can be sent on;
 import base64
 import html
 import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from devise.datasets.images import read_image
@@ -18,7 +22,7 @@ STYLE = ("display:inline-block;vertical-align:top;width:{width}px;margin:4px;fon
          "overflow-wrap:anywhere")
 
 
-def thumbnail(file, side=SIDE):
+def thumbnail(file: str | Path | NDArray[np.uint8], side: int = SIDE) -> str:
     """A picture's file, or its pixels, as a data URI, no side longer than `side` pixels; empty where it can't be read.
 
     >>> thumbnail("nowhere.jpg")
@@ -34,7 +38,7 @@ def thumbnail(file, side=SIDE):
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def gallery(title, cards):
+def gallery(title: str, cards: Iterable[tuple[Any, Sequence[str]]]) -> str:
     """Pictures in a flow under a title, each with lines beneath it.
 
     Args:

@@ -54,15 +54,15 @@ class Checked:
     opened: object = None
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether there is no problem."""
         return not self.problems
 
-    def problem(self, what, do, place=None):
+    def problem(self, what: str, do: str, place: str | Path | None = None) -> None:
         """Note a problem, by default of the whole place."""
         self.problems.append(Problem(str(place or self.place), what, do))
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The place as a JSON document."""
         return {"place": self.place, "kind": self.kind, "ok": self.ok, "facts": self.facts,
                 "problems": [problem._asdict() for problem in self.problems], "notes": self.notes}

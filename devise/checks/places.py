@@ -1,5 +1,6 @@
 """Any places, whatever they hold, each alone and then against one another."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +17,8 @@ KINDS = {"search": searches.check_search, "model": models.check_model, "features
 SAME = 0.999  # the least cosine of a picture's features with those computed again
 
 
-def check(*places, recompute=0, repair=False, progress=None):
+def check(*places: str | Path, recompute: int = 0, repair: bool = False,
+          progress: Callable[[int, int], object] | None = None) -> list[Checked]:
     """Whether artefacts are whole and fit one another.
 
     Of each: the digests of all files, shapes, NaN, labels, pictures that are gone. Of a model: its

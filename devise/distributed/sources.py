@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
+
 from devise.datasets import ImageSet, Skipped
 from devise.datasets.folders import by_folder
 from devise.distributed.pictures import Part
@@ -87,7 +89,7 @@ def stat(facts):
     return int(facts.get("size") or 0), int(seconds * 10**9)
 
 
-def from_url(url, *, class_level="first", options=None):
+def from_url(url: str, *, class_level: str = "first", options: dict | None = None) -> "Behind":
     """The pictures below a URL and their classes, for `extract`; no picture is read yet.
 
     Names decide as in `datasets.from_folder`: a folder a class, hidden files and kinds that are not
@@ -114,8 +116,9 @@ def from_url(url, *, class_level="first", options=None):
     paths = [path for path in files if path in classes]
     names = sorted({name for name in classes.values() if name is not None})
     position = {None: -1} | {name: label for label, name in enumerate(names)}
-    images = ImageSet([place.name(path) for path in paths], [position[classes[path]] for path in paths], names, None,
-                      [Skipped(place.name(path), unused[path]) for path in files if path in unused])
+    images = ImageSet(tuple(place.name(path) for path in paths), np.array([position[classes[path]] for path in paths]),
+                      tuple(names), None,
+                      tuple(Skipped(place.name(path), unused[path]) for path in files if path in unused))
     return Behind(images, place.url, options, tuple(paths), tuple(stat(files[path]) for path in paths))
 
 

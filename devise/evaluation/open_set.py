@@ -67,7 +67,7 @@ class OpenSet:
     equal_error_rate: float
     curve: Roc
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """The figures without the points of the curve, for JSON."""
         return {"threshold": self.threshold if np.isfinite(self.threshold) else None,
                 "n_known": self.n_known, "n_unknown": self.n_unknown, "gallery": self.gallery,

@@ -199,7 +199,7 @@ class Index(ABC):
         """What of the index lies in no folder, such as a database's collection and whose it is; None where all does."""
         return None
 
-    def save(self, folder, *, document: dict | None = None, home=None) -> None:
+    def save(self, folder: str | Path, *, document: dict | None = None, home: str | Path | None = None) -> None:
         """Write the index and all that is needed to read it again; whole or not at all.
 
         Args:

@@ -97,7 +97,7 @@ class WordText(Text):
     def _embed(self, texts):
         return embed_texts(texts, self.words.vectors)
 
-    def embed_known(self, texts):
+    def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         words = self.words.vectors
         if all(text in words for text in texts):  # a vocabulary, whose rows lie ready
             return words.unit(np.array([words.row(text) for text in texts], np.int64))
@@ -136,23 +136,23 @@ class SentenceText(Text):
                 embed_texts([text], self.words.vectors)  # raises, with near spellings
         return self.sentences.embed(texts) @ self.kernel
 
-    def embed_known(self, texts):
+    def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = np.zeros((len(texts), self.dim), np.float32)
         known = np.flatnonzero(self.sentences.known(texts))
         if known.size:
-            rows[known] = super().embed_known([texts[row] for row in known])
+            rows[known] = super().embed_known([texts[int(row)] for row in known])
         return rows
 
     @property
-    def config(self):
+    def config(self) -> dict:
         known = self._sentences
         return super().config | {"sentences": known if isinstance(known, dict) else known.to_json()}
 
-    def weights(self):
+    def weights(self) -> dict[str, NDArray[np.float32]]:
         return {"kernel": self.kernel}
 
     @classmethod
-    def restore(cls, config, weights, words):
+    def restore(cls, config: dict, weights: dict, words: Words) -> SentenceText:
         return cls(words, config["sentences"], weights["kernel"])
 
 

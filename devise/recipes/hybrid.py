@@ -27,7 +27,7 @@ PUBLISHED_EXACT = ("The reference reports the exact label among the tags of 16 o
                    "of 5 classes.")
 
 
-def bundled_table():
+def bundled_table() -> tuple[features.FeatureTable, Split]:
     """(FeatureTable, Split) of the set that comes with the package.
 
     >>> table, parts = bundled_table()

@@ -1,7 +1,7 @@
 """What a search found, for programs, for notebooks and for pandas."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devise import notebook
 from devise.figures import score
@@ -45,16 +45,16 @@ class Results(NamedTuple):
     minus: tuple[str, ...] = ()
 
     @property
-    def change(self):
+    def change(self) -> str:
         """What was added to the picture and taken from it, for a person: "+ blue hat − dog"; "" for nothing."""
         return " ".join([*(f"+ {text}" for text in self.plus), *(f"− {text}" for text in self.minus)])
 
     @property
-    def asked(self):
+    def asked(self) -> str:
         """The query and its change in one line."""
         return f"{self.query} {self.change}".rstrip()
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """A pandas DataFrame with a row a match, best first: row, path, label (missing where it has none), score."""
         return frame({name: [getattr(match, name) for match in self.matches] for name in Match._fields})
 

@@ -5,8 +5,10 @@ import contextlib
 import hashlib
 import mimetypes
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devise import __version__
 from devise.errors import require
@@ -15,6 +17,9 @@ from devise.web.answers import Failure, Problem, Refused
 from devise.web.guard import LOOPBACK, Guard
 from devise.web.limits import Gate, Limits, body, busy, check_length
 from devise.web.service import Service
+
+if TYPE_CHECKING:
+    from devise.search import Search
 
 PAGE = Path(__file__).parent / "page"
 ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one index.
@@ -25,7 +30,9 @@ CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "
 PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
 
 
-def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None, before_loading=None):
+def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK,
+        any_address: bool = False, token: str | None = None,
+        before_loading: Callable[[], object] | None = None) -> Guard:
     """An ASGI application over a Search.
 
     Args:
@@ -63,10 +70,8 @@ def app(search, *, limits=None, hosts=LOOPBACK, any_address=False, token=None, b
         "internal", "something went wrong here; the server's log says what", [])))
     api.include_router(routes.of(desk))
     _add_page(api)
-    guarded = Guard(api, hosts=hosts, any_address=any_address, token=token,
-                    door=(PAGE / "door.html").read_bytes())
-    guarded.service = service
-    return guarded
+    return Guard(api, hosts=hosts, any_address=any_address, token=token, door=(PAGE / "door.html").read_bytes(),
+                 service=service)
 
 
 class Desk:

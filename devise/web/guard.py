@@ -32,10 +32,11 @@ class Guard:
         token: that an asker must show, as `Authorization: Bearer …` or once as `/?token=…`, which a
             cookie remembers; None for none.
         door: HTML for those who come to the page without it.
+        service: what answers behind the app, for those who hold the Guard.
     """
 
-    def __init__(self, app, *, hosts=LOOPBACK, any_address=False, token=None, door=b""):
-        self.app, self.token, self.door = app, token, door
+    def __init__(self, app, *, hosts=LOOPBACK, any_address=False, token=None, door=b"", service=None):
+        self.app, self.token, self.door, self.service = app, token, door, service
         self.hosts, self.any_address = frozenset(host.lower() for host in hosts), any_address
         self.cookie = f"devise_{sha256((token or '').encode()).hexdigest()[:8]}"  # of several servers on one host
 

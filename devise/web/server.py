@@ -1,5 +1,7 @@
 """The server on a port: uvicorn, with patience that ends."""
 
+from typing import Any
+
 from devise.errors import require
 from devise.web.limits import Limits
 
@@ -18,7 +20,7 @@ class Server:
         OSError: if the port can't be had.
     """
 
-    def __init__(self, app, *, host="127.0.0.1", port=8000, limits=None):
+    def __init__(self, app: Any, *, host: str = "127.0.0.1", port: int = 8000, limits: Limits | None = None):
         uvicorn = require("uvicorn", "web")
         config = uvicorn.Config(app, host=host, port=port, http=_protocol(), ws="none", lifespan="on",
                                 log_level="warning", access_log=False, server_header=False, proxy_headers=False,
@@ -31,12 +33,12 @@ class Server:
         self._server = uvicorn.Server(config)
         self.port = self._listening.getsockname()[1]
 
-    def run(self):
+    def run(self) -> None:
         """Answer until `stop`, or a signal that comes to the main thread."""
         with self._listening:
             self._server.run(sockets=[self._listening])
 
-    def stop(self):
+    def stop(self) -> None:
         """Let `run` end, from any thread."""
         self._server.should_exit = True
 
