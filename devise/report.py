@@ -227,9 +227,9 @@ class Report:
 
     title: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-    tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = ()
-    pictures: tuple[tuple[str, str], ...] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    pictures: Sequence[tuple[str, str]] = ()
     trained: bool = True
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import inspect
+import io
 import json
 import logging
 import os
@@ -94,12 +95,14 @@ class Command(ABC):
         stopped: what Ctrl-C leaves, for the message.
         waits: whether it waits for others, as a server does, and has no progress of its own.
         kinds: {name: line of help} of its subcommands, each of which is made as Command(name).
+        known: the options that a subcommand takes from a function, once its arguments are said.
     """
 
     example: str
     stopped = "nothing is left half-made; the same command starts anew"
     waits = False
     kinds: Mapping[str, str] = {}
+    known: tuple[str, ...] = ()
 
     @abstractmethod
     def arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -203,15 +206,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[Any] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 could not, 2 wrong usage, 130 stopped."""
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
-    with contextlib.suppress(AttributeError):  # a stdout that is no text file
-        sys.stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal shall not end a run at a "→"
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a Latin-1 terminal shall not end a run at a "→"
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = None
     try:
         try:
             args = parse(argv)
         except SystemExit as stop:
             sys.stdout.flush()
-            return stop.code
+            return int(stop.code or 0)
         return _run(args)
     except KeyboardInterrupt as stop:
         where = "".join(f" ({note})" for note in getattr(stop, "__notes__", ())[:1])  # of the innermost bar

@@ -138,9 +138,9 @@ def _engines() -> list[dict]:
 
 def _extras() -> list[dict]:
     """Each extra of the installed package, with those of its packages that are not installed."""
-    wanted = {}
+    wanted: dict[str, list[str]] = {}
     for line in _required():
-        package, extra = re.match(r"[\w.-]+", line)[0], re.search(r"extra == ['\"]([\w-]+)", line)
+        package, extra = re.split(r"[^\w.-]", line, maxsplit=1)[0], re.search(r"extra == ['\"]([\w-]+)", line)
         if extra:
             wanted.setdefault(extra[1], []).append(package)
     rows = []

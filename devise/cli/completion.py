@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from devise.cli import COMMANDS, Answer, Command, Parser, command_parser, open_command, options, top_parser
 from devise.errors import require
@@ -66,9 +67,9 @@ def _complete(action: argparse.Action, file: dict, folder: dict) -> None:
     if known and not action.choices:
         action.choices = known
     elif action.metavar in FOLDERS:
-        action.complete = folder
+        vars(action)["complete"] = folder  # where shtab looks
     elif action.metavar in FILES:
-        action.complete = file
+        vars(action)["complete"] = file
 
 
 def _names(action: argparse.Action) -> Iterable[str]:
@@ -77,6 +78,7 @@ def _names(action: argparse.Action) -> Iterable[str]:
     from devise.datasets import catalog
     from devise.words import NAMES
 
-    rooms = {"--backbone": backbones.names, "--engine": index.engines, "--words": lambda: NAMES,
-             "WORDS": lambda: NAMES, "NAME": lambda: (entry.name for entry in catalog.entries())}
-    return rooms.get((action.option_strings or [action.metavar])[-1], lambda: ())()
+    rooms: dict[Any, Callable[[], Iterable[str]]] = {
+        "--backbone": backbones.names, "--engine": index.engines, "--words": lambda: NAMES, "WORDS": lambda: NAMES,
+        "NAME": lambda: (entry.name for entry in catalog.entries())}
+    return rooms.get(action.option_strings[-1] if action.option_strings else action.metavar, lambda: ())()

@@ -55,6 +55,7 @@ class Finetune(Command):
         _other_place(args)
         opening.keep(args)
         model, images = opening.saved(args.model), None
+        from devise.features import FeatureTable
         from devise.metrics import paired_difference
         from devise.model import LEARNT
         from devise.model.captions import captioned
@@ -65,23 +66,24 @@ class Finetune(Command):
         if "captions" in args:
             images = opening.captioned(args, model.table.images if images is None else images)
         before = None
-        if len(model.split.test):
-            told = images is not None and images.captions is not None
-            before = model.evaluate(captioned(model.table, images) if told else None)
+        if model.split is not None and len(model.split.test):
+            shown = images.images if isinstance(images, FeatureTable) else images
+            told = shown is not None and shown.captions is not None
+            before = model.evaluate(captioned(model.table, shown) if shown is not None and told else None)
         with progress_bar("fine-tune") as progress:
             tuned = model.finetune(images, progress=progress,
                                    **options.given(args, (*self.trained, *self.own, *self.of_classes)))
         tuned.save(args.output, overwrite=args.overwrite)
-        after = before and tuned.evaluate()
+        after = tuned.evaluate() if before else None
         report = report_of(tuned, after, f"{tuned}, in {args.output}", thresholds_notes(tuned))
         gain = None
-        if before:
+        if before and after:
             tables = [replace(table, caption=f"{when}: {table.caption}")
                       for when, found in (("Before", before), ("After", after)) for table in found.report("").tables]
             report = replace(report, tables=tuple(tables))
-        if before and LEARNT in before.retrieval:
-            gain = paired_difference(*(found.retrieval[LEARNT].map_at_r for found in (before, after)),
-                                    after.retrieval[LEARNT].labels)
+        if before and after and LEARNT in before.retrieval:
+            gain = paired_difference(before.retrieval[LEARNT].map_at_r, after.retrieval[LEARNT].map_at_r,
+                                     after.retrieval[LEARNT].labels)
             report = replace(report, tables=(*report.tables, gain_table({"MAP@R": gain}, "after − before", "classes")))
         thresholds = {name: space.threshold for name, space in tuned.spaces.items() if space.threshold is not None}
         return Answer(report, {"model": str(args.output), "base": str(args.model),
@@ -124,5 +126,5 @@ class Calibrate(Command):
         space = sure.spaces[name]
         report = report_of(sure, None, f"{sure}, in {args.output}", thresholds_notes(sure))
         return Answer(report, {"model": str(args.output), "space": name, "threshold": space.threshold,
-                               "false_accept_rate": space.calibration["asked"], "trust": space.calibration,
+                               "false_accept_rate": (space.calibration or {})["asked"], "trust": space.calibration,
                                "skipped": opening.skipped(table.images)})

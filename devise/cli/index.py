@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -80,14 +80,14 @@ class Index(Command):
             search = Search.build(model, found, engine=args.engine, spaces=args.spaces, progress=progress, **knobs)
         say_skipped(search.images)
         if args.engine == "auto":
-            engine, why = index.choose(len(search), max(part.dim for part in search.indexes.values()),
+            engine, why = index.choose(len(search), max(part.dim or 0 for part in search.indexes.values()),
                                        options=tuple(knobs))
             say(f"engine {engine}: {why}")
         search.save(args.output, overwrite=args.overwrite)
         return _answer(search, args.output, f"{len(search):,} pictures", model=vars(args).get("model"),
                        skipped=opening.skipped(search.images))
 
-    def _knobs(self, args: Namespace) -> dict[str, object]:
+    def _knobs(self, args: Namespace) -> dict[str, Any]:
         """The options that were given for an engine, as it calls them."""
         given = options.given(args, KNOBS)
         for name in given:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise.cli import WrongUsage, options, quiet_framework
 from devise.cli.terminal import progress_bar, say
@@ -144,7 +144,7 @@ def loading(args: Namespace) -> dict:
             "weights": None if weights == "random" else weights}
 
 
-def words(args: Namespace) -> dict[str, str]:
+def words(args: Namespace) -> dict[str, Any]:
     """--words for a function that takes them, opened once behind a progress bar: that converts a text for good."""
     given = options.given(args, ("words",))
     for name in given.values():
@@ -160,7 +160,7 @@ def word_vectors(name: str) -> WordVectors:
         return open_words(name, progress=progress)
 
 
-def synonyms(args: Namespace) -> dict[str, dict[str, str]]:
+def synonyms(args: Namespace) -> dict[str, Any]:
     """--synonyms for a function that takes them."""
     if "synonyms" not in args:
         return {}
@@ -195,8 +195,10 @@ def model(args: Namespace) -> Devise:
     quiet_framework()
     from devise.model import pretrained
 
-    about = {"backbone": network(args)} if options.given(args, options.NETWORK) else {}
-    return pretrained(*([named] if named else []), **words(args), **about)
+    about: dict[str, Any] = {"name": named} if named else {}
+    if options.given(args, options.NETWORK):
+        about["backbone"] = network(args)
+    return pretrained(**about, **words(args))
 
 
 def saved(folder: str | Path, args: Namespace | None = None) -> Devise:

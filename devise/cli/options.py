@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,13 @@ def beside(value: str) -> tuple[str, Path]:
     return name, path(file)
 
 
-def one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
+def one_of(what: str, known: Collection[str]) -> Callable[[str], str]:
     """A type for arguments that are one of a few names, with a good guess for a mistyped one."""
     def check(value: str) -> str:
         if value not in known:
             raise argparse.ArgumentTypeError(unknown(what, value, known))
         return value
-    check.known = tuple(known)  # for the completion of a shell
+    vars(check)["known"] = tuple(known)  # for the completion of a shell
     return check
 
 
@@ -167,7 +167,7 @@ def add(parser: argparse.ArgumentParser, source: str, *known: str, **changed: An
     """
     for name in known:
         kind, metavar, help = OPTIONS[name]
-        settings = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
+        settings: dict[str, Any] = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
         if name == "beside":
             settings["action"] = "append"
         settings = {"default": argparse.SUPPRESS, "help": help, **settings, **changed}
@@ -263,10 +263,10 @@ def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[st
     """
     found, said = [], signature(place)
     for name, parameter in said.parameters.items():
-        kind = OPTIONS[name][0] if name in OPTIONS else _kind(parameter)
+        kind: Any = OPTIONS[name][0] if name in OPTIONS else _kind(parameter)
         if name in without or kind is None:
             continue
-        settings = {"required": True} if parameter.default is MISSING else {}
+        settings: dict[str, Any] = {"required": True} if parameter.default is MISSING else {}
         if name in said.told:
             settings["help"] = said.told[name].rstrip(".").replace("%", "%%")
         if name in OPTIONS:

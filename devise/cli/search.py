@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Search(Command):
         parser.add_argument("index", nargs="+", metavar="INDEX",
                             help="a folder that `devise index` wrote; several of one model are searched as one")
         query = parser.add_mutually_exclusive_group()
-        several = {"action": "append"}
+        several: dict[str, Any] = {"action": "append"}
         query.add_argument("--text", metavar="TEXT", help="a word, a phrase or a sentence; may be given several times",
                            **several)
         query.add_argument("--picture", metavar="PICTURE", help="an indexed picture or any other file; may be given "
@@ -106,7 +107,7 @@ class Search(Command):
         return results, failed
 
 
-def scored(found: list[tuple[str, float]]) -> list[dict]:
+def scored(found: Sequence[tuple[str, float]]) -> list[dict]:
     """Words with their cosines, for JSON."""
     return [{"word": word, "score": float(score)} for word, score in found]
 
@@ -116,7 +117,7 @@ def words_report(word: str, found: list[tuple[str, float]]) -> Report:
     return Report(f"words near {word!r}", tables=(Table(("word", "cosine"), found, form="score"),))
 
 
-def save_sheet(engine: Engine, results: list[Results], path: Path) -> Path:
+def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path:
     """Draw each query and what it found."""
     from devise import plots
 

@@ -46,7 +46,7 @@ def signature(place: str) -> Signature:
                      node.name == name)
     if isinstance(found, ast.ClassDef):  # a dataclass
         fields = [node for node in found.body if isinstance(node, ast.AnnAssign)]
-        taken = [(node.target.id, node.value, node.annotation) for node in fields]
+        taken = [(ast.unparse(node.target), node.value, node.annotation) for node in fields]
     else:
         plain, named = found.args.args, found.args.kwonlyargs
         defaults = [None] * (len(plain) - len(found.args.defaults)) + found.args.defaults + found.args.kw_defaults

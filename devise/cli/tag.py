@@ -93,7 +93,7 @@ class Tag(Command):
             table = model.features(found, progress=progress)
         return table, model.tag(table, candidates=candidates, **options.given(args, ("k", "first", "space")))
 
-    def _softmax(self, args: Namespace, found: Any, candidates: None) -> tuple[FeatureTable, list]:
+    def _softmax(self, args: Namespace, found: Any, candidates: Any) -> tuple[FeatureTable, list]:
         """The logits, and the tags by the classes of the backbone's own classifier."""
         backbone = opening.backbone(args)
         from devise import features

@@ -57,7 +57,7 @@ def progress_bar(what: str, unit: str = "pictures", file: TextIO | None = None
     bar = tqdm(desc=what, unit=unit if unit == "B" else f" {unit}", unit_scale=unit == "B", leave=False, file=file,
                disable=not file.isatty(), dynamic_ncols=True, delay=TICK, position=0, bar_format=UNCOUNTED)
     ended = threading.Event()
-    reached = []
+    reached: list[int] = []
 
     def progress(done, total):
         reached[:] = [done, total]

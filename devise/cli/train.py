@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,15 +75,17 @@ class Train(Training):
         opening.keep(args, *opening.of_training(found))
         backbone = opening.network(args, found)
         from devise import plots
+        from devise.datasets import Split
         from devise.model import train_labels
 
         with progress_bar("train", unit="steps") as progress:
             model = train_labels(found, backbone=backbone, head=opening.head(args), progress=progress, **asked,
                                  **training)
         figures = model.evaluate()
+        used = model.split or Split()
         history = next((history.to_json() for history in model.history.values()), None)
         answer = self._answer(args, model, {
-            "seen": list(model.split.seen), "unseen": list(model.split.unseen), **figures.to_json(),
+            "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
             "history": history}, figures, model.table.images)
         if history:
             plots.history_curve(history, args.output / "history.png")
@@ -130,6 +132,7 @@ class Siamese(Training):
         found = opening.data(args, args.pictures)
         opening.keep(args, *opening.of_training(found))
         backbone = opening.network(args, found)
+        from devise.datasets import Split
         from devise.model import train_classes
         from devise.model.classes import projection
 
@@ -137,17 +140,17 @@ class Siamese(Training):
         with progress_bar("train", unit="steps") as progress:
             model = train_classes(found, backbone=backbone, head=head, progress=progress,
                                   **options.given(args, (*self.settable, "patience")))
-        names, images = model.split.names, model.table.images
-        tested = len(model.split.test) > 0
-        figures = model.evaluate(galleries=vars(args).get("gallery", ())) if tested else None
+        used, images = model.split or Split(), model.table.images
+        names = used.names
+        figures = model.evaluate(galleries=vars(args).get("gallery", ())) if len(used.test) else None
         counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.label_names))
         single = [name for name, count in zip(images.label_names, counts, strict=True) if count == 1]
         trust = {name: space.calibration for name, space in model.spaces.items() if space.calibration}
-        told = figures.to_json() if tested else {}
+        told = figures.to_json() if figures else {}
         keys = {"classes": {part: list(names[part]) for part in ("train", "validation", "test")}, "single": single,
                 "loss": model.record["loss"], "before": told.get("retrieval", {}).get("raw"),
                 "after": told.get("retrieval", {}).get("learnt"),
-                "difference": figures.difference() if tested else None,
+                "difference": figures.difference() if figures else None,
                 "false_accept_rate": trust["learnt"]["asked"],
                 "thresholds": {name: model.spaces[name].threshold for name in trust}, "trust": trust,
                 "open_set": told.get("open_set"), "galleries": told.get("galleries"),
@@ -195,16 +198,19 @@ class Captions(Training):
         found, split = self._data(args)
         opening.keep(args, *opening.of_training(found))
         words, backbone = opening.words(args), opening.network(args, found)
-        from devise.datasets import Skipped
+        from devise.datasets import Skipped, Split
         from devise.model import train_captions
 
-        epochs = {name: {"epochs": args.epochs} for name in ("visual", "joint")} if "epochs" in args else {}
+        epochs: dict[str, Any] = {}
+        if "epochs" in args:
+            epochs = {name: {"epochs": args.epochs} for name in ("visual", "joint")}
         with progress_bar("train", unit="steps") as progress:
             model = train_captions(found, **words, backbone=backbone, split=split, progress=progress, **epochs,
                                    **options.given(args, ("loss", "seed", "validation", "test")))
         images = model.table.images
         lost = (*images.skipped, *(Skipped(*item) for item in model.record["skipped"]))
-        parts = {part: len(model.split.rows(part)) for part in ("train", "validation", "test")}
+        used = model.split or Split()
+        parts = {part: len(used.rows(part)) for part in ("train", "validation", "test")}
         figures = model.evaluate() if parts["test"] > 2 else None
         told = figures and figures.captions
         unlisted = 0 if split is None else len(found) - sum(len(split.rows(part)) for part in parts)
