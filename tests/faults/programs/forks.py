@@ -6,7 +6,8 @@
     {"do": "act", …, "seconds": s} or {"do": "act", …, "step": k}   killed after s seconds, or before its k-th step
     {"do": "act", …, "room": bytes a file may have, "clock": seconds ahead, "ordinary": true}   under that constraint
     {"do": "look" or "kept", "folder": …}                   → {"exit": 0, "answer": …}
-    {"do": "crowd", "folder": …, "readers": r, "looks": l}  → readers that look while one process acts again and again
+    {"do": "crowd", "folder": …, "readers": r, "looks": l}  → readers that look l times, and on until they saw a
+                                                               rebuild, while one process acts again and again
     {"do": "race", "folder": …, "writers": w, "acts": a}    → writers that act at once
 
 A copy takes milliseconds to start, since the libraries are loaded already.
@@ -24,6 +25,8 @@ from pathlib import Path
 
 import acts
 import rights
+
+PATIENCE = 60  # seconds in which a busy machine has rebuilt once
 
 
 class Steps:
@@ -130,7 +133,9 @@ def look(thing, folder, order):
 def crowd(thing, folder, order):
     """Readers beside a writer: how many of them failed, and how many generations were written meanwhile."""
     def read():
-        seen = [thing.look(folder) for _ in range(order["looks"])]
+        seen, until = [thing.look(folder)], time.monotonic() + PATIENCE
+        while len(seen) < order["looks"] or (seen[-1] == order["number"] and time.monotonic() < until):
+            seen.append(thing.look(folder))
         assert None not in seen and seen == sorted(seen), seen
 
     def write():
