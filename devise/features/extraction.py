@@ -138,11 +138,11 @@ def table_of(folder: Path, backbone: Backbone) -> tuple | None:
 
 
 def keep(folder: Path, old: tuple, images: ImageSet, keys: Sequence[str | None]) -> None:
-    """Refuse to lose features: those of a table of another folder, whose pictures are not among these."""
+    """Refuse to lose features of a table of another folder, or of pictures in memory, that are not among these."""
     here, there = (Path(root).resolve() if root else None for root in (images.root, old[0]["root"]))
     known = set(keys)
     lost = [record["path"] for record in old[1] if record["sha256"] not in known]
-    if lost and here != there:
+    if lost and (here is None or here != there):
         raise FileExistsError(f"{folder} holds the features of {old[0]['root'] or 'other pictures'}, which would be "
                               f"lost: {len(lost):,} pictures, such as {lost[0]}, are not among these. Name another "
                               "folder, or allow it with --overwrite (in Python overwrite=True)")

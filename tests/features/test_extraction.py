@@ -250,3 +250,15 @@ def test_what_is_no_image_or_no_backbone_is_told(given, backbone, picture_folder
         features.extract(given, backbone)
     with pytest.raises(TypeError, match="backbone is .*: expected 'auto'"):
         features.extract(picture_folder, given)
+
+
+def test_pictures_in_memory_replace_no_others(picture_folder, backbone, tmp_path):
+    """They have no folder in common, so that nothing says that the new ones stand for the old."""
+    files = from_folder(picture_folder)
+    pixels = [files.read(row) for row in range(5)]
+    first = features.extract(pixels[:3], backbone, tmp_path / "table")
+    with pytest.raises(FileExistsError, match="1 pictures, such as image-0, are not among these"):
+        features.extract(pixels[1:], backbone, tmp_path / "table")
+    np.testing.assert_array_equal(features.load(tmp_path / "table").matrix, first.matrix)
+    assert len(features.extract(pixels, backbone, tmp_path / "table")) == 5
+    assert len(features.extract(pixels[1:], backbone, tmp_path / "table", overwrite=True)) == 4
