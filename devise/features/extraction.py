@@ -124,6 +124,8 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         if any(key and key not in tabled for key in keys):
             work.enter_context(storage.alone(partial))
             old = table_of(folder, backbone)  # another process may have been at the same
+        elif not partial.is_dir() or not work.enter_context(storage.alone(partial, wait=False)):
+            partial = None  # the parts are another process's, which is at work on them
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
 
 
@@ -169,22 +171,28 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
     return publish(images, backbone, folder, partial, old, contents, dtype, computed=len(wanted) - len(unread))
 
 
-def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, old: tuple | None, contents: tuple,
-            dtype: str, *, computed: int) -> FeatureTable:
+def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | None, old: tuple | None,
+            contents: tuple, dtype: str, *, computed: int) -> FeatureTable:
     """Write the feature table of the images whose vectors are known, where it changed, and remove the parts.
 
     Args:
         backbone: the network, or what `describe` says of one as attributes.
-        folder, partial: the table's folder, and that of the parts.
+        folder, partial: the table's folder, and that of the parts, None where there are none of ours.
         old: what `table_of` gave.
         contents: the content keys of all rows, their (size, mtime_ns), and the Skipped without a vector.
         computed: how many vectors are new, for the table that is returned.
     Returns:
         FeatureTable.
+    Raises:
+        OSError: if a vector is neither known nor said to be missing; no picture is left out in silence.
     """
     keys, stats, failed = contents
-    known = known_vectors(partial, old, dtype)
+    known, told = known_vectors(partial, old, dtype), {item.path for item in failed}
     rows = [row for row, key in enumerate(keys) if key in known]
+    gone = [path for path, key in zip(images.paths, keys, strict=True) if key not in known and path not in told]
+    if gone:
+        raise OSError(f"{partial or folder}: features of {len(gone):,} pictures, such as {gone[0]}, were removed from "
+                      "it meanwhile; the table is as it was. Run it again")
     kept = _readable(images, rows, failed)
     records = [{"path": images.paths[row], "label": int(images.labels[row]), "sha256": keys[row],
                 "size": stats[row][0], "mtime_ns": stats[row][1]} for row in rows]
@@ -193,7 +201,8 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path, o
                 "skipped": [list(item) for item in kept.skipped]}
     if not unchanged(old, document, records):
         write(folder, document, records, [known[record["sha256"]] for record in records])
-    storage.remove(partial)
+    if partial:
+        storage.remove(partial)
     matrix = open_table(folder)[2]
     return FeatureTable(matrix, kept, document["backbone"], folder, computed=computed)
 

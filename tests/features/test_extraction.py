@@ -217,6 +217,28 @@ def test_parts_of_a_process_that_ends_meanwhile_are_not_counted_on(picture_folde
     assert table.images.paths == images.paths and table.computed == len(images)
 
 
+def test_what_has_nothing_to_compute_leaves_the_parts_of_a_process_at_work(picture_folder, backbone, tmp_path):
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    features.extract(images.subset(range(8)), backbone, folder)
+    partial = folder / f"partial-{backbone.fingerprint[:12]}"
+    with extraction.storage.alone(partial):  # another process, which computes the others
+        extraction.write_part(partial, ["0" * 64], np.ones((1, backbone.dim), np.float32))
+        assert features.extract(images.subset(range(8)), backbone, folder).computed == 0
+        assert "0" * 64 in extraction.known_vectors(partial, None, "float32")
+    assert features.extract(images.subset(range(8)), backbone, folder).computed == 0
+    assert not partial.exists(), "parts that nobody works on stay"
+
+
+def test_features_that_vanish_before_they_are_published_leave_no_picture_out(picture_folder, backbone, tmp_path,
+                                                                             monkeypatch):
+    images, folder = from_folder(picture_folder), tmp_path / "table"
+    features.extract(images.subset(range(8)), backbone, folder)
+    monkeypatch.setattr(extraction, "write_part", lambda *part: None)
+    with pytest.raises(OSError, match=r"features of 32 pictures, such as .*Run it again"):
+        features.extract(images, backbone, folder)
+    assert features.load(folder).images.paths == images.paths[:8]
+
+
 def test_images_in_memory_give_the_features_of_their_files(picture_folder, backbone, tmp_path):
     files = from_folder(picture_folder)
     pixels = [files.read(row) for row in range(len(files))]
