@@ -3,8 +3,10 @@
 import importlib
 import pkgutil
 import sys
+import typing
 import warnings
 
+import numpy.typing
 import pdoc
 
 import devise
@@ -18,8 +20,17 @@ def open_lazy_names():
         module = importlib.import_module(found.name)
         for name in getattr(module, "__all__", ()):
             setattr(module, name, getattr(module, name))
+        for thing in list(vars(module).values()):
+            if isinstance(thing, type) and hasattr(thing, "_fields") and thing.__module__ == module.__name__:
+                name_field_types(thing)
     for name in devise._NAMES:
         setattr(devise, name, getattr(devise, name))
+
+
+def name_field_types(named_tuple):
+    """Put types in place of the annotations of a named tuple: pdoc reads them in the module that shows it."""
+    known = vars(numpy.typing) | vars(sys.modules[named_tuple.__module__])
+    named_tuple.__new__.__annotations__ = typing.get_type_hints(named_tuple, known)
 
 
 if __name__ == "__main__":
