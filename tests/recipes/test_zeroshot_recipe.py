@@ -83,7 +83,7 @@ def ran(table, words, tmp_path_factory):
     few = write_embeddings(folder / "few.npz", table, words, names=LABELS)
     zeroshot.run(folder / "results", data=table, backbone=DrawnClassifier(), words=words, draws=2, unseen=2, seeds=2,
                  beside=[("clip", clip), ("few", few)], first=len(words), progress=lambda *step: steps.append(step),
-                 **SMALL)
+                 training=SMALL["training"], sizes=SMALL["head"])
     assert steps == [(1, 3), (2, 3), (3, 3)]
     return folder / "results", storage.read_json(folder / "results" / "report.json")
 
