@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH = 8  # 16 and 32 are as fast on a CPU, and one picture alone costs a whole batch
 RUNTIME = "auto"
+STRETCHED = "-stretched"  # after the name of a network: whole pictures are put into its square
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Preprocessing:
         bgr: whether the network wants blue first.
         resampling: a filter of Pillow, in lower case. It is widened to the reduction (antialiased).
         crop: the side of the centre crop as a fraction of the shorter side; 0.875 is the
-            "256, then 224" of the field, in proportion.
+            "256, then 224" of the field, in proportion. None stretches the whole picture.
 
     >>> Preprocessing((224, 224), bgr=True).prepare(np.zeros((300, 400, 3), np.uint8)).shape
     (224, 224, 3)
@@ -45,10 +46,20 @@ class Preprocessing:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bgr: bool = False
     resampling: str = "bilinear"
-    crop: float = 0.875
+    crop: float | None = 0.875
+
+    @property
+    def stretched(self) -> Preprocessing:
+        """The same with the whole picture, its nearest pixels taken, as `keras.utils.load_img(target_size=…)` does.
+
+        >>> Preprocessing((2, 2)).stretched.prepare(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))[0]
+        array([[3, 4, 5],
+               [9, 10, 11]], dtype=uint8)
+        """
+        return dataclasses.replace(self, crop=None, resampling="nearest")
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The centre of a picture at the network's size, uint8 (height, width, 3).
+        """The centre of a picture, or all of it, at the network's size: uint8 (height, width, 3).
 
         >>> Preprocessing((224, 224)).prepare(np.zeros((300, 400, 3), np.uint8)).shape
         (224, 224, 3)
@@ -57,10 +68,11 @@ class Preprocessing:
 
         height, width = image.shape[:2]
         rows, columns = self.size
-        # cropping before resizing saves the work on what is cut away
-        side = self.crop * min(height / rows, width / columns)
-        top, left = (height - side * rows) / 2, (width - side * columns) / 2
-        box = (left, top, left + side * columns, top + side * rows)
+        box = None
+        if self.crop is not None:  # cropping before resizing saves the work on what is cut away
+            side = self.crop * min(height / rows, width / columns)
+            top, left = (height - side * rows) / 2, (width - side * columns) / 2
+            box = (left, top, left + side * columns, top + side * rows)
         resampling = Image.Resampling[self.resampling.upper()]
         picture = Image.fromarray(np.ascontiguousarray(image))
         return np.asarray(picture.resize((columns, rows), resampling, box=box))
@@ -129,7 +141,7 @@ class Backbone:
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of a picture that the network sees, at its size: 0.875 of the shorter side.
+        """The part of a picture that the network sees, at its size: 0.875 of the shorter side, or all of it.
 
         Args:
             image: uint8 (h0, w0, 3).
@@ -205,9 +217,17 @@ class Backbone:
 
     def with_runtime(self, runtime: str) -> Backbone:
         """The same backbone run by another engine."""
-        return Backbone(self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
-                        preprocessing=self._preprocessing, class_names=self.class_names, runtime=runtime,
-                        batch=self.batch, changes=self.changes)
+        return self._copy(runtime=runtime)
+
+    def stretched(self) -> Backbone:
+        """The same network on whole pictures (`Preprocessing.stretched`), with a name and a fingerprint of its own."""
+        return self._copy(name=f"{self.name}{STRETCHED}", preprocessing=self._preprocessing.stretched)
+
+    def _copy(self, *, name: str | None = None, runtime: str | None = None,
+              preprocessing: Preprocessing | None = None) -> Backbone:
+        return Backbone(name or self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
+                        preprocessing=preprocessing or self._preprocessing, class_names=self.class_names,
+                        runtime=runtime or self._asked, batch=self.batch, changes=self.changes)
 
     @property
     def pending_export(self) -> Path | None:

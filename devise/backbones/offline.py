@@ -27,13 +27,14 @@ def weights_of(name: str) -> Weights:
     """Where the trained weights of a backbone are.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, "-stretched" or not.
     Returns:
         Weights.
 
     >>> weights_of("vgg16").bring
     'devise fetch vgg16'
     """
+    name = registry.plain_name(name)
     source = registry.BUILDERS[name].__module__.rpartition(".")[2]
     return SOURCES.get(source, lambda name: Weights(None, "load it once on a machine with internet"))(name)
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from devise.backbones import efficientnet_lite, keras_applications, keras_hub
-from devise.backbones.base import BATCH, RUNTIME, Backbone
+from devise.backbones.base import BATCH, RUNTIME, STRETCHED, Backbone
 from devise.backbones.own import from_keras
 from devise.errors import MissingDependency
 
@@ -38,7 +38,9 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
     """A backbone, ready to compute features.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`; with "-stretched" behind it, as in "vgg16-stretched", whole pictures are put
+            into the network's square by their nearest pixels, as Keras' `load_img(target_size=…)` does, where
+            else the centre is cut out.
         weights: "imagenet", the path of a weights file, or random ones: None, "random" or "random:SEED".
             For the networks of keras-hub "imagenet" is their preset, whatever that learnt from, and the
             path that of its folder. `Backbone.weights` gives the same backbone again.
@@ -56,11 +58,22 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
     Traceback (most recent call last):
     ValueError: there is no backbone 'resnet5': did you mean resnet50...
     """
-    if name not in BUILDERS:
+    plain = plain_name(name)
+    if plain not in BUILDERS:
         near = difflib.get_close_matches(str(name), BUILDERS, n=3)
         hint = f"did you mean {', '.join(near)}" if near else f"expected one of {', '.join(BUILDERS)}"
         raise ValueError(f"there is no backbone {name!r}: {hint}")
-    return BUILDERS[name](name, weights=weights, layer=layer, seed=seed, runtime=runtime, batch=batch)
+    found = BUILDERS[plain](plain, weights=weights, layer=layer, seed=seed, runtime=runtime, batch=batch)
+    return found if plain == name else found.stretched()
+
+
+def plain_name(name: str) -> str:
+    """The network's name without "-stretched".
+
+    >>> plain_name("vgg16-stretched"), plain_name("vgg16")
+    ('vgg16', 'vgg16')
+    """
+    return str(name).removesuffix(STRETCHED)
 
 
 def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:

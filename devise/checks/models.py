@@ -9,6 +9,7 @@ import numpy as np
 
 from devise import backbones, features
 from devise.backbones.offline import weights_of
+from devise.backbones.registry import plain_name
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
 from devise.datasets import PARTS
 from devise.model import Devise
@@ -77,7 +78,7 @@ def _check_backbone(found, record):
     """Whether new pictures could be embedded: the trained weights are on this machine."""
     base = record.get("base", record)
     name, weights = base["name"], str(base["weights"])
-    if name not in backbones.names():
+    if plain_name(name) not in backbones.names():
         found.notes.append(f"the backbone {name} is not one that devise knows by name: give it to the model yourself")
     elif weights == "imagenet" and weights_of(name).place is None:
         found.problem(f"the weights of its backbone {name} are not on this machine, so no new picture can be embedded",

@@ -105,7 +105,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
     "seed": (int, "N", "of split and training"),
     "model": (str, "MODEL", "a folder that a training wrote, or conse or lift, which need none"),
     "backbone": (str, "NAME", "vgg16, efficientnet_lite0, …; auto: VGG16 where its weights are at hand, else "
-                 "EfficientNet-Lite0"),
+                 "EfficientNet-Lite0; NAME-stretched: whole pictures, as Keras' load_img makes them"),
     "weights": (str, "W", "imagenet, a file, or random"),
     "layer": (str, "LAYER", "take the features from this layer"),
     "runtime": (str, "NAME", "auto (the fastest that is installed), function, xla, keras, onnxruntime or openvino; the "

@@ -125,6 +125,22 @@ def test_a_model_with_blue_first_survives_a_file(tmp_path):
     np.testing.assert_array_equal(loaded.predict_on_batch(batch), model.predict_on_batch(batch))
 
 
+@pytest.mark.parametrize("shape", [(256, 300), (5, 4), (1, 900), (224, 224)])
+def test_stretched_is_what_keras_loads(shape, tmp_path):
+    image = pictures(1, shape)[0]
+    Image.fromarray(image).save(tmp_path / "picture.png")
+    expected = keras.utils.load_img(tmp_path / "picture.png", target_size=(224, 224))
+    np.testing.assert_array_equal(Preprocessing((224, 224)).stretched.prepare(image), expected)
+
+
+def test_a_stretched_backbone_is_another_one_on_the_same_network():
+    backbone = small_backbone()
+    other = backbone.stretched()
+    assert other.name == f"{backbone.name}-stretched" and other.fingerprint != backbone.fingerprint
+    np.testing.assert_array_equal(other.features(pictures(3)), backbone.features(pictures(3)))
+    assert other.with_runtime("keras").fingerprint == other.fingerprint
+
+
 def test_the_fingerprint_covers_all_that_decides_the_features():
     other_weight = small_network()
     kernel, bias = other_weight.get_layer("second").get_weights()

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from devise import backbones
@@ -34,6 +35,15 @@ def test_auto_is_vgg16_where_its_weights_are(empty_machine, folder):
     path.touch()
     name, why = backbones.choose()
     assert name == "vgg16" and str(path.parent) in why
+
+
+def test_a_name_with_stretched_behind_it_is_loaded_so():
+    plain, stretched = (backbones.load(f"mobilenet{how}", weights="random") for how in ("", "-stretched"))
+    assert (stretched.name, stretched.weights) == ("mobilenet-stretched", plain.weights)
+    image = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(stretched.prepare(image), plain._preprocessing.stretched.prepare(image))
+    with pytest.raises(ValueError, match="did you mean mobilenet"):
+        backbones.load("mobilenett-stretched")
 
 
 def test_auto_is_lite0_where_only_its_package_is(empty_machine, monkeypatch):
