@@ -26,6 +26,7 @@ EXTRAS = {
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "openvino": ["onnx>=1.17", "openvino>=2025.0", "tf2onnx>=1.17"],
     "pandas": ["pandas>=2.2"],
+    "lancedb": ["lancedb>=0.40", "pyarrow>=17"],
     # a server's client, and the database that runs in this process; the older milvus-lite is another program
     "milvus": ["pymilvus>=3.0.2", "milvus-lite>=3.2.2"],
     "ray": ["fsspec>=2024.6", "pyarrow>=17", "ray[data]>=2.50"],
@@ -37,10 +38,10 @@ EXTRAS = {
     "faults": ["atheris>=3; sys_platform == 'linux' and python_version < '3.14'"],
     "gpu": ["tensorflow[and-cuda]"],
     "dev": ["faiss-cpu>=1.9", "fastapi>=0.115", "fsspec>=2024.6", "hnswlib>=0.8", "httpx", "hypothesis>=6",
-            "ipykernel>=6", "mypy>=2", "nbclient>=0.10", "onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025.0",
-            "pandas>=2.2", "pdoc>=15", "playwright>=1.45", "pyarrow>=17", "pytest>=8", "pytest-xdist>=3.6",
-            "ray[data]>=2.50", "ruff", "schemathesis>=4", "shtab>=1.7", "tf2onnx>=1.17", "usearch>=2.16",
-            "uvicorn>=0.30"],
+            "ipykernel>=6", "lancedb>=0.40", "moto[server]>=5", "mypy>=2", "nbclient>=0.10", "onnx>=1.17",
+            "onnxruntime>=1.20", "openvino>=2025.0", "pandas>=2.2", "pdoc>=15", "playwright>=1.45", "pyarrow>=17",
+            "pytest-xdist>=3.6", "pytest>=8", "ray[data]>=2.50", "ruff", "schemathesis>=4", "shtab>=1.7",
+            "tf2onnx>=1.17", "usearch>=2.16", "uvicorn>=0.30"],
 }
 
 setup(

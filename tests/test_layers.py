@@ -29,14 +29,15 @@ FRAMEWORKS = {"keras", "tensorflow"}
 ENGINES = {
     "shtab": {"cli/completion.py"}, "pandas": {"report.py"},
     "annoy": {"index/annoy.py"}, "faiss": {"index/faiss.py"}, "hnswlib": {"index/hnswlib.py"},
-    "usearch": {"index/usearch.py"}, "pymilvus": {"index/milvus.py"}, "milvus_lite": {"index/milvus.py"},
+    "usearch": {"index/usearch.py"}, "lancedb": {"index/lancedb.py"}, "pymilvus": {"index/milvus.py"},
+    "milvus_lite": {"index/milvus.py"},
     "gensim": {"words/readers.py"}, "sklearn": {"words/sentences.py", "metrics/open_set.py",
                                                   "evaluation/retrieval.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"distributed/sources.py"},
     "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"},
     "h11": {"web/server.py"},
-    "pyarrow": {"words/readers.py", "distributed/parquet.py"},  # an index of words, and pictures
+    "pyarrow": {"words/readers.py", "distributed/parquet.py", "index/lancedb.py"},  # words, pictures, vectors
 }
 NETWORK = {"urllib.request", "http.client", "requests", "socket"}
 

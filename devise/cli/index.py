@@ -16,7 +16,7 @@ from devise.report import Report
 if TYPE_CHECKING:
     from devise.search import Search
 
-KNOBS = {"trees": ("annoy", "n_trees"), "search_k": ("annoy", "search_k"), "uri": ("milvus", "uri")}
+KNOBS = {"trees": ({"annoy"}, "n_trees"), "search_k": ({"annoy"}, "search_k"), "uri": ({"milvus", "lancedb"}, "uri")}
 AS_IT_WAS = "the index is as it was; the features are kept, and the same command goes on from them"
 
 
@@ -55,10 +55,11 @@ class Index(Command):
         parser.add_argument("--spaces", type=options.names, metavar="A,B",
                             help="those to index (default: all that the model has)")
         parser.add_argument("--engine", default="auto", metavar="NAME",
-                            help="exact, annoy, usearch, hnswlib, faiss or milvus (default: auto, exact while that is "
-                            "fast, then the best that is installed)")
+                            help="exact, annoy, usearch, hnswlib, faiss, lancedb or milvus (default: auto, exact while "
+                            "that is fast, then the best that is installed)")
         parser.add_argument("--uri", metavar="URI",
-                            help="milvus: ./pictures.db or http://host:19530, with the token in MILVUS_TOKEN")
+                            help="where the vectors lie. lancedb: ./vectors or s3://bucket/vectors, its keys in the "
+                            "environment; milvus: ./pictures.db or http://host:19530, its token in MILVUS_TOKEN")
         parser.add_argument("--trees", type=options.count, metavar="N",
                             help="annoy: more trees find more and take more room (default: 50)")
         parser.add_argument("--search-k", type=options.count, metavar="N",
@@ -91,10 +92,11 @@ class Index(Command):
         """The options that were given for an engine, as it calls them."""
         given = options.given(args, KNOBS)
         for name in given:
-            engine = KNOBS[name][0]
-            if args.engine not in (engine, *(["auto"] if engine == "annoy" else [])):
-                raise WrongUsage(f"{options.flag(name)} belongs to {engine}, the engine is {args.engine}: say --engine "
-                                 f"{engine}, or leave it out")
+            engines = KNOBS[name][0]
+            if args.engine not in (engines if len(engines) > 1 else {*engines, "auto"}):
+                named = " or ".join(sorted(engines))
+                raise WrongUsage(f"{options.flag(name)} belongs to {named}, the engine is {args.engine}: say --engine "
+                                 f"{named}, or leave it out")
         return {KNOBS[name][1]: value for name, value in given.items()}
 
 

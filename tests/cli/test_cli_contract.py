@@ -125,7 +125,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["train", "caltech37", "-o", "m", "--head", "ridge", "--batch-size", "8"], "--batch-size can't be used here: the"),
     (["train", "caltech37", "-o", "m", "--sizes", "2000,many"], "'many' is not a whole number"),
     (["index", "pictures", "-o", "i", "--engine", "exact", "--trees", "9"], "--trees belongs to annoy"),
-    (["index", "pictures", "-o", "i", "--uri", "x.db"], "--uri belongs to milvus, the engine is auto"),
+    (["index", "pictures", "-o", "i", "--uri", "x.db"], "--uri belongs to lancedb or milvus, the engine is auto"),
     (["bench", "index", "--path", "x"], "there is no option '--path'"),
     (["bench", "serve", "-n", "3"], "arguments are required: --path"),
     (["fetch", "--dim", "300"], "name what to fetch: caltech101"),
