@@ -32,23 +32,35 @@ def small_backbone(seed=0):
                     preprocessing=preprocessing)
 
 
-@pytest.fixture
-def images(picture_folder):
-    return from_folder(picture_folder)
+@pytest.fixture(scope="module")
+def images(drawn_folder):
+    return from_folder(drawn_folder)
 
 
-@pytest.fixture
-def model(images, vocabulary, tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the features of `model` lie."""
+    return tmp_path_factory.mktemp("finetuning") / "features"
+
+
+@pytest.fixture(scope="module")
+def model(images, vocabulary, folder):
+    """Trained once, as `once` and `deep` are; the tests leave the three as they are."""
     head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    return train_labels(
-        images,
-        vocabulary,
-        backbone=small_backbone(),
-        head=head,
-        unseen=["horse"],
-        folder=tmp_path / "features",
-        epochs=3,
-    )
+    return train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["horse"], folder=folder,
+                        epochs=3)
+
+
+@pytest.fixture(scope="module")
+def once(model, images, tmp_path_factory):
+    """The model with its last layer fine-tuned for one epoch."""
+    return tuned(model, images, tmp_path_factory.mktemp("once"))
+
+
+@pytest.fixture(scope="module")
+def deep(model, images, tmp_path_factory):
+    """The model with both layers fine-tuned for four epochs."""
+    return tuned(model, images, tmp_path_factory.mktemp("deep"), layers=2, epochs=4)
 
 
 def tuned(model, images, tmp_path, **options):
@@ -56,8 +68,8 @@ def tuned(model, images, tmp_path, **options):
     return finetune(model, images, **options)
 
 
-def test_it_has_a_backbone_and_features_of_its_own(model, images, tmp_path):
-    new = tuned(model, images, tmp_path)
+def test_it_has_a_backbone_and_features_of_its_own(model, once, images):
+    new = once
     assert isinstance(new, Devise) and new is not model
     assert list(new.backbone.changes) == CONVOLUTIONS[-1:]
     assert new.network.record["fingerprint"] == new.backbone.fingerprint != model.backbone.fingerprint
@@ -75,14 +87,13 @@ def test_the_model_it_came_from_stays_as_it_was(model, images, tmp_path):
     assert np.abs(new.embed_images(paths) - before).max() > 1e-3
 
 
-def test_embeddings_of_files_and_of_its_table_agree(model, images, tmp_path):
-    new = tuned(model, images, tmp_path, layers=2)
-    from_files = new.embed_images([images.file(row) for row in (3, 17)])
-    np.testing.assert_allclose(from_files, new.spaces[SHARED].embed(new.table.matrix[[3, 17]]), atol=1e-5)
+def test_embeddings_of_files_and_of_its_table_agree(deep, images):
+    from_files = deep.embed_images([images.file(row) for row in (3, 17)])
+    np.testing.assert_allclose(from_files, deep.spaces[SHARED].embed(deep.table.matrix[[3, 17]]), atol=1e-5)
 
 
-def test_it_is_judged_on_the_same_pictures(model, images, tmp_path):
-    new = tuned(model, images, tmp_path)
+def test_it_is_judged_on_the_same_pictures(model, once):
+    new = once
     for part in ("train", "validation", "test", "unseen_rows"):
         old_paths = [model.paths[row] for row in getattr(model.split, part)]
         assert [new.paths[row] for row in getattr(new.split, part)] == old_paths
@@ -94,7 +105,7 @@ def test_it_is_judged_on_the_same_pictures(model, images, tmp_path):
     assert evaluation.hit_at_k["test"]["seen"][1] == pytest.approx(expected)
 
 
-def test_only_training_and_validation_pictures_are_looked_at(model, images, tmp_path, monkeypatch):
+def test_only_training_and_validation_pictures_of_its_features_are_looked_at(model, images, tmp_path, monkeypatch):
     read, trained = set(), set()
     original, extract = ImageSet.read, features.extract
 
@@ -104,7 +115,7 @@ def test_only_training_and_validation_pictures_are_looked_at(model, images, tmp_
 
     monkeypatch.setattr(ImageSet, "read", lambda self, row: read.add(self.file(row)) or original(self, row))
     monkeypatch.setattr(features, "extract", extracted)
-    tuned(model, images, tmp_path)
+    assert tuned(model, None, tmp_path).paths == model.paths
     allowed = {images.file(model.paths.index(model.paths[row]))
                for row in (*model.split.train, *model.split.validation)}
     assert trained == allowed
@@ -116,18 +127,16 @@ def test_no_epoch_makes_it_worse_on_the_validation_pictures(model, images, tmp_p
     np.testing.assert_array_equal(new.embed_images(images.file(0)), model.embed_images(images.file(0)))
 
 
-def test_it_learns(model, images, tmp_path):
-    new = tuned(model, images, tmp_path, layers=2, epochs=4)
-    history = new.history[SHARED]
+def test_it_learns(model, deep):
+    history = deep.history[SHARED]
     assert history.epochs == 4 and history.loss[-1] < 0.8 * history.loss[0]
     assert model.history[SHARED].epochs == 3
 
 
 @pytest.mark.parametrize("loss", ["hinge", "infonce"])
-def test_a_loss_may_be_named(model, images, tmp_path, loss):
+def test_a_loss_may_be_named(model, once, images, tmp_path, loss):
     history = tuned(model, images, tmp_path, loss=loss).history[SHARED]
-    plain = tuned(model, images, tmp_path, folder=tmp_path / "plain").history[SHARED]
-    assert np.isfinite(history.loss).all() and history.loss != plain.loss
+    assert np.isfinite(history.loss).all() and history.loss != once.history[SHARED].loss
 
 
 def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_path):
@@ -168,21 +177,16 @@ def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, t
     assert (history.best_epoch, history.score, history.validation_loss) == (None, (), ())
 
 
-def test_fine_tuned_twice_it_still_knows_its_base(model, images, tmp_path):
-    once = tuned(model, images, tmp_path)
+def test_fine_tuned_twice_it_still_knows_its_base(model, once, images, tmp_path):
     twice = tuned(once, images, tmp_path, layers=2, folder=tmp_path / "again")
     assert twice.network.record["base"] == model.network.record
     assert sorted(twice.backbone.changes) == CONVOLUTIONS
 
 
-def test_the_pictures_of_its_features_serve_by_default(model, tmp_path):
-    assert tuned(model, None, tmp_path).paths == model.paths
-
-
-def test_its_weights_survive_a_file(model, images, tmp_path, monkeypatch):
+def test_its_weights_survive_a_file(once, tmp_path, monkeypatch):
     from devise import backbones
 
-    own = tuned(model, images, tmp_path).network
+    own = once.network
     np.savez(tmp_path / "backbone.npz", **own.backbone.changes)
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
     again = Network.recorded(own.record, tmp_path / "backbone.npz").backbone
@@ -191,10 +195,10 @@ def test_its_weights_survive_a_file(model, images, tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.features(pictures), own.backbone.features(pictures))
 
 
-def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path, monkeypatch):
+def test_a_file_that_does_not_fit_is_refused(once, tmp_path, monkeypatch):
     from devise import backbones
 
-    own, path = tuned(model, images, tmp_path).network, tmp_path / "backbone.npz"
+    own, path = once.network, tmp_path / "backbone.npz"
     np.savez(path, **own.backbone.changes)
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone(seed=1))
     with pytest.raises(ValueError, match="bring the weights of the training, or train again"):
@@ -207,11 +211,11 @@ def test_a_file_that_does_not_fit_is_refused(model, images, tmp_path, monkeypatc
         Network.recorded(own.record, path)
 
 
-def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
+def test_what_does_not_fit_is_refused(model, images, folder, tmp_path, vocabulary):
     with pytest.raises(ValueError, match="not among the 8 here"):
         tuned(model, images.subset(np.arange(8)), tmp_path)
     with pytest.raises(ValueError, match="features holds features already"):
-        tuned(model, images, tmp_path, folder=tmp_path / "features")
+        tuned(model, images, tmp_path, folder=folder)
     with pytest.raises(ValueError, match="layers is 3: expected 1 to 2"):
         tuned(model, images, tmp_path, layers=3)
     table = features.compute(images, small_backbone())
@@ -222,10 +226,10 @@ def test_what_does_not_fit_is_refused(model, images, tmp_path, vocabulary):
         tuned(Devise(small_backbone(), vocabulary), images, tmp_path)
 
 
-def test_a_saved_fine_tuned_model_brings_its_network_along(model, images, tmp_path, vocabulary, monkeypatch):
+def test_a_saved_fine_tuned_model_brings_its_network_along(once, images, tmp_path, vocabulary, monkeypatch):
     from devise import backbones
 
-    new = model.finetune(images, layers=1, epochs=1, learning_rate=0.02, folder=tmp_path / "tuned")
+    new = once
     new.save(tmp_path / "model")
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
     again = Devise.load(tmp_path / "model", words=vocabulary)

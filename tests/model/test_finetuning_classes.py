@@ -26,23 +26,35 @@ def small_backbone():
     return Backbone("small", network, layer="pooled", weights="random:0", trained=False, preprocessing=preprocessing)
 
 
-@pytest.fixture
-def images(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the pictures lie and the features of `model`."""
+    return tmp_path_factory.mktemp("classes")
+
+
+@pytest.fixture(scope="module")
+def images(folder):
     """Ten classes of six pictures, each class a colour under changing light."""
     random = np.random.default_rng(0)
     for number in range(10):
-        (tmp_path / "pictures" / f"class{number}").mkdir(parents=True)
+        (folder / "pictures" / f"class{number}").mkdir(parents=True)
         colour = np.array([25 * number, 250 - 25 * number, 90])
         for picture in range(6):
             pixels = colour * random.uniform(0.4, 1) + random.normal(scale=12, size=(12, 16, 3))
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
-                tmp_path / "pictures" / f"class{number}" / f"{picture}.png")
-    return from_folder(tmp_path / "pictures")
+                folder / "pictures" / f"class{number}" / f"{picture}.png")
+    return from_folder(folder / "pictures")
 
 
-@pytest.fixture
-def model(images, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def by_name(monkeypatch):
+    """The backbone by its name, as a model of another process loads it."""
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
+
+
+@pytest.fixture(scope="module")
+def model(images, folder):
+    """Trained once, as `tuned` is; the tests leave both as they are."""
     head = ProjectionHead(start="pca", power=0.5)
     return train_classes(
         images,
@@ -53,16 +65,28 @@ def model(images, tmp_path, monkeypatch):
         test=3,
         epochs=1,
         classes=3,
-        folder=tmp_path / "features",
+        folder=folder / "features",
         loss_options={"margin": 0.3},
     )
 
 
-def test_network_and_head_train_and_the_model_stays_as_it_was(model, images, tmp_path, monkeypatch):
-    rising = iter(range(1, 9))  # each epoch is better than the one before
-    monkeypatch.setattr(classes, "scores", lambda rows, labels: {"MAP@R": next(rising) / 10})
-    rows, fingerprint = model.spaces[LEARNT].embed(model.table.matrix), model.backbone.fingerprint
-    new = model.finetune(folder=tmp_path / "tuned", **FAST)
+@pytest.fixture(scope="module")
+def before(model):
+    """The model's embeddings and fingerprint before anything was fine-tuned."""
+    return model.spaces[LEARNT].embed(model.table.matrix), model.backbone.fingerprint
+
+
+@pytest.fixture(scope="module")
+def tuned(model, before, tmp_path_factory):
+    """The model fine-tuned, each epoch scored as better than the one before."""
+    rising = iter(range(1, 9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classes, "scores", lambda rows, labels: {"MAP@R": next(rising) / 10})
+        return model.finetune(folder=tmp_path_factory.mktemp("tuned") / "features", **FAST)
+
+
+def test_network_and_head_train_and_the_model_stays_as_it_was(model, before, tuned):
+    (rows, fingerprint), new = before, tuned
     assert list(new.backbone.changes) == ["first/kernel", "first/bias"]
     assert (
         new.network.record["base"] == model.network.record
@@ -80,8 +104,8 @@ def test_network_and_head_train_and_the_model_stays_as_it_was(model, images, tmp
     assert (history.start_score, history.score, history.best_epoch) == (0.1, (0.2, 0.3), 2)
 
 
-def test_saved_and_opened_it_embeds_pictures_the_same(model, images, tmp_path):
-    new = model.finetune(folder=tmp_path / "tuned", **FAST)
+def test_saved_and_opened_it_embeds_pictures_the_same(model, tuned, images, tmp_path):
+    new = tuned
     new.save(tmp_path / "model")
     again = Devise.load(tmp_path / "model")
     files = [images.file(0), images.file(40)]
@@ -91,7 +115,7 @@ def test_saved_and_opened_it_embeds_pictures_the_same(model, images, tmp_path):
     np.testing.assert_allclose(
         again.evaluate().retrieval[LEARNT].map_at_r, new.evaluate().retrieval[LEARNT].map_at_r, atol=1e-6
     )
-    third = again.finetune(folder=tmp_path / "third", **FAST)  # what was tuned can be tuned again
+    third = again.finetune(folder=tmp_path / "third", **FAST | {"epochs": 1})  # what was tuned can be tuned again
     assert third.network.record["base"] == model.network.record
 
 
@@ -105,9 +129,10 @@ def test_changes_of_the_pictures_grow_with_the_epochs(model, tmp_path, monkeypat
 
 
 def test_another_loss_or_miner_may_take_over(model, tmp_path):
-    new = model.finetune(folder=tmp_path / "one", loss="normalised-softmax", **FAST)
+    once = FAST | {"epochs": 1}
+    new = model.finetune(folder=tmp_path / "one", loss="normalised-softmax", **once)
     assert new.record["loss"]["name"] == "normalised-softmax" and new.history[LEARNT].validation_loss == ()
-    assert model.finetune(folder=tmp_path / "two", loss=Triplet(margin=0.1), **FAST).record["loss"]["margin"] == 0.1
+    assert model.finetune(folder=tmp_path / "two", loss=Triplet(margin=0.1), **once).record["loss"]["margin"] == 0.1
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -119,11 +144,11 @@ def test_what_does_not_fit_is_refused(model, tmp_path, options, message):
     assert not (tmp_path / "tuned").exists()
 
 
-def test_a_closed_form_other_pictures_and_a_used_folder_are_refused(model, images, tmp_path):
+def test_a_closed_form_other_pictures_and_a_used_folder_are_refused(model, images, folder, tmp_path):
     with pytest.raises(ValueError, match="holds features already"):
-        model.finetune(folder=tmp_path / "features", **FAST)
+        model.finetune(folder=folder / "features", **FAST)
     with pytest.raises(ValueError, match="other classes than the model"):
-        model.finetune(from_folder(tmp_path / "pictures", labels={path: "one" for path in images.paths}), **FAST)
+        model.finetune(from_folder(folder / "pictures", labels={path: "one" for path in images.paths}), **FAST)
     ridge = RidgeHead(1.0).fit(np.asarray(model.table.matrix), images.labels, np.eye(10))
     with pytest.raises(ValueError, match="closed form"):
         model.with_space(LEARNT, Space(ridge)).finetune(folder=tmp_path / "tuned", **FAST, loss=Triplet())

@@ -16,15 +16,16 @@ def small_head():
     return MlpHead(HeadConfig(dim=12, sizes=(32,)))
 
 
-@pytest.fixture
-def table(picture_folder, backbone, tmp_path):
-    return features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+@pytest.fixture(scope="module")
+def table(drawn_folder, make_backbone, tmp_path_factory):
+    return features.extract(from_folder(drawn_folder), make_backbone(), tmp_path_factory.mktemp("features") / "drawn")
 
 
-@pytest.fixture
-def model(table, backbone, vocabulary):
-    return train_labels(table, vocabulary, backbone=backbone, head=small_head(), unseen=["horse"], epochs=80,
-                                                     learning_rate=0.05, batch_size=4)
+@pytest.fixture(scope="module")
+def model(table, make_backbone, vocabulary):
+    """Trained once; the tests leave it as it is."""
+    return train_labels(table, vocabulary, backbone=make_backbone(), head=small_head(), unseen=["horse"], epochs=80,
+                        learning_rate=0.05, batch_size=4)
 
 
 def test_trained_on_colours_it_names_test_pictures(model):
@@ -39,8 +40,8 @@ def test_unseen_classes_are_in_no_training_row(model, table):
     assert len(model.split.unseen_rows) == 10 == model.evaluate().hits.n["unseen"]
 
 
-def test_embeddings_are_the_heads_unit_rows(model, table, picture_folder):
-    from_paths = model.embed_images([picture_folder / "cat/0.png", picture_folder / "dog/3.png"])
+def test_embeddings_are_the_heads_unit_rows(model, table, drawn_folder):
+    from_paths = model.embed_images([drawn_folder / "cat/0.png", drawn_folder / "dog/3.png"])
     names = list(table.images.paths)
     rows = [names.index("cat/0.png"), names.index("dog/3.png")]
     outputs = model.spaces[SHARED].head.outputs(table.matrix[rows])
@@ -57,9 +58,9 @@ def test_words_of_a_phrase_are_pooled(model, vocabulary):
         model.embed_text(["oceam"])
 
 
-def test_tags_rank_the_given_candidates_by_cosine(model, picture_folder):
-    [tags] = model.tag(picture_folder / "dog/2.png", k=3, candidates=["cat", "dog", "horse", "ocean"])
-    embedding = model.embed_images(picture_folder / "dog/2.png")[0]
+def test_tags_rank_the_given_candidates_by_cosine(model, drawn_folder):
+    [tags] = model.tag(drawn_folder / "dog/2.png", k=3, candidates=["cat", "dog", "horse", "ocean"])
+    embedding = model.embed_images(drawn_folder / "dog/2.png")[0]
     cosines = {name: float(embedding @ model.embed_text([name])[0]) for name in ("cat", "dog", "horse", "ocean")}
     assert [tag.name for tag in tags] == sorted(cosines, key=cosines.get, reverse=True)[:3]
     assert tags[0].name == "dog" and tags[0].score == pytest.approx(cosines["dog"], abs=1e-5)
@@ -113,18 +114,18 @@ def test_other_words_are_refused_by_name(model, tmp_path):
         Devise.load(tmp_path / "model", words=others)
 
 
-def test_another_backbone_is_refused_by_name(model, tmp_path, vocabulary, make_backbone, monkeypatch, picture_folder):
+def test_another_backbone_is_refused_by_name(model, tmp_path, vocabulary, make_backbone, monkeypatch, drawn_folder):
     from devise import backbones
 
     model.save(tmp_path / "model")
     again = Devise.load(tmp_path / "model", words=vocabulary)
     monkeypatch.setattr(backbones, "load", lambda name, **options: make_backbone(1))
     with pytest.raises(ValueError, match="trained on thumbnail .* train again"):
-        again.embed_images(picture_folder / "cat/0.png")
+        again.embed_images(drawn_folder / "cat/0.png")
 
 
-def test_features_of_another_backbone_are_refused(model, picture_folder, make_backbone):
-    other = features.compute(from_folder(picture_folder), make_backbone(1))
+def test_features_of_another_backbone_are_refused(model, drawn_folder, make_backbone):
+    other = features.compute(from_folder(drawn_folder), make_backbone(1))
     with pytest.raises(ValueError, match="extract them with its backbone"):
         model.evaluate(other)
 
@@ -163,7 +164,7 @@ def test_other_losses_name_test_pictures_too(table, backbone, vocabulary, loss):
         head=small_head(),
         unseen=["horse"],
         loss=loss,
-        epochs=80,
+        epochs=30,
         learning_rate=0.05,
         batch_size=4,
     )
