@@ -14,6 +14,8 @@ from devise.errors import unknown
 
 NO_DEFAULT = (None, "", (), MISSING)
 SOURCES: dict[argparse.Action, tuple[str, str]] = {}  # the function and the parameter of an option
+# types and names of code, in a docstring
+PYTHON = re.compile(r"\b(?!WordNet|ImageNet)[A-Z][a-z]+[A-Z]\w+|Backbone|callable|`|\(name, ")
 FIRST_LETTERS = {"output": ("-o", "--output"), "k": ("-k",), "n": ("-n",)}
 
 
@@ -268,7 +270,7 @@ def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[st
             continue
         settings: dict[str, Any] = {"required": True} if parameter.default is MISSING else {}
         if name in said.told:
-            settings["help"] = said.told[name].rstrip(".").replace("%", "%%")
+            settings["help"] = in_words(name, said.told[name]).replace("%", "%%")
         if name in OPTIONS:
             add(parser, place, name, **settings)
         else:
@@ -277,6 +279,21 @@ def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[st
             SOURCES[action] = (place, name)
         found.append(name)
     return tuple(found)
+
+
+def in_words(name: str, told: str) -> str:
+    """What a docstring says of a parameter, in the command line's words: types of Python are none of them.
+
+    >>> in_words("images", "pictures in folders (an ImageSet); None takes the bundled set.")
+    'pictures in folders (default: the bundled set)'
+    >>> in_words("words", "WordVectors, or their name or path.")
+    'glove-6b-50d, glove-6b-300d, … or a file of vectors'
+    """
+    text, _, absent = re.sub(r" \(an? [A-Z]\w+\)", "", told.rstrip(".")).partition("None ")
+    text = text.rstrip("; ")
+    if name in OPTIONS and (not text or PYTHON.search(text)):
+        text = OPTIONS[name][2]
+    return text if not absent or "(default: " in text else f"{text} (default: {absent.partition(' ')[2]})"
 
 
 def _kind(parameter: Parameter) -> Callable | None:

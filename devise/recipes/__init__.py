@@ -7,7 +7,7 @@ pictures into the folder `output` and returns the Report.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from devise.recipes.hybrid import bundled_table
+    from devise.recipes.caltech37 import bundled_table
 
 RECIPES = {  # {name, that of its module: what it is in one line}
     "hybrid": "a frozen network and a 2000–dim head onto word vectors",
@@ -27,6 +27,6 @@ def __getattr__(name: str) -> Any:
     """`bundled_table`, imported when it is asked for: a list of recipes should cost nothing."""
     if name != "bundled_table":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from devise.recipes.hybrid import bundled_table
+    from devise.recipes.caltech37 import bundled_table
 
     return bundled_table

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from devise import backbones, features, storage
-from devise.datasets import from_folder, split
+from devise.datasets import Split, from_folder, split
 from devise.features.table import open_table, write
 
+BUNDLED = "caltech37"
 SEEN = tuple("accordion anchor barrel butterfly camera cannon chair chandelier crab crocodile cup dolphin dragonfly "
              "ferry gramophone hedgehog ibis kangaroo lamp laptop llama mandolin pagoda panda pizza pyramid rooster "
              "scorpion starfish sunflower umbrella watch".split())
@@ -21,6 +22,17 @@ FACTS = {
     "licence": "CC BY 4.0",
     "source": "Caltech-101: Fei-Fei, Fergus and Perona, 2004; CaltechDATA, doi:10.22002/D1.20086",
 }
+
+
+def bundled_table() -> tuple[features.FeatureTable, Split]:
+    """(FeatureTable, Split) of the set that comes with the package.
+
+    >>> table, parts = bundled_table()
+    >>> len(table), parts.unseen
+    (1609, ('elephant', 'flamingo', 'helicopter', 'lobster', 'saxophone'))
+    """
+    table = features.load(BUNDLED)
+    return table, Split.from_json(storage.read_json(storage.bundled(BUNDLED) / "split.json"), table.images.paths)
 
 
 def bundle(root, folder, *, seed=0, progress=None):

@@ -4,22 +4,22 @@ At the test pictures alone are given. Beside what was learnt stand the raw featu
 captions, and what people said. The relevance of two pictures is the tf-idf cosine of their captions.
 """
 
-import time
-from pathlib import Path
-
 import numpy as np
 
-from devise import features
+from devise import backbones, features, plots
 from devise.datasets.captions import LISTS, caption_set
+from devise.evaluation.captions import DEPTH
+from devise.metrics import spread
 from devise.model.captions import GAPS, JOINT, VISUAL
 from devise.model.objective import float_rows
-from devise.recipes.captioning import changes, drawing, measuring
-from devise.recipes.captioning import contenders as who
-from devise.recipes.captioning.people import people_table
-from devise.report import Report
+from devise.recipes import caption_tables as tables
+from devise.recipes import captioning as who
+from devise.recipes.harness import Harness, numbered, used
+from devise.recipes.retrieval import changed_copies
 from devise.words import open_words
 
 STRENGTHS = (0.5, 1.0)  # of augmentation, a copy of the training pictures' features each
+QUERIES, PAIRS, DEEP = 6, 4, 5  # rows of a sheet, of one with two answers a query, and pictures in a row
 NOTES = (
     "Each run chooses epochs and penalty on the validation pictures; gaps, temperatures and the weights of words were "
     "found on validation pictures before; margins and learning rates are settings that nobody searched for. Intervals "
@@ -34,131 +34,157 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
 
     Args:
         output: the folder to write.
-        root: a folder in Flickr8k's layout, see `devise.datasets.captions.caption_set`, with lists of its parts.
+        root: a folder in Flickr8k's layout: pictures, their captions, and lists of its parts.
         backbone: a Backbone; None loads the best at hand. Its features are cached.
         words: WordVectors, or their name or path.
         seeds: how many trainings of each row; a seed orders the pictures.
-        strengths: of augmentation, for the curriculum; () leaves that half of it out.
+        strengths: of augmentation, for the curriculum; none leaves that half of it out.
         progress: called as progress(done, total), in pictures and then in trainings.
     Returns:
         Report.
     Raises:
         ValueError: if the folder lists no parts, or too few pictures can be used.
     """
-    started, output = time.monotonic(), Path(output)
-    data, words = caption_set(root), open_words(words)
+    harness, data, words = Harness(output, progress), caption_set(root), open_words(words)
     if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
         raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
                          f"{' or '.join(LISTS[missing[0]])} with a file name a line")
-    backbone = backbone or _best()
+    backbone = backbone or backbones.load(backbones.choose()[0])
     table = features.extract(data.images, backbone, progress=progress)
-    world = who.World.of(table, data.split.among(data.images.paths, table.images.paths), words)
-    levels = [float_rows(table.matrix, world.rows["train"]), *(_changed(world, backbone, strength, progress)
-                                                            for strength in strengths)]
-    steps = _Steps(progress, seeds * (8 if levels[1:] else 4))
-    heads = who.learnt(world, seeds, steps)
-    plans, gap, share = who.curriculum(world, levels, heads[who.TRIPLETS], steps)
-    cosines, asked = who.cosines(world, heads), changes.changes(world)
-    whole, part, oracles = measuring.truths(world)
-    found = measuring.measured(cosines, whole)
-    eased = measuring.measured(plans, whole)
-    tables = [*_pictures_tables(found, measuring.measured(oracles | cosines, part) if oracles else None),
-              measuring.text_table(world, heads[who.JOINT], who.started(world)),
-              *_people(data, table, world, heads), changes.change_table(world, heads[who.JOINT], asked),
-              *_curriculum_tables(eased), measuring.quoted_table()]
-    drawn = _draw(world, heads, cosines, found, asked, gap, share, output, seeds)
-    facts = _facts(world, words, levels, seeds, strengths) | {"time (s)": round(time.monotonic() - started, 1)}
-    notes = (*NOTES, *_left_out(data, table, world))
-    report = Report("Retrieval learnt from captions", facts, [one for one in tables if one is not None], notes, drawn,
-                    trained=table.backbone["trained"])
-    report.save(output)
-    return report
-
-
-class _Steps:
-    """Counts trainings for a progress callable."""
-
-    def __init__(self, progress, total):
-        self._progress, self._total, self._done = progress, total, 0
-
-    def __call__(self):
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
-def _best():
-    from devise import backbones
-
-    return backbones.load(backbones.choose()[0])
-
-
-def _changed(world, backbone, strength, progress):
-    """Features of the training pictures, changed; cached as any others."""
-    images = world.table.images.subset(world.rows["train"])
-    network = features.Augmented(backbone, strength)
-    table = features.extract(images, network, features.default_folder(images, network), progress=progress)
-    if len(table) != len(images):
-        raise ValueError(f"{len(images) - len(table)} pictures were read once and not again: run the recipe again")
-    return np.asarray(table.matrix, np.float32)
+    world = who.CaptionWorld.of(table, data.split.among(data.images.paths, table.images.paths), words)
+    train = world.rows["train"]
+    levels = [float_rows(table.matrix, train), *changed_copies(table, train, backbone, strengths=strengths,
+                                                               progress=progress)]
+    harness.expect(seeds * (8 if levels[1:] else 4))
+    heads = who.learnt(world, seeds, harness.step)
+    plans, *schedules = who.curriculum(world, levels, heads[who.TRIPLETS], harness.step)
+    cosines, asked = world.cosines(heads), tables.changes(world)
+    whole, part, oracles = world.truths()
+    found, eased = tables.measured(cosines, whole), tables.measured(plans, whole)
+    shown = [*_pictures_tables(found, tables.measured(oracles | cosines, part) if oracles else None),
+             tables.text_table(world, heads[who.JOINT]), *_people(data, table, world, heads),
+             tables.change_table(world, heads[who.JOINT], asked), *_curriculum_tables(eased), tables.quoted_table()]
+    _draw(harness, world, heads[who.JOINT][0], cosines, found, asked, schedules, seeds)
+    return harness.report("Retrieval learnt from captions", _facts(world, seeds, strengths), shown,
+                          (*NOTES, *_left_out(data, table, world)), trained=table.backbone["trained"])
 
 
 def _pictures_tables(found, apart):
     """Pictures among pictures: by all captions, and by those that the oracles don't read."""
-    yield measuring.graded_table(found, "Pictures find pictures; the truth is the tf-idf cosine of all their captions.")
-    yield measuring.difference_table(found, "The same less the raw features, in points, with the 95 % t interval "
-                                     "over query pictures, paired.")
+    yield tables.graded_table(found, "Pictures find pictures; the truth is the tf-idf cosine of all their captions.")
+    yield tables.difference_table(found, "The same less the raw features, in points, with the 95 % t interval "
+                                  "over query pictures, paired.")
     if apart:
         caption = (f"Pictures find pictures; the truth is the tf-idf cosine of all captions but the first {who.FIRST}, "
                    "which the oracles read.")
-        yield measuring.graded_table(apart, caption)
+        yield tables.graded_table(apart, caption)
 
 
 def _people(data, table, world, heads):
     """Agreement with experts and crowd, where the folder has their judgements."""
     for judgements, what in ((data.expert, "three experts (1 to 4)"), (data.crowd, "a crowd (share of yes)")):
         if judgements is not None and len(table) == len(data.images):
-            yield people_table(world, judgements, heads, what)
+            yield tables.people_table(world, judgements, heads, what)
 
 
 def _curriculum_tables(eased):
     """The curriculum on and off."""
     head = "learnt by triplets from"
-    yield measuring.graded_table(eased, "The curriculum, on and off; truth as in Table 1.", head)
-    yield measuring.difference_table(eased, f"The same less “{who.ALL}” of plain pictures, in points, with the 95 % t "
-                                     "interval over query pictures, paired.", who.ALL, head)
+    yield tables.graded_table(eased, "The curriculum, on and off; truth as in Table 1.", head)
+    yield tables.difference_table(eased, f"The same less “{who.ALL}” of plain pictures, in points, with the 95 % t "
+                                  "interval over query pictures, paired.", who.ALL, head)
 
 
-def _draw(world, heads, cosines, found, asked, gap, share, output, seeds):
-    """(caption, file name) pairs."""
-    n, joint = len(world.captions), heads[who.JOINT][0]
-    drawing.draw_figures(found, output / "captions.png",
-                         f"{n} test pictures, mean of {seeds} seeds; 95 % intervals over query pictures")
-    drawing.draw_curriculum(gap, share, output / "curriculum.png")
-    drawing.draw_neighbours(world, cosines, output / "neighbours.png")
-    drawing.draw_sentences(world, joint, output / "sentences.png")
-    drawn = [("Triplet agreement and NDCG, with intervals over query pictures", "captions.png"),
-             ("The same pictures asked before and after learning", "neighbours.png"),
-             ("Sentences find pictures", "sentences.png")]
-    if drawing.draw_changes(world, joint, asked, output / "changes.png"):
-        drawn.append(("Picture + words − words", "changes.png"))
-    return (*drawn, ("The curriculum: what falls and grows with the epochs", "curriculum.png"))
+def _draw(harness, world, joint, cosines, found, asked, schedules, seeds):
+    """Figures with intervals, what was found before and after, and the curriculum."""
+    labels = {"triplet agreement": "agreement", f"NDCG@{DEPTH}": "ndcg"}
+    rows = {name: {label: _over_queries(tables.per_query(runs, figure)) for label, figure in labels.items()}
+            for name, runs in found.items()}
+    harness.draw("Triplet agreement and NDCG, with intervals over query pictures", "captions.png", plots.interval_plot,
+                 rows, title="Pictures ordered as their captions are", label="%",
+                 note=f"{len(world.captions)} test pictures, mean of {seeds} seeds; 95 % intervals over query pictures")
+    harness.draw("The same pictures asked before and after learning", "neighbours.png", plots.comparison_sheet,
+                 _neighbours(world, cosines), title="The same pictures asked before and after learning from captions",
+                 note="Each with the first of its captions, which nothing here has read.")
+    harness.draw("Sentences find pictures", "sentences.png", plots.comparison_sheet, _sentences(world, joint),
+                 title=f"Sentences find pictures ({who.JOINT})",
+                 note="✓ the picture that the sentence was written for; others may fit as well. Pictures alone were "
+                 "indexed.")
+    if rows := _changes(world, joint, asked):
+        harness.draw("Picture + words − words", "changes.png", plots.comparison_sheet, rows,
+                     title="Picture + words − words",
+                     note="Beneath a query what was asked of it; ✓ the picture that was meant.")
+    gap, share = (schedule.values() for schedule in schedules)
+    harness.draw("The curriculum: what falls and grows with the epochs", "curriculum.png", plots.schedule_plot,
+                 {"least gap of relevance in a triplet": gap, "share of augmentation levels open": share},
+                 title="The curriculum")
 
 
-def _facts(world, words, levels, seeds, strengths):
-    mine = world.table.backbone
-    return {
-        "backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
-        "words": f"{words.name}, {len(words):,} words, {words.dim}-d",
+def _neighbours(world, cosines):
+    """The same queries before and after: what raw features find, and what was learnt finds."""
+    for query in _drawn(world)[:PAIRS]:
+        found = {}
+        for name in (who.RAW, who.TRIPLETS):
+            scores = cosines[name][0][query].astype(float)
+            scores[query] = -np.inf
+            found[name] = _best(world, scores)
+        yield plots.Compared(_card(world, query), found)
+
+
+def _sentences(world, joint):
+    """Sentences, and the test pictures that they find."""
+    pictures = joint.embed(world.features)
+    for own in _drawn(world):
+        text = world.captions[own][0]
+        yield plots.Compared(text, {"": _best(world, pictures @ joint.embed_text([text])[0], own)})
+
+
+def _changes(world, joint, asked, seed=0):
+    """Pictures changed by words, the first few in an order drawn by seed, no picture twice."""
+    told, rows = [change for change in asked if change.minus], {}
+    for number in np.random.default_rng(seed).permutation(len(told)):
+        change = told[number]
+        if change.query not in rows and len(rows) < QUERIES:
+            text = " ".join([*(f"+{word}" for word in change.plus), *(f"−{word}" for word in change.minus)])
+            rows[change.query] = plots.Compared(
+                _card(world, change.query)._replace(label=text),
+                {"": _best(world, tables.scores_of(world, joint, change), change.target)})
+    return list(rows.values())
+
+
+def _drawn(world, seed=0):
+    n = len(world.captions)
+    return np.sort(np.random.default_rng(seed).permutation(n)[:QUERIES]).tolist()
+
+
+def _best(world, scores, right=None):
+    """Cards of the test pictures with the highest scores, the right one marked."""
+    order = np.argsort(-scores, kind="stable")[:DEEP]
+    return tuple(_card(world, place, float(scores[place]), True if place == right else None)
+                 for place in order.tolist() if np.isfinite(scores[place]))
+
+
+def _card(world, place, score=None, right=None):
+    images, row = world.table.images, int(world.rows["test"][place])
+    return plots.Card(images.file(row) if images.root else None, label=world.captions[place][0], score=score,
+                      right=right, name=images.paths[row])
+
+
+def _over_queries(values):
+    """A Spread over query pictures."""
+    return spread(values[~np.isnan(values)])
+
+
+def _facts(world, seeds, strengths):
+    return used(world.table.backbone, world.words) | {
         "pictures": ", ".join(f"{len(world.rows[part]):,} {part}" for part in LISTS),
-        "captions": f"{sum(map(len, world.lesson.captions)):,} of training pictures, "
-                    f"{len(world.lesson.terms.terms):,} terms",
-        "heads": f"linear, {mine['dim']} → {world.lesson.vectors.shape[1]}, from principal components",
+        "captions": f"{sum(map(len, world.data.captions)):,} of training pictures, "
+                    f"{len(world.data.terms.terms):,} terms",
+        "heads": f"linear, {world.table.backbone['dim']} → {world.data.vectors.shape[1]}, from principal components",
         "training": f"pictures {VISUAL['epochs']} epochs of batches of {VISUAL['batch_size']}, sentences "
                     f"{JOINT['epochs']} of {JOINT['batch_size']}; gap of triplets {GAPS[0]:g} → {GAPS[1]:g}",
         "augmentation": f"copies at strength {', '.join(map(str, strengths))}" if strengths else "none",
-        "seeds": ", ".join(map(str, range(seeds))),
-    }
+        "seeds": numbered(seeds)}
 
 
 def _left_out(data, table, world):

@@ -4,38 +4,26 @@ The reference project trained it on VGG16 and 32 classes of about 50 pictures, w
 kept unseen. Its table is printed beside ours; it does not say over which candidates it ranked.
 """
 
-import time
 from pathlib import Path
 
-from devise import features, plots, storage
-from devise.datasets import Split
+from devise import features, plots
 from devise.evaluation import combine, exact_table, exact_tags, hit_table
 from devise.figures import score
 from devise.heads import RidgeHead
 from devise.machine import memory
 from devise.model import SHARED, train_labels
+from devise.recipes.caltech37 import bundled_table
+from devise.recipes.harness import Harness, numbered, used
 from devise.recipes.published import published
-from devise.report import Report, Table
+from devise.report import Table
 from devise.search import Search
 from devise.words import open_words
 
-BUNDLED = "caltech37"
 QUERIES = ("elephant", "helicopter", "animal", "music", "ocean")
 PUBLISHED = {part: published("hybrid", data=part) for part in ("train", "test")}
 HEADS = {"mlp": lambda dim: None, "ridge": lambda dim: RidgeHead()}  # None is the training's own
 PUBLISHED_EXACT = ("The reference reports the exact label among the tags of 16 of 50 unseen pictures, on one draw "
                    "of 5 classes.")
-
-
-def bundled_table() -> tuple[features.FeatureTable, Split]:
-    """(FeatureTable, Split) of the set that comes with the package.
-
-    >>> table, parts = bundled_table()
-    >>> len(table), parts.unseen
-    (1609, ('elephant', 'flamingo', 'helicopter', 'lobster', 'saxophone'))
-    """
-    table = features.load(BUNDLED)
-    return table, Split.from_json(storage.read_json(storage.bundled(BUNDLED) / "split.json"), table.images.paths)
 
 
 def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=None, unseen=5, seeds=5, head="mlp",
@@ -54,7 +42,7 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     Returns:
         Report.
     """
-    started, output = time.monotonic(), Path(output)
+    harness = Harness(output, progress)
     if images is None:
         table, bundled = bundled_table()
         unseen = bundled.unseen
@@ -63,21 +51,17 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     make = HEADS[head] if isinstance(head, str) else head
     training |= {"epochs": epochs} if epochs else {}
     dim = open_words(words).dim
-    runs, exact, models = [], [], []
-    for seed in range(seeds):
-        model = train_labels(table, words, head=make(dim), unseen=unseen, synonyms=synonyms, seed=seed,
-                             **training)
-        runs.append(model.evaluate().hits)
-        exact.append(_exact(model))
-        models.append(model)
-        if progress:
-            progress(seed + 1, seeds)
-    model = models[0]
-    model.save(output / "model", overwrite=storage.is_manifest(output / "report.json"))  # of which it is a part
-    pictures = _draw(model, combine(runs), table, output)
-    report = _report(model, runs, exact, table, pictures, seconds=time.monotonic() - started)
-    report.save(output)
-    return report
+
+    def of_seed(seed):
+        model = train_labels(table, words, head=make(dim), unseen=unseen, synonyms=synonyms, seed=seed, **training)
+        return model, model.evaluate().hits
+
+    models, hits = zip(*harness.each(range(seeds), of_seed), strict=True)
+    harness.save(models[0])
+    combined = combine(hits)
+    examples = _examples(models[0], table)
+    _draw(harness, models[0], combined, examples, table)
+    return _report(harness, models, combined, examples, table)
 
 
 def _exact(model):
@@ -88,27 +72,23 @@ def _exact(model):
     return exact_tags(model.embed_images(table.subset(rows)), table.images.labels[rows], model.candidates("words"))
 
 
-def _draw(model, combined, table, output):
-    """The curve and the sheets; returns (caption, file name) pairs."""
+def _draw(harness, model, combined, examples, table):
+    """The curve and the sheets."""
     series = {f"{part} over {_count(combined, name)}": values for part, sets in combined.hit_at_k.items()
               for name, values in sets.items() if part != "train" and name != "all"}
-    plots.hit_curve(series, output / "hit_at_k.png", title="Flat hit@k",
-                    published={f"{row.name} (candidates not stated)": row.values for row in PUBLISHED["test"]})
-    pictures = [("Flat hit@k against k", "hit_at_k.png")]
+    harness.draw("Flat hit@k against k", "hit_at_k.png", plots.hit_curve, series, title="Flat hit@k",
+                 published={f"{row.name} (candidates not stated)": row.values for row in PUBLISHED["test"]})
     if model.history:
-        plots.history_curve(model.history[SHARED].to_json(), output / "history.png", title="Training, seed 0")
-        pictures.append(("Loss and validation hit@1 of seed 0", "history.png"))
-    examples = _examples(model, table)
+        harness.draw("Loss and validation hit@1 of seed 0", "history.png", plots.history_curve,
+                     model.history[SHARED].to_json(), title="Training, seed 0")
     if examples:
         cards = [plots.Tagged(plots.Card(_file(table.images, row), label=label,
                                          name=Path(table.images.paths[row]).name), tuple(tags), frozenset({label}))
                  for row, label, tags in examples]
-        plots.tag_sheet(cards, output / "tags.png", title="Tags of pictures of classes never seen in training")
-        pictures.append(("Tags of unseen pictures, one a class", "tags.png"))
-    plots.sheet(_searches(model, table), output / "search.png",
-                title="Pictures of the test and the unseen classes, by word")
-    pictures.append(("Pictures found by a word", "search.png"))
-    return pictures
+        harness.draw("Tags of unseen pictures, one a class", "tags.png", plots.tag_sheet, cards,
+                     title="Tags of pictures of classes never seen in training")
+    harness.draw("Pictures found by a word", "search.png", plots.sheet, _searches(model, table),
+                 title="Pictures of the test and the unseen classes, by word")
 
 
 def _examples(model, table):
@@ -150,10 +130,6 @@ def _file(images, row):
     return images.file(row) if images.root else None
 
 
-def _head_name(config):
-    return "a ridge head" if config["kind"] == "ridge" else "a small trained head"
-
-
 def _head(config):
     if config["kind"] == "ridge":
         return f"ridge, {config['input_dim']} → {config['dim']}, penalty {config['penalty']:.3g}"
@@ -165,18 +141,15 @@ def _count(combined, name):
     return f"{name} ({combined.candidates[name]['count']:,})"
 
 
-def _report(model, runs, exact, table, pictures, *, seconds):
-    combined = combine(runs)
-    mine, words = model.network.record, model.words_record
-    facts = {
-        "backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
-        "words": f"{words['name']}, {words['n']:,} words, {words['dim']}-d",
-        "head": _head(model.spaces[SHARED].head.config),
+def _report(harness, models, combined, examples, table):
+    model, exact = models[0], [_exact(model) for model in models]
+    config = model.spaces[SHARED].head.config
+    facts = used(model.network.record, model.words_record) | {
+        "head": _head(config),
         "classes": f"{len(model.split.seen)} seen, {len(model.split.unseen)} unseen",
         "unseen classes": list(model.split.unseen),
         "pictures": len(table),
-        "seeds": f"{', '.join(str(seed) for seed in range(len(runs)))}; a seed draws the split and trains",
-        "time (s), evaluation and pictures included": round(seconds, 1),
+        "seeds": f"{numbered(len(models))}; a seed draws the split and trains",
         "peak memory (MB)": memory()[1] // 2**20,
     }
     tables = [hit_table(combined, part, published=PUBLISHED.get(part, ())) for part in combined.hit_at_k]
@@ -190,7 +163,8 @@ def _report(model, runs, exact, table, pictures, *, seconds):
                      "of unseen classes proves little.")
     if table.images.skipped:
         notes.append(table.images.report())
-    if examples := _examples(model, table):
+    if examples:
         tables.append(_tag_table(examples, table.images))
-    title = f"Flat hit@k: a frozen network and {_head_name(model.spaces[SHARED].head.config)}"
-    return Report(title, facts, tables, notes, pictures, trained=mine["trained"])
+    kind = "a ridge head" if config["kind"] == "ridge" else "a small trained head"
+    return harness.report(f"Flat hit@k: a frozen network and {kind}", facts, tables, notes,
+                          trained=model.network.record["trained"])

@@ -5,22 +5,27 @@ can follow it; the notes of the report say how far. Beside the losses stand the 
 the map in closed form that all trainings start from, and heads that learned nothing or nonsense.
 """
 
-import time
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
-from devise import plots
 from devise.arrays import unit_rows
-from devise.metrics import spread
 from devise.model.classes import POWER, SHRINKAGE
+from devise.recipes.comparison import differences_table, draw_map_at_r, figures_table, means_of
+from devise.recipes.cross_validation import (
+    DIM,
+    EPOCHS,
+    FOLDS,
+    MEMORY,
+    TRIALS,
+    VARIANTS,
+    choose,
+    fit,
+    folds_of,
+    joined,
+)
+from devise.recipes.harness import Harness, means_table, numbered
 from devise.recipes.published import count_of, published
-from devise.recipes.trial.comparing import FIGURES, differences_table, figures_table
-from devise.recipes.trial.protocol import ARMS, DIM, EPOCHS, FOLDS, MEMORY, TRIALS, choose, fit, folds_of, joined
-from devise.recipes.trial.retrieval import TEST, open_retrieval
-from devise.recipes.trial.triplets import closed_form
-from devise.report import Report, Table
+from devise.recipes.retrieval import TEST, open_retrieval, start
+from devise.report import Table
 
 SEEDS = 3
 RAW = "pretrained, raw features"
@@ -29,7 +34,7 @@ PAPER = "musgrave2020"
 
 
 def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, seeds=SEEDS, epochs=EPOCHS,
-        trials=TRIALS, folds=FOLDS, dim=DIM, arms=ARMS, progress=None):
+        trials=TRIALS, folds=FOLDS, dim=DIM, variants=VARIANTS, progress=None):
     """Measure all losses on the untrained classes and write the report with its picture.
 
     Args:
@@ -37,65 +42,56 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         images: ImageSet or FeatureTable of labelled pictures; None takes the bundled set.
         backbone: the Backbone of pictures.
         test: the classes for the figures: names, how many, or a share.
-        root, set: a published set in its own split, in place of these: see `devise.recipes.trial.retrieval.SETS`.
+        root, set: a published set in its own split, in place of these: see `devise.recipes.retrieval.SETS`.
         seeds: how many runs of the chosen options; each trains a head a fold.
         epochs: of each training.
         trials: how many choices of hyperparameters each loss may try.
         folds: of the classes to learn from, no class in two.
         dim: of each head.
-        arms: Arms to compare.
+        variants: of losses, to compare.
         progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
     Returns:
         Report.
     Raises:
         ValueError: if there are too few classes for the folds, or the pictures can't be used.
     """
-    started, output = time.monotonic(), Path(output)
+    harness = Harness(output, progress)
     source = open_retrieval(images, backbone, test=test, root=root, name=set, progress=progress)
     dim = min(dim, source.matrix.shape[1])
     parts = folds_of(source, folds, dim)
-    step = _Steps(len(arms) * folds * (trials + seeds - 1), progress)
+    harness.expect(len(variants) * folds * (trials + seeds - 1))
+    options = {"dim": dim, "epochs": epochs, "step": harness.step}
     rows, single, chosen = _baselines(source, parts, dim, seeds), {}, {}
-    for arm in arms:
-        found = chosen[arm.name] = choose(arm, source, parts, dim=dim, epochs=epochs, n=trials, step=step)
-        heads = [found.heads] + [[fit(arm, source, fold, found.trial, seed=seed, dim=dim, epochs=epochs, step=step)[0]
-                                  for fold in parts] for seed in range(1, seeds)]
-        rows[arm.name] = [source.measure(joined(group)) for group in heads]
-        single[arm.name] = [source.measure(head.embed) for group in heads for head in group]
+    for variant in variants:
+        found = chosen[variant.name] = choose(variant, source, parts, n=trials, **options)
+        heads = [found.heads] + [[fit(variant, source, fold, found.trial, seed=seed, **options)[0] for fold in parts]
+                                 for seed in range(1, seeds)]
+        rows[variant.name] = [source.measure(joined(group)) for group in heads]
+        single[variant.name] = [means_of(source.measure(head.embed)) for group in heads for head in group]
     tables = (_figures(source, rows, chosen, folds, dim, seeds),
               differences_table("What each gains on the raw features", {
                   name: (rows[RAW], runs) for name, runs in rows.items() if name != RAW}, head="loss, miner − raw"),
               differences_table("What each loss adds to the start", {
                   name: (rows[START], rows[name]) for name in chosen}, head="loss, miner − start"),
-              _separated(single, folds, dim, seeds), _choices(chosen, folds))
+              means_table("loss, miner", single, form="interval", caption=(
+                  f"The same heads one by one, {dim}-d, in %: mean of {folds} folds × {seeds} seeds, with the 95 % "
+                  "interval over these.")),
+              _choices(chosen, folds))
+    draw_map_at_r(harness, source, rows, "loss")
     facts = source.facts() | {
         "budget": f"each loss: {trials} choices of learning rate and of its own options on {folds} folds, then "
                   f"{seeds} seeds on each fold with the best; {epochs} epochs, batches of 8 classes × 4 pictures, Adam",
         "head": f"a linear map, {source.matrix.shape[1]} → {dim}, from the closed form: features to the power "
                 f"{POWER:g}, whitened within classes, shrinkage {SHRINKAGE:g}; {folds} joined",
-        "seeds": ", ".join(map(str, range(seeds))), "time (s)": round(time.monotonic() - started, 1)}
-    report = Report("Losses and mining for retrieval, under one budget", facts, tables, _notes(source, folds, dim),
-                    (_draw(source, rows, seeds, output),), trained=source.table.backbone["trained"])
-    report.save(output)
-    return report
-
-
-class _Steps:
-    """Counts trainings for a progress callable."""
-
-    def __init__(self, total, progress):
-        self._done, self._total, self._progress = 0, total, progress
-
-    def __call__(self):
-        self._done = min(self._done + 1, self._total)
-        if self._progress:
-            self._progress(self._done, self._total)
+        "seeds": numbered(seeds)}
+    return harness.report("Losses and mining for retrieval, under one budget", facts, tables,
+                          _notes(source, folds, dim), trained=source.table.backbone["trained"])
 
 
 def _baselines(source, parts, dim, seeds):
     """What no loss trained: {row: [Retrieval]}."""
     chance = [np.random.default_rng(seed).standard_normal((source.matrix.shape[1], dim)) for seed in range(seeds)]
-    whole = closed_form(source, source.split.train)
+    whole = start().fit(source.matrix[source.split.train], source.labels[source.split.train])
     return {RAW: [source.measure(unit_rows)],
             f"random head, {dim}-d": [source.measure(lambda matrix, map=map: unit_rows(matrix @ map))
                                       for map in chance],
@@ -109,15 +105,7 @@ def _figures(source, rows, chosen, folds, dim, seeds):
                "without an interval have no seed. Validation: mean MAP@R of the chosen options on the folds' own "
                "validation classes")
     extra = {name: {"validation MAP@R": found.score} for name, found in chosen.items()}
-    table = figures_table(caption, rows, extra=extra)
-    return replace(table, columns=("loss, miner", *table.columns[1:]), published=_beside(source))
-
-
-def _separated(single, folds, dim, seeds):
-    rows = {name: {figure: spread([float(np.nanmean(value(run))) for run in runs]) for figure, value in FIGURES.items()}
-            for name, runs in single.items()}
-    return Table.by_name("loss, miner", rows, caption=f"The same heads one by one, {dim}-d, in %: mean of {folds} "
-                         f"folds × {seeds} seeds, with the 95 % interval over these.", form="interval")
+    return figures_table(caption, rows, head="loss, miner", extra=extra, published=_beside(source))
 
 
 def _choices(chosen, folds):
@@ -140,14 +128,6 @@ def standard(source):
     known = {"cub200", "cars196", "sop"}
     return source.name in known and (len(source.split.names["test"]), len(source.split.test)) == (
         count_of(source.name), count_of(source.name, "pictures"))
-
-
-def _draw(source, rows, seeds, output):
-    plots.interval_plot({name: {"MAP@R": spread([float(np.nanmean(run.map_at_r)) for run in runs])}
-                         for name, runs in rows.items()}, output / "map_at_r.png", label="MAP@R (%)", origin=None,
-                        title=f"Retrieval of {len(source.split.names['test'])} classes that nothing learned from",
-                        note=f"mean and 95 % interval over {seeds} seeds; a dot alone has no seed")
-    return "MAP@R of each loss on the untrained classes", "map_at_r.png"
 
 
 def _notes(source, folds, dim):

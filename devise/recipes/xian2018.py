@@ -4,7 +4,6 @@ Attributes are the label vectors. Every option is chosen on classes held out of 
 by the sets' own train and validation classes; the rule is then learned anew from both.
 """
 
-import time
 from itertools import product
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import numpy as np
 from devise import plots
 from devise.datasets.xlsa import present, read_set
 from devise.heads import ALE, ESZSL, SAE, SJE, ConseHead, HingeRankHead, RidgeHead
-from devise.metrics import generalised, hit_at_k, per_class_top1, seen_unseen_curve, spread
+from devise.metrics import generalised, per_class_top1, seen_unseen_curve
+from devise.recipes.harness import Harness, by_row, curve, means_table, numbered, seeds_text
+from devise.recipes.measuring import HITS, ranked
 from devise.recipes.published import count_of, published
-from devise.recipes.trial import scoring
-from devise.recipes.trial.rules import softmax
-from devise.report import Report, Table
+from devise.recipes.rules import softmax, tops
 from devise.zeroshot import onto
 
 COLUMNS = ("top-1", "u", "s", "H", "AUSUC")
@@ -32,6 +31,7 @@ METHODS = {
     "SAE": (SAE, {"lam": PENALTIES}),
 }
 TOPS = (1, 5, 10)  # of ConSE, and all classes
+EPOCHS = 30  # of its classifier
 HELD = 0.1  # of the training pictures of ConSE's classifier: they choose its epoch
 
 
@@ -48,23 +48,22 @@ def run(output, *, root, seeds=1, progress=None):
         FileNotFoundError: if there is no set, or one lacks a file.
         ValueError: if a file can't be used.
     """
-    started, output = time.monotonic(), Path(output)
-    names = present(root)
-    tables, pictures, chosen, sizes = [], [], {}, {}
-    for done, name in enumerate(names):
+    harness, chosen, sizes = Harness(output, progress), {}, {}
+
+    def of_set(name):
         data = read_set(Path(root) / name)
         runs = [_run(data, seed) for seed in range(seeds)]
-        tables.append(_table(data, runs))
-        pictures.append(_draw(data, runs, output))
         chosen[name] = runs[0]["options"]
         sizes[name] = (f"{len(data.labels):,} pictures, {data.features.shape[1]}-d, {data.attributes.shape[1]} "
                        f"attributes, {data.seen.sum()} seen and {(~data.seen).sum()} unseen classes")
-        if progress:
-            progress(done + 1, len(names))
-    facts = sizes | {"seeds": ", ".join(map(str, range(seeds))), "time (s)": round(time.monotonic() - started, 1)}
-    report = Report("Zero-shot benchmarks, proposed splits (Xian et al. 2018)", facts, tables, _notes(chosen), pictures)
-    report.save(output)
-    return report
+        harness.draw(f"{name}: flat hit@k of the unseen classes' pictures, every picture counting the same",
+                     f"hit_at_k-{name}.png", plots.hit_curve, curve(by_row([run["hits"] for run in runs]), HITS),
+                     title=f"{name}: pictures of the unseen classes, which are the candidates")
+        return _table(data, by_row([run["figures"] for run in runs]), seeds)
+
+    tables = harness.each(present(root), of_set)
+    return harness.report("Zero-shot benchmarks, proposed splits (Xian et al. 2018)",
+                          sizes | {"seeds": numbered(seeds)}, tables, _notes(chosen))
 
 
 def choose(method, grid, data, *, seed=0):
@@ -111,8 +110,7 @@ def _conse(data, x, seed):
     """(options, scores of some features over all classes) of ConSE on a softmax of the seen classes."""
     classes, head = _classifier(data, data.train, seed)
     logits = head.outputs(data.features[data.validation])
-    tops = [top for top in TOPS if top < len(classes)] + [len(classes)]
-    top = max(tops, key=lambda top: _validate(_conse_of(data, classes, top), data, logits))
+    top = max(tops(len(classes), TOPS), key=lambda top: _validate(_conse_of(data, classes, top), data, logits))
     everything = top == len(classes)
     classes, head = _classifier(data, data.trainval, seed)
     top = len(classes) if everything else top
@@ -132,7 +130,8 @@ def _classifier(data, rows, seed):
         held[:] = True
     validation = data.features[rows[held]], answers[held]
     learned = ~held if not held.all() else held
-    return classes, softmax(data.features[rows[learned]], answers[learned], len(classes), validation, seed=seed)
+    return classes, softmax(data.features[rows[learned]], answers[learned], len(classes), validation, seed=seed,
+                            epochs=EPOCHS)
 
 
 def _measure(scores, labels, data):
@@ -144,33 +143,22 @@ def _measure(scores, labels, data):
     u, s, harmonic = generalised(scores, labels, seen)
     figures = {"top-1": per_class_top1(alone, answers).value, "u": u, "s": s, "H": harmonic,
                "AUSUC": seen_unseen_curve(scores, labels, seen).area}
-    right = np.argsort(-alone, axis=1, kind="stable") == answers[:, None]
-    return figures, {f"hit@{k}": float(hit_at_k(right, k).mean()) for k in scoring.HITS if k <= len(unseen)}
+    return figures, ranked(np.argsort(-alone, axis=1, kind="stable"), answers, None, len(unseen))
 
 
-def _table(data, runs):
-    rows = {name: {column: spread([run["figures"][name][column] for run in runs]) for column in COLUMNS}
-            for name in runs[0]["figures"]}
+def _table(data, found, seeds):
     n_unseen = int((~data.seen).sum())
-    caption = (f"{data.name}: per-class mean top-1, in %; {scoring.seeds_text(len(runs))}. top-1: "
+    caption = (f"{data.name}: per-class mean top-1, in %; {seeds_text(seeds)}. top-1: "
                f"{len(data.test_unseen):,} pictures over {n_unseen} unseen classes. u, s, H: these and "
                f"{len(data.test_seen):,} pictures of seen classes over all {len(data.class_names)}; AUSUC is the area "
                "under s over u for every calibration.")
-    return Table.by_name("rule", rows, COLUMNS, caption=caption, published=_beside(data, n_unseen))
+    return means_table("rule", found, COLUMNS, caption=caption, published=_beside(data, n_unseen))
 
 
 def _beside(data, n_unseen):
     """The published rows, where the classes are as many as theirs."""
     same = (len(data.class_names), n_unseen) == (count_of(data.name), count_of(data.name, "unseen"))
     return published("xian2018", data=data.name) if same else ()
-
-
-def _draw(data, runs, output):
-    """The curve of flat hit@k over the unseen classes; its (caption, file name)."""
-    file = f"hit_at_k-{data.name}.png"
-    plots.hit_curve(scoring.curve([run["hits"] for run in runs]), output / file,
-                    title=f"{data.name}: pictures of the unseen classes, which are the candidates")
-    return f"{data.name}: flat hit@k of the unseen classes' pictures, every picture counting the same", file
 
 
 def _notes(chosen):

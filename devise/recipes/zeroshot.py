@@ -4,33 +4,21 @@ Table 1 ranks labels, Table 2 counts exact tags among 20,000 words; then come th
 trained by steps, hierarchical precision, and which differences are more than luck.
 """
 
-import time
 from collections import Counter, defaultdict
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from devise import backbones, plots
-from devise.datasets import draw_unseen
-from devise.metrics import paired_difference, spread
+from devise import plots
+from devise.datasets import Split, draw_unseen
+from devise.metrics import paired_difference
 from devise.model import FIRST_WORDS
-from devise.recipes.hybrid import bundled_table
-from devise.recipes.trial.contenders import (
-    HEAD,
-    LIFTS,
-    PENALTIES,
-    TRAINED,
-    TRAINING,
-    contenders,
-    lift_table,
-    others,
-    trained,
-)
-from devise.recipes.trial.measuring import EXACT_COLUMNS, LABEL_COLUMNS, Measured, chance, hierarchical, measure
-from devise.recipes.trial.world import World
-from devise.report import Report, Table
-from devise.words import open_words
+from devise.recipes.caltech37 import bundled_table
+from devise.recipes.harness import Harness, by_row, means_table, p_of, span, used
+from devise.recipes.measuring import EXACT_COLUMNS, LABEL_COLUMNS, chance, hierarchical, measure
+from devise.recipes.rules import HEAD, LIFTS, PENALTIES, TRAINED, TRAINING, contenders, lift_table, others, trained
+from devise.recipes.world import open_world
+from devise.report import Table
+from devise.words import label_synsets, open_words
 
 CONTROLS = ("random vectors", "softmax, seen classes", "chance")
 HIERARCHICAL = ("Ridge", "Lift", "softmax, seen classes", "random vectors")
@@ -62,102 +50,96 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
         split: its own Split, which is draw 0; None has random draws alone.
         backbone: what turns the features into ImageNet's logits; None loads the one they are from.
         words: name or path of word vectors.
-        draws: how many random draws of `unseen` classes.
+        draws: how many random draws of unseen classes.
         seeds: how many trainings of the rules that have a seed, on the first draw.
-        beside: (name, file) pairs of other systems, as `devise.recipes.trial.world.other_system` reads them.
+        beside: (name, file) pairs of other systems, as `devise.recipes.rules.other_system` reads them.
         first: how many words are candidates; the labels join them.
         training: options of the trained head, as of `devise.training.train`.
         sizes: of its hidden layers.
         progress: called as progress(done, total).
     Returns:
         Report.
+    Raises:
+        ValueError: if a label has no synset, or the network's classes are not ImageNet's 1,000.
     """
-    started, output = time.monotonic(), Path(output)
+    harness = Harness(output, progress)
     table, split = bundled_table() if data is None else (data, split)
-    words = open_words(words)
-    world = World.of(table, backbone or backbones.load(table.backbone["name"]), words, first)
-    strangers, notes = others(world, table.images.paths, beside)
+    world = open_world(table, backbone, open_words(words), first=first)
+    if world.logits is None:
+        raise ValueError(f"the classes of {table.backbone['name']} are not ImageNet's 1,000, which ConSE and Lift name "
+                         "pictures by: give features and a backbone that has them")
+    strangers, notes = others(world, beside)
     drawn = [*([_own(split)] if split else []),
-             *draw_unseen(world.labels, world.words.label_names, draws, unseen=unseen, seed=seed)]
+             *draw_unseen(world.labels, world.synsets, draws, unseen=unseen, seed=seed)]
     options = {"head": sizes, "training": training or TRAINING}
-    total, lifts = len(drawn) + seeds - 1, lift_table(world)
-    measured, chosen, near = [], [], []
-    for draw in drawn:
+    harness.expect(len(drawn) + seeds - 1)
+    lifts, chosen, near = lift_table(world), [], []
+
+    def of_draw(draw):
         found, choices = contenders(world, draw, lifts=lifts, seed=seed, **options)
-        found |= strangers
-        measured.append({name: measure(world, draw, found[name]) for name in sorted(found, key=CONTROLS.__contains__)}
-                        | {"chance": Measured(chance(world, draw), {})})
         near.append(hierarchical(world, draw, {name: found[name] for name in HIERARCHICAL}))
         chosen.append(choices)
-        if progress:
-            progress(len(measured), total)
-    runs = [{name: measured[0][name] for name in TRAINED}]
-    for number in range(1, seeds):
-        runs.append({name: measure(world, drawn[0], rule)
-                     for name, rule in trained(world, drawn[0], seed + number, **options).items()})
-        if progress:
-            progress(len(drawn) + number, total)
+        found |= strangers
+        return {name: measure(world, draw, found[name]) for name in sorted(found, key=CONTROLS.__contains__)} | {
+            "chance": chance(world, draw)}
+
+    def of_seed(number):
+        return {name: measure(world, drawn[0], rule)
+                for name, rule in trained(world, drawn[0], seed + number, **options).items()}
+
+    measured = harness.each(drawn, of_draw)
+    runs = [{name: measured[0][name] for name in TRAINED}, *harness.each(range(1, seeds), of_seed)]
     tables = _tables(world, drawn, measured, near, runs)
-    pictures = [_picture(world, drawn, tables[1], output)]
-    facts = _facts(table, words, drawn, chosen, options, seeds, own=bool(split))
-    facts["time (s)"] = round(time.monotonic() - started, 1)
-    report = Report("Zero-shot rules and their controls, from one table of features", facts, tables,
-                    (*NOTES, *notes), pictures, trained=table.backbone["trained"])
-    report.save(output)
-    return report
+    _draw(harness, world, drawn, tables[1])
+    return harness.report("Zero-shot rules and their controls, from one table of features",
+                          _facts(world, drawn, chosen, options, seeds, own=bool(split)), tables, (*NOTES, *notes),
+                          trained=table.backbone["trained"])
 
 
 def _own(split):
-    """The set's own split; no choice needs its validation part, so it trains."""
-    return replace(split, train=np.concatenate([split.train, split.validation]), validation=(),
-                   names=split.names | {"validation": ()})
+    """The set's own split, its classes named by their synsets; no choice needs its validation part, so it trains."""
+    names = {part: [label_synsets()[name].synset for name in found] for part, found in split.names.items()}
+    return Split(np.concatenate([split.train, split.validation]), test=split.test, unseen_rows=split.unseen_rows,
+                 names=names | {"validation": ()}, seed=split.seed)
 
 
 def _tables(world, drawn, measured, near, runs):
     n_draws, n_unseen = len(drawn), len(drawn[0].unseen)
     n_seen, n_labels = len(world.vectors) - n_unseen, len(world.vectors)
     over = f"Mean of {n_draws} draws of {n_unseen} unseen classes, with the 95 % interval over the draws, in %"
-    tests, pictures = (_range([len(rows) for rows in parts]) for parts in
-                       ([draw.test for draw in drawn], [draw.unseen_rows for draw in drawn]))
-    words = f"{len(world.words):,} candidates, the first words and every label"
+    tests, pictures = (span(map(len, parts)) for parts in ([draw.test for draw in drawn],
+                                                           [draw.unseen_rows for draw in drawn]))
+    words = f"{len(world.points):,} candidates, the first words and every label"
+    found, options = _figures(measured), {"form": "interval"}
     return [
-        _table(measured, LABEL_COLUMNS, f"{over}. A draw has {tests} test pictures of seen classes and {pictures} of "
-               f"unseen ones. test, seen: hit@1 over the {n_seen} seen labels, and its mean per class; unseen: hit@1 "
-               f"over the {n_unseen} unseen labels, which is the mean per class too; u, s, H and AUSUC: per-class "
-               f"means over all {n_labels} labels, of unseen and of seen pictures."),
-        _table(measured, EXACT_COLUMNS, f"{over}. Pictures of unseen classes with exactly their label among the first "
-               f"10 tags; {words}; {pictures} pictures a draw."),
-        _table(runs, (*LABEL_COLUMNS, "open"), f"What another seed of the training does: mean of {len(runs)} seeds on "
-               "the first draw, with the 95 % interval over the seeds, in %. Columns as in Tables 1 and 2."),
-        _hierarchical_table(world, near, over, tests, pictures),
+        means_table("rule", found, LABEL_COLUMNS, **options, caption=(
+            f"{over}. A draw has {tests} test pictures of seen classes and {pictures} of unseen ones. test, seen: "
+            f"hit@1 over the {n_seen} seen labels, and its mean per class; unseen: hit@1 over the {n_unseen} unseen "
+            f"labels, which is the mean per class too; u, s, H and AUSUC: per-class means over all {n_labels} labels, "
+            "of unseen and of seen pictures.")),
+        means_table("rule", found, EXACT_COLUMNS, **options, caption=(
+            f"{over}. Pictures of unseen classes with exactly their label among the first 10 tags; {words}; {pictures} "
+            "pictures a draw.")),
+        means_table("rule", _figures(runs), (*LABEL_COLUMNS, "open"), **options, caption=(
+            f"What another seed of the training does: mean of {len(runs)} seeds on the first draw, with the 95 % "
+            "interval over the seeds, in %. Columns as in Tables 1 and 2.")),
+        means_table("k =", by_row(near), **options, caption=(
+            f"Hierarchical precision@k. {over}; {n_labels} candidates, all labels, as WordNet has them; {tests} test "
+            f"pictures and {pictures} unseen ones a draw.")),
         *(_paired_table(world, drawn, measured, key, words, n_unseen) for key in PAIRED)]
 
 
-def _table(measured, columns, caption):
-    """The rules' figures, each a Spread over the draws that have it."""
-    rows = {}
-    for name in measured[0]:
-        values = {column: [one[name].figures.get(column, np.nan) for one in measured] for column in columns}
-        values = {column: [value for value in found if not np.isnan(value)] for column, found in values.items()}
-        rows[name] = {column: spread(found) for column, found in values.items() if found}
-    return Table.by_name("rule", rows, columns, caption=caption, form="interval")
-
-
-def _hierarchical_table(world, near, over, tests, pictures):
-    rows = {f"{name}, {part}": {str(k): spread([one[part, name][k] for one in near]) for k in figures}
-            for (part, name), figures in near[0].items()}
-    return Table.by_name("k =", rows, caption=f"Hierarchical precision@k. {over}; {len(world.vectors)} candidates, all "
-                         f"labels, as WordNet has them; {tests} test pictures and {pictures} unseen ones a draw.",
-                         form="interval")
+def _figures(measured):
+    return {name: [one.figures for one in found] for name, found in by_row(measured).items()}
 
 
 def _paired_table(world, drawn, measured, key, words, n_unseen):
     """The best rule against each other one: over classes, each picture with its mean over its draws."""
     means, rows = {}, np.unique(np.concatenate([draw.unseen_rows for draw in drawn]))
-    for name in measured[0]:
+    for name, mine in by_row(measured).items():
         found = defaultdict(list)
-        for draw, one in zip(drawn, measured, strict=True):
-            for row, hit in zip(draw.unseen_rows, one[name].hits.get(key, ()), strict=False):
+        for draw, one in zip(drawn, mine, strict=True):
+            for row, hit in zip(draw.unseen_rows, one.hits.get(key, ()), strict=False):
                 found[row].append(hit)
         if found and not np.isnan(list(found.values())[0]).any():
             means[name] = np.array([np.mean(found[row]) for row in rows])
@@ -166,8 +148,8 @@ def _paired_table(world, drawn, measured, key, words, n_unseen):
     for name in means:
         if name != best:
             result = paired_difference(means[name], means[best], classes)
-            shown[name] = {"difference": result, "p": f"{result.p:.2g}",
-                          "verdict": f"{best} is better" if result.low > 0 else "no difference shown"}
+            shown[name] = {"difference": result, "p": p_of(result),
+                           "verdict": f"{best} is better" if result.low > 0 else "no difference shown"}
     candidates = f"the {n_unseen} unseen labels" if key == "unseen" else words
     text = (f"{best}, the best rule by {PAIRED[key]}, less each other one: percentage points, with the 95 % t "
             f"interval over {len(np.unique(classes))} classes, each counting once; {len(rows):,} pictures, each with "
@@ -176,37 +158,32 @@ def _paired_table(world, drawn, measured, key, words, n_unseen):
     return Table.by_name("other rule", shown, caption=text, form="interval")
 
 
-def _picture(world, drawn, table, output):
-    rows = {name: {reading: values[reading] for reading in ("open", "strict") if reading in values}
-            for name, values in ((row[0], table.row(row[0])) for row in table.rows)}
-    plots.interval_plot(
-        {name: values for name, values in rows.items() if values}, output / "exact_tags.png",
-        title="The label of a class never seen among a picture's first 10 tags", label="exact tags (% of pictures)",
-        note=f"{len(world.words):,} candidates; mean and 95 % interval over {len(drawn)} draws of "
-        f"{len(drawn[0].unseen)} unseen classes, {_range([len(draw.unseen_rows) for draw in drawn])} pictures each")
-    return "Exact tags among the first 10, open and strict, with 95 % intervals over the draws", "exact_tags.png"
+def _draw(harness, world, drawn, table):
+    rows = {row[0]: {reading: values[reading] for reading in ("open", "strict") if reading in values}
+            for row in table.rows for values in [table.row(row[0])]}
+    harness.draw("Exact tags among the first 10, open and strict, with 95 % intervals over the draws", "exact_tags.png",
+                 plots.interval_plot, {name: values for name, values in rows.items() if values},
+                 title="The label of a class never seen among a picture's first 10 tags",
+                 label="exact tags (% of pictures)",
+                 note=f"{len(world.points):,} candidates; mean and 95 % interval over {len(drawn)} draws of "
+                 f"{len(drawn[0].unseen)} unseen classes, {span(len(one.unseen_rows) for one in drawn)} pictures each")
 
 
-def _facts(table, words, drawn, chosen, options, seeds, *, own):
-    mine, epochs = table.backbone, options["training"].get("epochs", 60)
-    sizes = " → ".join(map(str, (mine["dim"], *options["head"], words.dim)))
+def _facts(world, drawn, chosen, options, seeds, *, own):
+    mine, epochs = world.table.backbone, options["training"].get("epochs", 60)
+    sizes = " → ".join(map(str, (mine["dim"], *options["head"], world.words.dim)))
     kinds = {what: Counter(choices[what] for choices in chosen) for what in chosen[0] if "stack" not in what}
     gammas = {what: "{:.2g}, {:.2g} and {:.2g}".format(*np.quantile([choices[what] for choices in chosen], (0, 0.5, 1)))
               + " (least, median and largest of the draws)" for what in chosen[0] if "stack" in what}
-    return {"backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
-            "words": f"{words.name}, {len(words):,} words, {words.dim}-d",
-            "pictures": len(table), "classes": len(table.images.label_names),
-            "draws": f"{len(drawn)}: " + (f"the set's own and {len(drawn) - 1} random ones" if own else "all random"),
-            "seeds": f"{seeds} trainings of {' and '.join(TRAINED)} on the first draw, one on each other",
-            "head": f"{sizes}, cosine loss, {epochs} epochs",
-            **{what: [f"{_plain(value)} ({count} draws)" for value, count in counts.most_common()]
-               for what, counts in kinds.items()},
-            **gammas, "penalties to choose from": list(PENALTIES), "a and b to choose from": [*map(_plain, LIFTS)]}
+    return used(mine, world.words) | {
+        "pictures": len(world.table), "classes": len(world.names),
+        "draws": f"{len(drawn)}: " + (f"the set's own and {len(drawn) - 1} random ones" if own else "all random"),
+        "seeds": f"{seeds} trainings of {' and '.join(TRAINED)} on the first draw, one on each other",
+        "head": f"{sizes}, cosine loss, {epochs} epochs",
+        **{what: [f"{_plain(value)} ({count} draws)" for value, count in counts.most_common()]
+           for what, counts in kinds.items()},
+        **gammas, "penalties to choose from": list(PENALTIES), "a and b to choose from": [*map(_plain, LIFTS)]}
 
 
 def _plain(value):
     return " and ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:g}"
-
-
-def _range(counts):
-    return f"{counts[0]}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"

@@ -10,9 +10,9 @@ from devise import storage  # noqa: E402
 from devise.datasets.captions import caption_set  # noqa: E402
 from devise.evaluation.captions import graded  # noqa: E402
 from devise.model import captions as trainings  # noqa: E402
+from devise.recipes import caption_tables  # noqa: E402
+from devise.recipes import captioning as who  # noqa: E402
 from devise.recipes import captions as recipe  # noqa: E402
-from devise.recipes.captioning import changes, measuring  # noqa: E402
-from devise.recipes.captioning import contenders as who  # noqa: E402
 from devise.words import WordVectors  # noqa: E402
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40),
@@ -102,7 +102,7 @@ def test_raw_features_are_measured_against_the_terms_of_the_training(ran, words,
     matrix = backbone.features(np.stack([backbone.prepare(np.asarray(Image.open(data.images.file(row)).convert("RGB")))
                                          for row in rows]))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    terms = who.World.of(_table(data, backbone), data.split, words).lesson.terms
+    terms = who.CaptionWorld.of(_table(data, backbone), data.split, words).data.terms
     told = terms.pictures([data.images.captions[row] for row in rows]).toarray()
     found = values(table_of(report, "of all their captions"), who.RAW)
     expected = graded(matrix @ matrix.T, told @ told.T)
@@ -134,7 +134,7 @@ def test_differences_are_those_of_the_means(ran):
 def test_sentences_pictures_and_their_sizes_are_stated(ran):
     shown = table_of(ran[1], "Recall@k")
     assert "14 test pictures and their 70 sentences" in shown["caption"] and "not comparable" in shown["caption"]
-    assert values(shown, "chance") == pytest.approx(measuring.chance(np.full(14, 5)))
+    assert values(shown, "chance") == pytest.approx(caption_tables.chance(np.full(14, 5)))
     assert values(shown, who.JOINT)["text → image @10"]["n"] == 2
 
 
@@ -172,30 +172,30 @@ def test_chance_is_that_of_random_orders():
     from devise.evaluation.captions import text_retrieval
 
     found = [text_retrieval(random.random((3, 7)), owners).means() for _ in range(3000)]
-    expected = measuring.chance(counts)
+    expected = caption_tables.chance(counts)
     for column in ("image → text @1", "image → text @5", "text → image @1"):
         assert np.mean([one[column] for one in found]) == pytest.approx(expected[column], abs=0.02)
 
 
 def test_changes_are_words_that_one_has_and_the_other_lacks(ran, words, backbone):
     data = caption_set(ran[2])
-    world = who.World.of(_table(data, backbone), data.split, words)
-    asked = changes.changes(world)
+    world = who.CaptionWorld.of(_table(data, backbone), data.split, words)
+    asked = caption_tables.changes(world)
     assert asked
     for query, target, plus, minus in asked:
         ours, theirs = (" ".join(world.captions[place]).split() for place in (query, target))
         assert all(theirs.count(word) >= 3 and word not in ours for word in plus) and 1 <= len(plus) <= 2
         assert all(word not in theirs for word in minus)
-    joint = who.started(world)
-    rows = joint.head.embed(world.features)
+    joint = world.started
+    rows = joint.embed(world.features)
     query, target, plus, _ = asked[0]
-    scores = rows @ (rows[query] + changes.Speaker(world, joint).embed_text(list(plus)).sum(axis=0))
+    scores = rows @ (rows[query] + joint.embed_text(list(plus)).sum(axis=0))
     scores[query] = -np.inf
-    found = changes.answers(world, joint, asked[0]._replace(minus=()), 3)
-    assert [place for place, _ in found] == np.argsort(-scores, kind="stable")[:3].tolist()
-    one = changes.change_table(world, [joint], asked[:1]).row("picture + words")["recall@5"].mean
+    found = caption_tables.scores_of(world, joint, asked[0]._replace(minus=()))
+    assert np.argsort(-found, kind="stable").tolist() == np.argsort(-scores, kind="stable").tolist()
+    one = caption_tables.change_table(world, [joint], asked[:1]).row("picture + words")["recall@5"].mean
     assert one == float((scores > scores[target]).sum() < 5)
-    assert changes.change_table(world, [joint], []) is None
+    assert caption_tables.change_table(world, [joint], []) is None
 
 
 def test_a_folder_without_lists_or_pictures_of_a_part_is_told(tmp_path, words, backbone):

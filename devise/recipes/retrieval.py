@@ -5,16 +5,20 @@ from functools import cached_property
 
 import numpy as np
 
-from devise import features
+from devise import backbones, features
 from devise.datasets.base import ImageSet
 from devise.datasets.retrieval_sets import READERS
 from devise.datasets.splits import Split, generator, split_classes
 from devise.evaluation import retrieve
-from devise.recipes.hybrid import BUNDLED
+from devise.heads import ProjectionHead
+from devise.model.classes import POWER, SHRINKAGE
+from devise.recipes.caltech37 import bundled_table
+from devise.recipes.harness import used
 
 SETS = {"cub200": "cub200", "cars196": "cars196", "sop": "online-products", "in-shop": "in-shop"}
 KS = (1, 10, 50, 1000)
 TEST, VALIDATION = 0.3, 0.2
+STRENGTHS = (1 / 3, 2 / 3, 1.0)  # of changed copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +100,14 @@ class RetrievalSource:
 
     def facts(self):
         """What a report says of it."""
-        mine, counts = self.table.backbone, {part: len(names) for part, names in self.split.names.items()}
+        counts = {part: len(names) for part, names in self.split.names.items()}
         asked = len(self.split.test) if self.queries is None else len(self.queries)
         among = "each among all others" if self.gallery is None else f"in a gallery of {len(self.gallery):,}"
-        said = {"backbone": f"{mine['name']}, layer {mine['layer']}, {mine['dim']}-d, weights {mine['weights']}",
-                "pictures": len(self.table),
-                "to learn from": f"{counts['train']:,} classes, {len(self.split.train):,} pictures",
-                "untrained": f"{counts['test']:,} classes, {len(self.split.test):,} pictures, {asked:,} of which ask, "
-                             f"{among}"}
+        said = used(self.table.backbone) | {
+            "pictures": len(self.table),
+            "to learn from": f"{counts['train']:,} classes, {len(self.split.train):,} pictures",
+            "untrained": f"{counts['test']:,} classes, {len(self.split.test):,} pictures, {asked:,} of which ask, "
+                         f"{among}"}
         if counts["test"] <= 60:
             said["untrained classes"] = list(self.split.names["test"])
         if self.single:
@@ -147,8 +151,8 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
                   for rows in (found.queries, found.gallery)]
         return _checked(RetrievalSource(table, split, *asking, name=name))
     if data is None:
-        data = features.load(BUNDLED)
-    if not data_names(data):
+        data = bundled_table()[0]
+    if not (data if isinstance(data, ImageSet) else data.images).label_names:
         raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
                          "file")
     table = features.extract(data, backbone or "auto", progress=progress) if isinstance(data, ImageSet) else data
@@ -158,13 +162,58 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
                                                          seed=seed)))
 
 
-def data_names(data):
-    """The classes of an ImageSet or of a FeatureTable."""
-    return data.label_names if isinstance(data, ImageSet) else data.images.label_names
-
-
 def _checked(source):
     """A source whose untrained classes can be told apart."""
     if len(source.split.names["test"]) < 2:
         raise ValueError(f"{len(source.split.names['test'])} classes are for the figures: expected two or more")
     return source
+
+
+def start(dim=None):
+    """A head that begins with the closed form of the rows it is fitted on; None keeps all columns."""
+    return ProjectionHead(dim, start="within-class", shrinkage=SHRINKAGE, power=POWER)
+
+
+def has_pictures(table):
+    """Whether the pictures of a table are on this disk, as far as the first tells."""
+    return table.images.root is not None and len(table) > 0 and table.images.file(0).is_file()
+
+
+def network_of(table, backbone=None):
+    """The Backbone that a table's features are of: the one given, or the one they name.
+
+    Raises:
+        ValueError: if the weights at hand are others.
+    """
+    if backbone is None or isinstance(backbone, str):
+        backbone = backbones.load(table.backbone["name"], layer=table.backbone["layer"])
+    if backbone.fingerprint != table.backbone["fingerprint"]:
+        raise ValueError(f"the features are of {table.backbone['name']} ({table.backbone['fingerprint'][:12]}), the "
+                         f"weights at hand are others ({backbone.fingerprint[:12]}): extract the features again")
+    return backbone
+
+
+def changed_copies(table, rows, backbone, *, strengths=STRENGTHS, seed=0, progress=None):
+    """The features of one changed copy of each picture at each strength, cached as those of any network.
+
+    Args:
+        table: FeatureTable whose pictures are on this disk.
+        rows: int (m,), the pictures to change.
+        backbone: the Backbone of the table.
+        strengths: of the augmentation, each in 0..1.
+        progress: called with pictures done and their total, all strengths together.
+    Returns:
+        list of float32 (m, dim), memory-mapped, one a strength.
+    Raises:
+        ValueError: if a picture can't be read any more; the message says which and why.
+    """
+    images, levels = table.images.subset(rows), []
+    for number, strength in enumerate(strengths):
+        found = features.extract(images, features.Augmented(backbone, strength, seed=seed), progress=progress and (
+            lambda done, total, number=number: progress(number * total + done, len(strengths) * total)))
+        if len(found) < len(images):
+            lost = found.images.skipped[-1]
+            raise ValueError(f"{len(images) - len(found)} pictures can't be read any more, such as {lost.path}: "
+                             f"{lost.reason}")
+        levels.append(found.matrix)
+    return levels

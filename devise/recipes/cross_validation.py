@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from devise.arrays import unit_rows
-from devise.model.classes import POWER, SHRINKAGE, batch_classes, knows_classes, own_numbers, scores
+from devise.model.classes import batch_classes, knows_classes, own_numbers, scores
+from devise.recipes.retrieval import start
 
 DIM, FOLDS, TRIALS, EPOCHS = 256, 4, 2, 4
 PER_CLASS = 4
@@ -30,7 +31,7 @@ OPTIONS = {  # what a loss may try beside its own defaults
 }
 
 
-class Arm(NamedTuple):
+class Variant(NamedTuple):
     """A loss, the miner of its triplets, whether it has a memory, and whether its labels are shuffled, a control."""
 
     loss: str
@@ -42,20 +43,23 @@ class Arm(NamedTuple):
     def name(self):
         """How a table calls it.
 
-        >>> Arm("triplet", "hard-negative", memory=True).name
+        >>> Variant("triplet", "hard-negative", memory=True).name
         'triplet, hard-negative, memory'
         """
         return ", ".join([self.loss, *([self.miner] if self.miner else []), *(["memory"] if self.memory else []),
                           *(["labels shuffled"] if self.shuffled else [])])
 
 
-ARMS = (
-    Arm("contrastive"), Arm("contrastive", "hard"), Arm("triplet", "all"), Arm("triplet", "semi-hard"),
-    Arm("triplet", "hard"), Arm("triplet", "distance-weighted"), Arm("soft-triplet", "hard"), Arm("margin"),
-    Arm("margin", "distance-weighted"), Arm("range"), Arm("n-pair"), Arm("multi-similarity"), Arm("proxy-anchor"),
-    Arm("normalised-softmax"), Arm("contrastive", memory=True), Arm("triplet", "hard-negative", memory=True),
-    Arm("margin", memory=True), Arm("n-pair", memory=True), Arm("multi-similarity", memory=True),
-    Arm("contrastive", shuffled=True))
+VARIANTS = (
+    *(Variant(loss, miner) for loss, miner in (
+        ("contrastive", None), ("contrastive", "hard"), ("triplet", "all"), ("triplet", "semi-hard"),
+        ("triplet", "hard"), ("triplet", "distance-weighted"), ("soft-triplet", "hard"), ("margin", None),
+        ("margin", "distance-weighted"), ("range", None), ("n-pair", None), ("multi-similarity", None),
+        ("proxy-anchor", None), ("normalised-softmax", None))),
+    *(Variant(loss, miner, memory=True) for loss, miner in (
+        ("contrastive", None), ("triplet", "hard-negative"), ("margin", None), ("n-pair", None),
+        ("multi-similarity", None))),
+    Variant("contrastive", shuffled=True))
 
 
 class Trial(NamedTuple):
@@ -89,13 +93,13 @@ class Fold(NamedTuple):
     start: object
 
 
-def trials(arm, n, *, seed=0):
-    """n different choices for an arm, the first of them the loss's own defaults.
+def trials(variant, n, *, seed=0):
+    """n different choices for a variant, the first of them the loss's own defaults.
 
-    >>> trials(Arm("n-pair"), 2)[0]
+    >>> trials(Variant("n-pair"), 2)[0]
     Trial(rate=0.0001, options={})
     """
-    random, space = np.random.default_rng([seed, len(arm.loss)]), OPTIONS[arm.loss]
+    random, space = np.random.default_rng([seed, len(variant.loss)]), OPTIONS[variant.loss]
     found = [Trial(FIRST_RATE, {})]
     most = len(RATES) * int(np.prod([len(values) for values in space.values()])) + (1 if space else 0)
     while len(found) < min(n, most):
@@ -111,7 +115,7 @@ def folds_of(source, n=FOLDS, dim=DIM):
             for train, held in source.folds(n)]
 
 
-def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
+def choose(variant, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
     """Try n choices on every fold and take the best: Chosen.
 
     Args:
@@ -120,8 +124,8 @@ def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
         step: called after each training.
     """
     best = None
-    for trial in trials(arm, n):
-        heads, histories = zip(*[fit(arm, source, fold, trial, seed=0, dim=dim, epochs=epochs, step=step)
+    for trial in trials(variant, n):
+        heads, histories = zip(*[fit(variant, source, fold, trial, seed=0, dim=dim, epochs=epochs, step=step)
                                  for fold in folds], strict=True)
         score = float(np.mean([max(history.start_score, *history.score) for history in histories]))
         if best is None or score > best.score:
@@ -129,15 +133,15 @@ def choose(arm, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
     return best
 
 
-def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
-    """(head, History) of one training on one fold; all arms start from its map, that of shuffled labels from theirs."""
+def fit(variant, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
+    """(head, History) of one training on one fold; all start from its map, that of shuffled labels from theirs."""
     from devise.training import train
 
     mine, theirs = own_numbers(source.labels[fold.train]), own_numbers(source.labels[fold.held])
-    if arm.shuffled:
+    if variant.shuffled:
         mine = np.random.default_rng(seed).permutation(mine)
-    loss = _loss(arm, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
-    head = start(dim) if arm.shuffled else fold.start.copy()
+    loss = _loss(variant, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
+    head = start(dim) if variant.shuffled else fold.start.copy()
     held = theirs % (int(mine.max()) + 1) if knows_classes(loss) else theirs
     history = train(head, source.matrix[fold.train], mine, loss, optimiser="adam", learning_rate=trial.rate,
                     epochs=epochs, classes=batch_classes(None, mine), per_class=PER_CLASS, seed=seed,
@@ -148,23 +152,16 @@ def fit(arm, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
     return head, history
 
 
-def start(dim):
-    """A head that begins with the closed form of the rows it is given."""
-    from devise.heads import ProjectionHead
-
-    return ProjectionHead(dim, start="within-class", shrinkage=SHRINKAGE, power=POWER)
-
-
 def joined(heads):
     """The embedding of several heads side by side, each weighing the same: features → unit rows."""
     return lambda matrix: unit_rows(np.concatenate([head.embed(matrix) for head in heads], axis=1))
 
 
-def _loss(arm, trial, *, n_labels, dim, rows):
+def _loss(variant, trial, *, n_labels, dim, rows):
     from devise.losses import CrossBatchMemory, pairs
 
-    loss = pairs.make(arm.loss, n_labels=n_labels, dim=dim, miner=arm.miner, **trial.options)
-    if not arm.memory:
+    loss = pairs.make(variant.loss, n_labels=n_labels, dim=dim, miner=variant.miner, **trial.options)
+    if not variant.memory:
         return loss
     size = min(MEMORY, rows)
     return CrossBatchMemory(loss, size=size, dim=dim, warm_up=size // 32)

@@ -10,10 +10,9 @@ from devise import features
 from devise.datasets import ImageSet, from_folder
 from devise.evaluation import retrieve
 from devise.metrics import paired_difference
-from devise.recipes.trial.changed import changed_copies, has_pictures, network_of
-from devise.recipes.trial.comparing import compare, differences_table, figures_table, verdict
-from devise.recipes.trial.neighbours import neighbour_rows
-from devise.recipes.trial.retrieval import open_retrieval
+from devise.recipes.comparison import compare, differences_table, figures_table, neighbour_rows
+from devise.recipes.harness import verdict
+from devise.recipes.retrieval import changed_copies, has_pictures, network_of, open_retrieval
 
 
 @pytest.fixture

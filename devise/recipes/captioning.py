@@ -1,4 +1,4 @@
-"""Who orders the test pictures: raw features, what learnt from captions, and oracles that read them."""
+"""Who orders the test pictures of the captions recipe: raw features, what learnt from captions, and oracles."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,48 +20,60 @@ FIRST = 3  # captions that an oracle reads; the others are the truth
 
 
 class Joint(NamedTuple):
-    """A space of pictures and sentences: its head, and the kernel (t, dim) of its text side.
+    """A space of pictures and sentences.
 
     Attributes:
+        texts: CaptionVectors.
+        head: of pictures.
+        kernel: (t, dim) of sentences.
         history: History of the training, or None.
     """
 
+    texts: CaptionVectors
     head: object
     kernel: np.ndarray
     history: object = None
 
-    def embed_text(self, vectors):
+    def embed(self, features):
+        """Pictures as unit rows (n, dim) of the space."""
+        return self.head.embed(features)
+
+    def embed_text(self, texts, space=None):
+        """Sentences as unit rows (n, dim) of the space."""
+        return self.embed_vectors(self.texts.embed(texts))
+
+    def embed_vectors(self, vectors):
         """Rows of CaptionVectors as unit rows (n, dim) of the space."""
         return unit_rows(vectors @ self.kernel, "embedded text")
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class CaptionWorld:
     """The pictures of all parts, and what the training pictures' captions taught.
 
     Attributes:
         table: FeatureTable with captions.
         words: WordVectors.
-        lesson: CaptionData of the training and validation pictures.
+        data: CaptionData of the training and validation pictures.
         rows: {"train", "validation", "test": rows of the table that could be used}.
         skipped: the others, and why.
     """
 
     table: object
     words: object
-    lesson: object
+    data: object
     rows: dict
     skipped: tuple
 
     @classmethod
     def of(cls, table, split, words):
         """The world of a table with captions, and its Split."""
-        lesson, used, skipped = caption_data(table, split, words)
+        data, used, skipped = caption_data(table, split, words)
         rows = {part: used.rows(part) for part in ("train", "validation", "test")}
         if len(rows["test"]) < 3:
             raise ValueError(f"{len(rows['test'])} pictures with captions are for the test: expected 3 or more, in "
                              "test.txt or Flickr_8k.testImages.txt beside the pictures")
-        return cls(table, words, lesson, rows, skipped)
+        return cls(table, words, data, rows, skipped)
 
     @cached_property
     def features(self):
@@ -76,48 +88,55 @@ class World:
     @cached_property
     def texts(self):
         """CaptionVectors of the training's sentences."""
-        return CaptionVectors(self.words).fit(self.lesson.captions)
+        return CaptionVectors(self.words).fit(self.data.captions)
 
     @cached_property
     def sentences(self):
         """SentenceVectors (SIF) of the training's sentences."""
-        return SentenceVectors(self.words).fit([text for told in self.lesson.captions for text in told])
+        return SentenceVectors(self.words).fit([text for told in self.data.captions for text in told])
+
+    @cached_property
+    def started(self):
+        """The joint space before any training."""
+        return Joint(self.texts, *start_joint(self.data, self.texts))
 
     def tfidf(self, captions):
         """tf-idf cosines between pictures, from some of their captions."""
-        rows = self.lesson.terms.pictures(captions)
+        rows = self.data.terms.pictures(captions)
         return (rows @ rows.T).toarray()
 
     def sif(self, captions):
         """Cosines between pictures, by the mean word vectors of some of their captions."""
-        rows = self.sentences.embed_pictures(captions)
-        return rows @ rows.T
+        return _among(self.sentences.embed_pictures(captions))
+
+    def truths(self):
+        """(tf-idf of all captions, tf-idf of those that an oracle does not read, {oracle: cosines} or None).
+
+        The last two are None where a picture has too few captions for both.
+        """
+        whole = self.tfidf(self.captions)
+        first, last = ([told[part] for told in self.captions] for part in (slice(0, FIRST), slice(FIRST, None)))
+        if not all(first) or not all(last):
+            return whole, None, None
+        known = all(self.sentences.known(told).any() for told in first)
+        return whole, self.tfidf(last), {TFIDF: [self.tfidf(first)]} | ({SIF: [self.sif(first)]} if known else {})
+
+    def cosines(self, heads):
+        """{row: [cosines (n, n) between the test pictures, one matrix a seed]}, the raw features first."""
+        found = {RAW: [_among(unit_rows(self.features, "features"))]}
+        return found | {name: [_among(head.embed(self.features)) for head in mine] for name, mine in heads.items()}
 
 
 def learnt(world, seeds, step):
     """{row: one head a seed} for picture → picture, the joint's as `Joint`; `step()` is called after each training."""
-    heads = {RIDGE: [solve_ridge(world.lesson)], TRIPLETS: [], RANKING: [], JOINT: []}
+    heads = {RIDGE: [solve_ridge(world.data)], TRIPLETS: [], RANKING: [], JOINT: []}
     for seed in range(seeds):
         for name, loss in ((TRIPLETS, "triplet"), (RANKING, "ranking")):
-            heads[name].append(train_visual(world.lesson, loss=loss, seed=seed)[0])
+            heads[name].append(train_visual(world.data, loss=loss, seed=seed)[0])
             step()
-        heads[JOINT].append(Joint(*train_joint(world.lesson, world.texts, seed=seed)))
+        heads[JOINT].append(Joint(world.texts, *train_joint(world.data, world.texts, seed=seed)))
         step()
     return heads
-
-
-def started(world):
-    """The joint space before any training."""
-    return Joint(*start_joint(world.lesson, world.texts))
-
-
-def cosines(world, heads):
-    """{row: [cosines (n, n) between the test pictures, one matrix a seed]}, the raw features first."""
-    found = {RAW: [_between(unit_rows(world.features, "features"))]}
-    for name, mine in heads.items():
-        found[name] = [_between((head.head if isinstance(head, Joint) else head).embed(world.features))
-                       for head in mine]
-    return found
 
 
 def curriculum(world, levels, eased, step):
@@ -133,18 +152,18 @@ def curriculum(world, levels, eased, step):
 
     epochs = VISUAL["epochs"]
     gap, share = Schedule(*GAPS, epochs=epochs), Schedule(0.0, 1.0, epochs=epochs)
-    banks = {"": None} | ({", changed pictures from the start": AugmentedFeatures(levels),
-                           ", ever more changed pictures": AugmentedFeatures(levels, share)} if levels[1:] else {})
+    changed = {"": None} | ({", changed pictures from the start": AugmentedFeatures(levels),
+                             ", ever more changed pictures": AugmentedFeatures(levels, share)} if levels[1:] else {})
     found = {}
-    for also, bank in banks.items():
+    for also, augmented in changed.items():
         for how, mine in ((ALL, GAPS[1]), (HARDER, gap)):
-            heads = eased if how == HARDER and bank is None else []
+            heads = eased if how == HARDER and augmented is None else []
             for seed in range(len(eased) - len(heads)):
-                heads = [*heads, train_visual(world.lesson, gap=mine, augmented=bank, seed=seed)[0]]
+                heads = [*heads, train_visual(world.data, gap=mine, augmented=augmented, seed=seed)[0]]
                 step()
-            found[f"{how}{also}"] = [_between(head.embed(world.features)) for head in heads]
+            found[f"{how}{also}"] = [_among(head.embed(world.features)) for head in heads]
     return found, gap, share
 
 
-def _between(rows):
+def _among(rows):
     return rows @ rows.T

@@ -1,1 +1,0 @@
-"""The parts of the recipe `captions`: who is compared, what is measured, what is drawn."""
