@@ -20,10 +20,20 @@ TEST = ("class01", "class04", "class07", "class10", "class13")
 
 
 @pytest.fixture(scope="module")
-def ran(hidden_classes, tmp_path_factory):
+def models(hidden_classes):
+    """Two models by triplets from the closed form, a seed each; they stand for those of every row."""
+    source = open_retrieval(hidden_classes, test=TEST)
+    with pytest.warns(UserWarning, match="classes of one row"):
+        return [siamese.train(source, siamese.trainings(False)[siamese.LEARNT], None, seed=seed, epochs=2,
+                              far=siamese.FAR) for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def ran(hidden_classes, models, tmp_path_factory):
     """The folder that two seeds wrote, its report.json, and the steps of its progress."""
     folder, steps = tmp_path_factory.mktemp("siamese"), []
-    with pytest.warns(UserWarning, match="classes of one row"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(siamese, "train", lambda source, training, copies, *, seed, epochs, far: models[seed])
         siamese.run(folder, images=hidden_classes, test=TEST, seeds=2, epochs=2, gallery=(5, 20, 10_000),
                     progress=lambda *step: steps.append(step))
     return folder, storage.read_json(folder / "report.json"), steps
@@ -70,15 +80,10 @@ def test_the_gain_of_the_closed_form_has_an_interval_over_classes(ran, hidden_cl
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
-def test_the_learnt_row_is_the_models_own(ran, hidden_classes):
-    found, models = rows(ran[1], 1)[siamese.LEARNT]["MAP@R"], []
-    source = open_retrieval(hidden_classes, test=TEST)
-    with pytest.warns(UserWarning):
-        for seed in range(2):
-            model = siamese.train(source, siamese.trainings(False)[siamese.LEARNT], None, seed=seed, epochs=2,
-                                   far=siamese.FAR)
-            models.append(model.evaluate().retrieval["learnt"].means()["map_at_r"])
-    assert (found["mean"], found["n"]) == (pytest.approx(np.mean(models), abs=1e-5), 2)
+def test_the_learnt_row_is_the_models_own(ran, models):
+    found = rows(ran[1], 1)[siamese.LEARNT]["MAP@R"]
+    means = [model.evaluate().retrieval["learnt"].means()["map_at_r"] for model in models]
+    assert (found["mean"], found["n"]) == (pytest.approx(np.mean(means), abs=1e-5), 2)
 
 
 def test_galleries_that_fit_are_there_and_others_are_named(ran):
@@ -118,7 +123,15 @@ def test_a_curriculum_grows_what_it_says(hidden_classes, monkeypatch):
     assert strengths == [list(expected.values())[1](epoch) for epoch in range(1, 5)] and strengths[-1] == 1
 
 
-def test_from_pictures_changed_copies_train_too(stub, tmp_path, capsys):
+def test_from_pictures_changed_copies_train_too(stub, tmp_path, capsys, monkeypatch):
+    train, given, made = siamese.train, [], []
+
+    def once(source, training, copies, **options):
+        given.append((training.changed, training.grows))
+        made.extend([] if made else [train(source, training._replace(changed=True, grows=True), copies, **options)])
+        return made[0]
+
+    monkeypatch.setattr(siamese, "train", once)
     random = np.random.default_rng(0)
     for number in range(9):
         (tmp_path / "tiles" / f"tile{number}").mkdir(parents=True)
@@ -137,6 +150,7 @@ def test_from_pictures_changed_copies_train_too(stub, tmp_path, capsys):
     assert names[4:] == ["triplets from the closed form", "triplets from the closed form, all changes at once",
                          "triplets from the closed form, curriculum", "triplets from raw",
                          "triplets from raw, all changes at once", "triplets from raw, curriculum"]
+    assert given == [(False, False), (True, False), (True, True)] * 2
     assert any("notes.png" in note for note in found["notes"])
     assert stub.calls == 36 + 3 * 24  # each picture once, and those that may be learned from at three strengths
     assert "triplets from raw: curriculum − all changes at once" in [row["name"] for row in found["tables"][2]["rows"]]
