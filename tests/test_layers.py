@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "devise"
 
 LAYERS = [
     {"errors"},
-    {"arrays", "storage", "figures", "machine"},
+    {"arrays", "storage", "figures", "machine", "spelling"},
     {"report"},
     {"datasets", "words", "backbones", "losses", "index", "metrics"},
     {"heads"},  # of ConSE's heads one takes words and ImageNet's classes

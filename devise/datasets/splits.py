@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devise.errors import unknown
+from devise.spelling import meant
 
 PARTS = ("train", "validation", "test", "unseen")
 FEWEST = 3  # images of a part without classes
@@ -160,7 +161,7 @@ def split(labels: ArrayLike, label_names: Sequence[str], *, unseen: int | str | 
     for name, share in (("test", test), ("validation", validation)):
         if not 0 <= share < 1:
             raise ValueError(f"{name} is {share}: expected a share from 0 to below 1")
-    rows = _rows_by_class(labels, label_names)
+    rows, unseen = _rows_by_class(labels, label_names), _known(unseen, label_names)
     apart = _unseen(unseen, rows, label_names, seed)
     seen = tuple(name for name in rows if name not in apart)
     if not seen:
@@ -203,6 +204,7 @@ def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
     if twice := [name for name, times in Counter(label_names).items() if times > 1]:
         raise ValueError(f"the class name {twice[0]!r} stands twice: expected one name a class")
     rows = _rows_by_class(labels, label_names)
+    validation, test = _known(validation, label_names), _known(test, label_names)
     many = {name: found for name, found in rows.items() if len(found) > 1}
     if lonely := (rows.keys() - many.keys()) & (_named(validation) | _named(test)):
         raise ValueError(f"the class {min(lonely)!r} has one picture and so no other to find: leave it in training")
@@ -326,6 +328,11 @@ def _rows_by_class(labels, label_names):
     bounds = np.searchsorted(labels[order], np.arange(len(label_names) + 1))
     return {name: order[start:end] for name, start, end in zip(label_names, bounds, bounds[1:], strict=False)
             if end > start}
+
+
+def _known(asked, label_names):
+    """What was asked for, with names as the classes are spelt."""
+    return {meant(name, label_names) for name in _named(asked)} or asked
 
 
 def _named(asked):

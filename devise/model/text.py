@@ -15,6 +15,7 @@ from devise.errors import unknown
 from devise.heads import lift_vectors
 from devise.heads.imagenet import imagenet_vectors
 from devise.words import embed_texts, taxonomy_for
+from devise.words.phrases import resolve
 from devise.words.sentences import CaptionVectors
 from devise.zeroshot import kernel
 
@@ -169,7 +170,9 @@ class LiftText(Text):
 
     def _embed(self, texts):
         vectors = embed_texts(texts, self.words.vectors)
-        steps = taxonomy_for(texts).steps(imagenet.identities(), texts)
+        taxonomy = taxonomy_for(texts)
+        nouns = [text if taxonomy.knows(text) else " ".join(resolve(text, self.words.vectors).words) for text in texts]
+        steps = taxonomy_for(nouns).steps(imagenet.identities(), nouns)
         return lift_vectors(kernel(self._classes, vectors, steps))
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from devise.arrays import nearest, unit_rows
+from devise.arrays import BLOCK_BYTES, nearest, unit_rows
 from devise.report import Table
 from devise.words.labels import meanings, resolve_labels
+from devise.words.phrases import as_texts
 from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
 
@@ -52,7 +53,7 @@ class Audited(NamedTuple):
     occurrences: int | None = None
 
 
-def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+def audit(names: str | Iterable[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
           plurals: bool = False, k: int = 3) -> list[Audited]:
     """The words, neighbours and warnings of each label, without an error for those that have no vector.
 
@@ -70,7 +71,7 @@ def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, st
       Radovanović, Nanopoulos and Ivanović 2010).
 
     Args:
-        names, words, synonyms, plurals: as `label_vectors` takes them.
+        names, words, synonyms, plurals: as `label_vectors` takes them; memory is bounded however many they are.
         k: how many neighbours to list, among the RARE most frequent words.
     Returns:
         list of Audited, in the order of `names`.
@@ -82,22 +83,23 @@ def audit(names: Iterable[str], words: WordVectors, *, synonyms: Mapping[str, st
     >>> [record.warnings for record in audit(["cat", "okapi"], words)][1]
     ('no vector',)
     """
-    names = list(names)
+    names = as_texts(names)
     meant = meanings(names, synonyms)
     found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     twins = _twins(names, [phrase.vector for phrase in found])
     counts, limit, n_words = occurrences(found, words)
     records = []
-    for name, (_, sense), phrase, count in zip(names, meant, found, counts, strict=True):
+    for name, (_, sense), phrase, count, near in zip(names, meant, found, counts, _neighbours(found, words, k),
+                                                     strict=True):
         warnings = [f"same vector as {other}" for other in twins[name]]
-        warnings += _vector_warnings(phrase, words)
+        warnings += _vector_warnings(phrase, near, words)
         if sense is None:
             warnings += _branch_warnings(phrase)
         if count is not None and count > limit:
             warnings.append(f"hub ({count:,} of {n_words:,} words)")
         rank = max((words.row(word) + 1 for word in phrase.words), default=None)
-        records.append(Audited(name, phrase.words, phrase.failed, _neighbours(phrase, words, k), rank,
-                               tuple(warnings), phrase.extras, count))
+        listed = tuple([pair for pair in near[:k + len(phrase.words)] if pair[0] not in phrase.words][:k])
+        records.append(Audited(name, phrase.words, phrase.failed, listed, rank, tuple(warnings), phrase.extras, count))
     return records
 
 
@@ -143,7 +145,11 @@ def themes(vector: ArrayLike, words: WordVectors, *, own: Sequence[str] = ()
         two tuples of words, the larger first and each nearest first, if the cosine of their centres is
         below APART and the smaller has at least FEWEST; else None, as where there are fewer words.
     """
-    near = words.neighbours(vector, THEMES + 20 + len(own), first=RARE)
+    return _halves(words.neighbours(vector, THEMES + 20 + len(own), first=RARE), own, words)
+
+
+def _halves(near, own, words):
+    """What `themes` says of the neighbours of a vector."""
     near = [word for word, cosine in near if cosine > 0 and not any(word.startswith(form) for form in own)]
     if len(near) < THEMES:
         return None
@@ -173,14 +179,15 @@ def occurrences(phrases: Sequence[Phrase], words: WordVectors) -> tuple[list[int
     ids, scores = nearest(unit, unit, HUB_DEPTH + 1)  # a word is its own first neighbour
     own_counts = np.bincount(ids[:, 1:].ravel(), minlength=len(unit))
     limit = own_counts.mean() + HUB_SCORE * own_counts.std()
-    counts: list[int | None] = []
-    for phrase in phrases:
-        if phrase.vector is None:
-            counts.append(None)
-            continue
-        among = unit @ phrase.vector >= scores[:, HUB_DEPTH] - 1e-6  # a label that is a word ties with itself
-        among[np.isin(rows, [words.row(word) for word in phrase.words])] = False
-        counts.append(int(among.sum()))
+    floor = scores[:, HUB_DEPTH, None] - 1e-6  # a label that is a word ties with itself
+    places = {int(row): place for place, row in enumerate(rows)}
+    counts: list[int | None] = [None] * len(phrases)
+    for ids, vectors in _in_blocks(phrases, len(unit)):
+        among = unit @ vectors.T >= floor
+        for column, phrase in enumerate(ids):
+            own = [places[row] for word in phrases[phrase].words if (row := words.row(word)) in places]
+            among[own, column] = False
+            counts[phrase] = int(among[:, column].sum())
     return counts, limit, len(rows)
 
 
@@ -202,27 +209,43 @@ def _twins(names, vectors):
     """For each label the others whose vectors are all but equal to its own."""
     known = [row for row, vector in enumerate(vectors) if vector is not None]
     twins = {name: [] for name in names}
-    if known:
-        unit = np.stack([vectors[row] for row in known])
-        for one, other in np.argwhere(np.triu(unit @ unit.T > SAME, k=1)):
-            first, second = names[known[one]], names[known[other]]
+    unit = np.stack([vectors[row] for row in known]) if known else np.empty((0, 0), np.float32)
+    step = max(1, BLOCK_BYTES // (4 * max(1, len(unit))))
+    for start in range(0, len(unit), step):
+        scores = unit[start:start + step] @ unit[start:].T
+        for one, other in np.argwhere(np.triu(scores > SAME, k=1)):
+            first, second = names[known[start + one]], names[known[start + other]]
             twins[first].append(second)
             twins[second].append(first)
     return twins
 
 
-def _neighbours(phrase, words, k):
-    if phrase.vector is None:
-        return ()
-    near = words.neighbours(phrase.vector, k + len(phrase.words), first=RARE)
-    return tuple([pair for pair in near if pair[0] not in phrase.words][:k])
+def _in_blocks(phrases, n_rows):
+    """(numbers of phrases, their vectors) of those that have one; a block by `n_rows` scores is held in memory."""
+    known = [number for number, phrase in enumerate(phrases) if phrase.vector is not None]
+    step = max(1, BLOCK_BYTES // (4 * max(1, n_rows)))
+    for start in range(0, len(known), step):
+        ids = known[start:start + step]
+        yield ids, np.stack([phrases[number].vector for number in ids])
 
 
-def _vector_warnings(phrase, words):
+def _neighbours(phrases, words, k):
+    """For each phrase, one after the other, (word, cosine) of the frequent words nearest to it; () without a vector."""
+    depth = max(k, THEMES + 20) + max((len(phrase.words) for phrase in phrases), default=0)
+    reached = 0
+    for ids, vectors in _in_blocks(phrases, min(RARE, len(words))):
+        for number, near in zip(ids, words.neighbours_of(vectors, depth, first=RARE), strict=True):
+            yield from [()] * (number - reached)
+            yield near
+            reached = number + 1
+    yield from [()] * (len(phrases) - reached)
+
+
+def _vector_warnings(phrase, near, words):
     warnings = ["no vector"] if phrase.vector is None else []
     if any(words.row(word) + 1 > RARE for word in phrase.words):
         return [*warnings, "rare"]  # a rare word's neighbours are too random to hold themes
-    if phrase.vector is not None and (halves := themes(phrase.vector, words, own=phrase.words)):
+    if phrase.vector is not None and (halves := _halves(near[:THEMES + 20 + len(phrase.words)], phrase.words, words)):
         warnings.append("polysemous ({} | {})".format(*(", ".join(half[:2]) for half in halves)))
     return warnings
 

@@ -48,8 +48,8 @@ def fingerprint_of(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
 
 
 def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, source: object = None,
-          counts: Mapping[str, int] | None = None) -> None:
-    """Write blocks as they come, in bounded memory; of equal words the first one wins.
+          counts: Mapping[str, int] | None = None, known: str | None = None, overwrite: bool = False) -> None:
+    """Write blocks as they come, in bounded memory; of equal words the first one wins, blank ones are left out.
 
     Args:
         folder: the folder to make; it is there whole or not at all.
@@ -57,13 +57,18 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
         name: what the vectors are called in reports and errors.
         source: anything JSON that says what they were made from.
         counts: what an earlier reading has left out or replaced, to be added to.
+        known: the fingerprint of the whole, where that is known before.
+        overwrite: whether other word vectors that are in the folder may be lost.
     Raises:
         ValueError: if there is no word, or a word holds a line break.
+        FileExistsError: if other word vectors would be lost, or the folder holds files of somebody else's.
     """
     kept: dict[str, int] = {}
-    counts = Counter(counts or {"duplicates": 0, "undecodable": 0})
+    counts = Counter(counts or {"duplicates": 0, "undecodable": 0, "blank": 0})
     content = hashlib.sha256()
-    with Commit(folder, KIND, {"name": name, "dim": dim, "source": source}) as commit:
+    made = {"fingerprint": known}
+    with Commit(folder, KIND, {"name": name, "dim": dim, "source": source}, lost=partial(_lost, made),
+                overwrite=overwrite) as commit:
         with open(commit.file("vectors.npy"), "wb") as file:
             _write_header(file, 0, dim)
             for block in blocks:
@@ -71,14 +76,17 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
                 rows = _little_endian(block.rows if len(fresh) == len(block.words) else block.rows[fresh])
                 content.update(rows)
                 file.write(rows)
-                counts["duplicates"] += len(block.words) - len(fresh)
+                blank = sum(not word.strip() for word in block.words)
+                counts["duplicates"] += len(block.words) - len(fresh) - blank
+                counts["blank"] += blank
                 counts["undecodable"] += block.undecodable
             _write_header(file, len(kept), dim)
         if not kept:
             raise ValueError(f"{name} holds no word vectors")
         blob = _joined(kept)
         commit.file("words.txt").write_bytes(blob)
-        commit.document |= {"fingerprint": _combined(blob, content), "counts": dict(counts)}
+        made["fingerprint"] = _combined(blob, content)
+        commit.document |= {**made, "counts": dict(counts)}
 
 
 def read(folder: str | Path, make: Callable[[dict, list[str], NDArray[np.float32]], Made]) -> Made:
@@ -93,6 +101,13 @@ def read(folder: str | Path, make: Callable[[dict, list[str], NDArray[np.float32
     return read_artefact(folder, KIND, partial(_read, make), check=["words.txt"])
 
 
+def _lost(made, document, paths):
+    """What of the word vectors that are there new ones lack, or None: anything, unless they are the same."""
+    if made["fingerprint"] in (None, document.get("fingerprint")):
+        return None
+    return f"{document['name']}, of dim {document['dim']}, are other word vectors"
+
+
 def _read(make, document, paths):
     words = paths["words.txt"].read_bytes().decode().split("\n")
     matrix = read_npy(paths["vectors.npy"], np.float32, (len(words), document["dim"]), mapped=True)
@@ -100,10 +115,10 @@ def _read(make, document, paths):
 
 
 def _first_of_each(words, kept):
-    """The places of the words that are not in the dict `kept` yet; they are put into it."""
+    """The places of the words that are not blank and not in the dict `kept` yet; they are put into it."""
     fresh = []
     for place, word in enumerate(words):
-        if word not in kept:
+        if word not in kept and word.strip():
             kept[word] = None
             fresh.append(place)
     return fresh

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.words.phrases import SEPARATORS, Phrase, direction, resolve
+from devise.spelling import folded
+from devise.words.phrases import SEPARATORS, Phrase, as_texts, direction, resolve
 from devise.words.taxonomy import taxonomy_for
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class LabelTable:
         return cls(document["names"], vectors, document["parts"], document.get("extras", ()))
 
 
-def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
+def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
                   plurals: bool = False) -> LabelTable:
     """A unit vector for each class name.
 
@@ -89,7 +90,7 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
     never represented by half of its name, nor by a zero vector.
 
     Args:
-        names: str (C,), all different.
+        names: str (C,), all different; one string is one label.
         words: WordVectors.
         synonyms: {label: word or phrase to use in its place, a sense in brackets behind it:
             "crane (bird)", "crane [n02012849]"}, towards which the vector is moved (`towards`); case and
@@ -107,7 +108,7 @@ def label_vectors(names: Sequence[str], words: WordVectors, *, synonyms: Mapping
     array([[0.70710677, 0.70710677],
            [0.6       , 0.8       ]], dtype=float32)
     """
-    names = list(names)
+    names = as_texts(names)
     _refuse_repeats(names)
     found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
@@ -127,7 +128,7 @@ def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mappin
 
     Args: as of `label_vectors`.
     """
-    meant = meanings(names, synonyms)
+    meant = meanings(as_texts(names), synonyms)
     found = []
     for text, sense in meant:
         phrase = resolve(text, words, plurals=plurals)
@@ -141,8 +142,8 @@ def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None) ->
     >>> meanings(["Crane", "car_side"], {"car side": "car", "crane": "crane (bird)"})
     [('crane', 'bird'), ('car', None)]
     """
-    folded = {fold(label): text for label, text in (synonyms or {}).items()}
-    return [split_sense(folded[fold(name)]) if fold(name) in folded else (name, None) for name in names]
+    known = {fold(label): text for label, text in (synonyms or {}).items()}
+    return [split_sense(known[fold(name)]) if fold(name) in known else (name, None) for name in names]
 
 
 def read_synonyms(path: str | Path) -> dict[str, str]:
@@ -227,7 +228,7 @@ def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
 
 def fold(label: str) -> str:
     """A label in lower case with one space between its parts, so that spellings of it are equal."""
-    return " ".join(SEPARATORS.split(label.strip().casefold()))
+    return " ".join(SEPARATORS.split(folded(label).strip()))
 
 
 def _context(text, words):

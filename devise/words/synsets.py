@@ -53,7 +53,7 @@ def synset_vectors(synsets: Sequence[str], words: WordVectors, taxonomy: Taxonom
                    ) -> NDArray[np.float32]:
     """A vector for each synset: the unit mean of those of its lemmas.
 
-    A lemma is a phrase (`phrase_vector`); of one with unknown words those that are known.
+    A lemma is a phrase (`phrase_vector`), parted at hyphens; of one with unknown words those that are known.
 
     Args:
         synsets: n identities, such as those of ImageNet's classes.
@@ -69,7 +69,7 @@ def synset_vectors(synsets: Sequence[str], words: WordVectors, taxonomy: Taxonom
     vectors = np.zeros((len(synsets), words.dim), np.float32)
     for row, identity in enumerate(synsets):
         known = [vector for lemma in taxonomy[identity].lemmas
-                 if (vector := pooled(resolve(lemma, words).words, words)) is not None]
+                 if (vector := pooled(resolve(lemma.replace("-", " "), words).words, words)) is not None]
         if known and (mean := direction(np.sum(known, axis=0))) is not None:
             vectors[row] = mean
     return vectors

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from devise.spelling import plain
 from devise.storage import atomic_path
 from devise.words.wordnet import read_nouns
 
@@ -29,6 +30,7 @@ NOWHERE = 10_000  # edges between synsets with no hypernym in common
 IMAGENET_BRANCHES = {"n00017222": "plant", "n09287968": "geological formation", "n00019128": "natural object",
                      "n00523513": "sport", "n00021939": "artifact", "n12992868": "fungus", "n00007846": "person",
                      "n00015388": "animal"}
+QUOTES = "\"“”„«»¿¡…"  # what may be written around a word and is no part of it
 ROOT, MISC = "imagenet", "misc"
 # food, persons and acts are left out: a lobster is eaten, a toaster proposes toasts, scissors are a hold
 KINDS = {"n00015388": "animal", "n00017222": "plant", "n00021939": "artifact", "n05220461": "body part",
@@ -120,11 +122,16 @@ class Taxonomy:
 
     def knows(self, word: str) -> bool:
         """Whether it is known which noun the word is, or that it is none."""
-        return _key(word) in self.senses
+        return self._known(word) in self.senses
 
     def senses_of(self, word: str) -> tuple[str, ...]:
         """The identities of a word's noun senses; none for a word that is no noun or not known."""
-        return self.senses.get(_key(word), ())
+        return self.senses.get(self._known(word), ())
+
+    def _known(self, word):
+        """The key of a word, without the signs around it where it is not known with them."""
+        key = _key(word)
+        return key if key in self.senses else key.strip(QUOTES)
 
     def above(self, identities: Iterable[str]) -> frozenset[str]:
         """Some synsets and everything that they are kinds of."""
@@ -372,7 +379,7 @@ def _installed():
 
 
 def _key(word):
-    return " ".join(word.lower().replace("_", " ").split())
+    return " ".join(plain(word).lower().replace("_", " ").split())
 
 
 def _lemma_senses(synsets):

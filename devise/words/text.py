@@ -20,8 +20,8 @@ class VectorText:
     """A text file of word vectors: its dim, and its rows in blocks.
 
     Reads GloVe 4.5 times as fast as gensim. Numbers are counted from the right end of a line, since
-    a token may hold spaces. The first line
-    may be word2vec's header, `words dim`. A byte order mark, CRLF and blank lines are fine.
+    a token may hold spaces; one that is blank is left out when the blocks are written. The first line may be
+    word2vec's header, `words dim`. A byte order mark, CRLF and blank lines are fine.
 
     Attributes:
         path, dim, promised: the number of words that the header promises, or None without header.
@@ -32,13 +32,13 @@ class VectorText:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         lines = self._sample()
-        self.promised, header_dim = _header(lines[0])
+        self.promised, header_dim = _header(lines[0].split())
         if self.promised is not None:
             lines = lines[1:]
             if not lines:
                 raise ValueError(f"{self.path} ends after its header, which promises {self.promised} words: "
                                  "it is cut short, fetch it again")
-        dims = Counter(_trailing_numbers(fields) for fields in lines)
+        dims = Counter(map(_trailing_numbers, lines))
         self.dim = dims.most_common(1)[0][0]
         if self.dim == 0:
             raise ValueError(f"{self.path}, line 1: no number after the word: expected lines of the "
@@ -90,8 +90,11 @@ class VectorText:
         return Block(words, rows, undecodable)
 
     def _token(self, number, line, row):
-        """The word of a line, as bytes; its numbers go into `row`."""
-        parts = (line.removeprefix(BOM) if number == 1 else line).rsplit(None, self.dim)
+        """The word of a line, as bytes, b"" for one of blanks alone; its numbers go into `row`."""
+        line = line.removeprefix(BOM) if number == 1 else line
+        parts = line.rsplit(None, self.dim)
+        if len(parts) == self.dim and line[:1].isspace() and _trailing_numbers(line) == self.dim:
+            parts.insert(0, b"")
         if len(parts) <= self.dim:
             raise ValueError(f"{self.path}, line {number}: {len(parts) - 1} numbers after the word, "
                              f"expected {self.dim}: the file is cut short or damaged")
@@ -107,13 +110,13 @@ class VectorText:
         return word
 
     def _sample(self):
-        """The fields of the first lines that are not blank."""
+        """The first lines that are not blank."""
         with open(self.path, "rb") as file:
             head = file.read(SAMPLE_BYTES)
         lines = head.removeprefix(BOM).split(b"\n")
         if len(head) == SAMPLE_BYTES:
             lines.pop()  # it goes on behind the sample
-        filled = [line.split() for line in lines if line.strip()][:SAMPLE_LINES]
+        filled = [line for line in lines if line.strip()][:SAMPLE_LINES]
         if not filled:
             problem = "its first line has no end" if head.strip() else "it is empty"
             raise ValueError(f"{self.path} holds no word vectors: {problem}")
@@ -127,10 +130,10 @@ def _header(fields):
     return None, None
 
 
-def _trailing_numbers(fields):
-    """How many fields at the end of a line are numbers; the first field is a word always."""
-    count = 0
-    for field in reversed(fields[1:]):
+def _trailing_numbers(line):
+    """How many fields at the end of a line are numbers; the first is a word, unless blanks stand before it."""
+    fields, count = line.split(), 0
+    for field in reversed(fields[0 if line[:1].isspace() else 1:]):
         try:
             float(field)
         except ValueError:

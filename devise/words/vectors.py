@@ -12,6 +12,7 @@ import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
 from devise.errors import quoted
+from devise.spelling import plain, spellings
 from devise.words import cache
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class WordVectors:
         words: tuple of str (n,), all different.
         matrix: float32 (n, dim), read-only, memory-mapped where it comes from a cache.
         name: what reports and errors call these vectors.
-        counts: {"duplicates": words left out since an equal one came before,
-            "undecodable": words that were not valid UTF-8}.
+        counts: {"duplicates": words left out since an equal one came before, "undecodable": words that were not
+            valid UTF-8, "blank": words left out since they are blank}.
 
     Args:
         words: str (n,); of equal words the first one is kept.
@@ -48,10 +49,10 @@ class WordVectors:
     def __init__(self, words: Iterable[str], matrix: ArrayLike, *, name: str = "words", fingerprint: str | None = None,
                  counts: Mapping[str, int] | None = None) -> None:
         self.name = name
-        self.counts = {"duplicates": 0, "undecodable": 0, **(counts or {})}
+        self.counts = {"duplicates": 0, "undecodable": 0, "blank": 0, **(counts or {})}
         rows = as_rows(matrix, f"vectors of {name}") if fingerprint is None else np.asanyarray(matrix)
         if fingerprint is None:
-            words, rows = self._checked(list(words), rows)
+            words, rows = self._checked(words, rows)
         else:
             self.fingerprint = fingerprint
         self.words, self.matrix = tuple(words), rows.view()
@@ -59,6 +60,9 @@ class WordVectors:
         self._inverse_lengths = np.empty(0, np.float32)
 
     def _checked(self, words, matrix):
+        if isinstance(words, str):
+            raise TypeError(f"the words of {self.name} are one string, {quoted(words)}: expected a list of words")
+        words = list(words)
         if len(words) != len(matrix) or not words:
             raise ValueError(f"{self.name} has {len(words)} words and {len(matrix)} vectors: "
                              "expected one vector a word, and at least one")
@@ -67,9 +71,14 @@ class WordVectors:
         rows = {}
         for row, word in enumerate(words):
             rows.setdefault(word, row)
-        if len(rows) == len(words):
+        if not (filled := [word for word in rows if word.strip()]):
+            raise ValueError(f"{self.name} holds no word that is not blank")
+        if len(filled) == len(words):
             return words, matrix
-        self.counts["duplicates"] += len(words) - len(rows)
+        blank = sum(not word.strip() for word in words)
+        self.counts["blank"] += blank
+        self.counts["duplicates"] += len(words) - len(filled) - blank
+        rows = {word: rows[word] for word in filled}
         return list(rows), matrix[list(rows.values())]
 
     @cached_property
@@ -102,10 +111,12 @@ class WordVectors:
             parts.append(f"{self.counts['duplicates']:,} duplicates left out")
         if self.counts["undecodable"]:
             parts.append(f"{self.counts['undecodable']:,} words were not valid UTF-8")
+        if self.counts["blank"]:
+            parts.append(f"{self.counts['blank']:,} blank words left out")
         return "; ".join(parts)
 
     def row(self, word: str) -> int:
-        """The row of a word, as it is written or else in lower case.
+        """The row of a word, as it is written, in lower case or in another encoding of its letters.
 
         Raises:
             KeyError: if there is no such word; the message proposes others.
@@ -120,8 +131,7 @@ class WordVectors:
         return row
 
     def _find(self, word):
-        row = self._rows.get(word)
-        return self._rows.get(word.lower()) if row is None else row
+        return next((self._rows[form] for form in spellings(word) if form in self._rows), None)
 
     def vector(self, word: str) -> NDArray[np.float32]:
         """The vector of a word, float32 (dim,), a copy, of the length it was read with."""
@@ -160,13 +170,16 @@ class WordVectors:
             raise ValueError(f"k is {k} and first is {first}: expected at least 1")
         own = self.words[self.row(word)] if isinstance(word, str) else None
         query = np.asarray(word if own is None else self.vector(own)).reshape(1, -1)
-        direction = unit_rows(query, "the query", self.dim)[0]
+        return [pair for pair in self.neighbours_of(query, k + 1, first=first)[0] if pair[0] != own][:k]
+
+    def neighbours_of(self, vectors: ArrayLike, k: int, *, first: int | None = None) -> list[list[tuple[str, float]]]:
+        """The k words of largest cosine with each of several vectors (n, dim), as `neighbours` lists them."""
+        directions = unit_rows(vectors, "the query", self.dim)
         # lengths divide the scores, not the rows: a unit copy would double a matrix of 480 MB
         rows = self.matrix[:first]
-        scores = (rows @ direction) * self._scales(len(rows))
-        nearest, cosines = top_k(scores[None], min(k + 1, len(rows)))
-        found = [(self.words[row], float(cosine)) for row, cosine in zip(nearest[0], cosines[0], strict=True)]
-        return [pair for pair in found if pair[0] != own][:k]
+        nearest, cosines = top_k(directions @ rows.T * self._scales(len(rows)), min(k, len(rows)))
+        return [[(self.words[row], float(cosine)) for row, cosine in zip(*found, strict=True)]
+                for found in zip(nearest, cosines, strict=True)]
 
     def _scales(self, n):
         """1 / length of the first n rows, 0 for a zero row; rows behind them are not read."""
@@ -180,7 +193,7 @@ class WordVectors:
 
     def near_spellings(self, word: str, n: int = 3) -> list[str]:
         """At most n frequent words that are spelt like `word`, the nearest first, then the more frequent."""
-        word = word.lower()
+        word = plain(word).lower()
         matcher = difflib.SequenceMatcher(b=word)
         found = []
         for row, other in enumerate(self.words[:FREQUENT]):
@@ -192,10 +205,16 @@ class WordVectors:
                 found.append((-ratio, row))
         return [self.words[row] for _, row in sorted(found)[:n]]
 
-    def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` opens; it is there whole or not at all."""
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the folder that `load` opens; it is there whole or not at all.
+
+        Args:
+            overwrite: whether other word vectors that are in it may be lost.
+        Raises:
+            FileExistsError: if they would be, or the folder holds files of somebody else's.
+        """
         cache.write(folder, cache.blocks_of(self.words, self.matrix), dim=self.dim, name=self.name,
-                    counts=self.counts)
+                    counts=self.counts, known=self.fingerprint, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> WordVectors:

@@ -147,3 +147,21 @@ def test_words_of_several_meanings_are_told_from_plain_ones(packaged, monkeypatc
 def test_the_labels_of_caltech(packaged):
     records = audit(list(label_synsets()), packaged)
     assert coverage(records) == {"labels": 60, "found": 60, "warned": 17}
+
+
+def test_one_string_is_one_label(words):
+    assert [record.label for record in audit("car", words)] == ["car"]
+
+
+def told(record):
+    return record._replace(neighbours=tuple(word for word, _ in record.neighbours))
+
+
+def test_an_audit_in_blocks_says_the_same_as_one_in_a_piece(words, monkeypatch):
+    labels = ["car", "dollar bill", "none", "bill dollar", "grand", "cars"]
+    vocabulary, drawn = planted((0, 1), (2,))
+    whole = audit(labels, words), audit([*drawn, "none", *vocabulary.words[:30]], vocabulary)
+    monkeypatch.setattr("devise.words.auditing.BLOCK_BYTES", 8 * len(vocabulary))
+    for one, other in zip((audit(labels, words), audit([*drawn, "none", *vocabulary.words[:30]], vocabulary)), whole,
+                          strict=True):
+        assert [told(record) for record in one] == [told(record) for record in other]

@@ -9,7 +9,7 @@ from devise.words import WordVectors, cache
 @pytest.fixture
 def words():
     matrix = np.random.default_rng(1).normal(size=(3000, 5)).astype(np.float32)
-    names = [f"w{number}" for number in range(2994)] + ["naïve", "北京", "new york", "a\rb", "\x85", "😀"]
+    names = [f"w{number}" for number in range(2994)] + ["naïve", "北京", "new york", "a\rb", "a\x85", "😀"]
     return WordVectors(names, matrix, name="drawn")
 
 
@@ -45,7 +45,7 @@ def test_other_tools_read_the_files(words, tmp_path):
 
 def test_counts_are_kept(tmp_path):
     WordVectors(["a", "a"], [[1], [2]], counts={"undecodable": 3}).save(tmp_path)
-    assert WordVectors.load(tmp_path).counts == {"duplicates": 1, "undecodable": 3}
+    assert WordVectors.load(tmp_path).counts == {"duplicates": 1, "undecodable": 3, "blank": 0}
 
 
 def test_duplicates_across_blocks_go(tmp_path):
@@ -54,7 +54,7 @@ def test_duplicates_across_blocks_go(tmp_path):
     cache.write(tmp_path, iter(blocks), dim=1, name="blocks")
     words = WordVectors.load(tmp_path)
     assert words.words == ("a", "b", "c") and words.matrix.ravel().tolist() == [1, 2, 5]
-    assert words.counts == {"duplicates": 2, "undecodable": 1}
+    assert words.counts == {"duplicates": 2, "undecodable": 1, "blank": 0}
     assert words.fingerprint == WordVectors(["a", "b", "c"], [[1], [2], [5]]).fingerprint
 
 
@@ -66,7 +66,12 @@ def test_a_word_with_a_line_break_can_not_be_saved_and_leaves_nothing(tmp_path):
 
 def test_saving_again_replaces_and_leaves_no_old_files(words, tmp_path):
     words.save(tmp_path)
-    WordVectors(["only"], [[1, 2]]).save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(FileExistsError, match="drawn, of dim 5, are other word vectors"):
+        WordVectors(["only"], [[1, 2]]).save(tmp_path)
+    words.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    WordVectors(["only"], [[1, 2]]).save(tmp_path, overwrite=True)
     assert WordVectors.load(tmp_path).words == ("only",)
     assert len(list(tmp_path.iterdir())) == 3
 

@@ -11,6 +11,8 @@ from devise.words import (
     phrase_vector,
     read_synonyms,
 )
+from devise.words.phrases import resolve
+from devise.words.sentences import SentenceVectors
 
 NAMES = ["the", "car", "dollar", "bill", "grand", "piano", "grand_piano", "yin-yang", "Paris", "st.",
          "bernard", "none", "side", "saxophone"]
@@ -196,3 +198,56 @@ def test_genuine_labels(packaged):
     assert table.parts == (("elephant",), ("faces", "easy"), ("dollar", "bill"), ("yin-yang",), ("car",))
     waves = phrase_vector("ocean waves", packaged)
     assert {"ocean", "waves"} == {word for word, _ in packaged.neighbours(waves, k=2)}
+
+
+TOY = ("dog", "cat", "child", "toy", "do", "run", "can", "will", "airplane", "sunset", "golden", "retriever", "café",
+       "t-shirt", "u.s.", "c++", "कुत्ता", "bowl", "a", ",", "&")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return WordVectors(TOY, np.eye(len(TOY)), name="toy")
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    ("a dog's bowl", ("a", "dog", "bowl")), ("child’s toy", ("child", "toy")),
+    ("dog' bowl", ("dog", "bowl")), ("don't run", ("do", "run")), ("DON’T RUN", ("do", "run")),
+    ("can't", ("can",)), ("won't run", ("will", "run")), ("“airplane”", ("airplane",)), ("‘airplane’", ("airplane",)),
+    ("«airplane»", ("airplane",)), ("airplane…", ("airplane",)), ("cat,dog", ("cat", "dog")),
+    ("cat;dog", ("cat", "dog")),
+    ("cat&dog", ("cat", "dog")), ("cat, dog!", ("cat", "dog")), ("cat , dog", ("cat", "dog")), ("#sunset", ("sunset",)),
+    ("#GoldenRetriever", ("golden", "retriever")), ("¿dog?", ("dog",)), ("dog (toy)", ("dog", "toy")),
+    ("dog 🐕", ("dog",)), ("🐕dog", ("dog",)), ("cafe\u0301", ("café",)), ("Cafe\u0301!", ("café",)),
+    ("d\u200bog", ("dog",)), ("\ufeffdog", ("dog",)), ("ｄｏｇ", ("dog",)), ("a T-shirt!", ("a", "t-shirt")),
+    ("dog-cat toy", ("dog", "cat", "toy")), ("U.S.,", ("u.s.",)), ("c++ toy", ("c++", "toy")),
+    ("कुत्ता!", ("कुत्ता",)), (",", (",",)), ("dog\u00a0bowl", ("dog", "bowl")), ("*dog*", ("dog",)), ("`dog`", ("dog",)),
+    ("dog/cat", ("dog", "cat")), ("dog'run'cat", ("dog", "run", "cat"))])
+def test_text_is_read_as_people_write_it(toy, text, parts):
+    found = resolve(text, toy)
+    assert found.words == parts and not found.failed
+    sentences = SentenceVectors(toy, components=0)
+    if text != ",":  # the captions' reader passes over what is a sign alone
+        assert sentences.embed(text)[0].nonzero()[0].tolist() == sorted({TOY.index(part) for part in parts})
+
+
+@pytest.mark.parametrize(("text", "failed"), [
+    ("okapi's", ("okapi's",)), ("“okapi”", ("okapi",)), ("cat,okapi", ("okapi",)), ("…", ("…",)), ("🐕", ("🐕",)),
+    ("catOkapi", ("catOkapi",))])
+def test_what_has_no_vector_is_named_without_the_signs_around_it(toy, text, failed):
+    assert resolve(text, toy).failed == failed and resolve(text, toy).vector is None
+
+
+def test_a_vocabulary_may_have_its_letters_apart_too():
+    words = WordVectors(["cafe\u0301", "don’t"], np.eye(2))
+    assert words.row("café") == words.row("CAFÉ") == 0 and words.row("don't") == 1
+
+
+def test_synonyms_and_their_labels_may_be_written_in_two_ways(toy):
+    table = label_vectors(["cafe\u0301"], toy, synonyms={"café": "dog"})
+    assert table.names == ("cafe\u0301",) and table.parts == (("dog",),)
+
+
+def test_one_string_is_one_label(toy):
+    assert label_vectors("cat", toy).names == ("cat",)
+    with pytest.raises(TypeError, match="one str, or several"):
+        label_vectors([b"cat"], toy)

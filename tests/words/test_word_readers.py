@@ -189,7 +189,7 @@ def test_convert_names_the_folder_it_is_given(tmp_path):
 
 def test_the_packaged_vectors(packaged):
     assert len(packaged) == 400_000 and packaged.dim == 50 and packaged.words[:3] == ("the", ",", ".")
-    assert packaged.counts == {"duplicates": 0, "undecodable": 0}
+    assert packaged.counts == {"duplicates": 0, "undecodable": 0, "blank": 0}
     assert packaged.neighbours("elephant", k=1)[0][0] == "elephants"
     assert packaged.matrix.flags.c_contiguous
 
@@ -198,3 +198,63 @@ def test_importing_words_loads_no_gensim():
     code = "import sys, devise.words; print(sorted({'gensim', 'pyarrow', 'tensorflow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("start", "what"), [
+    (b"\xba\x16\x4f\x2f\x0c\0\0\0", "fastText's own format.*take the .vec file"),
+    (b"\x93NUMPY\x01\0", "without words"), (b"\x89HDF\r\n", "without words"), (b"BZh91AY", "compressed archive")])
+@pytest.mark.parametrize("name", ["cc.en.300.bin", "vectors.vec", "vectors"])
+def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path, start, what, name):
+    (tmp_path / name).write_bytes(start + bytes(range(256)) * 8)
+    with pytest.raises(ValueError, match=what):
+        open_words(tmp_path / name)
+
+
+def lines(*words):
+    return "".join(f"{word} 0.5 0.25 1\n" for word in words)
+
+
+@pytest.mark.parametrize("content", [
+    "5 3\n" + lines("dog", "cat", " ", "fish", "bird"), lines("dog", "cat", "", "fish", "bird"),
+    lines("", "dog", "cat", "fish", "bird"), lines("\u00a0", "dog", "cat", "fish", "bird"),
+    lines("dog", "cat", "fish", "bird", "\t")], ids=["blank", "empty", "first", "no-break", "tab"])
+def test_a_blank_token_is_left_out_and_counted(tmp_path, content):
+    (tmp_path / "words.vec").write_text(content, encoding="utf-8")
+    words = open_words(tmp_path / "words.vec")
+    assert words.words == ("dog", "cat", "fish", "bird") and words.counts["blank"] == 1 and words.dim == 3
+    assert "1 blank words left out" in words.report()
+    assert WordVectors(["", *words.words], np.vstack([words.matrix[:1], words.matrix])).fingerprint == words.fingerprint
+
+
+@pytest.mark.parametrize("line", ["half 0.1 0.2\n", "1990 0.1 0.2\n", " 0.1 0.2\n", " half 0.1 0.2\n"])
+def test_a_line_that_is_cut_stays_refused(tmp_path, line):
+    (tmp_path / "cut.txt").write_text(lines("dog", "cat", "fish") + line)
+    with pytest.raises(ValueError, match=r"line 4: \d numbers after the word, expected 3: the file is cut short"):
+        open_words(tmp_path / "cut.txt")
+
+
+def test_words_are_a_list():
+    with pytest.raises(TypeError, match="one string, 'cat': expected a list of words"):
+        WordVectors("cat", np.eye(3))
+
+
+def test_without_a_place_for_the_cache_a_file_is_read_each_time(tmp_path, monkeypatch):
+    (tmp_path / "words.vec").write_text(lines("dog", "cat"))
+    cached = open_words(tmp_path / "words.vec")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "file" / "home"))
+    with pytest.warns(UserWarning, match="can't be written .*: set DEVISE_HOME"):
+        words = open_words(tmp_path / "words.vec")
+    assert (words.words, words.fingerprint, words.name) == (cached.words, cached.fingerprint, cached.name)
+
+
+def test_converting_over_other_vectors_asks_for_overwrite(tmp_path):
+    for name, value in (("one", 1), ("two", 2)):
+        (tmp_path / f"{name}.txt").write_text(f"cat {value} 0\n")
+    for _ in range(2):
+        convert(tmp_path / "one.txt", tmp_path / "folder")
+    with pytest.raises(FileExistsError, match="one, of dim 2, are other word vectors.*overwrite=True"):
+        convert(tmp_path / "two.txt", tmp_path / "folder")
+    assert WordVectors.load(tmp_path / "folder").name == "one"
+    convert(tmp_path / "two.txt", tmp_path / "folder", overwrite=True)
+    assert WordVectors.load(tmp_path / "folder").name == "two"
