@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ Rows = NDArray[Any] | Sequence[Any]  # (n, …), an array or nested lists: what 
 BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
 NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
 GROUP = 16  # columns in a group of `_few_candidates`; 8 to 64 are as fast
+_ALONE = threading.Lock()  # the threads of BLAS are the process's: two that limit them would restore the limit
 MOST_CANDIDATES = 32  # times k; more are sorted slower than partitioned
 
 
@@ -245,5 +247,5 @@ def eigenvectors(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     >>> values.tolist(), np.abs(vectors).tolist()
     ([1.0, 3.0], [[0.0, 1.0], [1.0, 0.0]])
     """
-    with threadpool_limits(1, user_api="blas"):
+    with _ALONE, threadpool_limits(1, user_api="blas"):
         return np.linalg.eigh(matrix)

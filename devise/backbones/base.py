@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +94,7 @@ class Backbone:
     """A frozen network, cut at a layer: pictures uint8 (n, h, w, 3) to features float32 (n, dim).
 
     Pictures go through in batches of one fixed size, the last one padded, so a row depends neither
-    on its neighbours nor on n, and one compiled graph serves every call.
+    on its neighbours nor on n, and one compiled graph serves every call. Any number of threads may call it.
 
     Args:
         name: its name in the registry.
@@ -136,6 +137,7 @@ class Backbone:
         self.dim = self._model.output_shape[-1]
         self.batch, self.changes = batch, dict(changes or {})
         self._asked = runtime
+        self._turn = threading.RLock()  # engines, and Keras, keep what they work on between two calls
 
     def __repr__(self):
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
@@ -165,7 +167,7 @@ class Backbone:
         Raises:
             ValueError: if it is another type or size.
         """
-        return self._run(self._forward, pictures, self.dim)
+        return self._run(lambda block: self._forward(block), pictures, self.dim)
 
     def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's own class scores before softmax, float32 (n, classes), as in `class_names`.
@@ -174,7 +176,7 @@ class Backbone:
             ValueError: if the network has no classifier, or as `features` does.
         """
         self._check_classes()
-        return self._run(self._classify, pictures, len(self.class_names))
+        return self._run(lambda block: self._classify(block), pictures, len(self.class_names))
 
     def classify(self, features: ArrayLike) -> NDArray[np.float32]:
         """The network's own class scores, computed from features.
@@ -186,7 +188,9 @@ class Backbone:
         Raises:
             ValueError: if the network has no classifier, or it does not start at the layer of the cut.
         """
-        return np.asarray(self._classifier(as_rows(features, "features", self.dim)))
+        rows = as_rows(features, "features", self.dim)
+        with self._turn:
+            return np.asarray(self._classifier(rows))
 
     def keras_model(self) -> keras.Model:
         """The network up to the layer: float32 (n, h, w, 3) in 0..255 in, features out; frozen.
@@ -299,7 +303,8 @@ class Backbone:
             n = len(block)
             if n < self.batch:
                 block = np.concatenate([block, np.zeros((self.batch - n, *block.shape[1:]), np.uint8)])
-            rows[start:start + n] = forward(block)[:n]
+            with self._turn:
+                rows[start:start + n] = forward(block)[:n]
         return rows
 
 

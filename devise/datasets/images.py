@@ -23,6 +23,7 @@ MAX_PIXELS = 100_000_000
 LARGE_PIXELS = 25_000_000  # from here on one picture at a time is decoded
 
 _LARGE = threading.Lock()
+_HELD = threading.Lock()  # Pillow reads an opened picture when it is first looked at
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
@@ -64,7 +65,8 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
     held = isinstance(source, (bytes, Image.Image))
     try:
         if isinstance(source, Image.Image):
-            return _decode(_within(source, max_pixels), least_side)
+            with _HELD:
+                return _decode(_within(source, max_pixels), least_side)
         with (_hold if held else _open)(source) as file:
             return _decode(_header(file, max_pixels), least_side)
     except _Refused as refusal:

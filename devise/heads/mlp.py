@@ -66,8 +66,7 @@ class MlpHead(Head):
     trains = True
 
     def __init__(self, config: HeadConfig):
-        self._layout = config
-        self._model = None
+        self._layout, self._model = config, None
 
     @property
     def dim(self) -> int:
@@ -152,7 +151,7 @@ class HiddenHead(Head):
     def __init__(self, head: MlpHead):
         if not head.config["sizes"]:
             raise ValueError("this head has no hidden layer: its sizes are ()")
-        self._head, self._model = head, None
+        self._head = head
 
     @property
     def dim(self) -> int:
@@ -173,11 +172,9 @@ class HiddenHead(Head):
         return layers[:last + 1]
 
     def _forward(self, rows):
-        if self._model is None:
-            import keras
-
-            self._model = keras.Sequential([keras.Input((self.input_dim,)), *self.keras_layers()])
-        return np.asarray(self._model(rows, training=False))
+        for layer in self.keras_layers():
+            rows = layer(rows, training=False)
+        return np.asarray(rows)
 
     def _weights(self):
         return self._head.weights()

@@ -7,6 +7,7 @@ how ties go, padding, exclusion, the folder on disk) is here, once.
 from __future__ import annotations
 
 import operator
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -43,7 +44,8 @@ class Hits(NamedTuple):
 class Index(ABC):
     """Vectors under ids, searched by cosine.
 
-    Ids are unique, non-negative int64. Of equal scores the smaller id comes first.
+    Ids are unique, non-negative int64. Of equal scores the smaller id comes first. Any number of threads may
+    search while none changes it.
 
     Args:
         fingerprint: of the model that made the vectors; saved, and checked by `load`.
@@ -65,6 +67,7 @@ class Index(ABC):
         self.dim: int | None = None
         self.document: dict[str, Any] = {}
         self._ids = np.empty(0, np.int64)  # of the members, ascending
+        self._turn = threading.Lock()  # for an engine that sets its depth before it is asked
 
     @property
     def ids(self) -> NDArray[np.int64]:

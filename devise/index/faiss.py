@@ -92,11 +92,13 @@ class Faiss(Index):
 
     def _look_up(self, queries, k):
         probes = self.n_probes or max(1, self._cells.nlist // 8)
-        self._package.omp_set_num_threads(self.n_jobs)
         while True:
-            self._cells.nprobe = int(min(probes, self._cells.nlist))
-            scores, ids = self._cells.search(queries, k)
-            if (ids >= 0).all() or self._cells.nprobe == self._cells.nlist:
+            probes = int(min(probes, self._cells.nlist))
+            with self._turn:
+                self._package.omp_set_num_threads(self.n_jobs)
+                self._cells.nprobe = probes
+                scores, ids = self._cells.search(queries, k)
+            if (ids >= 0).all() or probes == self._cells.nlist:
                 return ids.astype(np.int64), np.where(ids < 0, -np.inf, scores)
             probes *= 4  # the nearest cells held fewer than k
 

@@ -104,9 +104,10 @@ class Hnswlib(Index):
     def _look_up(self, queries, k):
         depth = max(self.search_depth, k)
         while depth < self._planted:
-            self._graph.set_ef(int(depth))
             try:
-                items, distances = self._graph.knn_query(queries, k, num_threads=self.n_jobs)
+                with self._turn:
+                    self._graph.set_ef(int(depth))
+                    items, distances = self._graph.knn_query(queries, k, num_threads=self.n_jobs)
                 return self._items[items.astype(np.int64)], 1 - distances
             except RuntimeError:  # it found fewer than k: removed rows took their places
                 depth *= 4

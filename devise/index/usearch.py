@@ -79,8 +79,9 @@ class Usearch(Index):
     def _look_up(self, queries, k):
         depth = max(self.search_depth, k)
         while depth < 4 * len(self):
-            self._graph.expansion_search = int(depth)
-            found = self._graph.search(queries, k, threads=self.n_jobs)
+            with self._turn:
+                self._graph.expansion_search = int(depth)
+                found = self._graph.search(queries, k, threads=self.n_jobs)
             if len(queries) == 1 or found.counts.min() == k:
                 keys, distances = np.atleast_2d(found.keys), np.atleast_2d(found.distances)
                 if keys.shape[1] == k:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from devise.words import WordVectors
 
 AUTO = "auto"
+_OPENING = threading.RLock()  # whoever asks first opens it, the others wait
 
 
 class Network:
@@ -69,10 +71,11 @@ class Network:
         Raises:
             ValueError: if the weights at hand are not those of the training.
         """
-        if self._backbone is None:
-            self._backbone = self._opened()
-            self.record = self.record | features.describe(self._backbone)
-        return self._backbone
+        with _OPENING:
+            if self._backbone is None:
+                self._backbone = self._opened()
+                self.record = self.record | features.describe(self._backbone)
+            return self._backbone
 
     @property
     def name(self) -> str:
@@ -143,12 +146,13 @@ class Words:
         Raises:
             ValueError: if they were in memory only, or those at hand are not those of the training.
         """
-        if self._vectors is None:
-            if self.record["source"] is None:
-                raise ValueError(f"the model was trained on word vectors in memory ({self.record['name']}): give them "
-                                 "to Devise.load(folder, words=…)")
-            self._vectors = self._checked(open_words(self.record["source"]))
-        return self._vectors
+        with _OPENING:
+            if self._vectors is None:
+                if self.record["source"] is None:
+                    raise ValueError(f"the model was trained on word vectors in memory ({self.record['name']}): give "
+                                     "them to Devise.load(folder, words=…)")
+                self._vectors = self._checked(open_words(self.record["source"]))
+            return self._vectors
 
     def _checked(self, words: WordVectors) -> WordVectors:
         mine = self.record

@@ -125,9 +125,10 @@ class SentenceText(Text):
     @property
     def sentences(self) -> CaptionVectors:
         """The vectors of sentences; those of a loaded model open its words."""
-        if isinstance(self._sentences, dict):
-            self._sentences = CaptionVectors.from_json(self._sentences, self.words.vectors)
-        return self._sentences
+        known = self._sentences  # one look at it: another thread may open it meanwhile
+        if isinstance(known, dict):
+            self._sentences = known = CaptionVectors.from_json(known, self.words.vectors)
+        return known
 
     dim = property(lambda self: self.kernel.shape[1])
 
