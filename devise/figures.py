@@ -118,6 +118,15 @@ def one_line(text: Any) -> str:
     return "".join(sign if sign.isprintable() else "�" for sign in " ".join(str(text).split()))
 
 
+def printable(text: str) -> str:
+    """Lines of text for a terminal: what can't be printed, such as an escape in a file's name, as �.
+
+    >>> printable("two\\nlines\\x1b[1m")
+    'two\\nlines�[1m'
+    """
+    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text)
+
+
 def as_json(value: Any) -> Any:
     """A value as JSON has it: NaN and infinity become null, a Spread or Comparison a dict, keys text.
 

@@ -260,7 +260,7 @@ class Backbone:
         if self.runtime in runtimes.ENGINES:
             try:
                 return runtimes.compiled(self._model, self.runtime, self.batch, self._stem)
-            except (ValueError, ImportError):
+            except (ValueError, ImportError, OSError):
                 if self._asked != "auto":
                     raise
                 self.runtime = "function"  # nobody asked for this engine, which can't do it

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from devise.backbones import imagenet
 from devise.backbones.base import Backbone, Preprocessing, randomise, seed_of
-from devise.storage import pretrained_root
+from devise.storage import pretrained_root, user_home
 
 VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
 VGG16_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{VGG16_FILE}"
@@ -108,7 +108,7 @@ def preprocessing_of(name: str) -> Preprocessing:
 
 def local_weights() -> Path | None:
     """The path of VGG16's ImageNet weights in `pretrained/` or in Keras' cache, or None."""
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    keras_home = Path(os.environ.get("KERAS_HOME") or user_home() / ".keras")
     candidates = (pretrained_root() / VGG16_FILE, keras_home / "models" / VGG16_FILE)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from devise.backbones import efficientnet_lite, keras_applications, registry
 from devise.errors import MissingDependency, pip_line
+from devise.storage import user_home
 
 
 class Weights(NamedTuple):
@@ -50,7 +51,7 @@ def _of_keras(name):
     """VGG16's file, or one in the cache of Keras, whose names follow no rule: the longest of ours in it counts."""
     if name == "vgg16":
         return Weights(keras_applications.local_weights(), "devise fetch vgg16")
-    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    cache = Path(os.environ.get("KERAS_HOME") or user_home() / ".keras") / "models"
     for file in sorted(cache.glob("*.h5")):
         sign = _letters(file.name)
         meant = [known for known in keras_applications.NETWORKS if _letters(known) in sign]
@@ -60,7 +61,7 @@ def _of_keras(name):
 
 
 def _of_keras_hub(name):
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache/kagglehub")
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or user_home() / ".cache/kagglehub")
     folder = next(iter(sorted(cache.glob(f"models/keras/*/keras/{name}"))), None)
     return Weights(folder, f"{pip_line('hub')} and devise extract samples --backbone {name} with internet")
 

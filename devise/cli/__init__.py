@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, NoReturn, TextIO
 from devise import __version__
 from devise.cli.terminal import paint, progress_bar
 from devise.errors import unknown
-from devise.figures import as_json
+from devise.figures import as_json, printable
 from devise.report import Report, pairs
 
 COMMANDS = {  # in the order of the pipeline
@@ -132,7 +132,16 @@ class Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument NAME: ")  # argparse's, before what `unknown` says
         if strange := re.match(r"unrecognized arguments: .*?(?<!\S)(--[\w-]+)", message):
             message = unknown("option", strange[1], self._option_string_actions).partition(": expected")[0]
-        self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\nsee {self.prog} --help\n")
+
+    def _get_value(self, action, value):
+        """argparse's own, but for what is blank: that is a mistake, such as an unset variable of a shell."""
+        from devise.cli.options import numbers, sizes
+
+        if not value.strip() and action.type not in (numbers, sizes):  # of which there may be none
+            wanted = action.metavar if isinstance(action.metavar, str) else action.dest
+            raise argparse.ArgumentError(action, f"{value!r} is empty: expected {wanted}")
+        return super()._get_value(action, value)
 
     def _check_value(self, action, value):
         """argparse's own, for `choices`, with a good guess for a mistyped one."""
@@ -228,21 +237,30 @@ def main(argv: Sequence[Any] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """The exit code of a command whose arguments have been read."""
+    from devise.cli import opening
+
     try:
         with (unhidden() as file, contextlib.nullcontext() if args.verb.waits else
               progress_bar(f"devise {args.command}", file=file)):
+            opening.at_once(args)
             answer = args.verb.run(args)
         shown = answer.report.text() if answer.text is None else answer.text
-        print(json.dumps(answer.document, indent=2, ensure_ascii=False) if args.json else shown, flush=True)
+        print(_escaped(answer.document) if args.json else shown, flush=True)
     except BrokenPipeError:
         raise
     except Exception as error:
         if args.debug:
             raise
         name = paint(f"devise {args.command}:", "bad", sys.stderr)
-        print(f"{name} {message(error)}", file=sys.stderr)
+        print(f"{name} {printable(message(error))}", file=sys.stderr)
         return 2 if isinstance(error, WrongUsage) else 1
     return 1 if answer.failed else 0
+
+
+def _escaped(document: dict) -> str:
+    """JSON for a terminal, in which no file's name can do anything: what can't be printed is escaped."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
 
 
 def message(error: Exception) -> str:

@@ -75,8 +75,6 @@ class Evaluate(Command):
 
     def run(self, args: Namespace) -> Answer:
         found = opening.data(args, args.pictures) if args.pictures else None
-        if "captions" in args:
-            opening.existing(args.captions, "a file of captions")
         model = opening.model(args)
         if "captions" in args:
             found = opening.captioned(args, model.table if found is None else found)

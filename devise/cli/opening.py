@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
@@ -36,7 +37,9 @@ def existing(place: str | Path, expected: str, known: Sequence[str] = ()) -> Pat
     Raises:
         FileNotFoundError: if it is not; the message names what is near.
     """
-    path = Path(place).expanduser()
+    path = Path(os.path.expanduser(place))
+    if not str(place).strip():
+        raise FileNotFoundError(f"'{place}' is empty: expected {expected}")
     if path.exists():
         return path
     above = path.parent
@@ -44,6 +47,27 @@ def existing(place: str | Path, expected: str, known: Sequence[str] = ()) -> Pat
     near = difflib.get_close_matches(str(place), [*known, *there], n=NEAR)
     raise FileNotFoundError(f"{place} does not exist: "
                             + (f"did you mean {' or '.join(near)}?" if near else f"expected {expected}"))
+
+
+def at_once(args: Namespace) -> None:
+    """Look whether the files that options name are there, before anything is opened that takes long.
+
+    Raises:
+        FileNotFoundError: if one is not; the message names what is near.
+    """
+    files = {"labels": "a CSV or JSON file with a label for each picture", "captions": "a file of captions",
+             "synonyms": "a file with lines such as 'car_side = car'", "weights": "a file of weights"}
+    for name, value in options.given(args, files).items():
+        if name != "weights" or os.sep in value or Path(value).suffix:
+            existing(value, files[name])
+    if (words := vars(args).get("words")) is not None:
+        from devise.words import NAMES
+
+        if words not in NAMES:
+            existing(words, f"a file of vectors, or {', '.join(NAMES)}", tuple(NAMES))
+    named = vars(args).get("model")
+    if named and named not in PRETRAINED:
+        existing(named, f"the folder of a model, {' or '.join(PRETRAINED)}", PRETRAINED)
 
 
 def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_level: str = "first") -> ImageSet:
@@ -55,8 +79,6 @@ def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_l
     pictures = [pictures] if isinstance(pictures, str) else list(pictures)
     sampled = pictures == [SAMPLES] and not Path(SAMPLES).exists()
     paths = [] if sampled else [existing(picture, options.PICTURES, (SAMPLES, BUNDLED)) for picture in pictures]
-    if labels:
-        existing(labels, "a CSV or JSON file with a label for each picture")
     from devise.datasets import open_images, samples
 
     if sampled:
@@ -97,7 +119,7 @@ def captioned(args: Namespace, found: ImageSet | FeatureTable) -> ImageSet | Fea
     from devise.features import FeatureTable
     from devise.model.captions import captioned as table_of
 
-    told = read_captions(existing(args.captions, "a file of captions"))
+    told = read_captions(args.captions)
     if isinstance(found, FeatureTable):
         return table_of(found, with_captions(found.images, told))
     return with_captions(found, told)
@@ -164,10 +186,9 @@ def synonyms(args: Namespace) -> dict[str, Any]:
     """--synonyms for a function that takes them."""
     if "synonyms" not in args:
         return {}
-    path = existing(args.synonyms, "a file with lines such as 'car_side = car'")
     from devise.words import read_synonyms
 
-    return {"synonyms": read_synonyms(path)}
+    return {"synonyms": read_synonyms(args.synonyms)}
 
 
 def head(args: Namespace) -> Head | None:

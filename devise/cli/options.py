@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from devise.cli import WrongUsage
 from devise.cli.signatures import MISSING, Parameter, signature
 from devise.errors import unknown
+from devise.storage import DRAWN, replaceable
 
 NO_DEFAULT = (None, "", (), MISSING)
 SOURCES: dict[argparse.Action, tuple[str, str]] = {}  # the function and the parameter of an option
@@ -39,7 +41,19 @@ def fraction(value: str) -> float:
 
 def path(value: str) -> Path:
     """An argument that is a path, with ~ for the home."""
-    return Path(value).expanduser()
+    return Path(os.path.expanduser(value))
+
+
+def drawing(value: str) -> Path:
+    """An argument that is a file to draw, of one of the formats that are drawn and not in the place of another file."""
+    place = path(value)
+    if place.suffix.lower() not in DRAWN:
+        raise argparse.ArgumentTypeError(f"{value} ends in {place.suffix or 'nothing'!r}: expected {', '.join(DRAWN)}")
+    try:
+        replaceable(place)
+    except FileExistsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return place
 
 
 def folder(value: str) -> Path:
@@ -141,7 +155,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
     "candidates": (str, "C", "words, seen, unseen, all (labels), or names between commas"),
     "first": (count, "N", "how many words the candidates 'words' take, by frequency"),
     "gallery": (sizes, "N,N", "sizes of galleries to draw, such as 100,1000,10000"),
-    "save": (path, "PNG", "draw the answer"),
+    "save": (drawing, "FILE", "draw the answer: .png, .jpg, .pdf or .svg"),
     "output": (folder, "DIR", "the folder to write"),
     "root": (path, "DIR", "the folder of a published set"),
     "set": (("cub200", "cars196", "sop", "in-shop"), "", "a published set in its own layout and split, in --root"),
@@ -150,6 +164,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
     "n": (count, "N", "how many"),
     "engines": (names, "A,B", "beside exact"),
 }
+SAID_ELSEWHERE = ("engine", "workers", "plus", "minus", "overwrite", "plurals", "text", "uri")
 PICTURES = ("a folder (a folder a class, or flat), picture files, or 'samples' for the photographs that scikit-image "
             "carries")
 READ, NETWORK = ("labels", "class_level"), ("backbone", "weights", "layer", "runtime")
@@ -230,12 +245,15 @@ def flag(name: str) -> str:
 def typed(text: str) -> str:
     """A message of Python in the command line's words.
 
-    >>> typed("too few: ask for more with validation=, or batch_size=8")
-    'too few: ask for more with --validation, or --batch-size 8'
+    >>> typed("too few: ask for more with validation=, batch_size=8 or engine='exact' (in Python overwrite=True)")
+    'too few: ask for more with --validation, --batch-size 8 or --engine exact'
     """
-    known = "|".join(sorted(OPTIONS, key=len, reverse=True))
-    return re.sub(rf"\w\([^)]*\)|(?<![\w.])({known})=(?=([\w'\"]?))",  # what stands in a call of Python stays
-                  lambda found: flag(found[1]) + (" " if found[2] else "") if found[1] else found[0], text)
+    known = "|".join(sorted([*OPTIONS, *SAID_ELSEWHERE], key=len, reverse=True))
+    text = re.sub(r" \(in Python [^)]*\)", "", text)
+    text = re.sub(r"`?\bDevise\.(calibrate|evaluate|export|finetune|tag)\b`?", r"`devise \1`", text)
+    call = rf"\w\([^)]*\)|(?<![\w.])({known})=(?:True\b|(['\"])(.*?)\2|(?=(\w?)))"  # what stands in a call stays
+    return re.sub(call, lambda found: found[0] if not found[1] else
+                  flag(found[1]) + (f" {found[3]}" if found[3] else " " if found[4] else ""), text)
 
 
 def default(place: str, name: str) -> Any:

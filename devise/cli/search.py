@@ -63,15 +63,18 @@ class Search(Command):
         engine = opening.search(places)
         if args.word:
             found = engine.by_word(args.word, **options.given(args, ("k",)))
-            return Answer(words_report(args.word, found), {"query": args.word, "words": scored(found)})
+            report = replace(words_report(args.word, found), notes=strange_words(args.word, engine.model.words))
+            return Answer(report, {"query": args.word, "words": scored(found)})
         results, failed = self._ask(engine, args)
         index = args.index if len(args.index) > 1 else args.index[0]
         sheet = vars(args).get("save")
         if sheet:
             save_sheet(engine, results, sheet)
+        asked = [*(args.text or ()), *(args.plus or ()), *(args.minus or ())]
         report = Report(f"{len(engine):,} pictures in {', '.join(args.index)}",
                         tables=tuple(_table(engine, result) for result in results),
-                        notes=(f"the sheet is {sheet}",) if sheet else ())
+                        notes=(*(note for text in asked for note in strange_words(text, engine.model.words)),
+                               *((f"the sheet is {sheet}",) if sheet else ())))
         return Answer(report, {"index": index, "results": [_result(engine, found) for found in results],
                                "failed": failed, "sheet": sheet}, failed=bool(failed))
 
@@ -82,10 +85,9 @@ class Search(Command):
         if not args.picture:
             options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
         if not (args.text or args.picture or args.word):
-            last = args.index[-1]
-            meant = f" --text {last!r}" if len(args.index) > 1 and not Path(last).exists() else ""
-            raise WrongUsage("one of the arguments --text --picture --word is required"
-                             + (f": did you mean{meant}?" if meant else ""))
+            lacking = [name for name in args.index[1:] if not options.path(name).exists()]
+            meant = f": did you mean --text {' '.join(lacking)!r}?" if lacking else ""
+            raise WrongUsage(f"one of the arguments --text --picture --word is required{meant}")
 
     def _ask(self, engine: Engine, args: Namespace) -> tuple[list[Results], list[dict]]:
         """(results, what failed); an error only where nothing was answered."""
@@ -105,6 +107,19 @@ class Search(Command):
         if not results:
             raise ValueError(f"none of {len(failed)} queries could be answered")
         return results, failed
+
+
+def strange_words(text: str, words: WordVectors) -> tuple[str, ...]:
+    """A sentence a word of a text that is rare and no known noun: where it lies, only the words near it say."""
+    from devise.words.auditing import strange
+
+    found = []
+    for word in strange(text, words):
+        near = ", ".join(other for other, _ in words.neighbours(word, 3))
+        spelt = words.near_spellings(word)
+        found.append(f"{word!r} is a rare word of {words.name}, found only through the words near it ({near})"
+                     + (f": did you mean {' or '.join(spelt)}?" if spelt else ""))
+    return tuple(found)
 
 
 def scored(found: Sequence[tuple[str, float]]) -> list[dict]:
@@ -194,13 +209,13 @@ class Words(Command):
             near = words.neighbours(args.near if args.near in words else phrase_vector(args.near, words),
                                     vars(args).get("k", options.default("devise.search.engine:Search.by_word", "k")))
             keys["near"] = {args.near: scored(near)}
-            report = replace(report, tables=words_report(args.near, near).tables)
+            report = replace(report, tables=words_report(args.near, near).tables, notes=strange_words(args.near, words))
         if not args.audit:
             return Answer(report, keys)
         audit, coverage, table = self._audit(words, args)
         failed = coverage["found"] < coverage["labels"]
-        report = replace(report, tables=(*report.tables, table), notes=(
-            "{found:,} of {labels:,} labels have a vector, {warned:,} of these a warning".format(**coverage),))
+        told = "{found:,} of {labels:,} labels have a vector, {warned:,} of these a warning".format(**coverage)
+        report = replace(report, tables=(*report.tables, table), notes=(*report.notes, told))
         return Answer(report, keys | {"audit": audit, "coverage": coverage}, failed=failed)
 
     def _audit(self, words: WordVectors, args: Namespace):

@@ -24,10 +24,12 @@ def say(line: str) -> None:
     """A note for the person, on stderr: stdout belongs to the answer."""
     from tqdm import tqdm
 
+    from devise.figures import printable
+
     with tqdm.get_lock():  # so that no bar is drawn between the wiping of one and the line
         if BARS:
             BARS[-1].clear(nolock=True)
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def say_skipped(images: ImageSet) -> None:

@@ -232,10 +232,9 @@ class Captions(Training):
         place = opening.existing(args.pictures, "a folder of pictures")
         if not place.is_dir():
             raise WrongUsage(f"{args.pictures} is a file: name a folder of pictures")
-        told = opening.existing(args.captions, "a file of captions") if "captions" in args else None
         from devise.datasets import caption_set
 
-        found = caption_set(place, told)
+        found = caption_set(place, vars(args).get("captions"))
         if found.split and (shares := options.given(args, ("validation", "test"))):
             raise WrongUsage(f"{', '.join(map(options.flag, shares))} can't be used here: the folder lists its own "
                              "parts")

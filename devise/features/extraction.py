@@ -8,6 +8,7 @@ import itertools
 import os
 import time
 import uuid
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +110,7 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
     if isinstance(images, FeatureTable):
         return images
     images, backbone = open_images(images), as_backbone(backbone)
-    if not folder and images.all_held:
+    if not folder and (images.all_held or _nowhere(default_folder(images, backbone))):
         table = compute(images, backbone, progress=progress)
         return replace(table, matrix=as_type(table.matrix, dtype))
     folder = Path(folder) if folder else default_folder(images, backbone)
@@ -127,6 +128,15 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
         elif not partial.is_dir() or not work.enter_context(storage.alone(partial, wait=False)):
             partial = None  # the parts are another process's, which is at work on them
         return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
+
+
+def _nowhere(folder):
+    """Whether there is no table in a default folder, and it can't be written to, which a warning says."""
+    if storage.writable(folder) or (folder / "features.json").is_file():
+        return False
+    warnings.warn(f"{folder} can't be written, so that the features are not kept: set DEVISE_HOME to a folder that can "
+                  "be, or name one for them", stacklevel=3)
+    return True
 
 
 def table_of(folder: Path, backbone: Backbone) -> tuple | None:

@@ -144,6 +144,9 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
              Split(test=np.arange(len(shown)), names={"test": shown.label_names}))
     if shown.captions is not None:
         return Figures(captions=_captions(model, table, split.test))
+    if model.record.get("terms") and (own or not shown.label_names):
+        raise ValueError("the model learnt from sentences, and these pictures come without: name a file of them with "
+                         "captions= (in Python give pictures with captions, see devise.datasets.with_captions)")
     if not shown.label_names or own and not model.label_names:
         raise ValueError("the pictures have neither labels nor captions: give a folder a class, a label file, or "
                          "pictures with captions")

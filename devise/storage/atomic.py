@@ -31,6 +31,7 @@ from devise.storage.locks import alone
 
 T = TypeVar("T")
 FORMAT = 1
+CALLED = {"search": "index", "words": "word vectors"}  # kinds, for a person, that are called otherwise
 OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 
@@ -177,8 +178,9 @@ class Commit:
         except (OSError, *STUMBLES):  # damaged, too
             loss = None
         if loss:
-            raise FileExistsError(f"{self.folder} holds a {self.kind} with other content, which would be lost: {loss}. "
-                                  "Name another folder, or allow it with --overwrite (in Python overwrite=True)")
+            there = f"{self.folder} holds {_one(self.kind)} with other content"
+            raise FileExistsError(f"{there}, which would be lost: {loss}. Name another folder, or allow it with "
+                                  "--overwrite (in Python overwrite=True)")
         return document
 
     def __enter__(self):
@@ -298,7 +300,9 @@ def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any],
     folder = Path(folder)
     manifest = folder / f"{kind}.json"
     if not manifest.is_file():
-        raise FileNotFoundError(f"{folder} holds no {kind}: expected the file {manifest.name} in it")
+        there = [_one(path.stem) for path in sorted(folder.glob("[!.]*.json")) if is_manifest(path)]
+        raise FileNotFoundError(f"{folder} holds no {_called(kind)}: expected the file {manifest.name} in it"
+                                + (f"; it holds {', '.join(there)}" if there else ""))
     seen = None
     while True:
         document = read_json(manifest)
@@ -307,7 +311,7 @@ def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any],
         if not gone:
             return document, paths
         if document == seen:  # else a writer has swept between our two reads: look at the new state
-            raise FileNotFoundError(f"{folder} lacks {', '.join(gone)}: make the {kind} again")
+            raise FileNotFoundError(f"{folder} lacks {', '.join(gone)}: make the {_called(kind)} again")
         seen = document
 
 
@@ -342,7 +346,7 @@ def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str
             if isinstance(error, OSError) or isinstance(error, ValueError) and str(folder) in str(error):
                 raise
             detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise ValueError(f"the {kind} in {folder} is damaged or of another devise ({detail}): "
+            raise ValueError(f"the {_called(kind)} in {folder} is damaged or of another devise ({detail}): "
                              "make it again") from error
 
 
@@ -356,6 +360,16 @@ def _paths(manifest, document, kind):
     if not isinstance(version, int) or version > FORMAT:
         raise ValueError(f"{manifest} has format {version!r}, this devise reads {FORMAT}: upgrade devise")
     return {name: manifest.parent / Path(entry["file"]).name for name, entry in files.items()}
+
+
+def _called(kind):
+    return CALLED.get(kind, kind)
+
+
+def _one(kind):
+    """A kind with its article: "an index"."""
+    name = _called(kind)
+    return name if name.endswith("s") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _temporary(folder, suffix):

@@ -35,6 +35,16 @@ def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str
         raise _full(folder, left(), then) from error
 
 
+def writable(folder: str | os.PathLike) -> bool:
+    """Whether a folder, or the nearest one above it that is there, can be written to; nothing is made.
+
+    >>> writable("/tmp/not/there/yet"), writable("/dev/null/folder")
+    (True, False)
+    """
+    above = next(place for place in (Path(folder), *Path(folder).absolute().parents) if os.path.lexists(place))
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+
+
 def written(path: str | os.PathLike, size: int) -> None:
     """Check that a file has the size that was written to it: some libraries ignore a full disk.
 

@@ -16,6 +16,16 @@ def checkout() -> Path | None:
     return folder if (folder / "setup.py").is_file() and (folder / "data").is_dir() else None
 
 
+def user_home() -> Path:
+    """The user's home; for a user of whom the system knows none, one that is not there.
+
+    >>> user_home().is_absolute()
+    True
+    """
+    found = Path(os.path.expanduser("~"))
+    return found if found.is_absolute() else Path("/nonexistent")  # which Debian's policy has for such users
+
+
 def home() -> Path:
     """The folder under which `data/` and `pretrained/` lie.
 
@@ -25,8 +35,8 @@ def home() -> Path:
     True
     """
     if os.environ.get("DEVISE_HOME"):
-        return Path(os.environ["DEVISE_HOME"]).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Path(os.path.expanduser(os.environ["DEVISE_HOME"]))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or user_home() / ".cache")
     return checkout() or cache / "devise"
 
 

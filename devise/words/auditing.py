@@ -10,7 +10,7 @@ import numpy as np
 from devise.arrays import BLOCK_BYTES, nearest, unit_rows
 from devise.report import Table
 from devise.words.labels import meanings, resolve_labels
-from devise.words.phrases import as_texts
+from devise.words.phrases import as_texts, resolve
 from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
 
@@ -101,6 +101,17 @@ def audit(names: str | Iterable[str], words: WordVectors, *, synonyms: Mapping[s
         listed = tuple([pair for pair in near[:k + len(phrase.words)] if pair[0] not in phrase.words][:k])
         records.append(Audited(name, phrase.words, phrase.failed, listed, rank, tuple(warnings), phrase.extras, count))
     return records
+
+
+def strange(text: str, words: WordVectors) -> tuple[str, ...]:
+    """The words of a text that are behind the RARE most frequent and no noun that is known: their vectors say little.
+
+    >>> from devise.words import WordVectors
+    >>> strange("dog", WordVectors(["dog"], [[1, 0]]))
+    ()
+    """
+    return tuple(word for word in resolve(text, words).words
+                 if words.row(word) >= RARE and not shipped_taxonomy().senses_of(word))
 
 
 def coverage(records: Collection[Audited]) -> dict[str, int]:

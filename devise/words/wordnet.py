@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from devise.storage import user_home
+
 VERSION = "3.0"  # ImageNet's identities are its; in 3.1 the same digits are other synsets or none
 FILES = ("data.noun", "index.noun")
 FOLDERS = ("/usr/share/wordnet", "/usr/local/WordNet-3.0/dict")  # Debian's wordnet-base, Princeton's own
@@ -76,7 +78,7 @@ def _places():
         yield Path(os.environ["WNHOME"]) / "dict"
     yield from map(Path, FOLDERS)
     own = filter(None, os.environ.get("NLTK_DATA", "").split(os.pathsep))
-    roots = (Path.home(), *(Path(prefix, part) for prefix in (sys.prefix, "/usr", "/usr/local")
+    roots = (user_home(), *(Path(prefix, part) for prefix in (sys.prefix, "/usr", "/usr/local")
                             for part in ("", "share", "lib")))
     for root in (*map(Path, own), *(root / "nltk_data" for root in roots)):
         yield root / "corpora" / "wordnet"

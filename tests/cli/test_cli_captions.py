@@ -171,4 +171,5 @@ def test_a_model_from_captions_names_pictures_and_says_its_figures(answer, devis
     figures = answer("evaluate", told, picture_folder, "--captions", captions_file)["captions"]
     assert figures["pictures"] == 4 and set(figures["text"]) == {"shared"}
     ran = devise("evaluate", told)
-    assert ran.code == 1 and "have neither labels nor captions" in ran.err
+    assert ran.code == 1 and "come without: name a file of them with --captions" in ran.err
+    assert "Python" not in ran.err

@@ -115,6 +115,19 @@ def test_the_help_lists_the_commands_in_the_order_of_the_pipeline(devise):
     (["evaluate"], "arguments are required: MODEL"),
     (["search", "index"], "one of the arguments --text --picture --word is required"),
     (["search", "index", "dog"], "did you mean --text 'dog'?"),
+    (["search", "flickr", "a", "dog"], "did you mean --text 'a dog'?"),
+    (["search", "index", "--text", ""], "argument --text: '' is empty: expected TEXT"),
+    (["search", "index", "--word", " "], "argument --word: ' ' is empty: expected WORD"),
+    (["search", "index", "--text=a", "--save="], "argument --save: '' is empty: expected FILE"),
+    (["search", "index", "--text", "a", "--save", "x.gif"], "x.gif ends in '.gif': expected .png, .jpg"),
+    (["search", "index", "--text", "a", "--save", "sheet"], "sheet ends in 'nothing': expected .png"),
+    (["index", "", "-o", "i"], "'' is empty: expected PICTURES"),
+    (["index", "pictures", "-o", ""], "argument -o/--output: '' is empty: expected INDEX"),
+    (["words", ""], "'' is empty: expected WORDS"),
+    (["search", "", "--text", "a"], "'' is empty: expected INDEX"),
+    (["train", "x", "-o", "m", "--unseen", ""], "--unseen: '' is empty"),
+    (["search", "index", "--text", "a", "\x1b[31m", "--optin"], "there is no option '--optin'"),
+    (["\x1b[31mred"], "there is no command '\\x1b[31mred'"),
     (["train", "x", "-o", "m", "--unsen", "cat"], "there is no option '--unsen': did you mean --unseen"),
     (["recipe"], "arguments are required: NAME"),
     (["recipe", "siamese", "--draws", "3"], "there is no option '--draws'"),
@@ -144,7 +157,13 @@ def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise):
     (["train", "nowhere", "-o", "m"], "nowhere does not exist"),
     (["index", "caltech73", "-o", "i"], "caltech73 does not exist: did you mean caltech37?"),
     (["tag", "nowhere.jpg"], "nowhere.jpg does not exist"),
-    (["words", "nowhere.txt"], "no word vectors at nowhere.txt: expected a file"),
+    (["words", "nowhere.txt"], "nowhere.txt does not exist: expected a file of vectors, or glove-6b-50d"),
+    (["words", "glove-6b-50"], "glove-6b-50 does not exist: did you mean glove-6b-50d"),
+    (["index", ".", "-o", "i", "--words", "nowhere.vec"], "nowhere.vec does not exist"),
+    (["train", ".", "-o", "i", "--synonyms", "nowhere"], "nowhere does not exist: expected a file with lines such as"),
+    (["extract", ".", "--weights", "nowhere.h5"], "nowhere.h5 does not exist: expected a file of weights"),
+    (["tag", ".", "--model", "~/nowhere"], "~/nowhere does not exist"),
+    (["search", "~nobody-of-this-name/index", "--text", "a"], "~nobody-of-this-name/index does not exist"),
     (["words", "--audit", "nowhere.txt"], "nowhere.txt does not exist: expected a file with one label a line"),
     (["fetch", "caltech102"], "there is no set 'caltech102': did you mean caltech101?"),
     (["extract", "nowhere"], "nowhere does not exist"),
@@ -215,3 +234,88 @@ def test_each_default_in_a_help_is_that_of_a_function_which_has_the_parameter():
 def test_an_error_of_python_is_told_in_the_words_of_the_command_line():
     told = "ask for more with validation=, say batch_size=8, or Devise.load(folder, words=…)"
     assert options.typed(told) == "ask for more with --validation, say --batch-size 8, or Devise.load(folder, words=…)"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("would be lost: name another, or allow it with --overwrite (in Python overwrite=True)",
+     "would be lost: name another, or allow it with --overwrite"),
+    ("take runtime='function' or weights=\"random\"", "take --runtime function or --weights random"),
+    ("leave them out with skip=1 and overwrite=True.", "leave them out with skip=1 and --overwrite."),
+    ("choose one with `Devise.calibrate`, or by Devise.tag", "choose one with `devise calibrate`, or by `devise tag`"),
+    ("call load(folder, words=…)", "call load(folder, words=…)")])
+def test_pythons_words_are_not_said(text, said):
+    assert options.typed(text) == said
+
+
+def test_names_of_files_do_nothing_to_the_terminal(devise, stub, model, picture_folder, tmp_path):
+    source = picture_folder / "cat" / "0.png"
+    strange = ["new\nline.png", "red\x1b[31m.png", "eight\x9b31m.png", "turned\u202egnp.png"]
+    for name in strange:
+        source.with_name(name).write_bytes(source.read_bytes())
+        source.with_name(f"broken {name}").write_text("no picture")
+    ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "strange")
+    assert ran.code == 0 and not set(ran.err + ran.out) & set("\x1b\x9b\u202e")
+    shown = devise("search", tmp_path / "strange", "--picture", source, "-k", "5")
+    assert not set(shown.out) & set("\x1b\x9b\u202e") and "new line.png" in shown.out
+    told = devise("search", tmp_path / "strange", "--picture", source, "-k", "5", "--json")
+    assert not set(told.out) & set("\x1b\x9b\u202e")
+    found = {match["path"] for match in json.loads(told.out)["results"][0]["matches"]}
+    assert {f"cat/{name}" for name in strange} <= found
+    lacking = devise("tag", tmp_path / "not\x1b[31m.png")
+    assert lacking.code == 1 and "\x1b" not in lacking.err
+
+
+@pytest.mark.parametrize("option", [["--text", "ocean"], ["--word", "ocean"]])
+def test_a_word_that_only_others_place_is_said_to_be(devise, index, monkeypatch, option):
+    monkeypatch.setattr("devise.words.auditing.RARE", 3)
+    assert "rare word" not in devise("search", index, *option).out  # a noun that is known
+    monkeypatch.setattr("devise.words.taxonomy.Taxonomy.senses_of", lambda self, word: ())
+    shown = " ".join(devise("search", index, *option).out.split())
+    assert "'ocean' is a rare word of words, found only through the words near it (" in shown
+
+
+def test_what_a_folder_holds_is_called_as_people_call_it(devise, model):
+    ran = devise("search", model, "--text", "cat")
+    assert ran.code == 1 and f"{model} holds no index: expected the file search.json in it; it holds a model" in ran.err
+
+
+@pytest.mark.parametrize("ending", ["png", "JPG", "jpeg", "pdf", "svg"])
+def test_a_drawing_is_of_the_format_that_its_ending_says(devise, index, tmp_path, ending):
+    starts = {"png": b"\x89PNG", "jpg": b"\xff\xd8\xff", "jpeg": b"\xff\xd8\xff", "pdf": b"%PDF", "svg": b"<?xml"}
+    path = tmp_path / f"sheet.{ending}"
+    for _ in range(2):
+        ran = devise("search", index, "--text", "cat", "-k", "1", f"--save={path}")
+        assert ran.code == 0, ran.err
+    assert path.read_bytes().startswith(starts[ending.lower()])
+    path.write_bytes(b"of somebody else")
+    ran = devise("search", index, "--text", "cat", "--save", path)
+    assert ran.code == 2 and "is there already" in ran.err and path.read_bytes() == b"of somebody else"
+
+
+def test_a_tilde_is_the_home_wherever_a_path_is_given(devise, index, picture_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for argv in (["search", "~/index", "--text", "cat", "--save=~/sheet.png"],
+                 ["search", f"~/{index.name}", "--picture=~/pictures/cat/0.png", "-k", "1"],
+                 ["index", "~/pictures", "--model=~/model", "--engine", "exact", "--output=~/more"],
+                 ["add", "~/more", "~/pictures/cat/0.png"], ["remove", "~/more", "~/pictures/cat/0.png"],
+                 ["check", "~/more"], ["evaluate", "~/model"], ["tag", "~/pictures/dog/1.png", "--model", "~/model"]):
+        ran = devise(*argv)
+        assert ran.code == 0, (argv, ran.err)
+    assert (tmp_path / "sheet.png").is_file() and (tmp_path / "more" / "search.json").is_file()
+    assert not list(tmp_path.rglob("~"))
+
+
+def test_without_a_home_that_can_be_written_questions_are_answered(devise, index, model, picture_folder, tmp_path,
+                                                                   monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "file" / "home"))
+    with pytest.warns(UserWarning, match="can't be written"):
+        ran = devise("search", index, "--text", "cat", "-k", "1")
+    assert ran.code == 0 and "cat/" in ran.out
+    with pytest.warns(UserWarning, match="the features are not kept"):
+        ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "other")
+    assert ran.code == 0, ran.err
+    monkeypatch.delenv("DEVISE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where the system knows no home
+    assert devise("info").code == 0

@@ -27,7 +27,7 @@ def test_errors_are_counted(served, search):
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path):
-    with pytest.raises(OSError, match="holds no search"):
+    with pytest.raises(OSError, match="holds no index"):
         serve.run(path=tmp_path)
 
 

@@ -7,6 +7,7 @@ within `ROUGH`.
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -125,5 +126,6 @@ def _known_error(model, forward, shape, runtime, path):
     if key not in known:
         error = _error(model, forward, shape)
         known[key] = error if np.isfinite(error) else "not finite"
-        write_json(record, known)
+        with contextlib.suppress(OSError):  # in a home that can't be written it is measured each time
+            write_json(record, known)
     return known[key] if isinstance(known[key], float) else float("inf")
