@@ -52,9 +52,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=[*find_packages(include=["devise", "devise.*"]), "devise.bundled"],
-    package_dir={"devise.bundled": "data"},
-    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json", "*.npz", "page/*"], "devise.bundled": ["caltech37/*"]},
+    packages=[*find_packages(include=["devise", "devise.*"]), "devise.bundled", "devise.bundled_weights"],
+    package_dir={"devise.bundled": "data", "devise.bundled_weights": "pretrained"},
+    package_data={"": ["py.typed", "*.tsv", "*.txt", "*.json", "*.npz", "page/*"], "devise.bundled": ["caltech37/*"],
+                  "devise.bundled_weights": ["README.md"]},
+    exclude_package_data={"devise.bundled_weights": ["*.txt"]},  # word vectors that were fetched
     install_requires=[
         f"{TENSORFLOW}>=2.20",
         "keras>=3.10",

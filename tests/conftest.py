@@ -44,6 +44,49 @@ def make_backbone():
     return ThumbnailBackbone
 
 
+def drawn_concepts(words, input_dim, classes=1000, seed=0):
+    """A small space of the kind that comes with devise, all of its numbers drawn: every word is a name and a term.
+
+    Every other name has classes of its own, three for the first; the last word is a name and no term.
+    """
+    from devise.arrays import pack
+    from devise.heads import JointHead
+    from devise.model import ConceptText, Space
+    from devise.model.concepts import as_lines
+
+    random, dim, names = np.random.default_rng(seed), 6, [*words.vectors.words]
+    n, own = len(names), [[0, 1, 2] if row == 0 else [row % classes] if row % 2 == 0 else []
+                          for row in range(len(names))]
+
+    def packed(name, *shape):
+        found = pack(random.normal(size=shape))
+        return {name: found.rows, f"{name}_scale": found.scale}
+
+    head = JointHead({**packed("kernel", classes, input_dim), "bias": random.normal(size=classes).astype(np.float32),
+                      "feature_mean": np.full(input_dim, 0.1), "class_mean": np.full(classes, 0.01),
+                      **packed("map", input_dim + classes, dim)})
+    background = pack(head.embed(random.normal(size=(20, input_dim))))
+    text = ConceptText(words, {
+        "names": as_lines(names), "aliases": as_lines(["moggy"]), "alias_rows": np.array([1]),
+        "exact": np.array([bool(each) for each in own]), "near": random.integers(0, classes, (n, 4)).astype(np.uint16),
+        "near_weights": random.integers(1, 128, (n, 4)).astype(np.int8),
+        "kinds": np.concatenate(own).astype(np.uint16), "kinds_starts": np.cumsum([0, *map(len, own)]),
+        "gate": np.full(n, 0.9), "trust": np.full(n, 0.8), "name_terms": np.array([*range(n - 1), -1]),
+        "terms": as_lines(names[:-1]), **packed("probes", n - 1, dim), "probe_mean": np.zeros(dim),
+        "term_shares": np.full(n - 1, 0.1), "term_images": np.arange(6, n + 5), "term_reliability": np.ones(n - 1),
+        "lexicon": as_lines(names), **packed("bag", n, dim), "word_map": random.normal(size=(words.vectors.dim, dim)),
+        "class_vectors": random.normal(size=(classes, words.vectors.dim)), "background": background.rows,
+        "background_scale": background.scale, "rates": np.array([0.01, 0.1]), "limits": np.array([2.0, 1.0]),
+        "tag_threshold": np.array([0.3])})
+    return Space(head, text)
+
+
+@pytest.fixture(scope="session")
+def drawn_space():
+    """`drawn_concepts`, see there."""
+    return drawn_concepts
+
+
 @pytest.fixture(scope="session")
 def vocabulary():
     """Eleven words in 12 dimensions; "cats" lies near "cat"."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from devise.words import WordVectors
 
 SAMPLES, BUNDLED = "samples", "caltech37"
-PRETRAINED = ("conse", "lift")
+PRETRAINED = ("everyday", "conse", "lift")
 NEAR = 2  # names in a message
 
 
@@ -217,7 +217,9 @@ def model(args: Namespace) -> Devise:
     from devise.model import pretrained
 
     about: dict[str, Any] = {"name": named} if named else {}
-    if options.given(args, options.NETWORK):
+    if given := options.given(args, options.NETWORK):
+        if named in (None, PRETRAINED[0]) and given.get("backbone", "auto") == "auto":
+            args.backbone = "efficientnet_lite0"  # it has no other
         about["backbone"] = network(args)
     return pretrained(**about, **words(args))
 
@@ -226,7 +228,7 @@ def saved(folder: str | Path, args: Namespace | None = None) -> Devise:
     """The model in a folder that a training wrote."""
     if args:
         options.refuse(args, ("words", *options.NETWORK), "the model has its own")
-    path = existing(folder, f"the folder of a model, {' or '.join(PRETRAINED)}", PRETRAINED)
+    path = existing(folder, f"the folder of a model, {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}", PRETRAINED)
     from devise.model import Devise
 
     quiet_framework()

@@ -119,7 +119,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
     "validation": (share, "A,B", "to choose the best epoch by: a share, of `siamese` also how many classes, or names"),
     "test": (share, "A,B", "for the figures: a share, of `siamese` also how many classes, or names"),
     "seed": (int, "N", "of split and training"),
-    "model": (str, "MODEL", "a folder that a training wrote, or conse or lift, which need none"),
+    "model": (str, "MODEL", "a folder that a training wrote, or everyday, conse or lift, which need none"),
     "backbone": (str, "NAME", "vgg16, efficientnet_lite0, …; auto: VGG16 where its weights are at hand, else "
                  "EfficientNet-Lite0; NAME-stretched: whole pictures, as Keras' load_img makes them"),
     "weights": (str, "W", "imagenet, a file, or random"),
@@ -152,7 +152,8 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
                 "last epoch, 0 to 1"),
     "false_accept_rate": (fraction, "SHARE", "of unknown pictures that may be taken for known ones"),
     "k": (count, "N", "how many"),
-    "candidates": (str, "C", "words, seen, unseen, all (labels), or names between commas"),
+    "candidates": (str, "C", "concepts (things that can be seen, of the model everyday), words, seen, unseen, all "
+                   "(labels), or names between commas (default: concepts, where the model has them, else words)"),
     "first": (count, "N", "how many words the candidates 'words' take, by frequency"),
     "gallery": (sizes, "N,N", "sizes of galleries to draw, such as 100,1000,10000"),
     "save": (drawing, "FILE", "draw the answer: .png, .jpg, .pdf or .svg"),
@@ -206,7 +207,7 @@ def add_network(parser: argparse.ArgumentParser, source: str = "devise.model.lab
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model, and --words and --backbone for one that needs no training."""
-    add(parser, "", "model", help=f"{OPTIONS['model'][2]} (default: conse)")
+    add(parser, "", "model", help=f"{OPTIONS['model'][2]} (default: everyday)")
     add(parser, "devise.model.pretrained:pretrained", "words")
     add_network(parser, "devise.model.pretrained:pretrained")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from devise.features import FeatureTable
     from devise.model import TaggedImages
 
-SETS = ("words", "seen", "unseen", "all")
+SETS = ("concepts", "words", "seen", "unseen", "all")
 SOFTMAX = "softmax"
 UNCHANGED = "nothing was changed; the same command starts anew"
 
@@ -71,7 +71,7 @@ class Tag(Command):
             "skipped": opening.skipped(images), "sheet": sheet}, failed=bool(images.skipped))
 
     def _candidates(self, args: Namespace) -> str | list[str] | None:
-        """What may be named: the name of a set, or a list of words and phrases; None for softmax."""
+        """What may be named: the name of a set, or a list of words and phrases; None for what the rule names."""
         if args.rule == SOFTMAX:
             options.refuse(args, ("candidates", "words", "model", "first", "space"),
                            "softmax knows the backbone's own classes only")
@@ -79,8 +79,8 @@ class Tag(Command):
         if args.rule:
             options.refuse(args, ("model",), f"--rule {args.rule} is a model of its own")
             args.model = args.rule
-        asked = vars(args).get("candidates", SETS[0])
-        if asked in SETS:
+        asked = vars(args).get("candidates")
+        if asked is None or asked in SETS:
             return asked
         if not (names := list(dict.fromkeys(options.names(asked)))):
             raise WrongUsage("--candidates holds no name: give some between commas, cat,dog")

@@ -3,15 +3,17 @@
 from devise.model.arithmetic import changed
 from devise.model.captions import train_captions
 from devise.model.classes import train_classes
+from devise.model.concepts import Concepts, ConceptText
 from devise.model.devise import Devise
 from devise.model.evaluating import CaptionFigures, Figures
 from devise.model.exporting import parameter_counts, whole_network
 from devise.model.labels import train_labels
 from devise.model.pretrained import pretrained
 from devise.model.space import LEARNT, RAW, SHARED, Space
-from devise.model.tags import FIRST_WORDS, Tag, TaggedImages, Tags, nearest_names
+from devise.model.tags import FIRST_WORDS, NearestNames, Tag, TaggedImages, Tags, naming
 from devise.model.text import SentenceText, Text, WordText
 
-__all__ = ["FIRST_WORDS", "LEARNT", "RAW", "SHARED", "CaptionFigures", "Devise", "Figures", "SentenceText", "Space",
-           "Tag", "TaggedImages", "Tags", "Text", "WordText", "changed", "nearest_names", "parameter_counts",
-           "pretrained", "train_captions", "train_classes", "train_labels", "whole_network"]
+__all__ = ["FIRST_WORDS", "LEARNT", "RAW", "SHARED", "CaptionFigures", "ConceptText", "Concepts", "Devise", "Figures",
+           "NearestNames", "SentenceText", "Space", "Tag", "TaggedImages", "Tags", "Text", "WordText", "changed",
+           "naming", "parameter_counts", "pretrained", "train_captions", "train_classes", "train_labels",
+           "whole_network"]

@@ -238,15 +238,16 @@ class Devise:
         """A stated set of names to rank over; see `devise.model.tags.candidates`."""
         return tags.candidates(self, which, space=space, first=first, filtered=filtered)
 
-    def tag(self, images: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates = "words",
+    def tag(self, images: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates | None = None,
             space: str | None = None, first: int = tags.FIRST_WORDS, progress: Callable | None = None
             ) -> tags.TaggedImages:
         """The best k names of each image, in a space with a text side.
 
         Args:
             images: as `features` takes them.
-            candidates: "words", the first words of the vocabulary without stop words, offensive words and
-                plurals, and every label; "seen", "unseen" or "all" labels; names of your own; or Candidates.
+            candidates: "concepts", names of what can be seen, where the space knows some, else "words", the first
+                words of the vocabulary without stop words, offensive words and plurals, and every label; "seen",
+                "unseen" or "all" labels; names of your own; or Candidates.
             space: its name; None is the first that has a text side.
             first: how many words "words" takes.
         Returns:

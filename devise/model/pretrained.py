@@ -1,48 +1,110 @@
-"""Models that need no images of one's own: a backbone's ImageNet classes, told in the space of words."""
+"""Models that need no images of one's own: the one that comes with devise, and a backbone's ImageNet classes alone."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from devise.backbones import efficientnet_lite
 from devise.errors import unknown
-from devise.heads import ConseHead, LiftHead
+from devise.heads import ConseHead, LiftHead, restored
+from devise.model import text
 from devise.model.devise import Devise
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import SHARED, Space
 from devise.model.text import LiftText, WordText
+from devise.storage import atomic_path, bundled
+from devise.words import open_words
+from devise.words.readers import NAMES, at_hand
 
 if TYPE_CHECKING:
     from devise.backbones.base import Backbone
     from devise.words import WordVectors
 
-DEFAULT = "conse"
+DEFAULT = "everyday"
+OTHERS = "take the pretrained model 'conse', which any backbone with ImageNet's classes and any words have"
 
 
 def pretrained(name: str = DEFAULT, words: str | Path | WordVectors = "glove-6b-50d", *,
-               backbone: str | Backbone = AUTO) -> Devise:
+               backbone: str | Backbone | Network = AUTO) -> Devise:
     """A model that is ready without any training: it embeds, tags, and is indexed as a trained one.
 
-    "conse" mixes the word vectors of the backbone's most probable ImageNet classes (Norouzi et al.
-    2014); "lift" asks how much more probable a word is for this image than for any.
+    "everyday" comes with devise and knows everyday photographs and things by their names: captions of
+    Flickr8k, ImageNet's classes and WordNet are in it, see pretrained/README.md. "conse" mixes the word
+    vectors of the backbone's most probable ImageNet classes (Norouzi et al. 2014); "lift" asks how much
+    more probable a word is for this image than for any.
 
     Args:
-        name: "conse" or "lift".
-        words: WordVectors, or a name or path of some.
-        backbone: one with ImageNet's 1,000 classes; "auto" takes the best at hand.
+        name: "everyday", "conse" or "lift".
+        words: WordVectors, or a name or path of some; "everyday" has glove-6b-50d alone.
+        backbone: one with ImageNet's 1,000 classes; "auto" takes the best at hand. "everyday" has
+            efficientnet_lite0 alone.
     Returns:
         Devise with the spaces "raw" and "shared", which has a text side; it has no labels.
     Raises:
-        ValueError: if there is no such model, or the backbone has no classifier on its features.
+        ValueError: if there is no such model, it is not made for the backbone or the words, or the backbone has no
+            classifier on its features.
+        MissingDependency: if the package with the backbone's weights or that with the words is not installed.
 
-    >>> pretrained("lift").tag("cat.jpg", k=1)[0]  # doctest: +SKIP
-    [Tag(name='tabby', score=0.02)]
+    >>> pretrained().tag("cat.jpg", k=1)[0]  # doctest: +SKIP
+    [Tag(name='tabby', score=0.87, weak=False)]
     """
+    if name == DEFAULT:
+        return _everyday(words, Network.of(backbone))
     known = {"conse": _conse, "lift": _lift}
     if name not in known:
-        raise ValueError(unknown("pretrained model", name, known))
+        raise ValueError(unknown("pretrained model", name, [DEFAULT, *known]))
     network, words = Network.of(backbone), Words(words)
     return Devise(network, words, {SHARED: known[name](network.backbone, words)}, record={"pretrained": name})
+
+
+def write(model: Devise, path: str | Path) -> None:
+    """A model with a text side as one compressed file, without its raw space, for the package to carry.
+
+    The same model gives the same bytes.
+    """
+    space = model.own_spaces[SHARED]
+    assert space.text is not None
+    document = {"backbone": model.network.record, "words": model.words_record, "head": space.head.config,
+                "text": space.text.config, "record": model.record}
+    arrays: dict[str, Any] = {f"{part}.{name}": array for part, found in
+                              (("head", space.head), ("text", space.text)) for name, array in found.weights().items()}
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, document=np.array(json.dumps(document, sort_keys=True)), **arrays)
+
+
+def read(path: str | Path, words: str | Path | WordVectors | None = None, network: Network | None = None) -> Devise:
+    """The model in a file that `write` wrote.
+
+    Args:
+        words: those to use, where they are not to be opened by their name.
+        network: loads the backbone as it is to be; None as it comes.
+    Raises:
+        ValueError: if words or network are others than the model's.
+    """
+    with np.load(path, allow_pickle=False) as held:
+        document = json.loads(str(held["document"]))
+        parts = {part: {name.removeprefix(f"{part}."): held[name] for name in held.files
+                        if name.startswith(f"{part}.")} for part in ("head", "text")}
+    what = f"the model {document['record']['pretrained']!r} that comes with devise"
+    try:
+        network = (network or Network()).required(document["backbone"], what)
+        known = Words.recorded(document["words"], None if words == document["words"]["source"] else words)
+    except ValueError as error:
+        raise ValueError(f"{error}; {OTHERS}") from error
+    space = Space(restored(path, document["head"], parts["head"]),
+                  text.restored(document["text"], parts["text"], known))
+    return Devise(network, known, {SHARED: space}, record=document["record"])
+
+
+def _everyday(words, network):
+    efficientnet_lite.package_file("efficientnet_lite0")  # raises at once where it is not installed
+    if words in NAMES and at_hand(words) is None:
+        open_words(words)  # raises, and says how to get them
+    return read(bundled(f"{DEFAULT}.npz", "pretrained"), words, network)
 
 
 def _conse(backbone, words):

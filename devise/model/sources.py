@@ -97,6 +97,25 @@ class Network:
                              f"say backbone={table.backbone['name']!r}")
         self.record = {**self.record, **table.backbone}
 
+    def required(self, record: dict, what: str) -> Network:
+        """The network of a record, loaded as this one asks for; "auto" is any.
+
+        Args:
+            what: how an error calls what needs it.
+        Raises:
+            ValueError: if this is another network, or layer or weights are others.
+        """
+        mine = self.record
+        if mine["name"] != AUTO and (mine["name"] != record["name"] or mine["layer"] not in (None, record["layer"]) or
+                                     mine["weights"] != record["weights"] or
+                                     mine["fingerprint"] not in (None, record["fingerprint"])):
+            raise ValueError(f"{what} is made for {record['name']}, layer {record['layer']}, weights "
+                             f"{record['weights']}, the network asked for is {mine['name']}, layer "
+                             f"{mine['layer'] or 'by default'}, weights {mine['weights']}")
+        found = Network(record["name"], runtime=self._runtime)
+        found.record, found._backbone = dict(record), self._backbone
+        return found
+
     def _opened(self) -> Backbone:
         from devise import backbones
 

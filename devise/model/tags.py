@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 FIRST_WORDS = 20_000
 SHOWN = 5  # tags beneath an image in a notebook
 LABELS = ("seen", "unseen", "all")
+CONCEPTS = "concepts"
 
 
 class Tag(NamedTuple):
-    """One name for an image and its cosine with it.
+    """One name for an image, its score, and whether that is too low to be relied on.
+
+    The score is a cosine; of concepts it is how sure the name is, 0 to 1. Only concepts are known to be weak.
 
     >>> Tag("crab", 0.83).name
     'crab'
@@ -34,6 +38,7 @@ class Tag(NamedTuple):
 
     name: str
     score: float
+    weak: bool = False
 
 
 class Tags(list):
@@ -52,14 +57,14 @@ class Tags(list):
         self.picture = picture
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with a row a tag: name, score."""
-        return frame({"name": [tag.name for tag in self], "score": [tag.score for tag in self]})
+        """A pandas DataFrame with a row a tag: name, score, weak."""
+        return frame({name: [getattr(tag, name) for tag in self] for name in Tag._fields})
 
     def _repr_html_(self) -> str:
         return notebook.gallery("", [self._card()])
 
     def _card(self):
-        return self.picture, [f"{tag.name} {score(tag.score)}" for tag in self[:SHOWN]]
+        return self.picture, [f"{tag.name} {score(tag.score)}{'?' * tag.weak}" for tag in self[:SHOWN]]
 
 
 class TaggedImages(list):
@@ -70,37 +75,83 @@ class TaggedImages(list):
     """
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with a row a tag: picture (its path, or its number), rank (from 1), name, score."""
-        rows = [(number if tags.picture is None else str(tags.picture), rank, tag.name, tag.score)
+        """A pandas DataFrame with a row a tag: picture (its path, or its number), rank (from 1), name, score, weak."""
+        rows = [(number if tags.picture is None else str(tags.picture), rank, *tag)
                 for number, tags in enumerate(self) for rank, tag in enumerate(tags, start=1)]
-        names = ("picture", "rank", "name", "score")
+        names = ("picture", "rank", *Tag._fields)
         return frame(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {name: [] for name in names})
 
     def _repr_html_(self) -> str:
-        return notebook.gallery("tags, with their cosine", [tags._card() for tags in self])
+        return notebook.gallery("tags, with their score", [tags._card() for tags in self])
+
+    def sure(self) -> TaggedImages:
+        """The same without weak tags; an image may have none left."""
+        return TaggedImages(Tags((tag for tag in tags if not tag.weak), tags.picture) for tags in self)
 
 
-def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates = "words",
+def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates | None = None,
         space: str | None = None, first: int = FIRST_WORDS, progress: Callable | None = None) -> TaggedImages:
     """The best k names of each image, in a space with a text side; see `Devise.tag`."""
     space = model.text_space(space)
-    chosen = _chosen(model, candidates, space, first)
-    rows = model.embed_images(images, space, progress=progress)
-    tagged = nearest_names(rows, chosen, k)
+    names = naming(model, candidates, space=space, first=first)
+    tagged = names.tag(model.embed_images(images, space, progress=progress), k)
     shown = images.images if isinstance(images, FeatureTable) else images
     return tagged if isinstance(images, FeatureTable) and not _at_hand(shown) else with_pictures(tagged, shown)
 
 
-def nearest_names(rows: NDArray[np.float32], candidates: Candidates, k: int = 10) -> TaggedImages:
-    """The k names with the largest cosine with each row, (n, dim): the one way in which images are tagged.
+class Names(Protocol):
+    """What images may be called: `Concepts`, or `NearestNames` over candidates."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+
+    def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
+        """The best k names of each embedded image, (n, dim)."""
+
+
+@dataclass(frozen=True)
+class NearestNames:
+    """Candidates as names of images: those with the largest cosine.
 
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
-    >>> nearest_names(np.array([[0.6, 0.8]], np.float32), both, k=1)[0][0].name
+    >>> NearestNames(both).tag(np.array([[0.6, 0.8]], np.float32), k=1)[0][0].name
     'dog'
     """
-    hits = NearestLabel(candidates.vectors).tag(rows, min(k, len(candidates)))
-    return TaggedImages(Tags(Tag(candidates.names[row], float(score)) for row, score in zip(ids, scores, strict=True))
-                        for ids, scores in zip(*hits, strict=True))
+
+    candidates: Candidates
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.candidates.names
+
+    def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
+        hits = NearestLabel(self.candidates.vectors).tag(rows, min(k, len(self.names)))
+        return TaggedImages(Tags(Tag(self.names[row], float(score)) for row, score in zip(ids, scores, strict=True))
+                            for ids, scores in zip(*hits, strict=True))
+
+
+def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None, *, space: str | None = None,
+           first: int = FIRST_WORDS) -> Names:
+    """What images may be called in a space with a text side.
+
+    Args:
+        which: as `Devise.tag` takes candidates.
+    Raises:
+        ValueError: as `candidates`, and for "concepts" where the space has none.
+    """
+    space = model.text_space(space)
+    text = model.spaces[space].text
+    assert text is not None
+    if which is None:
+        which = CONCEPTS if text.concepts is not None else "words"
+    if which != CONCEPTS:
+        return NearestNames(which if isinstance(which, Candidates) else
+                            candidates(model, which, space=space, first=first, filtered=True))
+    if text.concepts is None:
+        raise ValueError(f"the space {space!r} has no concepts of its own: take the candidates 'words', or "
+                         "devise.pretrained(), which has")
+    return text.concepts
 
 
 def with_pictures(tagged: TaggedImages, images: Any) -> TaggedImages:
@@ -177,7 +228,3 @@ def _words(model: Devise, space: str, first: int, filtered: bool) -> Candidates:
     labels = label_rows(model, space)
     alone = [model.labels.word(label) if model.labels else None for label in range(len(labels))]
     return Candidates.from_words(name, texts, vectors, model.label_names, labels, alone)
-
-
-def _chosen(model: Devise, asked: str | Sequence[str] | Candidates, space: str, first: int) -> Candidates:
-    return asked if isinstance(asked, Candidates) else candidates(model, asked, space=space, first=first, filtered=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from devise.zeroshot import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from devise.model.concepts import Concepts
     from devise.model.sources import Words
+
+KINDS: dict[str, type[Text]] = {}  # every class of text sides by its kind
 
 
 class Text(ABC):
@@ -36,10 +39,29 @@ class Text(ABC):
     True
     """
 
-    kind: str
+    kind: ClassVar[str] = ""
 
     def __init__(self, words: Words):
         self.words = words
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        KINDS[cls.kind] = cls
+
+    @property
+    def concepts(self) -> Concepts | None:
+        """The names of its own that it gives images, see `devise.model.concepts`; None where it ranks any words."""
+        return None
+
+    def thresholds(self, rows: NDArray[np.float32], false_accept_rate: float | None = None
+                   ) -> NDArray[np.float32] | None:
+        """The cosine from which on an image is taken to show what a text says, float32 (n,); None where none is known.
+
+        Args:
+            rows: (n, dim), embedded texts.
+            false_accept_rate: the share of images without the thing that may pass; None takes the text side's own.
+        """
+        return None
 
     @abstractmethod
     def _embed(self, texts: list[str]) -> NDArray[np.float32]:
@@ -72,7 +94,7 @@ class Text(ABC):
         """What JSON can hold of it."""
         return {"kind": self.kind}
 
-    def weights(self) -> dict[str, NDArray[np.float32]]:
+    def weights(self) -> dict[str, NDArray]:
         """{name: array} of what was learnt."""
         return {}
 
@@ -175,9 +197,6 @@ class LiftText(Text):
         nouns = [text if taxonomy.knows(text) else " ".join(resolve(text, self.words.vectors).words) for text in texts]
         steps = taxonomy_for(nouns).steps(imagenet.identities(), nouns)
         return lift_vectors(kernel(self._classes, vectors, steps))
-
-
-KINDS = {text.kind: text for text in (WordText, SentenceText, LiftText)}
 
 
 def restored(config: dict, weights: dict, words: Words) -> Text:

@@ -26,6 +26,7 @@ SIDE, GAP, MARGIN, LINE, BARS = 1.2, 0.12, 0.2, 0.15, 1.9  # inches: of a pictur
 PIXELS = 320  # of a picture's longer side; more are not seen
 SIZE = 8  # points of text
 LETTERS = 19  # of a line beneath a picture
+PALE = "#b3bcc5"
 RIGHT, WRONG, DARK, MAT = "#0072b2", "#d55e00", "#2f3e4e", "#eef1f4"  # Okabe and Ito's blue and vermilion
 
 
@@ -73,14 +74,14 @@ class Compared(NamedTuple):
 
 
 class Tagged(NamedTuple):
-    """A picture and its tags: (word, score) pairs, best first; `right` holds the words that are right.
+    """A picture and its tags, best first: (word, score) or (word, score, weak); `right` holds the words that are right.
 
     >>> Tagged(Card("lobster/3.jpg"), (("crab", 0.83),)).tags[0]
     ('crab', 0.83)
     """
 
     card: Card
-    tags: Sequence[tuple[str, float]]
+    tags: Sequence[tuple]
     right: frozenset | set = frozenset()
 
 
@@ -157,10 +158,11 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
         raise ValueError("no rows to draw: expected at least one picture with its tags")
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
-    columns, full = min(columns, len(tagged)), max(1.0, *(value for row in tagged for _, value in row.tags))
+    columns, full = min(columns, len(tagged)), max(1.0, *(tag[1] for row in tagged for tag in row.tags))
     height = max(max(_height([row.card]), 1.9 * LINE * len(row.tags)) for row in tagged) + GAP
     notes = [f"Bars: {score}, full length = {full:.3g}."]
     notes += ["✓ the picture's own label."] if any(row.right for row in tagged) else []
+    notes += ["? weak: too low to be relied on."] if any(any(tag[2:]) for row in tagged for tag in row.tags) else []
     step = SIDE + BARS + 3 * GAP
     with styled():
         page = _Page(columns * step - GAP, -(-len(tagged) // columns) * height, title, notes, path)
@@ -292,11 +294,11 @@ def _answers(parts: Sequence[tuple], path: str | Path, title: str, notes: Sequen
 
 def _draw_bars(axes: Axes, row: Tagged, full: float) -> None:
     """Each tag above its bar, its score to the right."""
-    for place, (word, value) in enumerate(row.tags):
-        colour = RIGHT if word in row.right else QUIET
+    for place, (word, value, *weak) in enumerate(row.tags):
+        colour = RIGHT if word in row.right else PALE if any(weak) else QUIET
         axes.barh(place + 0.75, full, height=0.32, color=MAT)
         axes.barh(place + 0.75, max(value, 0), height=0.32, color=colour)
-        text = _lines(f"✓ {word}" if word in row.right else word, 1, 22)[0]
+        text = _lines(f"✓ {word}" if word in row.right else f"? {word}" if any(weak) else word, 1, 22)[0]
         axes.text(0, place + 0.5, text, va="bottom", fontsize=SIZE, color=INK,
                   weight="bold" if word in row.right else "normal")
         axes.text(full, place + 0.5, score(value), va="bottom", ha="right", fontsize=SIZE, color=QUIET)

@@ -17,6 +17,7 @@ RECIPES = {  # {name, that of its module: what it is in one line}
     "metric": "losses and mining under one budget, by cross-validation over classes",
     "siamese": "triplets on a folder of classes, before and after on classes that nothing learned from",
     "xian2018": "the attribute benchmarks SUN, CUB, AWA1, AWA2 and APY, proposed splits",
+    "pretrained": "the model that comes with devise, made again and measured",
     "captions": "pictures retrieved as captions say, sentences and pictures, what people said",
 }
 

@@ -14,8 +14,8 @@ from devise.datasets import ImageSet, Skipped, join, open_images
 from devise.errors import unknown
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
-from devise.model import Devise, changed, nearest_names
-from devise.model.tags import FIRST_WORDS
+from devise.model import Concepts, Devise, changed
+from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
 from devise.search.joining import joined
 from devise.search.results import Match, Results
@@ -206,13 +206,17 @@ class Search:
         words = self.model.words
         return words.neighbours(word if word in words else phrase_vector(word, words), k)
 
-    def tag(self, image: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates = "words",
+    def tag(self, image: Any, k: int = 10, *,
+            candidates: str | Sequence[str] | Candidates | Concepts | NearestNames | None = None,
             space: str | None = None, first: int = FIRST_WORDS) -> Tags:
-        """Names for an image, as `by_image` takes it; the options are those of `Devise.tag`."""
+        """Names for an image, as `by_image` takes it; the options are those of `Devise.tag`.
+
+        Names that `devise.model.tags.naming` has made need not be made again for each image.
+        """
         space = self.text_space(space)
-        if not isinstance(candidates, Candidates):
-            candidates = self.model.candidates(candidates, space=space, first=first, filtered=True)
-        return nearest_names(self.vector(image, space)[1][None], candidates, k)[0]
+        names: Names = (candidates if isinstance(candidates, Concepts | NearestNames) else
+                        naming(self.model, candidates, space=space, first=first))
+        return names.tag(self.vector(image, space)[1][None], k)[0]
 
     def vector(self, image: Any, space: str) -> tuple[int | None, NDArray[np.float32]]:
         """(row or None, unit vector) of an image, as `by_image` takes it, in one of the spaces."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import devise
 
+INSTALLED = {"data": "bundled", "pretrained": "bundled_weights"}  # folders of the checkout in an installed package
+
 
 def checkout() -> Path | None:
     """The folder of the source checkout that `devise` runs from, or None when it is installed.
@@ -58,18 +60,20 @@ def pretrained_root() -> Path:
     return home() / "pretrained"
 
 
-def bundled(name: str) -> Path:
-    """The folder of a data set that comes with the package, such as `caltech37`.
+def bundled(name: str, kind: str = "data") -> Path:
+    """What comes with the package: the folder of a data set such as `caltech37`, or a file of weights.
 
+    Args:
+        kind: "data" or "pretrained", the folder of the checkout that it lies in.
     Raises:
         FileNotFoundError: if the package does not carry it.
 
-    >>> bundled("caltech37").name
-    'caltech37'
+    >>> bundled("caltech37").name, bundled("everyday.npz", "pretrained").is_file()
+    ('caltech37', True)
     """
     source = checkout()
-    roots = [source / "data"] if source else []
-    for root in (*roots, Path(devise.__file__).resolve().parent / "bundled"):
-        if (root / name).is_dir():
+    roots = [source / kind] if source else []
+    for root in (*roots, Path(devise.__file__).resolve().parent / INSTALLED[kind]):
+        if (root / name).exists():
             return root / name
-    raise FileNotFoundError(f"the bundled set {name!r} is not in this installation: reinstall devise")
+    raise FileNotFoundError(f"{name!r}, which comes with devise, is not in this installation: reinstall devise")

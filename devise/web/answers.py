@@ -42,10 +42,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Tag:
-    """A name for a picture, and the cosine of the two."""
+    """A name for a picture, its score (a cosine, or of concepts how sure it is), and whether that is too low."""
 
     name: str
     score: float
+    weak: bool
 
 
 @dataclass(frozen=True)

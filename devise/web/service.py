@@ -10,6 +10,7 @@ import numpy as np
 
 from devise import __version__
 from devise.datasets import read_image
+from devise.model import naming
 from devise.web import answers
 from devise.web.answers import Refused
 from devise.web.batcher import Batcher, Full
@@ -197,12 +198,13 @@ class Service:
         if not self.can_text:
             raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
         names = self._naming
-        return answers.Tags(len(names), [answers.Tag(*tag) for tag in self.search.tag(picture, k, candidates=names)])
+        tags = self.search.tag(picture, k, candidates=names)
+        return answers.Tags(len(names.names), [answers.Tag(*tag) for tag in tags])
 
     @cached_property
     def _naming(self):
         """The names that a picture may be given, made once."""
-        return self.search.model.candidates("words", space=self.search.text_space(), filtered=True)
+        return naming(self.search.model, space=self.search.text_space())
 
     def _words_name(self):
         words = self.search.model.words_record if self.can_text else None

@@ -7,6 +7,7 @@ import re
 import sys
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 from devise.storage import user_home
 
@@ -14,6 +15,28 @@ VERSION = "3.0"  # ImageNet's identities are its; in 3.1 the same digits are oth
 FILES = ("data.noun", "index.noun")
 FOLDERS = ("/usr/share/wordnet", "/usr/local/WordNet-3.0/dict")  # Debian's wordnet-base, Princeton's own
 UP = ("@", "@i")  # a kind of, and an instance of: a Buddha is an instance of a mystic
+# of the nouns' lexicographer files, lexnames(5WN), by their numbers
+FIELDS = dict(enumerate(("tops", "act", "animal", "artifact", "attribute", "body", "cognition", "communication",
+                         "event", "feeling", "food", "group", "location", "motive", "object", "person", "phenomenon",
+                         "plant", "possession", "process", "quantity", "relation", "shape", "state", "substance",
+                         "time"), 3))
+
+
+class Detail(NamedTuple):
+    """What WordNet says of a noun synset beside its words and hypernyms.
+
+    Attributes:
+        field: the lexicographers' file that it is from: "animal", "artifact", "act" …
+        instance: whether it is one thing, such as a person, and no kind of things.
+        gloss: its definition, without the examples.
+
+    >>> Detail("animal", False, "a member of the genus Canis").field
+    'animal'
+    """
+
+    field: str
+    instance: bool
+    gloss: str
 
 
 def read_nouns(folder: str | Path | None = None) -> tuple[dict, dict]:
@@ -25,13 +48,40 @@ def read_nouns(folder: str | Path | None = None) -> tuple[dict, dict]:
         {identity: (lemmas, hypernyms)}, an identity being "n" and the eight digits of its place in
         data.noun, as ImageNet writes it; {lemma in lower case: identities, the most frequent first}.
     """
-    data, index = _database(folder)
+    data, index, _ = _database(folder)
     senses = {}
     for line in index.decode().splitlines():
         if not line.startswith(" "):  # the licence's lines are indented
             fields = line.split()
             senses[fields[0].replace("_", " ")] = tuple(f"n{offset}" for offset in fields[-int(fields[2]):])
     return _synsets(data), senses
+
+
+def read_details(folder: str | Path | None = None) -> tuple[dict[str, Detail], dict[tuple[str, int], int]]:
+    """Field and definition of every noun synset, and how often each sense was met in WordNet's texts.
+
+    Args:
+        folder: as of `read_nouns`.
+    Returns:
+        {identity: Detail}; {(word in lower case, sense from 0): count} of the senses that were met at all, {} where
+        the database lacks cntlist.rev.
+    """
+    data, _, place = _database(folder)
+    details = {}
+    for line in data.split(b"\n"):
+        if line and not line.startswith(b" "):
+            head, _, gloss = line.decode().partition(" | ")
+            fields = head.split()
+            words = int(fields[3], 16)
+            details[f"n{fields[0]}"] = Detail(FIELDS[int(fields[1])], "@i" in fields[5 + 2 * words::4],
+                                              re.sub('"[^"]*"', "", gloss).strip(" ;\n"))
+    counts, listed = {}, place / "cntlist.rev"
+    for line in listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ():
+        key, number, count = line.split()
+        word, _, kind = key.partition("%")
+        if kind.startswith("1:"):  # a noun
+            counts[word.replace("_", " "), int(number) - 1] = int(count)
+    return details, counts
 
 
 def _synsets(data):
@@ -52,7 +102,7 @@ def _synsets(data):
 
 
 def _database(folder):
-    """The bytes of data.noun and index.noun; looked for in the usual places, other versions are passed over."""
+    """data.noun and index.noun as bytes, and their folder: the first usual place that holds this version."""
     for place in [_place(folder)] if folder is not None else _places():
         data, index = (place / name for name in FILES)
         if not (data.is_file() and index.is_file()):
@@ -61,7 +111,7 @@ def _database(folder):
         stated = re.search(rb"WordNet (\d+\.\d+) Copyright", content[:4000])
         version = stated[1].decode() if stated else "unknown"
         if version == VERSION:
-            return content, index.read_bytes()
+            return content, index.read_bytes(), place
         if folder is not None:
             raise ValueError(f"{folder} holds WordNet {version}: expected {VERSION}, as ImageNet numbers it")
     where = f"in {folder}" if folder is not None else "in any usual place"

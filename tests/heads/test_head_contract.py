@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from devise import heads
+from devise.arrays import pack
 from devise.heads import base
 from devise.heads.projection import STARTS
 
@@ -14,6 +15,7 @@ RANDOM = np.random.default_rng(0)
 FEATURES, LABELS, VECTORS = RANDOM.normal(size=(48, WIDTH)), np.arange(48) % CLASSES, RANDOM.normal(size=(CLASSES, 5))
 QUERIES = np.random.default_rng(1).normal(size=(17, WIDTH))
 CLASSIFIER = RANDOM.normal(size=(WIDTH, CLASSES)), RANDOM.normal(size=CLASSES)
+KERNEL, MAP = (pack(RANDOM.normal(size=shape)) for shape in ((CLASSES, WIDTH), (WIDTH + CLASSES, 5)))
 MASK = np.arange(CLASSES) == 2
 
 
@@ -41,6 +43,10 @@ HEADS = {
     "conse": lambda: heads.ConseHead(*CLASSIFIER, VECTORS, top=3),
     "conse, masked": lambda: heads.ConseHead(*CLASSIFIER, VECTORS, top=2, temperature=0.5, mask=MASK),
     "conse of logits": lambda: heads.ConseHead.of_logits(RANDOM.normal(size=(WIDTH, 5)), mask=np.arange(WIDTH) == 2),
+    "joint": lambda: heads.JointHead({
+        "kernel": KERNEL.rows, "kernel_scale": KERNEL.scale, "bias": CLASSIFIER[1],
+        "feature_mean": np.full(WIDTH, 0.1), "class_mean": np.full(CLASSES, 0.2), "map": MAP.rows,
+        "map_scale": MAP.scale}),
     "lift": lambda: heads.LiftHead(*CLASSIFIER),
     "lift, masked": lambda: heads.LiftHead(*CLASSIFIER, temperature=2.0, mask=MASK),
 }
@@ -139,7 +145,7 @@ def test_a_copy_embeds_the_same_and_shares_no_array(head):
 
 def test_layers_give_what_the_head_gives_or_it_says_that_it_is_no_network(head):
     keras = pytest.importorskip("keras")
-    if head.kind in ("conse", "lift"):
+    if head.kind in ("conse", "lift", "joint"):
         with pytest.raises(ValueError, match=f"the {head.kind} head is no network"):
             head.keras_layers()
         return

@@ -16,12 +16,13 @@ from devise.features import compute
 from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import Devise, pretrained, train_captions, train_classes, train_labels
 from devise.model.exporting import largest_difference
+from devise.model.sources import Words
 from devise.search import Search
 from devise.web.service import Service
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40),
            "white": (235, 235, 235), "black": (25, 25, 25)}
-MODELS = ("labels", "ridge", "classes", "captions", "conse", "lift", "raw")
+MODELS = ("labels", "ridge", "classes", "captions", "everyday", "conse", "lift", "raw")
 FAST = {"epochs": 1, "batch_size": 8}
 
 
@@ -66,7 +67,7 @@ def told(images):
 
 
 @pytest.fixture(scope="module")
-def models(images, words, tmp_path_factory):
+def models(images, words, drawn_space, tmp_path_factory):
     folder, network = tmp_path_factory.mktemp("features"), small_backbone()
     common = {"backbone": network, "folder": folder / "features"}
     head = MlpHead(HeadConfig(dim=8, sizes=(6,), dropout=0.0))
@@ -77,6 +78,7 @@ def models(images, words, tmp_path_factory):
         "classes": train_classes(images, validation=2, test=2, epochs=1, classes=2, per_class=2, **common),
         "captions": train_captions(told(images), words, validation=0.2, test=0.2, backbone=network,
                                    folder=folder / "told", **steps),
+        "everyday": Devise(network, words, {"shared": drawn_space(Words(words), 12)}),
         "conse": pretrained("conse", words, backbone=network), "lift": pretrained("lift", words, backbone=network),
         "raw": Devise(network)}
 
@@ -94,9 +96,11 @@ CELLS = {  # verb: {model: None for an answer, else what the error says}
     "embed_images": {}, "similarity": {}, "search_image": {}, "save": {}, "check": {}, "serve": {}, "calibrate": {},
     "embed_text": TEXT, "tag": TEXT, "search_text": TEXT, "search_change": TEXT,
     "evaluate": {},
-    "finetune": {"ridge": "closed form", "conse": "trained on no images.*train_labels", "raw": "trained on no images",
+    "finetune": {"ridge": "closed form", "conse": "trained on no images.*train_labels",
+                 "everyday": "trained on no images", "raw": "trained on no images",
                  "lift": "trained on no images"},
-    "export": {"conse": "conse head is no network", "lift": "lift head is no network"},
+    "export": {"everyday": "joint head is no network", "conse": "conse head is no network",
+               "lift": "lift head is no network"},
 }
 
 
@@ -182,4 +186,5 @@ def test_a_space_that_is_lacking_is_named(models):
 def test_spaces_come_in_the_order_in_which_images_are_compared(models):
     assert {name: list(model.spaces) for name, model in models.items()} == {
         "labels": ["raw", "hidden", "shared"], "ridge": ["raw", "shared"], "classes": ["learnt", "raw"],
-        "captions": ["learnt", "raw", "shared"], "conse": ["raw", "shared"], "lift": ["raw", "shared"], "raw": ["raw"]}
+        "captions": ["learnt", "raw", "shared"], "everyday": ["raw", "shared"], "conse": ["raw", "shared"],
+        "lift": ["raw", "shared"], "raw": ["raw"]}

@@ -54,7 +54,7 @@ def test_asking_makes_no_folder(installed, tmp_path):
 
 
 def test_bundled_sets_are_found_in_both(installed, monkeypatch, tmp_path):
-    with pytest.raises(FileNotFoundError, match="'tiny' is not in this installation"):
+    with pytest.raises(FileNotFoundError, match="'tiny', which comes with devise, is not in this installation"):
         storage.bundled("tiny")
     (installed / "bundled" / "tiny").mkdir(parents=True)
     assert storage.bundled("tiny") == installed / "bundled" / "tiny"

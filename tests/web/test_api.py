@@ -64,7 +64,7 @@ def test_an_upload_finds_what_its_file_finds(client, search, draw, tmp_path, spa
     assert rows(document) == wanted(search.by_image(tmp_path / "red.png", 5, space=space))
     tags = client.post("/api/tags?k=3", content=draw(), headers=PNG).json()["tags"]
     names = search.tag(tmp_path / "red.png", 3)
-    assert [(tag["name"], pytest.approx(tag["score"])) for tag in tags] == [tuple(tag) for tag in names]
+    assert [(tag["name"], pytest.approx(tag["score"]), tag["weak"]) for tag in tags] == [tuple(tag) for tag in names]
 
 
 def test_an_upload_goes_through_the_network_once(client, search, draw):
