@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,8 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
         FeatureTable, its rows in the order of the pictures.
     Raises:
         ValueError: if the folder holds another backbone's features, no picture can be read, workers have
-            different networks, or a node can't read what this machine can; the message names the node.
+            different networks, or a node can't read what this machine can, or reads another content; the message
+            names the node.
         ChildProcessError: if workers keep dying over a shard, or none can be begun; the message names its
             pictures and the nodes.
         FileExistsError: if the folder holds features of other pictures, or files of somebody else's.
@@ -113,6 +115,7 @@ class _Run:
         done = len(self._images) - len(wanted)
         for number, shard, node in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
             self._refuse_what_one_node_lacks(shards[number], shard, node)
+            self._refuse_other_contents(shards[number], shard, node)
             self._keep(shards[number], shard)
             done += len(shards[number])
             if self._progress:
@@ -135,6 +138,15 @@ class _Run:
             raise ValueError(f"the worker on {node} can't read {len(seen)} of {len(rows)} pictures that can be read "
                              f"here, such as {path} ({reason}): let every node see the same pictures under the same "
                              "path, or leave that node out; the same call goes on behind what is done")
+
+    def _refuse_other_contents(self, rows, shard, node):
+        """A file of the same path and size may be another one there: what was computed is held to what lies here."""
+        for place in shard.places.tolist() if isinstance(self._pictures, OnDisk) else ():
+            with contextlib.suppress(OSError):  # it went away since
+                if self._images.digest(rows[place]) != shard.keys[place]:
+                    raise ValueError(f"the worker on {node} read another content of {self._images.paths[rows[place]]} "
+                                     "than lies here: let every node see the same pictures under the same path, and "
+                                     "change none meanwhile; the same call goes on behind what is done")
 
     def _keep(self, rows, shard):
         """Write a shard to the disk; which pictures it is of comes last and makes it count."""

@@ -1,11 +1,15 @@
 """What a worker makes of a part, without Ray."""
 
 import hashlib
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from devise import features
 from devise.datasets import from_folder, read_image
+from devise.distributed.extraction import _Run
 from devise.distributed.pictures import OnDisk, Part
 from devise.distributed.worker import THREADS, Worker, unread
 
@@ -73,3 +77,32 @@ def test_threads_are_set_before_the_network_is_loaded(worker):
     import os
 
     assert [os.environ[name] for name in THREADS] == ["3", "3"]
+
+
+def test_another_content_of_the_same_size_elsewhere_is_refused_by_name(worker, backbone, picture_folder, tmp_path):
+    """The node sees a copy of the folder in which one file has another file's pixels, and the same size and time."""
+    there, images = shutil.copytree(picture_folder, tmp_path / "there"), from_folder(picture_folder)
+    mine, theirs = picture_folder / "cat/3.png", there / "cat/3.png"
+    longer = max(mine.stat().st_size, (there / "dog/0.png").stat().st_size)
+    mine.write_bytes(mine.read_bytes().ljust(longer, b"\0"))
+    theirs.write_bytes((there / "dog/0.png").read_bytes().ljust(longer, b"\0"))
+
+    class Crew:
+        def __init__(self, folder):
+            self.images = from_folder(folder)
+
+        def map(self, method, parts, name):
+            for number, part in enumerate(parts):
+                rows = [self.images.paths.index(path) for path in part.paths]
+                yield number, worker.extract(OnDisk(self.images).part(rows)), "node 7"
+
+    def run(folder):
+        table, described = tmp_path / "table", SimpleNamespace(**features.describe(backbone))
+        return _Run(OnDisk(images), described, table, table / "partial", "float32", None).finish(Crew(folder), 8, False)
+
+    with pytest.raises(ValueError, match="the worker on node 7 read another content of cat/3.png than lies here"):
+        run(there)
+    assert not (tmp_path / "table/features.json").exists()
+    found = run(picture_folder)
+    np.testing.assert_array_equal(found.matrix, features.compute(images, backbone).matrix)
+    assert found.computed == 40 - 8, "the first eight were kept"
