@@ -1,13 +1,12 @@
 """Feature tables and word vectors: what stands in the rows, and whether the pictures are still there."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from devise import features
 from devise.checks.base import AGAIN, DAMAGE, some, whole
-from devise.storage import digest
+from devise.features.table import has_changed
 from devise.words import WordVectors
 from devise.words.cache import fingerprint_of
 
@@ -30,7 +29,8 @@ def check_features(found, folder, progress):
     if table.backbone["dim"] != table.matrix.shape[1]:
         found.problem(f"its backbone gives {table.backbone['dim']} values, its rows have {table.matrix.shape[1]}",
                       AGAIN["features"])
-    check_pictures(found, table.images, folder)
+    check_pictures(found, table.images, lambda row: has_changed(table.images, row, table.contents),
+                   "run devise extract again, it computes these anew")
     unfinished = list(Path(folder).glob("partial-*"))
     if unfinished:
         found.notes.append(f"an extraction was interrupted ({unfinished[0].name}): the same command goes on with it")
@@ -51,8 +51,8 @@ def check_rows(found, matrix, names, remedy):
                            f"{some(names[row] for row in zero)}")
 
 
-def check_pictures(found, images, folder=None):
-    """Pictures that are gone, and, of a table in a folder, those that have changed since."""
+def check_pictures(found, images, changed, remedy):
+    """Pictures that are gone, and those that have changed since: `changed` says it of a row, `remedy` what to do."""
     if images.root is None:
         found.notes.append("the pictures themselves are not on this disk")
         return
@@ -62,26 +62,10 @@ def check_pictures(found, images, folder=None):
         found.problem(f"{len(missing):,} of {len(images):,} pictures are not where they were: {some(missing)}",
                       f"bring them back below {images.root}, or run the same command again, which leaves them out",
                       images.root)
-    changed = _changed(images, folder) if folder else []
-    if changed:
-        found.problem(f"{len(changed):,} pictures have another content than the one their row was computed from: "
-                      f"{some(changed)}", "run devise extract again, it computes these anew", images.root)
-
-
-def _changed(images, folder):
-    """The paths of pictures whose bytes are not those of the extraction; equal size and time are trusted."""
-    from devise.features.table import open_table
-
-    changed = []
-    for row, record in enumerate(open_table(folder)[1]):
-        file = images.file(row)
-        if not file.is_file():
-            continue
-        status = os.stat(file)
-        if ((status.st_size, status.st_mtime_ns) != (record.get("size"), record.get("mtime_ns"))
-                and digest(file) != record["sha256"]):
-            changed.append(record["path"])
-    return changed
+    now = [path for row, path in enumerate(images.paths) if changed(row) and images.file(row).is_file()]
+    if now:
+        found.problem(f"{len(now):,} pictures have another content than the one their row was computed from: "
+                      f"{some(now)}", remedy, images.root)
 
 
 def check_words(found, folder, progress):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from devise.datasets import ImageSet, Skipped
 from devise.distributed import ray, worker
 from devise.distributed.pictures import OnDisk
 from devise.distributed.worker import Worker
-from devise.features.extraction import keep, known_vectors, parts_of, publish, table_of, write_part
+from devise.features.extraction import home, keep, known_vectors, parts_of, publish, table_of, write_part
 
 if TYPE_CHECKING:
     from devise.backbones.base import Backbone
@@ -74,7 +73,7 @@ def extract(pictures: ImageSet | Behind | InParquet, load_backbone: Callable[[],
     with ray.crew(Worker, load_backbone, threads, hello="describe", agree=_same, workers=workers, address=address,
                   cpus=threads, gpus=gpus) as crew:
         backbone = _agreed(crew.gather())
-        folder = Path(folder) if folder else features.default_folder(dealt.images, backbone)
+        folder = home(dealt.images, backbone, folder)[0]
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
         storage.vacant(folder)
         with storage.alone(partial):

@@ -10,10 +10,11 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from devise import storage
 from devise.arrays import write_npy
 from devise.backbones import Backbone, as_backbone
 from devise.datasets import ImageSet, Skipped, open_images
-from devise.features.table import FeatureTable, as_type, describe, open_table, unchanged, write
+from devise.features.table import FeatureTable, as_type, contents_of, describe, open_table, unchanged, write
 
 if TYPE_CHECKING:
     import keras
@@ -41,8 +42,12 @@ def default_folder(images: ImageSet, backbone: Backbone) -> Path:
     'efficientnet_lite0-681c0c23f5bb'
     """
     place = str(Path(images.root or ".").resolve())
-    name = f"{Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-    return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}" / name
+    return folders_of(backbone) / f"{Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def folders_of(backbone: Backbone) -> Path:
+    """Where the default folders of a backbone's feature tables lie."""
+    return storage.data_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}"
 
 
 def compute(images: Images, backbone: str | Backbone | keras.Model = "auto", *, logits: bool = False,
@@ -78,28 +83,31 @@ def compute(images: Images, backbone: str | Backbone | keras.Model = "auto", *, 
 
 
 def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Model = "auto",
-            folder: str | os.PathLike | None = None, *, dtype: str = "float32",
-            overwrite: bool = False, progress: Callable[[int, int], object] | None = None) -> FeatureTable:
+            folder: str | os.PathLike | None = None, *, dtype: str = "float32", overwrite: bool = False,
+            prune: bool = False, progress: Callable[[int, int], object] | None = None) -> FeatureTable:
     """The feature table of some images, computed or brought up to date.
 
-    Memory stays bounded whatever the number of images. New images are computed, images that
-    are gone are pruned, unchanged ones are copied; when nothing changed nothing is written.
+    Memory stays bounded whatever the number of images. What a content gave is computed once: it is found
+    again in the folder, and in all under the data root, when a picture was moved, copied or away for a while.
+    When nothing changed nothing is written.
 
     Args:
         images: what `open_images` takes, or a FeatureTable, which is returned as it is.
         backbone: a name, "auto" (VGG16 where its weights are here, else EfficientNet-Lite0), a
             Backbone, or a Keras model of your own, see `devise.backbones.from_keras`.
-        folder: where the table lies; by default under the data root, by backbone and folder. Of images
-            that are all in memory the table is, by default, in memory too.
+        folder: where the table lies; by default under the data root, by backbone and folder, and a folder of its
+            own for some of the pictures of a table that is there, or for other labels of them. Of images that
+            are all in memory the table is, by default, in memory too.
         dtype: float32 or float16.
-        overwrite: whether the features of other pictures, from another folder, may be lost.
+        overwrite: whether a table of other pictures may be replaced; their features are kept with it.
+        prune: forget the features of pictures that the table no longer has.
         progress: callable (done, total), in pictures.
     Returns:
         FeatureTable, its rows in the order of `images`.
     Raises:
         ValueError: if the folder holds another backbone's features, or no image can be read.
         TypeError: if images or backbone are nothing of the kind.
-        FileExistsError: if it holds features of other pictures, or files of somebody else's.
+        FileExistsError: if the folder is named and holds features of other pictures, or files of somebody else's.
 
     >>> table = extract("pictures", "efficientnet_lite0")  # doctest: +SKIP
     >>> table.matrix.shape, table.computed  # doctest: +SKIP
@@ -113,21 +121,67 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
     if not folder and (images.all_held or _nowhere(default_folder(images, backbone))):
         table = compute(images, backbone, progress=progress)
         return replace(table, matrix=as_type(table.matrix, dtype))
-    folder = Path(folder) if folder else default_folder(images, backbone)
-    old = table_of(folder, backbone)
+    named = bool(folder)
+    folder, old = home(images, backbone, folder)
     storage.vacant(folder)
     keys, stats, failed = _content_keys(images, old[1] if old else [])
-    if old and not overwrite:
+    if named and old and not overwrite:
         keep(folder, old, images, keys)
     partial = folder / f"partial-{backbone.fingerprint[:12]}"
     tabled = known_vectors(None, old, dtype)  # parts may be another process's, and gone in a moment
+    found = _elsewhere({key for key in keys if key and key not in tabled}, folder, backbone, dtype)
     with contextlib.ExitStack() as work:
-        if any(key and key not in tabled for key in keys):
+        if any(key and key not in tabled and key not in found for key in keys):
             work.enter_context(storage.alone(partial))
             old = table_of(folder, backbone)  # another process may have been at the same
         elif not partial.is_dir() or not work.enter_context(storage.alone(partial, wait=False)):
             partial = None  # the parts are another process's, which is at work on them
-        return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), dtype, progress)
+        if named or not old or not _harms(old, images):
+            return _brought_up(images, backbone, folder, partial, old, (keys, stats, failed), found, dtype, prune,
+                               progress)
+    # a table of other pictures was made here meanwhile
+    return extract(images, backbone, dtype=dtype, prune=prune, progress=progress)
+
+
+def home(images: ImageSet, backbone: Backbone, folder: str | os.PathLike | None) -> tuple[Path, tuple | None]:
+    """Where the table of some images lies, and what `table_of` gives of it.
+
+    Args:
+        folder: where it is named; else it is the default one, or the first beside it whose table loses no picture
+            that is still there, and no label, by these.
+    """
+    if folder:
+        return Path(folder), table_of(Path(folder), backbone)
+    default = default_folder(images, backbone)
+    for number in itertools.count(1):
+        place = default if number == 1 else default.with_name(f"{default.name}-{number}")
+        old = table_of(place, backbone)
+        if not old or not _harms(old, images):
+            return place, old
+    raise AssertionError("there is always a number more")
+
+
+def _harms(old, images):
+    """Whether a table loses a picture that is still there, or a label, when it becomes the one of these images."""
+    names = [*old[0]["label_names"], None]
+    mine = {path: images.label_of(row) for row, path in enumerate(images.paths)}
+    for record in old[1][:old[0]["n"]]:
+        path, label = record["path"], names[record["label"]]
+        if (mine[path] != label and label is not None) if path in mine else (
+                images.root and os.path.lexists(images.root / path)):
+            return True
+    return False
+
+
+def _elsewhere(keys, folder, backbone, dtype):
+    """{content key: (matrix, row)} of those of some keys that other tables under the data root have."""
+    found = {}
+    for manifest in sorted(folders_of(backbone).glob("*/features.json")) if keys else ():
+        if manifest.parent != folder:
+            with contextlib.suppress(OSError, ValueError, LookupError):
+                known = known_vectors(None, table_of(manifest.parent, backbone), dtype)
+                found |= {key: known[key] for key in keys & known.keys()}
+    return found
 
 
 def _nowhere(folder):
@@ -150,20 +204,21 @@ def table_of(folder: Path, backbone: Backbone) -> tuple | None:
 
 
 def keep(folder: Path, old: tuple, images: ImageSet, keys: Sequence[str | None]) -> None:
-    """Refuse to lose features of a table of another folder, or of pictures in memory, that are not among these."""
+    """Refuse to replace a table by one without pictures of it that are from elsewhere, in memory, or still there."""
     here, there = (Path(root).resolve() if root else None for root in (images.root, old[0]["root"]))
-    known = set(keys)
-    lost = [record["path"] for record in old[1] if record["sha256"] not in known]
-    if lost and (here is None or here != there):
+    same, known, mine = here is not None and here == there, set(keys), set(images.paths)
+    lost = [record["path"] for record in old[1][:old[0]["n"]] if record["sha256"] not in known
+            and not (same and (record["path"] in mine or not os.path.lexists(here / record["path"])))]
+    if lost:
         raise FileExistsError(f"{folder} holds the features of {old[0]['root'] or 'other pictures'}, which would be "
                               f"lost: {len(lost):,} pictures, such as {lost[0]}, are not among these. Name another "
                               "folder, or allow it with --overwrite (in Python overwrite=True)")
 
 
-def _brought_up(images, backbone, folder, partial, old, contents, dtype, progress):
+def _brought_up(images, backbone, folder, partial, old, contents, found, dtype, prune, progress):
     """The table with a row for each readable image, unknown ones computed."""
     keys, _, failed = contents
-    known = known_vectors(partial, old, dtype)
+    known = known_vectors(partial, old, dtype) | found
     wanted = {}  # content key → its first row
     for row, key in enumerate(keys):
         if key and key not in known:
@@ -178,11 +233,13 @@ def _brought_up(images, backbone, folder, partial, old, contents, dtype, progres
             if progress:
                 progress(done_before + done, len(images))
     failed += [Skipped(images.paths[row], unread[key]) for row, key in enumerate(keys) if key in unread]
-    return publish(images, backbone, folder, partial, old, contents, dtype, computed=len(wanted) - len(unread))
+    return publish(images, backbone, folder, partial, old, contents, dtype, found=found, prune=prune,
+                   computed=len(wanted) - len(unread))
 
 
 def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | None, old: tuple | None,
-            contents: tuple, dtype: str, *, computed: int) -> FeatureTable:
+            contents: tuple, dtype: str, *, computed: int, found: Mapping[str, tuple] = MappingProxyType({}),
+            prune: bool = False) -> FeatureTable:
     """Write the feature table of the images whose vectors are known, where it changed, and remove the parts.
 
     Args:
@@ -191,13 +248,15 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
         old: what `table_of` gave.
         contents: the content keys of all rows, their (size, mtime_ns), and the Skipped without a vector.
         computed: how many vectors are new, for the table that is returned.
+        found: vectors of other tables, as `known_vectors` gives them.
+        prune: leave out the vectors that were in the folder and are of none of these images.
     Returns:
         FeatureTable.
     Raises:
         OSError: if a vector is neither known nor said to be missing; no picture is left out in silence.
     """
     keys, stats, failed = contents
-    known, told = known_vectors(partial, old, dtype), {item.path for item in failed}
+    known, told = {**known_vectors(partial, old, dtype), **found}, {item.path for item in failed}
     rows = [row for row, key in enumerate(keys) if key in known]
     gone = [path for path, key in zip(images.paths, keys, strict=True) if key not in known and path not in told]
     if gone:
@@ -209,12 +268,16 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
     document = {"backbone": describe(backbone), "dim": backbone.dim, "dtype": dtype, "n": len(rows),
                 "root": str(images.root) if images.root else None, "label_names": list(images.label_names),
                 "skipped": [list(item) for item in kept.skipped]}
+    if old and not prune:
+        here = {record["sha256"] for record in records}
+        idle = {record["sha256"]: record for record in old[1] if record["sha256"] not in here}
+        records += [record for key, record in idle.items() if key in known]
     if not unchanged(old, document, records):
         write(folder, document, records, [known[record["sha256"]] for record in records])
     if partial:
         storage.remove(partial)
-    matrix = open_table(folder)[2]
-    return FeatureTable(matrix, kept, document["backbone"], folder, computed=computed)
+    matrix = open_table(folder)[2][:len(rows)]
+    return FeatureTable(matrix, kept, document["backbone"], folder, computed, contents_of(records[:len(rows)]))
 
 
 def _content_keys(images, records):

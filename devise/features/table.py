@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from devise.backbones import Backbone
 
 COPY_ROWS = 4096
+CONTENT = np.dtype([("sha256", np.uint8, 32), ("size", np.int64), ("mtime_ns", np.int64)])  # of a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class FeatureTable:
         backbone: what `describe` gave: name, layer, dim, weights, trained, fingerprint.
         folder: where it lies, or None for a table in memory.
         computed: how many pictures went through the network in the call that gave this table.
+        contents: `CONTENT` (n,) of the pictures' files as they were then; None where nobody noted it.
 
     >>> images = ImageSet(("cat/1.jpg", "dog/1.jpg"), [0, 1], ("cat", "dog"), root=None)
     >>> len(FeatureTable(np.ones((2, 1280), np.float32), images, {"name": "efficientnet_lite0"}).subset([1]))
@@ -47,6 +49,7 @@ class FeatureTable:
     backbone: dict
     folder: Path | None = None
     computed: int = 0
+    contents: np.ndarray | None = None
 
     def __len__(self):
         return len(self.matrix)
@@ -66,7 +69,8 @@ class FeatureTable:
     def subset(self, rows: ArrayLike) -> FeatureTable:
         """The table of some rows, in memory, in the order given."""
         rows = np.asarray(rows, np.int64)
-        return FeatureTable(np.asarray(self.matrix[rows]), self.images.subset(rows), self.backbone)
+        return FeatureTable(np.asarray(self.matrix[rows]), self.images.subset(rows), self.backbone,
+                            contents=None if self.contents is None else self.contents[rows])
 
 
 def usable(table: FeatureTable) -> FeatureTable:
@@ -129,13 +133,44 @@ def load(source: str | os.PathLike) -> FeatureTable:
 
 def _table(folder, document, paths):
     document, records, matrix = _read(folder, document, paths)
+    records, matrix = records[:document["n"]], matrix[:document["n"]]  # behind them is what is only kept
     root = document["root"] or _downloaded(document.get("catalog"))
     images = ImageSet(paths=tuple(record["path"] for record in records),
                       labels=np.array([record["label"] for record in records], np.int64),
                       label_names=tuple(document["label_names"]),
                       root=Path(root) if root else None,
                       skipped=tuple(Skipped(*item) for item in document["skipped"]))
-    return FeatureTable(matrix, images, document["backbone"], folder)
+    return FeatureTable(matrix, images, document["backbone"], folder, contents=contents_of(records))
+
+
+def contents_of(records: Sequence[dict]) -> np.ndarray | None:
+    """The contents that the records of a table tell, `CONTENT` (n,); None where one lacks them."""
+    try:
+        digests = bytes.fromhex("".join(record["sha256"] for record in records))
+        contents = np.zeros(len(records), CONTENT)
+        contents["sha256"] = np.frombuffer(digests, np.uint8).reshape(len(records), 32)
+        for name in ("size", "mtime_ns"):
+            contents[name] = [record[name] for record in records]
+    except (KeyError, ValueError, TypeError):
+        return None
+    return contents
+
+
+def has_changed(images: ImageSet, row: int, contents: np.ndarray | None) -> bool:
+    """Whether an image's file has another content than when its row was computed; equal size and time are trusted.
+
+    Args:
+        contents: `CONTENT` (n,) as they were then; of None nothing has changed.
+    """
+    if contents is None or images.root is None or images.held(row) is not None:
+        return False
+    known, file = contents[row], images.file(row)
+    try:
+        status = os.stat(file)
+        return ((status.st_size, status.st_mtime_ns) != (known["size"], known["mtime_ns"])
+                and storage.digest(file) != known["sha256"].tobytes().hex())
+    except OSError:  # it is gone, or can't be read
+        return False
 
 
 def _bundled(name):
@@ -152,17 +187,21 @@ def _downloaded(name):
 
 
 def open_table(folder: Path) -> tuple[dict, list[dict], np.ndarray]:
-    """(document, records, memory-mapped matrix) of a table, checked against one another."""
+    """(document, records, memory-mapped matrix) of a table, checked against one another.
+
+    The first `document["n"]` rows are the table's; those behind them are of pictures that it no longer has, kept
+    so that they need not be computed again.
+    """
     return storage.read_artefact(folder, "features", partial(_read, folder), check=["rows.json"])
 
 
 def _read(folder, document, paths):
     records = storage.read_json(paths["rows.json"])
     try:
-        matrix = read_npy(paths["features.npy"], np.dtype(document["dtype"]), (document["n"], document["dim"]),
+        matrix = read_npy(paths["features.npy"], np.dtype(document["dtype"]), (len(records), document["dim"]),
                           mapped=True)
-        if len(records) != len(matrix):
-            raise ValueError(f"{len(records)} rows for {len(matrix)} features")
+        if len(records) < document["n"]:
+            raise ValueError(f"{len(records)} rows for {document['n']} features")
     except ValueError as error:
         raise ValueError(f"the features in {folder} are damaged ({error}): remove it and extract again") from error
     return document, records, matrix
@@ -170,7 +209,7 @@ def _read(folder, document, paths):
 
 def unchanged(old: tuple | None, document: dict, records: list[dict]) -> bool:
     """Whether a table, as `open_table` gives it, equals a new document and its records."""
-    same = ("backbone", "dtype", "label_names", "root", "skipped")
+    same = ("backbone", "dtype", "n", "label_names", "root", "skipped")
     return old is not None and old[1] == records and all(old[0][name] == document[name] for name in same)
 
 
@@ -180,7 +219,7 @@ def write(folder: Path, document: dict, records: list[dict], sources: Sequence[t
         # not through a memory map: where the disk is full that ends the process, not the call
         with open(commit.file("features.npy"), "wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(np.dtype(document["dtype"])), "fortran_order": False,
-                      "shape": (document["n"], document["dim"])}
+                      "shape": (len(records), document["dim"])}
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(sources), COPY_ROWS):
                 block = np.stack([source[row] for source, row in sources[start:start + COPY_ROWS]])

@@ -51,7 +51,8 @@ def bundle(root, folder, *, seed=0, progress=None):
     document, records, matrix = open_table(Path(folder))
     document = {name: value for name, value in document.items() if name not in ("kind", "format", "files", "skipped")}
     document |= FACTS | {"root": None, "skipped": []}
-    records = [record | {"size": 0, "mtime_ns": 0} for record in records]  # of a disk that is not the reader's
+    # the files are of a disk that is not the reader's
+    records = [record | {"size": 0, "mtime_ns": 0} for record in records[:document["n"]]]
     write(Path(folder), document, records, [(np.array(matrix), row) for row in range(len(records))])
     parts = split(table.images.labels, table.images.label_names, unseen=UNSEEN, seed=seed)
     storage.write_json(Path(folder) / "split.json", parts.to_json(table.images.paths))

@@ -239,6 +239,71 @@ def test_features_that_vanish_before_they_are_published_leave_no_picture_out(pic
     assert features.load(folder).images.paths == images.paths[:8]
 
 
+@pytest.fixture
+def computed(backbone, tmp_path, monkeypatch):
+    """How many pictures of an ImageSet go through the network where no folder is named."""
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "home"))
+
+    def count(images, **options):
+        return features.extract(images, backbone, **options).computed
+
+    return count
+
+
+def test_some_pictures_of_a_folder_leave_its_table_as_it_is(picture_folder, computed, backbone):
+    assert computed(picture_folder) == 40
+    whole = features.extract(picture_folder, backbone)
+    few = features.extract([picture_folder / "cat/0.png", picture_folder / "dog/0.png"], backbone)
+    assert few.computed == 0 and len(few) == 2 and few.folder != whole.folder
+    rows = [whole.images.paths.index(path) for path in few.images.paths]
+    np.testing.assert_array_equal(few.matrix, whole.matrix[rows])
+    again = features.load(whole.folder)
+    assert again.images.paths == whole.images.paths and computed(picture_folder) == 0
+
+
+def test_other_labels_of_the_same_pictures_have_a_table_of_their_own(picture_folder, computed, backbone, tmp_path):
+    first = features.extract(picture_folder, backbone)
+    named = {path: "animal" if "c" in path else "other" for path in first.images.paths}
+    second = features.extract(from_folder(picture_folder, labels=named), backbone)
+    assert second.computed == 0 and second.folder != first.folder
+    assert features.load(first.folder).images.label_names == first.images.label_names
+    assert features.extract(picture_folder, backbone).folder == first.folder
+
+
+def test_a_moved_or_copied_folder_is_not_computed_again(picture_folder, computed, tmp_path):
+    assert computed(picture_folder) == 40
+    shutil.copytree(picture_folder, tmp_path / "copy")
+    assert computed(tmp_path / "copy") == 0
+    picture_folder.rename(tmp_path / "moved")
+    (tmp_path / "moved/cat/0.png").rename(tmp_path / "moved/dog/other.png")
+    assert computed(tmp_path / "moved") == 0
+
+
+def test_pictures_that_come_back_are_not_computed_again_until_they_are_pruned(picture_folder, computed, tmp_path,
+                                                                             backbone):
+    assert computed(picture_folder) == 40
+    (picture_folder / "cat").rename(tmp_path / "away")
+    table = features.extract(picture_folder, backbone)
+    assert len(table) == 30 == len(features.load(table.folder)) and table.computed == 0
+    (tmp_path / "away").rename(picture_folder / "cat")
+    back = features.extract(picture_folder, backbone)
+    assert len(back) == 40 and back.computed == 0
+    np.testing.assert_allclose(back.matrix, by_hand(back.images, backbone), rtol=1e-5)
+    (picture_folder / "cat").rename(tmp_path / "away")
+    assert computed(picture_folder, prune=True) == 0
+    (tmp_path / "away").rename(picture_folder / "cat")
+    assert computed(picture_folder) == 10
+
+
+def test_a_named_table_is_not_replaced_by_some_of_its_pictures_unasked(picture_folder, backbone, tmp_path):
+    whole = features.extract(picture_folder, backbone, tmp_path / "table")
+    with pytest.raises(FileExistsError, match=r"38 pictures, such as .* are not among these"):
+        features.extract(whole.images.subset([0, 1]), backbone, tmp_path / "table")
+    assert len(features.load(tmp_path / "table")) == 40
+    few = features.extract(whole.images.subset([0, 1]), backbone, tmp_path / "table", overwrite=True)
+    assert len(few) == 2 and features.extract(picture_folder, backbone, tmp_path / "table").computed == 0
+
+
 def test_images_in_memory_give_the_features_of_their_files(picture_folder, backbone, tmp_path):
     files = from_folder(picture_folder)
     pixels = [files.read(row) for row in range(len(files))]
