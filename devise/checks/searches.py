@@ -57,7 +57,7 @@ def check_search(found, folder, progress):
         return
     engines = sorted({part.engine for part in search.indexes.values()})
     found.facts = {"pictures": len(search), "spaces": list(names), "engine": ", ".join(engines), **model.facts}
-    check_pictures(found, search.images)
+    check_pictures(found, search.images, search.changed, f"devise add {folder} with them takes them as they are now")
     _check_spaces(found, search)
     fit_model(found, search, search.model, parts / "model")
 

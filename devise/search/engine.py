@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +17,12 @@ from devise.datasets import ImageSet, Skipped, join, open_images
 from devise.errors import unknown
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
+from devise.features.table import has_changed
 from devise.model import Concepts, Devise, changed
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
 from devise.search.joining import joined
+from devise.search.links import below, links_of, place_of
 from devise.search.results import Match, Results
 from devise.words import phrase_vector
 
@@ -36,15 +41,19 @@ class Search:
         model: Devise.
         images: ImageSet, row i of it being id i of the indexes.
         indexes: {space: Index}.
+        contents: `devise.features.table.CONTENT` (n,) of the images' files when they were indexed, None where that
+            is not known.
+        links: {path: the file's real place} of the images that lie behind a link.
 
     >>> search = Search.load("index")  # doctest: +SKIP
     >>> [match.label for match in search.by_text("ocean", k=3).matches]  # doctest: +SKIP
     ['beach', 'beach', 'lighthouse']
     """
 
-    def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index]):
-        self.model, self.images, self.indexes = model, images, indexes
-        self._row = _rows(images)
+    def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index],
+                 contents: NDArray | None = None, links: Mapping[str, str] = MappingProxyType({})):
+        self.model, self.images, self.indexes, self.contents, self.links = model, images, indexes, contents, links
+        self._row = self._rows()
 
     @classmethod
     def build(cls, model: Devise, images: Any, *, engine: str = "auto", spaces: Iterable[str] | None = None,
@@ -62,7 +71,7 @@ class Search:
                 image can be indexed.
         """
         chosen = {name: model.space(name) for name in (model.spaces if spaces is None else spaces)}
-        found, matrix = _indexable(model, images, folder, progress)
+        found, matrix, contents = _indexable(model, images, folder, progress)
         if not len(found):
             raise ValueError("there is no picture to index: every feature vector is zero")
         if engine == "auto":
@@ -72,7 +81,7 @@ class Search:
         for name, space in chosen.items():
             indexes[name] = index.make(engine, fingerprint=made_by, **options)
             indexes[name].build(space.embed(matrix))
-        return cls(model, found, indexes)
+        return cls(model, found, indexes, contents, links_of(found))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,34 +94,41 @@ class Search:
     def add(self, images: Any, *, folder: str | Path | None = None, progress: Callable | None = None) -> ImageSet:
         """Index more images, of new classes too; nothing is trained. In memory, until `save`.
 
-        An image whose path is in the index already is left out and listed. Images from elsewhere
-        than the index's are kept by their whole path.
+        An image that is in the index already is left out and listed, unless its file has another content now: then
+        the new one takes its place. Images from elsewhere than the index's are kept by their whole path.
 
         Args:
             images, folder: as of `build`.
         Returns:
-            ImageSet of the images that were added, and those that were skipped.
+            ImageSet of the images that were added or have changed, and those that were skipped.
         Raises:
             ValueError: if the features are of another backbone.
         """
-        found, matrix = _indexable(self.model, images, folder, progress)
-        found = self._placed(found)
-        there = np.array([path in self._row for path in found.paths], bool)
-        lost = [Skipped(found.paths[row], "it is in the index already") for row in np.flatnonzero(there)]
-        found, matrix = replace(found.subset(~there), skipped=(*found.skipped, *lost)), matrix[~there]
-        if not len(found):
-            return found
-        rows = {name: self.model.spaces[name].embed(matrix) for name in self.indexes}  # all that can fail comes first
-        ids = np.arange(len(self), len(self) + len(found))
+        found, matrix, contents = _indexable(self.model, images, folder, progress)
+        there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
+                 for row, path in enumerate(found.paths)]
+        placed = self._placed(found)
+        new = np.array([row is None for row in there], bool)
+        again = np.array([row is not None and contents is not None and self.contents is not None
+                          and not np.array_equal(contents[place]["sha256"], self.contents[row]["sha256"])
+                          for place, row in enumerate(there)], bool)
+        lost = [Skipped(placed.paths[place], "it is in the index already") for place in np.flatnonzero(~new & ~again)]
+        added = replace(placed.subset(new | again), skipped=(*placed.skipped, *lost))
+        if not len(added):
+            return added
+        rows = {name: self.model.spaces[name].embed(matrix[new | again]) for name in self.indexes}  # what can fail
+        ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
         for name, part in self.indexes.items():
-            if part.can_add:
-                part.add(rows[name], ids)
-            else:
-                part.build(np.concatenate([part.vectors(part.ids), rows[name]]))
-        rootless = [replace(part, root=None) for part in (self.images, found)]  # their paths are as they shall be
+            _put(part, ids, rows[name])
+        rootless = [replace(part, root=None) for part in (self.images, placed.subset(new))]  # paths as they shall be
         self.images = replace(join(rootless), root=self.images.root)
-        self._row = _rows(self.images)
-        return found
+        if self.contents is not None:
+            self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
+        if self.contents is not None and contents is not None:
+            self.contents[ids] = contents[new | again]
+        self.links = {**self.links, **links_of(added)}
+        self._row = self._rows()
+        return added
 
     def remove(self, images: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
         """Take images out of the index; their files stay. In memory, until `save`.
@@ -136,7 +152,8 @@ class Search:
             part.build(part.vectors(kept))
         gone = tuple(self.images.paths[row] for row in leaving)
         self.images = self.images.subset(kept)
-        self._row = _rows(self.images)
+        self.contents = None if self.contents is None else self.contents[kept]
+        self._row = self._rows()
         return gone
 
     def by_text(self, text: str, k: int = 10, *, space: str | None = None) -> Results:
@@ -156,8 +173,8 @@ class Search:
         """Images like an image, which itself is left out when it is in the index.
 
         Args:
-            image: the path of an indexed image or of any other file, a PIL image, pixels uint8 (h, w, 3), or
-                features float (dim of the backbone,).
+            image: the path of any file, or that of an indexed image as the index has it, or its row, which is asked
+                as it was indexed; a PIL image, pixels uint8 (h, w, 3), or features float (dim of the backbone,).
             space: where to compare; None for the default, the first of the index.
             reject: leave out matches below the space's threshold, so that an image of something that
                 is not in the index has none.
@@ -175,7 +192,7 @@ class Search:
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(_named(image), space, matches, threshold, known, self.images.root)
+        return Results(self._named(image), space, matches, threshold, known, self.images.root)
 
     def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
                   space: str | None = None, **weights: float) -> Results:
@@ -194,7 +211,7 @@ class Search:
         row, vector = self.vector(image, space)
         asked = changed(self.model, vector[None], plus=plus, minus=minus, space=space, **weights)
         hits = self.indexes[space].search(asked, self._depth(k), exclude=self._itself(row))
-        return Results(_named(image), space, self._matches(hits), root=self.images.root, plus=plus, minus=minus)
+        return Results(self._named(image), space, self._matches(hits), root=self.images.root, plus=plus, minus=minus)
 
     def similarity(self, first: Any, second: Any, *, space: str | None = None) -> float:
         """The cosine of two images, indexed or not, in [-1, 1]."""
@@ -223,20 +240,44 @@ class Search:
         embed = self.model.spaces[space].embed
         if isinstance(image, np.ndarray) and image.ndim == 1:
             return None, embed(image[None])[0]
-        row = self.row(image) if isinstance(image, (str, Path)) else None
-        if row is not None:
+        row = self.row(image) if isinstance(image, (str, Path, int)) else None
+        if row is not None and not isinstance(image, int) and self.changed(row):
+            image = self.images.file(row)
+            warnings.warn(f"{image} has changed since it was indexed: it is asked as it is now, add it again",
+                          stacklevel=3)
+        elif row is not None:
             return row, self.indexes[space].vectors([row])[0]
         table = self.model.features([image] if isinstance(image, (str, Path)) else image)
         if len(table) != 1:
             raise ValueError(f"{len(table)} images were given: expected one")
-        return None, embed(table.matrix)[0]
+        return row, embed(table.matrix)[0]
 
-    def row(self, image: str | Path) -> int | None:
-        """The row of an indexed image, by the path it was indexed under or the file's place; else None."""
-        row = self._row.get(str(image))
-        if row is None and self.images.root:
-            row = self._row.get(_place(Path(image).expanduser(), self.images.root))
-        return row
+    def changed(self, row: int) -> bool:
+        """Whether an image's file has another content than when it was indexed; equal size and time are trusted."""
+        return has_changed(self.images, row, self.contents)
+
+    def row(self, image: str | Path | int) -> int | None:
+        """The row of an indexed image; else None.
+
+        A path at which there is a file means that file, however it is spelled and through whatever links it is
+        reached; any other is a path as the index has it. A number is the row itself.
+
+        Raises:
+            IndexError: if there is no such row.
+        """
+        if isinstance(image, int):
+            if not 0 <= image < len(self):
+                raise IndexError(f"row {image} is not in 0..{len(self) - 1}")
+            return image
+        path, root = Path(image).expanduser(), self.images.root
+        if not os.path.lexists(path):
+            row = self._row.get(str(image))
+            return row if row is not None or root is None else self._row.get(below(os.path.abspath(path), root))
+        for place in (os.path.abspath(path), os.path.realpath(path)):
+            row = self._row.get(below(place, root) if root else place)
+            if row is not None:
+                return row
+        return self._behind.get(os.path.realpath(path))
 
     def text_space(self, name: str | None = None) -> str:
         """The name of an indexed space with a text side; None is the first that has one.
@@ -274,17 +315,30 @@ class Search:
             return cls(searches[0].model, *joined(searches, (folder, *more)))
         return cls(*saving.load(Path(folder), words))
 
+    def _rows(self) -> dict[str, int]:
+        """{path: row}, the first row of a path that comes twice."""
+        rows = {self.images.paths[row]: row for row in reversed(range(len(self.images)))}
+        self._behind = {place: rows[path] for path, place in self.links.items() if path in rows}
+        return rows
+
     def _placed(self, images: ImageSet) -> ImageSet:
         """The images under the paths that they have in this index."""
-        if images.root is None or self.images.root is None:
+        root = self.images.root
+        if images.root is None or root is None:
             return images
-        return replace(images, paths=tuple(_place(images.file(row), self.images.root) for row in range(len(images))),
-                       root=self.images.root)
+        return replace(images, root=root, paths=tuple(
+            path if images.held(row) is not None else below(os.path.abspath(images.file(row)), root)
+            for row, path in enumerate(images.paths)))
 
     def _matches(self, hits):
         pairs = zip(hits.ids[0].tolist(), hits.scores[0].tolist(), strict=True)
         return tuple(Match(row, self.images.paths[row], self.images.label_of(row), score) for row, score in pairs
                      if row >= 0)
+
+    def _named(self, image: Any) -> str:
+        if isinstance(image, int):
+            return self.images.paths[image]
+        return str(image) if isinstance(image, (str, Path)) else "a picture"
 
     @staticmethod
     def _itself(row: int | None) -> NDArray[np.int64]:
@@ -306,26 +360,32 @@ class Search:
 
 
 def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None
-               ) -> tuple[ImageSet, NDArray[np.float32]]:
-    """Images and their features for an index; those whose features are all zero are left out and listed."""
+               ) -> tuple[ImageSet, NDArray[np.float32], NDArray | None]:
+    """Images, their features and contents for an index, each file once; all-zero features are left out and listed."""
     table = images
     if not isinstance(images, FeatureTable):
         table = features.extract(open_images(images), model.backbone, folder, progress=progress)
     model.network.check(table)
     table = features.usable(table)
-    return table.images, np.asarray(table.matrix, np.float32)
+    links, lost = links_of(table.images), []
+    first: dict[str, int] = {}
+    for row, path in enumerate(table.images.paths):
+        earlier = first.setdefault(links.get(path, place_of(table.images, row)), row)
+        if earlier != row and path != table.images.paths[earlier]:
+            lost.append(Skipped(path, f"the same file as {table.images.paths[earlier]}"))
+    if len(first) < len(table):
+        table = table.subset(list(first.values()))
+    return (replace(table.images, skipped=(*table.images.skipped, *lost)), np.asarray(table.matrix, np.float32),
+            table.contents)
 
 
-def _named(image: Any) -> str:
-    return str(image) if isinstance(image, (str, Path)) else "a picture"
-
-
-def _rows(images: ImageSet) -> dict[str, int]:
-    """{path: row}, the first row of a path that comes twice."""
-    return {images.paths[row]: row for row in reversed(range(len(images)))}
-
-
-def _place(path: Path, root: Path) -> str:
-    """The path of a file as an index below `root` names it: from there, or whole where it lies elsewhere."""
-    path, root = Path(path).resolve(), Path(root).resolve()
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+def _put(part: Index, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    """Give an index these rows, in place of those that it has under the same ids."""
+    known = np.isin(ids, part.ids)
+    if part.can_add and (part.can_remove or not known.any()):
+        part.remove(ids[known])
+        part.add(rows, ids)
+        return
+    vectors = np.concatenate([part.vectors(part.ids), rows[~known]])
+    vectors[ids[known]] = rows[known]
+    part.build(vectors)

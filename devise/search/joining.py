@@ -9,13 +9,17 @@ import numpy as np
 
 from devise.datasets import ImageSet, join
 from devise.index.sharded import Sharded
+from devise.search.links import links_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from devise.index import Index
     from devise.search.engine import Search
 
 
-def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dict[str, Index]]:
+def joined(searches: Sequence[Search], folders: Sequence
+           ) -> tuple[ImageSet, dict[str, Index], NDArray | None, dict[str, str]]:
     """The pictures and the indexes of all; the rows of each search follow those of the one before.
 
     A picture that is in two of them is found in the first; the indexes stay as they are.
@@ -24,7 +28,7 @@ def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dic
         searches: opened ones.
         folders: how an error calls them.
     Returns:
-        ImageSet, and {space: Sharded}.
+        ImageSet, {space: Sharded}, and contents and links as a Search has them.
     Raises:
         ValueError: if they are of different models, or have not the same spaces.
     """
@@ -37,8 +41,12 @@ def joined(searches: Sequence[Search], folders: Sequence) -> tuple[ImageSet, dic
     firsts = np.cumsum([0, *map(len, searches[:-1])])
     _, kept = np.unique(images.paths, return_index=True)
     again = np.setdiff1d(np.arange(len(images)), kept)
-    return images, {space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts, hidden=again,
-                                        fingerprint=part.fingerprint) for space, part in first.indexes.items()}
+    told = [search.contents for search in searches if search.contents is not None]
+    contents = np.concatenate(told) if len(told) == len(searches) else None
+    indexes: dict[str, Index] = {
+        space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts, hidden=again,
+                            fingerprint=part.fingerprint) for space, part in first.indexes.items()}
+    return images, indexes, contents, links_of(images)
 
 
 def _made_by(search):

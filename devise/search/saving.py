@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from devise import index, storage
+from devise.arrays import read_npy, write_npy
 from devise.datasets import ImageSet, Skipped
+from devise.features.table import CONTENT
 from devise.model import Devise
 
 
@@ -17,7 +19,7 @@ def save(search, folder, *, overwrite=False):
     document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
                 "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
-            "skipped": [list(item) for item in images.skipped]}
+            "skipped": [list(item) for item in images.skipped], "links": dict(search.links)}
     before = _outside(folder)
     with storage.Commit(folder, "search", document, lost=partial(_lost, search), overwrite=overwrite) as commit:
         build = commit.subfolder()  # becomes the index's when search.json names it
@@ -26,6 +28,8 @@ def save(search, folder, *, overwrite=False):
             space_index.save(build / space, home=folder)
         search.model.save(build / "model")
         storage.write_json(commit.file("rows.json"), rows)
+        if search.contents is not None:
+            write_npy(commit.file("contents.npy"), search.contents)
     _drop(folder, before, [part.outside["collection"] for part in search.indexes.values() if part.outside])
 
 
@@ -72,7 +76,7 @@ def _places(root, paths):
 
 
 def load(folder, words=None):
-    """(model, images, {space: Index}) of a folder that `save` wrote, see `Search.load`."""
+    """What a Search is made of, from a folder that `save` wrote, see `Search.load`."""
     return storage.read_artefact(folder, "search", partial(_read, folder, words), check=["rows.json"])
 
 
@@ -99,4 +103,5 @@ def _read(folder, words, document, paths):
         if len(space_index) > len(images) or space_index.ids.max(initial=-1) >= len(images):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
                              "pictures: build the index again")
-    return model, images, indexes
+    contents = read_npy(paths["contents.npy"], CONTENT, (len(images),)) if "contents.npy" in paths else None
+    return model, images, indexes, contents, rows.get("links", {})

@@ -105,15 +105,14 @@ class Service:
     def by_row(self, row, k, space=None):
         """Found, for a picture of the index, which is left out itself."""
         picture = self.picture(row)
-        return self._found(self.search.by_image(self._path(row), k, space=space), picture=picture)
+        return self._found(self.search.by_image(row, k, space=space), picture=picture)
 
     def by_change(self, row, plus, minus, k):
         """Found, for a picture of the index that is changed by words."""
         picture = self.picture(row)
         for text in (*plus, *minus):  # a wrong one is refused by its name
             self._worded(text, lambda text=text: self.search.model.embed_text(text))
-        found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(self._path(row), k, plus=plus,
-                                                                                   minus=minus))
+        found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(row, k, plus=plus, minus=minus))
         return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
 
     def by_features(self, features, k, space=None):
@@ -123,7 +122,7 @@ class Service:
     def tags_of_row(self, row, k):
         """Tags of a picture of the index."""
         self._check_row(row)
-        return self._tags(self._path(row), k)
+        return self._tags(row, k)
 
     def tags_of_features(self, features, k):
         """Tags of a picture that `features_of` has read."""
@@ -138,7 +137,7 @@ class Service:
         """Similarity of two pictures of the index."""
         self._check_row(first)
         self._check_row(second)
-        score = self.search.similarity(self._path(first), self._path(second), space=space)
+        score = self.search.similarity(first, second, space=space)
         return answers.Similarity(space or self.search.default_space, score)
 
     def picture(self, row):

@@ -1,0 +1,45 @@
+"""Where a picture lies: its whole path, its path in an index, and the file that a link leads to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devise.datasets import ImageSet
+
+
+def links_of(images: ImageSet) -> dict[str, str]:
+    """{path: the file's real place} of the images of a set that lie behind a link, or in a folder that does."""
+    if images.root is None:
+        return {}
+    folders: dict[str, str] = {}
+    links = {}
+    for row, path in enumerate(images.paths):
+        if images.held(row) is not None:
+            continue
+        above, name = os.path.split(place_of(images, row))
+        if above not in folders:
+            folders[above] = os.path.realpath(above)
+        real = os.path.join(folders[above], name)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        if below(real, images.root) != path:
+            links[path] = real
+    return links
+
+
+def place_of(images: ImageSet, row: int) -> str:
+    """The whole path of an image, links as they are; its name where it is no file of this disk."""
+    if images.root is None or images.held(row) is not None:
+        return images.paths[row]
+    return os.path.abspath(images.file(row))
+
+
+def below(place: str, root: Path) -> str:
+    """A whole path as an index below `root` names it: from there, or as it is where it lies elsewhere."""
+    for above in (os.path.abspath(root), os.path.realpath(root)):
+        if Path(place).is_relative_to(above):
+            return Path(place).relative_to(above).as_posix()
+    return Path(place).as_posix()
