@@ -2,6 +2,8 @@
 framework, and a vocabulary in which the classes have words."""
 
 import hashlib
+import itertools
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +34,22 @@ class ThumbnailBackbone(SimpleNamespace):
 
     def logits(self, pictures):
         return pictures.mean(axis=(1, 2), dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def data_roots(tmp_path_factory):
+    """Paths of folders that are not there yet, one after the other."""
+    root = tmp_path_factory.mktemp("data")
+    return (root / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def own_data_root(data_roots, monkeypatch):
+    """Features of no other test, and none of the developer's, are found under the data root."""
+    from devise import storage
+
+    place, told = next(data_roots), storage.data_root
+    monkeypatch.setattr(storage, "data_root", lambda: told() if "DEVISE_HOME" in os.environ else place)
 
 
 @pytest.fixture
