@@ -61,7 +61,8 @@ def draw(root, seed=0):
 def drawn_visual(data, *, seed, loss="triplet", gap=None, augmented=None):
     """In place of a training: a map that differs by seed, loss and curriculum."""
     random = np.random.default_rng([seed, len(loss), gap is None, augmented is not None])
-    return RidgeHead(penalty=1.0).fit(random.normal(size=(40, 24)), np.arange(40) % 8, random.normal(size=(8, 12))), None
+    features, vectors = random.normal(size=(40, 24)), random.normal(size=(8, 12))
+    return RidgeHead(penalty=1.0).fit(features, np.arange(40) % 8, vectors), None
 
 
 def drawn_joint(data, sentences, *, seed):
