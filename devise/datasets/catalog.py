@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from devise import storage
 from devise.errors import unknown
+from devise.storage.archives import workplace
 from devise.storage.atomic import replace
 from devise.storage.claims import put
 from devise.storage.fetch import discard
@@ -179,9 +179,7 @@ def _dim(entry, dim):
 
 def _open_up(entry, archive, target, dim):
     """Put what the entry keeps of an archive in its place, in one step at the end."""
-    # of a name that nobody has: all that is removed at the end was made here
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.unpacking-", dir=target.parent))
-    try:
+    with workplace(target) as (work, _):
         found = archive
         for level, member in enumerate(entry.inside):
             member = member.format(dim=dim)
@@ -192,6 +190,4 @@ def _open_up(entry, archive, target, dim):
             put(found, target)
         else:
             replace(found, target)  # a folder takes the place of an empty one at most
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return target

@@ -56,7 +56,7 @@ class Search:
         self._row = self._rows()
 
     @classmethod
-    def build(cls, model: Devise, images: Any, *, engine: str = "auto", spaces: Iterable[str] | None = None,
+    def build(cls, model: Devise, images: Any, *, engine: str = "auto", spaces: str | Iterable[str] | None = None,
               folder: str | Path | None = None, progress: Callable | None = None, **options: Any) -> Search:
         """Index images.
 
@@ -70,6 +70,7 @@ class Search:
             ValueError: if the features are of another backbone, the model lacks a space, or no
                 image can be indexed.
         """
+        spaces = [spaces] if isinstance(spaces, str) else spaces
         chosen = {name: model.space(name) for name in (model.spaces if spaces is None else spaces)}
         found, matrix, contents = _indexable(model, images, folder, progress)
         if not len(found):

@@ -8,20 +8,23 @@ archive becomes a copy of the file it names.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import posixpath
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from devise.storage import disk
 from devise.storage.atomic import replace
+from devise.storage.locks import alone
 
 BLOCK = 2**20
+JOURNAL, HEADER = ".unpacking.journal", "devise unpacking 1"
 MAX_BYTES = 8 * 2**30
 MAX_RATIO = 100  # text packs 3 to 10 times, zeros 1,000 times
 SMALL = 2**26  # below this the ratio says nothing
@@ -68,29 +71,73 @@ def unpack(archive: str | os.PathLike, folder: str | os.PathLike, *, members: Co
     with _reading(archive) as (entries, content):
         entries = _checked(entries, archive, limit)
         wanted = _chosen(entries, archive, members)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # of a name that nobody has: all that is removed at the end was made here
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unpacking-", dir=folder.parent))
-        unfinished = work / folder.name
         total = sum(entry.size for entry in wanted)
-        try:
+        with workplace(folder) as (work, note):
+            unfinished = work / folder.name
             with disk.room(folder.parent, lambda: total, then="Make room and run the same again."):
                 unfinished.mkdir()
                 for entry in wanted:
-                    _write(entry, content, unfinished / entry.name)
+                    _write(entry, content, unfinished / entry.name, note)
             # not flushed file by file: on a slow disk thousands of them would take minutes
             replace(unfinished, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
-def _write(entry, content, path):
+@contextlib.contextmanager
+def workplace(folder: Path) -> Iterator[tuple[Path, Callable[[int], object]]]:
+    """A new folder beside `folder` to make that in, gone at the end, and a function that notes a file in it.
+
+    The journal in it has the inodes of its files, those of a workplace inside it too. What a killed run left is
+    removed by the next: of its files those that are noted, and empty ones.
+
+    >>> with workplace(Path("/tmp/devise-doctest")) as (work, note):
+    ...     work.parent
+    PosixPath('/tmp')
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.unpacking-"
+    for left in folder.parent.glob(f"{glob.escape(prefix)}*"):
+        _sweep(left)
+    # of a name that nobody has: all that is removed at the end was made here
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    outer = folder.parent / JOURNAL
+    with alone(work), open(outer if outer.is_file() else work / JOURNAL, "a", buffering=1, encoding="ascii") as journal:
+        if not outer.is_file():
+            journal.write(f"{HEADER}\n")
+        try:
+            yield work, lambda inode: journal.write(f"{inode}\n")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(left):
+    """Remove what a killed run left of its workplace; with anything else in it, that stays."""
+    journal = left / JOURNAL
+    if left.is_symlink() or journal.is_symlink() or not journal.is_file():
+        return
+    with alone(left, wait=False) as free:  # its run holds it
+        header, *lines = journal.read_bytes().decode("ascii", "replace").split("\n")
+        if not free or header != HEADER:
+            return
+        noted = {int(line) for line in lines if line.isdigit()}
+        for found, _, files in os.walk(left, topdown=False):
+            for path in (Path(found, name) for name in files if Path(found, name) != journal):
+                facts = path.lstat()
+                if stat.S_ISREG(facts.st_mode) and (facts.st_ino in noted or not facts.st_size):
+                    path.unlink()
+            if Path(found) == left and os.listdir(left) == [JOURNAL]:
+                journal.unlink()
+            with contextlib.suppress(OSError):  # something is in it
+                os.rmdir(found)
+
+
+def _write(entry, content, path, note):
     if entry.kind == "folder":
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with content(entry.record) as source, open(path, "wb") as target:
+        note(os.fstat(target.fileno()).st_ino)
         shutil.copyfileobj(source, target, BLOCK)
 
 
@@ -99,7 +146,7 @@ def _chosen(entries, archive, members):
     if members is None:
         return entries
     chosen = set()
-    for member in members:
+    for member in [members] if isinstance(members, str) else members:
         found = {entry for entry in entries if entry.name == member or entry.name.startswith(f"{member}/")}
         if not found:
             held = ", ".join(entry.name for entry in entries[:5]) + (" …" if len(entries) > 5 else "")

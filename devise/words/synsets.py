@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from devise.words.phrases import SEPARATORS, direction, pooled, resolve
+from devise.words.phrases import SEPARATORS, as_texts, direction, pooled, resolve
 from devise.words.taxonomy import Taxonomy, shipped_taxonomy, taxonomy_for
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def label_synsets() -> dict[str, LabelSynset]:
     return {label: LabelSynset(synset, tuple(" ".join(rest).split())) for label, synset, _kind, *rest in rows}
 
 
-def synset_vectors(synsets: Sequence[str], words: WordVectors, taxonomy: Taxonomy | None = None
+def synset_vectors(synsets: str | Sequence[str], words: WordVectors, taxonomy: Taxonomy | None = None
                    ) -> NDArray[np.float32]:
     """A vector for each synset: the unit mean of those of its lemmas.
 
@@ -65,6 +65,7 @@ def synset_vectors(synsets: Sequence[str], words: WordVectors, taxonomy: Taxonom
     >>> synset_vectors(["n02123045"], WordVectors(["tabby", "cat"], [[1, 0], [0, 1]])).shape
     (1, 2)
     """
+    synsets = as_texts(synsets)
     taxonomy = taxonomy_for(synsets=synsets) if taxonomy is None else taxonomy
     vectors = np.zeros((len(synsets), words.dim), np.float32)
     for row, identity in enumerate(synsets):

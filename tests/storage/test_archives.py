@@ -261,3 +261,64 @@ def test_a_full_disk(here, monkeypatch):
         storage.unpack(archive, here.parent / "out")
     assert caught.value.errno == errno.ENOSPC
     assert [path.name for path in here.parent.iterdir()] == ["archive"]
+
+
+def kill(monkeypatch, archive, out):
+    """Unpack, and end as a kill does in the middle of the second file; returns what is left beside `out`."""
+    copied = iter([False, True])
+
+    def copy(source, target, block):
+        target.write(source.read() if not next(copied) else b"half")
+        target.flush()
+        if target.tell() == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(archives.shutil, "copyfileobj", copy)
+        killed.setattr(archives.shutil, "rmtree", lambda *path, **options: None)
+        with pytest.raises(KeyboardInterrupt):
+            storage.unpack(archive, out)
+    left, = out.parent.glob(".out.unpacking-*")
+    return left
+
+
+def test_what_a_kill_left_is_removed_by_the_next(here, monkeypatch):
+    archive, out = make("zip", here, FILES), here.parent / "out"
+    left = kill(monkeypatch, archive, out)
+    assert sum(path.is_file() for path in left.rglob("*")) == 3  # the journal, a whole file and a half
+    storage.unpack(archive, out)
+    assert content_of(out) == FILES and not left.exists() and set(here.parent.iterdir()) == {archive, out}
+
+
+def test_of_what_a_kill_left_nothing_foreign_is_removed(here, monkeypatch):
+    archive, out = make("zip", here, FILES), here.parent / "out"
+    left = kill(monkeypatch, archive, out)
+    (left / "out" / "mine.txt").write_text("mine")
+    (left / "out" / "a.txt").unlink()
+    (here.parent / "elsewhere").write_text("of somebody else")
+    (left / "out" / "a.txt").symlink_to(here.parent / "elsewhere")
+    foreign = here.parent / ".out.unpacking-abcdefgh"
+    (foreign / "deep").mkdir(parents=True)
+    (foreign / "deep" / "mine.txt").write_text("mine too")
+    storage.unpack(archive, out)
+    assert (left / "out" / "mine.txt").read_text() == "mine" and (left / "out" / "a.txt").is_symlink()
+    assert (foreign / "deep" / "mine.txt").read_text() == "mine too" and content_of(out) == FILES
+    assert {path.name for path in left.rglob("*")} == {archives.JOURNAL, "out", "mine.txt", "a.txt"}
+
+
+def test_a_workplace_in_use_stays(here):
+    archive, out = make("zip", here, FILES), here.parent / "out"
+    with archives.workplace(out) as (work, note):
+        (work / "busy").write_text("busy")
+        note((work / "busy").stat().st_ino)
+        storage.unpack(archive, out)
+        assert (work / "busy").read_text() == "busy"
+        nested = storage.unpack(archive, work / "0")
+        noted = (work / archives.JOURNAL).read_text().split()
+        assert {str(path.stat().st_ino) for path in nested.rglob("*") if path.is_file()} <= set(noted)
+    assert set(here.parent.iterdir()) == {archive, out}
+
+
+def test_one_member_is_one_member(here):
+    assert content_of(storage.unpack(make("zip", here, FILES), here.parent / "out", members="a.txt")) == {
+        "a.txt": b"first"}
