@@ -278,13 +278,15 @@ class Report:
                 "pictures": [{"caption": caption, "file": str(name)} for caption, name in self.pictures],
                 "notes": list(self.notes)}
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write `report.json` and `report.md`, each whole or not at all; return the path of the latter.
 
+        Args:
+            overwrite: whether a report of another title that is there may be lost.
         Raises:
-            FileExistsError: if one of them is there and is not as a report left it.
+            FileExistsError: if it would be, or one of the files is there and is not as a report left it.
         """
-        write_report(folder, self.to_json(), {"report.md": self.markdown()})
+        write_report(folder, self.to_json(), {"report.md": self.markdown()}, overwrite=overwrite)
         return Path(folder) / "report.md"
 
     def _repr_html_(self) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLES, BUNDLED = "samples", "caltech37"
 PRETRAINED = ("everyday", "conse", "lift")
+A_MODEL = f"the folder of a model, {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}"
 NEAR = 2  # names in a message
 
 
@@ -67,7 +68,7 @@ def at_once(args: Namespace) -> None:
             existing(words, f"a file of vectors, or {', '.join(NAMES)}", tuple(NAMES))
     named = vars(args).get("model")
     if named and named not in PRETRAINED:
-        existing(named, f"the folder of a model, {' or '.join(PRETRAINED)}", PRETRAINED)
+        existing(named, A_MODEL, PRETRAINED)
 
 
 def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_level: str = "first") -> ImageSet:
@@ -228,7 +229,7 @@ def saved(folder: str | Path, args: Namespace | None = None) -> Devise:
     """The model in a folder that a training wrote."""
     if args:
         options.refuse(args, ("words", *options.NETWORK), "the model has its own")
-    path = existing(folder, f"the folder of a model, {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}", PRETRAINED)
+    path = existing(folder, A_MODEL, PRETRAINED)
     from devise.model import Devise
 
     quiet_framework()

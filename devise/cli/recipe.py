@@ -17,16 +17,16 @@ from typing import Any
 from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
 from devise.cli.signatures import MISSING, signature
 from devise.cli.terminal import progress_bar, say_skipped
-from devise.figures import number
+from devise.figures import as_json, number
 from devise.recipes import RECIPES
 from devise.report import Report, Table
-from devise.storage import vacant, write_report
+from devise.storage import is_manifest, read_json, vacant, write_json, write_report
 
 BENCHMARKS = {"extract": "pictures through each network and runtime", "distributed": "extraction by workers",
               "train": "a whole training", "words": "opening word vectors, and the neighbours of words",
               "index": "each index engine: time, memory, recall", "evaluation": "the figures of large galleries",
               "serve": "a server that many ask"}
-STATED = ("bench", "rows", "ratios", "curve", "machine")  # of a document; all else is what was measured on
+STATED = ("bench", "options", "rows", "ratios", "curve", "machine")  # of a document; all else is what was measured on
 
 
 class Measured(Command):
@@ -70,11 +70,11 @@ class Recipe(Measured):
 
     devise recipe NAME --help tells what each takes.
 
-    --json prints {"recipe", "output" (the folder)} and what report.json holds: {"title", "trained", "facts":
-    {name: value}, "tables": [{"caption" (which states the candidates), "head", "columns", "rows": [{"name",
-    "values": {column: {"mean", "std", "min", "max", "n", "low", "high"} or {"difference", "low", "high", "p",
-    "n"}, in [0, 1], or a count}}], "published": [{"name", "values", "source", "table", "candidates",
-    "certain"}], "notes"}], "pictures": [{"caption", "file"}], "notes"}.
+    --json prints {"recipe", "output" (the folder), "options" (those that were given)} and what report.json
+    holds: {"title", "trained", "facts": {name: value}, "tables": [{"caption" (which states the candidates),
+    "head", "columns", "rows": [{"name", "values": {column: {"mean", "std", "min", "max", "n", "low", "high"} or
+    {"difference", "low", "high", "p", "n"}, in [0, 1], or a count}}], "published": [{"name", "values",
+    "source", "table", "candidates", "certain"}], "notes"}], "pictures": [{"caption", "file"}], "notes"}.
     """
 
     example = """\
@@ -89,12 +89,15 @@ class Recipe(Measured):
         super().arguments(parser)
         if "backbone" in signature(self.place).parameters:
             options.add(parser, options.LOAD, *options.NETWORK[1:])
-        options.add(parser, "", "output", help=f"default: results/{self.name}")
+        options.add_output(parser, "DIR", required=False, help=f"default: results/{self.name}")
 
     def run(self, args: Namespace) -> Answer:
         output = vars(args).get("output") or Path("results") / self.name
         vacant(output)
         given: dict[str, Any] = options.given(args, self.known)
+        asked = as_json({**given, **options.given(args, (*options.READ, *options.NETWORK))})
+        if not args.overwrite:
+            _same(output / "report.json", self.name, asked)
         if "images" not in given:
             options.refuse(args, options.READ, "they go with --images")
         if "set" in self.known and ("root" in given) != ("set" in given):
@@ -111,8 +114,23 @@ class Recipe(Measured):
             given["backbone"] = network if isinstance(network, str) else network.backbone
         with progress_bar(self.name, unit="steps") as progress:
             report = self.module().run(output, progress=progress, **given)
+        write_json(output / "report.json", read_json(output / "report.json") | {"recipe": self.name, "options": asked})
         shown = replace(report, notes=(*report.notes, f"report.md and what goes with it are in {output}"))
-        return Answer(shown, {"recipe": self.name, "output": str(output), **report.to_json()})
+        return Answer(shown, {"recipe": self.name, "output": str(output), "options": asked, **report.to_json()})
+
+
+def _same(path: Path, name: str, asked: dict) -> None:
+    """Refuse to replace the report of another recipe or of other options, before the run that makes one."""
+    if not is_manifest(path):
+        return
+    old = read_json(path)
+    before = old.get("options", {})
+    if name not in (old.get("recipe"), old.get("bench")) or before != asked:
+        told = [f"{options.flag(one)} {number(before[one]) if one in before else 'not given'}"
+                for one in sorted({*before, *asked}) if before.get(one) != asked.get(one)]
+        which = ", ".join([str(old.get("recipe") or old.get("title") or old.get("bench")), *told])
+        raise FileExistsError(f"{path.parent} holds the report of another run, which would be lost: {which}. Name "
+                              "another folder with -o, or allow it with --overwrite")
 
 
 class Bench(Measured):
@@ -120,10 +138,10 @@ class Bench(Measured):
 
     devise bench NAME --help tells what each takes.
 
-    --json prints {"bench", "rows": [{…}] (what was measured, a row a way of doing it), "ratios" (numbers, or
-    numbers by name), "curve" (of index: recall and speed), "machine": {"cpus", "system", "architecture",
-    "python", "versions"}} and what the benchmark states of its data. -o FOLDER writes this as report.json, the
-    tables as table.md, and a picture where the benchmark draws one.
+    --json prints {"bench", "options" (those that were given), "rows": [{…}] (what was measured, a row a way of
+    doing it), "ratios" (numbers, or numbers by name), "curve" (of index: recall and speed), "machine": {"cpus",
+    "system", "architecture", "python", "versions"}} and what the benchmark states of its data. -o FOLDER writes
+    this as report.json, the tables as table.md, and a picture where the benchmark draws one.
     """
 
     example = """\
@@ -137,12 +155,15 @@ class Bench(Measured):
 
     def arguments(self, parser: ArgumentParser) -> None:
         super().arguments(parser)
-        options.add(parser, "", "output", help="write table.md, report.json and the picture to this folder")
+        options.add_output(parser, "DIR", required=False, help="write table.md, report.json and the picture here")
 
     def run(self, args: Namespace) -> Answer:
+        given = options.given(args, (*self.known, "backbone"))
+        asked = as_json({**given, **options.given(args, options.READ)})
         if "output" in args:
             vacant(args.output)
-        given = options.given(args, (*self.known, "backbone"))
+            if not args.overwrite:
+                _same(args.output / "report.json", self.name, asked)
         if "path" in given:
             opening.existing(args.path, options.OPTIONS["path"][2])
         if "images" in given:
@@ -151,7 +172,7 @@ class Bench(Measured):
         from devise.machine import machine
 
         with progress_bar(self.name, unit="steps") as progress:
-            document = {"machine": machine(), **bench.run(progress=progress, **given)}
+            document = {"machine": machine(), "options": asked, **bench.run(progress=progress, **given)}
         stated = document["machine"] | {name: value for name, value in document.items() if name not in STATED}
         facts = {name.replace("_", " "): value for name, value in stated.items()}
         report = Report(f"devise bench {document['bench']}", facts, _tables(document))
@@ -177,7 +198,7 @@ def _written(folder: Path, document: dict, report: Report, plot: Any) -> Report:
         plot(document, folder / picture)
         names, pictures = [*names, picture], ((report.title, picture),)
     report = replace(report, pictures=pictures)
-    write_report(folder, document, {names[1]: report.markdown()})
+    write_report(folder, document, {names[1]: report.markdown()}, overwrite=True)  # the command asked before the run
     return replace(report, notes=(f"{', '.join(names)} are in {folder}",))
 
 

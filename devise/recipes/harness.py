@@ -92,7 +92,7 @@ class Harness:
         facts = {**facts, "time (s)": round(time.monotonic() - self._started, 1)}
         report = Report(title, facts, [table for table in tables if table is not None], tuple(notes), self.pictures,
                         trained=trained)
-        report.save(self.output)
+        report.save(self.output, overwrite=True)  # of the recipe's own; the command asks before the run
         return report
 
 

@@ -245,13 +245,15 @@ def part_digests(folder: str | os.PathLike) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
 
 
-def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: Mapping[str, str]) -> None:
+def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: Mapping[str, str], *,
+                 overwrite: bool = False) -> None:
     """A document as `report.json`, and pages of text beside it, each whole or not at all.
 
     Args:
         pages: {file name: text}.
+        overwrite: whether a report of another title, or of another benchmark, that is there may be lost.
     Raises:
-        FileExistsError: if one of the files is there and no report of ours wrote it as it is.
+        FileExistsError: if it would be, or one of the files is there and no report of ours wrote it as it is.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -260,10 +262,16 @@ def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: 
     'three'
     """
     folder = Path(folder)
-    path, claimed = folder / "report.json", {}
+    path, claimed, other = folder / "report.json", {}, None
     if is_manifest(path):
         with contextlib.suppress(ValueError, *STUMBLES):
-            claimed = files_of(read_json(path))
+            old = read_json(path)
+            claimed = files_of(old)
+            name = next((key for key in ("title", "bench") if old.get(key) != document.get(key)), None)
+            other = None if overwrite or name is None else old.get(name) or "another one"
+    if other:
+        raise FileExistsError(f"{folder} holds another report, which would be lost: {other}. Name another folder, or "
+                              "allow it with --overwrite (in Python overwrite=True)")
     foreign = [path] if os.path.lexists(path) and not is_manifest(path) else []
     foreign += [folder / name for name in pages if os.path.lexists(folder / name)
                 and not is_ours(folder / name, claimed.get(name, ""))]

@@ -58,6 +58,10 @@ def test_a_folder_gets_the_document_the_tables_and_the_picture(answer, devise, m
     told = {name: value for name, value in written.items() if name not in ("kind", "files")}
     assert told.items() <= printed.items()
     assert drawn == [(told, tmp_path / "out/words.png")]
+    assert answer("bench", "words", "-o", tmp_path / "out")["options"] == {}
+    ran = devise("bench", "words", "-n", 2, "-o", tmp_path / "out")
+    assert ran.code == 1 and "the report of another run, which would be lost: words, -n not given." in ran.err
+    assert answer("bench", "words", "-n", 2, "-o", tmp_path / "out", "--overwrite")["options"] == {"n": 2}
     page = (tmp_path / "out/table.md").read_text("utf-8")
     for line in ("| what | per second | seconds |", "| --- | ---: | ---: |", "| a\\|b | 1,234 | – |",
                  "| speed | 12.3 × |", "![devise bench words](words.png)"):

@@ -320,6 +320,11 @@ def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_f
     body = lines[head:head + 5]
     assert any(line.startswith("seen") and "±" in line for line in body) and "96.3" in "".join(body)
     report = json.loads((tmp_path / "results" / "report.json").read_text())
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    refused = devise("recipe", "hybrid", "--images", picture_folder, "--words", words_file, "--backbone", "thumbnail",
+                     "--unseen", "cat", "--epochs", "2", "-o", tmp_path / "results")
+    assert refused.code == 1 and "would be lost: hybrid, --seeds 2, --unseen horse. Name another" in refused.err
+    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()} == before
     again = devise("tag", picture_folder / "cat" / "0.png", "--model", tmp_path / "results" / "model")
     assert report["facts"]["unseen classes"] == ["horse"] and again.code == 0
 

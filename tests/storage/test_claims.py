@@ -258,10 +258,12 @@ def test_a_foreign_report_stays(tmp_path, name):
 
 def test_a_report_replaces_its_own_pages_and_no_changed_ones(tmp_path):
     for title in ("one", "two"):
-        storage.write_report(tmp_path, {"title": title}, {"report.md": f"# {title}"})
+        storage.write_report(tmp_path, {"title": title}, {"report.md": f"# {title}"}, overwrite=title == "two")
     assert (tmp_path / "report.md").read_text() == "# two"
     assert storage.read_json(tmp_path / "report.json")["title"] == "two"
     put(tmp_path / "report.md", "# two, with my remarks")
     with pytest.raises(FileExistsError, match="report.md is not as a report of devise left it"):
-        storage.write_report(tmp_path, {"title": "three"}, {"report.md": "# three"})
+        storage.write_report(tmp_path, {"title": "three"}, {"report.md": "# three"}, overwrite=True)
+    with pytest.raises(FileExistsError, match="another report, which would be lost: two.*overwrite=True"):
+        storage.write_report(tmp_path, {"title": "three"}, {})
     assert storage.read_json(tmp_path / "report.json")["title"] == "two"
