@@ -129,6 +129,11 @@ def test_correlations_are_those_of_scipy_and_the_interval_holds_them():
     assert found.kendall == pytest.approx(kendalltau(scores, said.mean(axis=1)).statistic)
     assert found.low < found.spearman < found.high and found.n == 60
     assert found == correlation(scores, said.mean(axis=1), pictures)
+    draws, groups = np.random.default_rng(0), [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
+    drawn = [np.concatenate([groups[group] for group in draws.integers(len(groups), size=len(groups))])
+             for _ in range(1000)]
+    again = [spearmanr(scores[rows], said[rows].mean(axis=1)).statistic for rows in drawn]
+    assert (found.low, found.high) == pytest.approx(np.quantile(again, [0.025, 0.975]))
 
 
 def test_judgements_of_one_picture_are_drawn_together():
