@@ -10,6 +10,7 @@ import numpy as np
 
 from devise import backbones, features
 from devise.bench.extract import _drawn
+from devise.bench.worker import Steps
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
@@ -40,7 +41,7 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
         process), "projection": of 100 million pictures, see `projection`}.
     """
     workers = workers or max(2, cpus())
-    load, total = partial(backbones.load, backbone, weights="random:0"), 1 + 3 * (rounds + 1)
+    load, step = partial(backbones.load, backbone, weights="random:0"), Steps(progress, 1 + 3 * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder, Process("devise.bench.distributed") as local:
         images = _drawn(Path(folder), n)
         parts = [OnDisk(images).part(np.arange(start, min(start + SHARD_ROWS, n))) for start in range(0, n, SHARD_ROWS)]
@@ -53,12 +54,12 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
             ways = {"local": lambda: local.ask("measure"), "one": lambda: _timed(crew, parts, workers=1),
                     "all": lambda: _timed(crew, parts)}
             seconds, answers = {name: [] for name in ways}, {}
-            _step(progress, 1, total)
+            step()
             for done in range(3 * (rounds + 1)):
                 name = list(ways)[done % 3]
                 took, answers[name] = ways[name]()
                 seconds[name].append(took)
-                _step(progress, done + 2, total)
+                step()
     medians = {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first one compiled
     rows += [_row("one process", 1, workers, n, medians["local"]), _row("devise, one worker", 1, 1, n, medians["one"]),
              _row(f"devise, {workers} workers", workers, 1, n, medians["all"])]
@@ -120,8 +121,3 @@ def _ratios(seconds):
 def _row(what, workers, threads, pictures, seconds):
     return {"what": what, "workers": workers, "threads": threads, "pictures": pictures, "seconds": seconds,
             "pictures_per_second": pictures / seconds}
-
-
-def _step(progress, done, total):
-    if progress:
-        progress(done, total)

@@ -3,21 +3,14 @@
 Every step runs in a process of its own, so that its peak memory is its own too.
 """
 
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-
 import numpy as np
 
 from devise.arrays import BLOCK_BYTES
+from devise.bench.worker import Steps, Worker, measured
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.protocols import flat_hit_at_k
 from devise.evaluation.retrieval import KS, retrieve
-from devise.machine import memory
 from devise.metrics import map_at_r
-from devise.storage import read_json, write_json
 
 DATA = ("classes of {per_class} rows: a random centre plus Gaussian noise of three times its expected length; words "
         "are random vectors, and the pictures asked over them are their words plus such noise")
@@ -50,15 +43,14 @@ def run(*, n=12_000, dim=512, words=None, queries=10_000, per_class=10, naive_by
     words = words or n * 10 // 3
     part = min(n, int((naive_bytes / NAIVE_BYTES) ** 0.5))
     sizes = {"n": n, "dim": dim, "words": words, "queries": queries, "per_class": per_class, "seed": seed}
-    steps = [("_retrieval", n), ("_products", n), ("_retrieval", part), ("_naive", part), ("_vocabulary", words)]
+    steps = [("retrieval", n), ("products", n), ("retrieval", part), ("naive", part), ("vocabulary", words)]
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for done, (step, count) in enumerate(steps):
-            if progress:
-                progress(done, len(steps))
-            rows.append(_apart(step, count, sizes, Path(folder) / f"{done}.json"))
-    if progress:
-        progress(len(steps), len(steps))
+    step = Steps(progress, len(steps))
+    step.tell()
+    for name, count in steps:
+        with Worker(__name__) as process:
+            rows.append(process.ask(name, n=count, sizes=sizes))
+        step()
     whole, products, ours, naive, _ = rows
     values = [np.array(row.pop("values")) for row in (ours, naive)]
     whole.pop("values")
@@ -70,32 +62,18 @@ def run(*, n=12_000, dim=512, words=None, queries=10_000, per_class=10, naive_by
             "largest_difference": float(np.abs(values[0] - values[1]).max())}
 
 
-def measure(step, count, sizes, path):
-    """Run one step in this process and write its row as JSON."""
-    write_json(path, globals()[step](count, sizes))
-
-
-def _apart(step, count, sizes, path):
-    """The row of a step that runs in a process of its own."""
-    call = f"evaluation.measure({step!r}, {count}, {sizes!r}, {str(path)!r})"
-    root = Path(__file__).resolve().parents[2]  # runs from a checkout that is not installed too
-    done = subprocess.run([sys.executable, "-c", f"from devise.bench import evaluation; {call}"],
-                          cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the step {step} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
-    return read_json(path)
-
-
-def _retrieval(n, sizes):
+def retrieval(state, *, n, sizes):
+    """The figures of n rows against themselves."""
     embeddings, labels = _rows(n, sizes)
-    row, found = _timed(lambda: retrieve(embeddings, labels, ks=KS))
+    found, row = measured(lambda: retrieve(embeddings, labels, ks=KS))
     means = found.means()
     return _row("ranks of the right answers, in blocks", n, n, row, hit_at_1=means["hit_at_k"][1],
                 recall_at_10=means["recall_at_k"][10], map_at_r=means["map_at_r"],
                 values=np.nan_to_num(found.map_at_r).tolist())
 
 
-def _products(n, sizes):
+def products(state, *, n, sizes):
+    """The matrix products alone, of some queries, scaled to all."""
     embeddings, _ = _rows(n, sizes)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     asked, step = min(n, PRODUCTS), max(1, BLOCK_BYTES // (4 * n))
@@ -105,12 +83,13 @@ def _products(n, sizes):
             embeddings[start:min(start + step, asked)] @ embeddings.T
 
     blocks()  # memory and threads that are used for the first time take longer
-    row, _ = _timed(blocks)
+    _, row = measured(blocks)
     row = row | {name: row[name] * n / asked for name in ("seconds", "cpu_seconds")}
     return _row(f"the products alone, of {asked:,} queries, scaled", n, n, row)
 
 
-def _naive(n, sizes):
+def naive(state, *, n, sizes):
+    """The same figures from the whole matrix, sorted."""
     embeddings, labels = _rows(n, sizes)
 
     def work():
@@ -123,13 +102,14 @@ def _naive(n, sizes):
         recall = relevant[:, :10].sum(axis=1)[right > 0] / right[right > 0]
         return relevant[:, 0].mean(), recall.mean(), map_at_r(relevant, n_relevant=right)
 
-    row, (hit, recall, values) = _timed(work)
+    (hit, recall, values), row = measured(work)
     return _row("the whole matrix, sorted", n, n, row, hit_at_1=float(hit), recall_at_10=float(recall),
                 map_at_r=float(np.nanmean(values)),
                 values=np.nan_to_num(values).tolist())
 
 
-def _vocabulary(n, sizes):
+def vocabulary(state, *, n, sizes):
+    """Flat hit@k of pictures over n words."""
     random = np.random.default_rng(sizes["seed"])
     vectors = random.standard_normal((n, 300), dtype=np.float32)
     asked, chosen = sizes["queries"], random.choice(n, min(n, LABELS), replace=False)
@@ -142,7 +122,7 @@ def _vocabulary(n, sizes):
         candidates = Candidates.from_words("words", names, vectors, of_labels, vectors[chosen], of_labels)
         return flat_hit_at_k(pictures, labels, candidates, WORD_KS)
 
-    row, hits = _timed(work)
+    hits, row = measured(work)
     return _row("flat hit@k over a vocabulary, 300-d", asked, n, row, hit_at_1=float(hits[1].mean()))
 
 
@@ -159,10 +139,3 @@ def _rows(n, sizes):
 def _row(what, queries, gallery, timed, **figures):
     undefined = dict.fromkeys(("hit_at_1", "recall_at_10", "map_at_r"))
     return {"what": what, "queries": queries, "gallery": gallery, **timed, **undefined} | figures
-
-
-def _timed(work):
-    before, wall, cpu = memory()[0], time.perf_counter(), time.process_time()
-    result = work()
-    seconds, cpu, peak = time.perf_counter() - wall, time.process_time() - cpu, memory()[1]
-    return {"seconds": seconds, "cpu_seconds": cpu, "mib": peak / 2**20, "mib_above": (peak - before) / 2**20}, result

@@ -4,6 +4,7 @@ Everything that is compared takes turns, so that a busy minute does not fall on 
 printed is the median of the rounds' ratios. The machine's matrix product is timed in the same rounds.
 """
 
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from devise import backbones, features
 from devise.backbones import keras_applications, keras_hub
 from devise.backbones.runtimes import ENGINES, choose, relative_error
 from devise.backbones.runtimes.tensorflow import MIXED, has_gpu
-from devise.bench import arithmetic
+from devise.bench.worker import Steps
 from devise.datasets import from_folder, read_image
 
 SIZE = (300, 400)  # of the pictures that are drawn where none are given
@@ -23,6 +24,7 @@ RUNTIMES = ("function", "xla", "onnxruntime", "openvino")
 BASE = "predict"
 WHAT = ("forward", "decode, then forward", "decode and forward")
 ROUNDS = 5
+SIDE = 2048  # of the matrices that are multiplied: 34 GFLOP a product, beyond every cache
 
 
 def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS, runtimes=None, progress=None):
@@ -46,7 +48,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
     names = [name.strip() for name in backbone.split(",") if name.strip()]
     runtimes = runtimes or (*RUNTIMES, *([MIXED] if has_gpu() else []))
     rows, networks, skipped = [], {}, {}
-    step = _Steps(progress, len(names) * (rounds + 1))
+    step = Steps(progress, len(names) * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder:
         images = images or _drawn(Path(folder), n)
         images = images.subset(np.arange(min(n, len(images))))
@@ -60,7 +62,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
             rows += [{"backbone": name, **row} for row in measured]
             skipped |= missing
             networks[name] = {"weights": network.weights, "layer": network.layer, "batch": network.batch,
-                              "gflop_a_picture": _giga(arithmetic.flops(network.keras_model()))}
+                              "gflop_a_picture": _giga(flops(network.keras_model()))}
     ratios = {name: {_title(row): row["over_predict"] for row in rows if row["backbone"] == name and
                      _title(row) != f"forward, {BASE}"} for name in networks}
     return {"bench": "extract", "rows": rows, "ratios": ratios, "pictures": len(images), "rounds": rounds,
@@ -85,10 +87,10 @@ def _measure(network, images, rounds, asked, written, step):
     """The rows of one network, and {runtime: why it is missing}."""
     prepared = np.stack([network.prepare(read_image(images.file(row))) for row in range(len(images))])
     ways, missing = _ways(network, images, prepared, asked, written), {}
-    matrices = arithmetic.square_matrices()
+    matrices = square_matrices()
     seconds, answers, rates = {way: [] for way in ways}, {}, []
     for number in range(rounds + 1):
-        rates.append(arithmetic.matrix_rate(matrices))
+        rates.append(matrix_rate(matrices))
         for way in list(ways):
             started = time.perf_counter()
             try:
@@ -102,7 +104,7 @@ def _measure(network, images, rounds, asked, written, step):
             took = time.perf_counter() - started
             seconds[way].append(took)
         step()
-    work = arithmetic.flops(network.keras_model())
+    work = flops(network.keras_model())
     base = np.array(seconds["forward", BASE][1:])
     rows = []
     for way in ways:
@@ -185,13 +187,46 @@ def _drawn(folder, n):
     return from_folder(folder)
 
 
-class _Steps:
-    """Counts the rounds for the progress bar."""
+def flops(model):
+    """Floating-point operations of one picture: a multiplication and an addition for each use of a weight.
 
-    def __init__(self, progress, total):
-        self._progress, self._done, self._total = progress, 0, total
+    Counted are convolutions and dense layers, which is all but a few hundredths of a convolutional network.
 
-    def __call__(self):
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)
+    Args:
+        model: a Keras model of one picture, its positions known.
+    Returns:
+        int, or None where another layer holds matrices, such as a transformer's.
+    """
+    import keras
+
+    total = 0
+    for layer in model.layers:
+        matrices = [weight for weight in layer.weights if len(weight.shape) > 1]
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            positions = math.prod(layer.output.shape[1:3])
+        elif isinstance(layer, keras.layers.Dense):
+            positions = math.prod(layer.output.shape[1:-1])
+        elif matrices:
+            return None
+        else:
+            continue
+        total += 2 * positions * math.prod(matrices[0].shape)
+    return total
+
+
+def matrix_rate(matrices):
+    """Floating-point operations a second of one product of two float32 matrices, by NumPy's BLAS.
+
+    >>> matrix_rate(square_matrices(64)) > 0
+    True
+    """
+    started = time.perf_counter()
+    matrices[0] @ matrices[1]
+    return 2 * len(matrices[0]) ** 3 / (time.perf_counter() - started)
+
+
+def square_matrices(side=None, seed=0):
+    """Two float32 matrices to multiply, of SIDE rows where none is given."""
+    side = side or SIDE
+    random = np.random.default_rng(seed)
+    return tuple(random.standard_normal((side, side), dtype=np.float32) for _ in range(2))

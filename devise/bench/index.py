@@ -9,13 +9,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from devise import index as indexes
-from devise.bench import vectors
-from devise.bench.worker import Worker
+from devise.bench.worker import Steps, Worker
 from devise.errors import MissingDependency
 from devise.machine import cpus
+from devise.words import open_words
 
+DRAWN = ("unit vectors in clusters of about 100: Gaussian centres, and Gaussian members around them at the centre's "
+         "own expected length; in both the variance of the i-th coordinate falls as 1/i, so that they have about as "
+         "many effective dimensions as features of pictures; the queries are drawn around the same centres and are "
+         "no members")
+BLOCK = 50_000  # rows drawn at a time
+PER_CLUSTER = 100
 SIZES = (10_000, 100_000)
 ENGINES = "devise.bench.engines"  # what a worker is asked for
 ROUNDS = 3
@@ -45,7 +52,8 @@ def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=10
     """
     names, skipped = _installed(("exact", *indexes.PREFERRED) if engines is None else engines)
     sets = [f"{size:,} drawn" for size in ((n,) if n else SIZES)] + ([] if n else [words])
-    step = _Steps(progress, len(sets) * len(names) * (1 + ROUNDS))
+    step = Steps(progress, len(sets) * len(names) * (1 + ROUNDS))
+    step.tell()
     jobs, rows, curve = jobs or cpus(), [], []
     for place, name in enumerate(sets):
         with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +67,7 @@ def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=10
         rows += [{"vectors": name, "n": n_members, **row} for row in measured]
         curve += [{"vectors": name, "n": n_members, **point} for point in points]
     return {"bench": "index", "rows": rows, "curve": curve, "ratios": _ratios(rows), "skipped": skipped,
-            "drawn": vectors.DRAWN, "memory": MEMORY, "k": k, "queries": queries, "rounds": ROUNDS, "seed": seed,
+            "drawn": DRAWN, "memory": MEMORY, "k": k, "queries": queries, "rounds": ROUNDS, "seed": seed,
             "threads": f"{jobs} to build and to answer a batch; exact takes what NumPy's BLAS takes, annoy 1 to search"}
 
 
@@ -68,19 +76,6 @@ def plot(document, path):
     from devise.plots import recall_curves
 
     return recall_curves(document["curve"], path, title=f"Index engines: recall@{document['k']} and speed")
-
-
-class _Steps:
-    """Counts what is done for the progress bar."""
-
-    def __init__(self, progress, total):
-        self._progress, self._done, self._total = progress, -1, total
-        self()
-
-    def __call__(self):
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)
 
 
 def _installed(names):
@@ -96,11 +91,41 @@ def _installed(names):
     return found, skipped
 
 
+def draw(folder, n, n_queries, dim, seed):
+    """Write members.npy float32 (n, dim) and queries.npy (n_queries, dim), as `DRAWN` says."""
+    random = np.random.default_rng([seed, n, dim])
+    spread = 1 / np.sqrt(1 + np.arange(dim))
+    spread = (spread / np.sqrt((spread**2).sum())).astype(np.float32)  # an expected squared length of 1
+    centres = random.standard_normal((max(1, n // PER_CLUSTER), dim), dtype=np.float32) * spread
+    for name, count in [("members.npy", n), ("queries.npy", n_queries)]:
+        rows = open_memmap(folder / name, "w+", np.float32, (count, dim))
+        for start in range(0, count, BLOCK):
+            block = random.standard_normal((min(BLOCK, count - start), dim), dtype=np.float32) * spread
+            block += centres[random.integers(0, len(centres), len(block))]
+            rows[start:start + len(block)] = block / np.linalg.norm(block, axis=1, keepdims=True)
+        rows.flush()
+
+
+def take_words(folder, words, n_queries, seed):
+    """Write the vectors of known words as members.npy, less `n_queries` drawn ones as queries.npy.
+
+    Returns:
+        (n, dim) of the members.
+    """
+    matrix = open_words(words).matrix
+    rows = np.flatnonzero(np.any(matrix, axis=1))
+    asked = np.random.default_rng(seed).choice(rows, min(n_queries, len(rows) // 2), replace=False)
+    kept = np.setdiff1d(rows, asked)
+    for name, chosen in [("members.npy", kept), ("queries.npy", asked)]:
+        np.save(folder / name, np.asarray(matrix[chosen], np.float32))
+    return len(kept), matrix.shape[1]
+
+
 def _vectors(folder, name, n, dim, queries, words, seed):
     """Write the members and queries of a set; returns how many members."""
     if name == words:
-        return vectors.take_words(folder, words, queries, seed)[0]
-    vectors.draw(folder, n, queries, dim, seed)
+        return take_words(folder, words, queries, seed)[0]
+    draw(folder, n, queries, dim, seed)
     return n
 
 

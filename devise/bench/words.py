@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from devise import index as indexes
-from devise.bench.worker import Worker
+from devise.bench.worker import Steps, Worker, measured
 from devise.errors import MissingDependency
-from devise.machine import cpus, machine, memory, proportional
+from devise.machine import cpus, machine, proportional
 from devise.words import WordVectors, convert
 from devise.words.text import VectorText
 
@@ -50,7 +50,7 @@ def run(*, path=None, n=40_000, dim=300, rounds=3, progress=None):
     with tempfile.TemporaryDirectory() as folder, ExitStack() as open_ones:
         folder = Path(folder)
         size, path = _input(path, folder, n, dim)
-        step = _Steps(progress, rounds * (len(OPENINGS) + len(ANSWERS)) + 1)
+        step = Steps(progress, rounds * (len(OPENINGS) + len(ANSWERS)) + 1)
         measured = {what: [] for what in (*OPENINGS, *ANSWERS)}
         for _ in range(rounds):
             for what, function in OPENINGS.items():
@@ -180,11 +180,10 @@ def _forest(folder):
 
 def _opened(state, work):
     """Time and memory of a piece of work whose result is kept."""
-    before, share, wall, cpu = memory()[0], proportional(), time.perf_counter(), time.process_time()
-    state["kept"] = work()
-    row = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu,
-           "peak_mib": (memory()[1] - before) / 2**20}
-    return row | {"held_mib": None if share is None else (proportional() - share) / 2**20}
+    share = proportional()
+    state["kept"], row = measured(work)
+    return {"seconds": row["seconds"], "cpu_seconds": row["cpu_seconds"], "peak_mib": row["mib_above"],
+            "held_mib": None if share is None else (proportional() - share) / 2**20}
 
 
 def _answered(chosen, near):
@@ -246,15 +245,3 @@ def _synthetic(path, n, dim):
             vector = centres[number % len(centres)] + rng.normal(0, 0.3, dim)
             file.write(form % (number, *vector.tolist()))
     return path
-
-
-class _Steps:
-    """Counts what is done for the progress bar."""
-
-    def __init__(self, progress, total):
-        self._progress, self._done, self._total = progress, 0, total
-
-    def __call__(self):
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)

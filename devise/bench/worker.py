@@ -1,7 +1,8 @@
-"""A process of its own for what is measured, so that its memory is its own too.
+"""What benchmarks share: a process of its own for what is measured, time and memory of it, and a count of steps.
 
-The measuring process asks a question as a line of JSON, the worker answers with another. It stays as it
-is between two questions, so that several can be measured in turns and be there at the same time.
+In a process of its own memory is its own too. The measuring process asks a question as a line of JSON, the
+worker answers with another. It stays as it is between two questions, so that several can be measured in
+turns and be there at the same time.
 """
 
 import importlib
@@ -9,7 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from devise.machine import memory
 
 
 class Worker:
@@ -57,6 +61,34 @@ class Worker:
         if error is not None:
             self._process.kill()
         self.close()
+
+
+class Steps:
+    """Counts what is done: called once a step, it calls progress(done, total)."""
+
+    def __init__(self, progress, total):
+        self._progress, self._done, self._total = progress, 0, total
+
+    def __call__(self):
+        self._done += 1
+        self.tell()
+
+    def tell(self):
+        """Say how many are done, without another."""
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def measured(work):
+    """What a piece of work gives, and what it took.
+
+    Returns:
+        (the result, {"seconds", "cpu_seconds", "mib" (peak, all of the process), "mib_above" (what it held before)})
+    """
+    before, wall, cpu = memory()[0], time.perf_counter(), time.process_time()
+    result = work()
+    seconds, cpu, peak = time.perf_counter() - wall, time.process_time() - cpu, memory()[1]
+    return result, {"seconds": seconds, "cpu_seconds": cpu, "mib": peak / 2**20, "mib_above": (peak - before) / 2**20}
 
 
 def serve(module):

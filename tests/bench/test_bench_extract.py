@@ -30,13 +30,13 @@ def small(monkeypatch, tmp_path):
                         preprocessing=preprocessing, class_names=("a", "b", "c"), runtime=runtime, batch=4)
 
     monkeypatch.setattr(backbones, "load", load)
-    monkeypatch.setattr(extract.arithmetic, "SIDE", 16)
+    monkeypatch.setattr(extract, "SIDE", 16)
     return tmp_path / "home" / "pretrained"
 
 
 def test_each_way_is_compared_with_predict_in_the_same_rounds(monkeypatch):
     clock = iter(np.cumsum(np.tile([0.0, 1.0, 0.0, 0.5, 0.0, 2.0, 0.0, 4.0, 0.0, 1.0], 4)).tolist())
-    monkeypatch.setattr(extract.arithmetic, "matrix_rate", lambda matrices: 1000.0)
+    monkeypatch.setattr(extract, "matrix_rate", lambda matrices: 1000.0)
     monkeypatch.setattr(extract, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     document = extract.run(backbone="first", n=6, rounds=2, runtimes=("function",))
     found = {(row["what"], row["runtime"]): row for row in document["rows"]}

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from devise.bench import engines, index, vectors
+from devise.bench import engines, index
 from devise.bench.worker import Worker
 from devise.errors import MissingDependency
 
@@ -32,7 +32,7 @@ def test_every_engine_is_measured_in_processes_of_its_own(tmp_path, monkeypatch)
 
 
 def test_recall_is_the_share_of_the_true_nearest(tmp_path):
-    vectors.draw(tmp_path, 400, 20, 8, seed=0)
+    index.draw(tmp_path, 400, 20, 8, seed=0)
     members, queries = (np.load(tmp_path / name) for name in ("members.npy", "queries.npy"))
     engines.build({}, engine="exact", folder=tmp_path, jobs=1)
     state = {}
@@ -46,7 +46,7 @@ def test_recall_is_the_share_of_the_true_nearest(tmp_path):
 
 
 def test_the_drawn_vectors_are_as_stated(tmp_path):
-    vectors.draw(tmp_path, 5000, 50, 300, seed=0)
+    index.draw(tmp_path, 5000, 50, 300, seed=0)
     members, queries = np.load(tmp_path / "members.npy"), np.load(tmp_path / "queries.npy")
     for rows in (members, queries):
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
@@ -60,8 +60,8 @@ def test_the_drawn_vectors_are_as_stated(tmp_path):
 def test_words_are_taken_as_they_come_less_the_queries(tmp_path, monkeypatch):
     matrix = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
     matrix[7] = 0
-    monkeypatch.setattr(vectors, "open_words", lambda name: type("Words", (), {"matrix": matrix}))
-    assert vectors.take_words(tmp_path, "any", 10, 0) == (49, 4)
+    monkeypatch.setattr(index, "open_words", lambda name: type("Words", (), {"matrix": matrix}))
+    assert index.take_words(tmp_path, "any", 10, 0) == (49, 4)
     both = np.vstack([np.load(tmp_path / "members.npy"), np.load(tmp_path / "queries.npy")])
     assert len(both) == 59 and (np.unique(both, axis=0) == np.unique(np.delete(matrix, 7, axis=0), axis=0)).all()
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from devise import backbones
-from devise.bench import arithmetic
+from devise.bench import extract
 
 
 def test_operations_are_counted_as_by_hand():
@@ -21,15 +21,15 @@ def test_operations_are_counted_as_by_hand():
         expected += 2 * 3 * 3
     for _output in range(6):
         expected += 2 * 3 * 2 * 4
-    assert arithmetic.flops(model) == expected
+    assert extract.flops(model) == expected
 
 
 def test_the_published_count_of_efficientnet_lite0():
     """407 million multiplications with their additions, by its authors; ours end before the classes."""
     model = backbones.load("efficientnet_lite0", weights=None).keras_model()
-    assert arithmetic.flops(model) / 2 + 1280 * 1000 == pytest.approx(407e6, rel=0.06)
+    assert extract.flops(model) / 2 + 1280 * 1000 == pytest.approx(407e6, rel=0.06)
 
 
 def test_layers_whose_work_is_not_known_give_no_count():
     sentences = keras.Input((5,), dtype="int32")
-    assert arithmetic.flops(keras.Model(sentences, keras.layers.Embedding(9, 4)(sentences))) is None
+    assert extract.flops(keras.Model(sentences, keras.layers.Embedding(9, 4)(sentences))) is None
