@@ -32,6 +32,13 @@ def small_backbone(seed=0):
                     preprocessing=preprocessing)
 
 
+def trained(images, vocabulary, folder, *, epochs=3, **options):
+    """A model with a linear head; its features go to the folder."""
+    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
+    return train_labels(images, vocabulary, backbone=small_backbone(), head=head, folder=folder, epochs=epochs,
+                        **options)
+
+
 @pytest.fixture(scope="module")
 def images(drawn_folder):
     return from_folder(drawn_folder)
@@ -46,9 +53,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(images, vocabulary, folder):
     """Trained once, as `once` and `deep` are; the tests leave the three as they are."""
-    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    return train_labels(images, vocabulary, backbone=small_backbone(), head=head, unseen=["horse"], folder=folder,
-                        epochs=3)
+    return trained(images, vocabulary, folder, unseen=["horse"])
 
 
 @pytest.fixture(scope="module")
@@ -141,16 +146,7 @@ def test_a_loss_may_be_named(model, once, images, tmp_path, loss):
 
 def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_path):
     """The first of four classes is unseen, so the rows of the loss's table are the other three."""
-    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = train_labels(
-        images,
-        vocabulary,
-        backbone=small_backbone(),
-        head=head,
-        unseen=["car"],
-        folder=tmp_path / "features",
-        epochs=3,
-    )
+    model = trained(images, vocabulary, tmp_path / "features", unseen=["car"])
     cosine, given = Cosine(model.labels.vectors[1:]), []
 
     def loss(labels, rows):
@@ -163,16 +159,7 @@ def test_unseen_labels_are_not_there_to_be_pushed_from(images, vocabulary, tmp_p
 
 
 def test_without_validation_pictures_the_last_weights_stay(images, vocabulary, tmp_path):
-    head = MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0))
-    model = train_labels(
-        images,
-        vocabulary,
-        backbone=small_backbone(),
-        head=head,
-        validation=0.0,
-        folder=tmp_path / "features",
-        epochs=1,
-    )
+    model = trained(images, vocabulary, tmp_path / "features", validation=0.0, epochs=1)
     history = tuned(model, images, tmp_path).history[SHARED]
     assert (history.best_epoch, history.score, history.validation_loss) == (None, (), ())
 
