@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise import backbones, features
+from devise import backbones
 from devise.backbones.offline import weights_of
 from devise.backbones.registry import plain_name
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
@@ -97,7 +97,7 @@ def _check_training(found, model, within):
         found.notes.append("the features of its training are not on disk: give evaluate a feature table")
         return
     try:
-        table = features.load(model.data)
+        table = model.table
     except DAMAGE as error:
         found.problem(f"the features of its training can't be opened: {error}",
                       "devise extract the same pictures to that folder; searching and tagging work without")

@@ -45,6 +45,8 @@ class Extract(Command):
         parser.add_argument("--threads", type=options.count, metavar="N", help="of each worker (default: 1)")
         parser.add_argument("--gpus", type=float, metavar="N", help="of each worker, 0.5 for two to share one")
         parser.add_argument("--address", metavar="A", help="of a Ray cluster: auto, or ray://host:10001")
+        parser.add_argument("--prune", action="store_true", help="forget the features of pictures that are not among "
+                            "these (default: they are kept for when those come back)")
         options.add_output(parser, "DIR", required=False, help="the table's folder (default: one under data/features)")
 
     def run(self, args: Namespace) -> Answer:
@@ -67,11 +69,13 @@ class Extract(Command):
         from devise import features
 
         with progress_bar("extract") as progress:
-            return features.extract(found, backbone, vars(args).get("output"), dtype=args.dtype,
+            return features.extract(found, backbone, vars(args).get("output"), dtype=args.dtype, prune=args.prune,
                                     overwrite=args.overwrite, progress=progress)
 
     def _shared(self, args: Namespace) -> FeatureTable:
         """The table, computed by workers."""
+        if args.prune:
+            raise WrongUsage("--prune goes without --workers: run it after them")
         read = options.given(args, options.READ)
         places = args.pictures
         if elsewhere := [place for place in places if _is_elsewhere(place) or _holds_parquet(place)]:

@@ -104,7 +104,8 @@ class Add(Command):
     """More pictures into an index, of new classes too; nothing is trained.
 
     --json prints {"index", "n", "added" (pictures), "engine", "recall_at_10", "skipped": [{"path",
-    "reason"}]}, as `devise index` has it. A picture that is there already is skipped.
+    "reason"}]}, as `devise index` has it. A picture that is there already is skipped, unless its file has changed
+    or was moved: then the index follows.
     """
 
     example = """\
@@ -127,11 +128,13 @@ class Add(Command):
         quiet_framework()
         search = opening.search([place])
         with progress_bar("extract") as progress:
-            added = search.add(found, progress=progress)
+            before, added = len(search), search.add(found, progress=progress)
         say_skipped(added)
         if len(added):
             search.save(place)
-        return _answer(search, place, f"{len(added):,} pictures added: {len(search):,}", added=len(added),
+        new = len(search) - before
+        renewed = f", {len(added) - new:,} brought up to date" if len(added) > new else ""
+        return _answer(search, place, f"{new:,} pictures added{renewed}: {len(search):,}", added=new,
                        skipped=opening.skipped(added))
 
 

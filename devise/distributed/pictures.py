@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from devise import storage
 from devise.datasets import ImageSet
 
 
@@ -48,13 +49,12 @@ class OnDisk:
         self.images, self._dealt = images, replace(images, root=root, skipped=(), captions=None)
 
     def stat(self, row):
-        """(size, mtime_ns) of a picture: as long as both stay, its content is taken to be the same.
+        """The stamp of a picture: as long as it stays, its content is taken to be the same.
 
         Raises:
             OSError: if there is no such file.
         """
-        status = os.stat(self.images.file(row))
-        return status.st_size, status.st_mtime_ns
+        return storage.stamp(self.images.file(row))
 
     def part(self, rows):
         """The Part of some rows."""

@@ -290,8 +290,7 @@ def _content_keys(images, records):
             if held is not None:
                 stat, known = (held.nbytes, 0), None
             else:
-                status = os.stat(images.file(row))
-                stat = (status.st_size, status.st_mtime_ns)
+                stat = storage.stamp(images.file(row))
                 known = trusted.get((path, *stat))
             key = known or images.digest(row)
         except OSError as error:

@@ -166,8 +166,7 @@ def has_changed(images: ImageSet, row: int, contents: np.ndarray | None) -> bool
         return False
     known, file = contents[row], images.file(row)
     try:
-        status = os.stat(file)
-        return ((status.st_size, status.st_mtime_ns) != (known["size"], known["mtime_ns"])
+        return (storage.stamp(file) != (known["size"], known["mtime_ns"])
                 and storage.digest(file) != known["sha256"].tobytes().hex())
     except OSError:  # it is gone, or can't be read
         return False

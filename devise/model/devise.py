@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +133,17 @@ class Devise:
         if self._table is None:
             if self.data is None:
                 raise ValueError("the features of the training are not on disk: give the images, or their features")
-            self._table = features.load(self.data)
+            self._table = self._of_its_classes(features.load(self.data))
         return self._table
+
+    def _of_its_classes(self, table: FeatureTable) -> FeatureTable:
+        """A table with the classes of the training alone, where others have joined its folder since."""
+        names = table.images.label_names
+        if names == self.label_names or not self.label_names or set(self.label_names) - set(names):
+            return table
+        places = np.array([*(self.label_names.index(name) if name in self.label_names else -1 for name in names), -1])
+        return replace(table, images=replace(table.images, labels=places[table.images.labels],
+                                             label_names=self.label_names))
 
     @property
     def fingerprint(self) -> str:

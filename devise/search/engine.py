@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise import features, index
+from devise import features, index, storage
 from devise.datasets import ImageSet, Skipped, join, open_images
 from devise.errors import unknown
 from devise.evaluation import Candidates
@@ -22,7 +23,7 @@ from devise.model import Concepts, Devise, changed
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
 from devise.search.joining import joined
-from devise.search.links import below, links_of, place_of
+from devise.search.links import below, inode_of, links_of, place_of
 from devise.search.results import Match, Results
 from devise.words import phrase_vector
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Search:
-    """Images indexed in the spaces of their model.
+    """Images indexed in the spaces of their model; any number of threads may ask while none adds or removes.
 
     Args:
         model: Devise.
@@ -96,22 +97,25 @@ class Search:
         """Index more images, of new classes too; nothing is trained. In memory, until `save`.
 
         An image that is in the index already is left out and listed, unless its file has another content now: then
-        the new one takes its place. Images from elsewhere than the index's are kept by their whole path.
+        the new one takes its place. One that was moved keeps its row, under its new path and class. Images from
+        elsewhere than the index's are kept by their whole path.
 
         Args:
             images, folder: as of `build`.
         Returns:
-            ImageSet of the images that were added or have changed, and those that were skipped.
+            ImageSet of the images that were added, have changed or were moved, and those that were skipped.
         Raises:
             ValueError: if the features are of another backbone.
         """
         found, matrix, contents = _indexable(self.model, images, folder, progress)
         there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
                  for row, path in enumerate(found.paths)]
-        placed = self._placed(found)
+        placed, moved = self._placed(found), self._moved(there, contents)
+        there = [moved.get(place, row) for place, row in enumerate(there)]
         new = np.array([row is None for row in there], bool)
         again = np.array([row is not None and contents is not None and self.contents is not None
-                          and not np.array_equal(contents[place]["sha256"], self.contents[row]["sha256"])
+                          and (place in moved
+                               or not np.array_equal(contents[place]["sha256"], self.contents[row]["sha256"]))
                           for place, row in enumerate(there)], bool)
         lost = [Skipped(placed.paths[place], "it is in the index already") for place in np.flatnonzero(~new & ~again)]
         added = replace(placed.subset(new | again), skipped=(*placed.skipped, *lost))
@@ -121,7 +125,8 @@ class Search:
         ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
         for name, part in self.indexes.items():
             _put(part, ids, rows[name])
-        rootless = [replace(part, root=None) for part in (self.images, placed.subset(new))]  # paths as they shall be
+        mine = self._renamed({row: (placed.paths[place], placed.label_of(place)) for place, row in moved.items()})
+        rootless = [replace(part, root=None) for part in (mine, placed.subset(new))]  # paths as they shall be
         self.images = replace(join(rootless), root=self.images.root)
         if self.contents is not None:
             self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
@@ -143,9 +148,13 @@ class Search:
         """
         asked = [images] if isinstance(images, (str, Path)) else list(images)
         rows = {str(image): self.row(image) for image in asked}
-        if strange := [image for image, row in rows.items() if row is None]:
-            raise ValueError(unknown("picture in the index", strange[0], self.images.paths))
-        leaving = [row for row in rows.values() if row is not None]
+        for image, row in rows.items():
+            if row is None and image in self._row:
+                raise ValueError(f"{image} is the file {os.path.abspath(image)}, which is not in the index: name the "
+                                 f"one of that name by its whole path, {self.images.file(self._row[image])}")
+            if row is None:
+                raise ValueError(unknown("picture in the index", image, self.images.paths))
+        leaving = list(dict.fromkeys(row for row in rows.values() if row is not None))
         kept = np.setdiff1d(np.arange(len(self)), leaving)
         if not len(kept):
             raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
@@ -278,7 +287,36 @@ class Search:
             row = self._row.get(below(place, root) if root else place)
             if row is not None:
                 return row
-        return self._behind.get(os.path.realpath(path))
+        row = self._behind.get(os.path.realpath(path))
+        return self._hard_linked(path) if row is None else row
+
+    def _hard_linked(self, path: Path) -> int | None:
+        """The row of an image whose file has this further name, None if there is none."""
+        if self.contents is None or not path.is_file() or os.stat(path).st_nlink == 1:
+            return None
+        content = np.frombuffer(bytes.fromhex(storage.digest(path)), np.uint8)
+        for row in np.flatnonzero((self.contents["sha256"] == content).all(axis=1)).tolist():
+            with contextlib.suppress(OSError):
+                if os.path.samefile(self.images.file(row), path):
+                    return row
+        return None
+
+    def _moved(self, there: Sequence[int | None], contents: NDArray | None) -> dict[int, int]:
+        """{place: row} of images that are not there and have the content of a row whose own file is gone."""
+        if contents is None or self.contents is None or self.images.root is None or None not in there:
+            return {}
+        gone = {self.contents[row]["sha256"].tobytes(): row for row in reversed(range(len(self)))
+                if self.images.held(row) is None and not os.path.lexists(self.images.file(row))}
+        return {place: gone.pop(content) for place, row in enumerate(there)
+                if row is None and (content := contents[place]["sha256"].tobytes()) in gone}
+
+    def _renamed(self, changes: Mapping[int, tuple[str, str | None]]) -> ImageSet:
+        """The images of the index, some rows under another path and class, {row: (path, class or None)}."""
+        paths, labels = list(self.images.paths), self.images.labels.copy()
+        names = tuple(dict.fromkeys((*self.images.label_names, *(name for _, name in changes.values() if name))))
+        for row, (path, name) in changes.items():
+            paths[row], labels[row] = path, labels[row] if name is None else names.index(name)
+        return replace(self.images, paths=tuple(paths), labels=labels, label_names=names)
 
     def text_space(self, name: str | None = None) -> str:
         """The name of an indexed space with a text side; None is the first that has one.
@@ -369,9 +407,9 @@ def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: 
     model.network.check(table)
     table = features.usable(table)
     links, lost = links_of(table.images), []
-    first: dict[str, int] = {}
+    first: dict[str | tuple, int] = {}
     for row, path in enumerate(table.images.paths):
-        earlier = first.setdefault(links.get(path, place_of(table.images, row)), row)
+        earlier = first.setdefault(inode_of(table.images, row) or links.get(path, place_of(table.images, row)), row)
         if earlier != row and path != table.images.paths[earlier]:
             lost.append(Skipped(path, f"the same file as {table.images.paths[earlier]}"))
     if len(first) < len(table):

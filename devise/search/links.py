@@ -37,6 +37,15 @@ def place_of(images: ImageSet, row: int) -> str:
     return os.path.abspath(images.file(row))
 
 
+def inode_of(images: ImageSet, row: int) -> tuple[int, int] | None:
+    """(device, inode) of the file of an image that has several names (hard links); None of any other."""
+    try:
+        status = os.stat(images.file(row))
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+
+
 def below(place: str, root: Path) -> str:
     """A whole path as an index below `root` names it: from there, or as it is where it lies elsewhere."""
     for above in (os.path.abspath(root), os.path.realpath(root)):

@@ -11,7 +11,7 @@ from devise.storage.atomic import (
     write_json,
     write_report,
 )
-from devise.storage.claims import DRAWN, MARK, digest, is_manifest, remove, replaceable, vacant
+from devise.storage.claims import DRAWN, MARK, digest, is_manifest, remove, replaceable, stamp, vacant
 from devise.storage.disk import megabytes, writable, written
 from devise.storage.fetch import bring, fetch, verify
 from devise.storage.locks import alone
@@ -19,5 +19,5 @@ from devise.storage.roots import bundled, checkout, data_root, home, pretrained_
 
 __all__ = ["DRAWN", "MARK", "Commit", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root", "digest",
            "fetch", "home", "is_manifest", "megabytes", "open_artefact", "part_digests", "pretrained_root",
-           "read_artefact", "read_json", "remove", "replaceable", "unpack", "user_home", "vacant", "verify",
+           "read_artefact", "read_json", "remove", "replaceable", "stamp", "unpack", "user_home", "vacant", "verify",
            "write_json", "write_report", "writable", "written"]

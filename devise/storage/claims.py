@@ -38,6 +38,23 @@ def digest(path: str | Path, *, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def stamp(path: str | Path) -> tuple[int, int]:
+    """Size of a file in bytes and when it was last changed, in ns: while both stay, so does its content.
+
+    A copy, a move or an archive may set the time of its content (mtime) back, but not the system's own (ctime).
+
+    Raises:
+        OSError: if there is no such file.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     stamp(file.name)[0]
+    0
+    """
+    status = os.stat(path)
+    return status.st_size, status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns
+
+
 def is_ours(path: Path, claim: str | int | None) -> bool:
     """Whether a path is a plain file, no link, that has a digest (hex) or an inode (int)."""
     try:

@@ -2,11 +2,11 @@
 
 import hashlib
 import io
-import os
 from typing import NamedTuple
 
 from PIL import Image
 
+from devise import storage
 from devise.datasets import read_image
 from devise.web.answers import Refused
 from devise.web.recent import Recent
@@ -45,14 +45,13 @@ class Renditions:
         Raises:
             Refused: if its file is gone or can't be read.
         """
-        path, status = self._file(row)
-        key = (row, size, status.st_mtime_ns, status.st_size)
+        path, stamp = self._file(row)
+        key = (row, size, *stamp)
         return self._recent.get(key, lambda: Rendition(self._made(row, path, size), self._etag(key)))
 
     def etag(self, row, size="small"):
         """The tag that `get` would give, without making the copy."""
-        status = self._file(row)[1]
-        return self._etag((row, size, status.st_mtime_ns, status.st_size))
+        return self._etag((row, size, *self._file(row)[1]))
 
     def _etag(self, key):
         text = repr((self.images.paths[key[0]], *key))
@@ -61,7 +60,7 @@ class Renditions:
     def _file(self, row):
         try:
             path = self.images.file(row)
-            return path, os.stat(path)
+            return path, storage.stamp(path)
         except OSError:
             raise Refused(404, "missing_file", f"the file of picture {row} is no longer where it was when it was "
                           "indexed") from None

@@ -10,6 +10,7 @@ from PIL import Image
 
 from devise import features
 from devise.arrays import unit_rows
+from devise.cli import opening
 from devise.model import Devise
 from devise.search import Search
 
@@ -339,3 +340,23 @@ def test_the_runtime_is_passed_on_and_what_it_will_write_is_said(devise, stub, p
     assert f"thumbnail is written as ONNX for openvino, once: {network.pending_export}" in ran.err
     network.pending_export = None
     assert "ONNX" not in devise("extract", picture_folder, "-o", tmp_path / "t").err
+
+
+def test_a_folder_called_as_the_sample_pictures_is_that_folder(drawn_folder):
+    shutil.copytree(drawn_folder / "cat", "samples/cat")
+    for named in ("samples", ["samples"], "./samples"):
+        assert opening.images(named).label_names == ("cat",)
+
+
+def test_features_are_kept_until_they_are_pruned(answer, devise, stub, drawn_folder):
+    shutil.copytree(drawn_folder, "pictures")
+    assert answer("extract", "pictures", "-o", "table")["computed"] == 40
+    shutil.move("pictures/cat", "away")
+    assert answer("extract", "pictures", "-o", "table")["n"] == 30
+    shutil.move("away", "pictures/cat")
+    assert answer("extract", "pictures", "-o", "table")["computed"] == 0
+    shutil.move("pictures/cat", "away")
+    devise("extract", "pictures", "-o", "table", "--prune")
+    shutil.move("away", "pictures/cat")
+    assert answer("extract", "pictures", "-o", "table")["computed"] == 10
+    assert "--prune goes without --workers" in devise("extract", "pictures", "--prune", "--workers", "2").err

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -176,3 +177,18 @@ def test_an_unknown_loss_and_one_for_ridge_are_refused(table, backbone, vocabula
         train_labels(table, vocabulary, backbone=backbone, head=small_head(), loss="cosin")
     with pytest.raises(TypeError, match="closed form"):
         train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), loss="hinge")
+
+
+def test_a_class_that_was_added_later_changes_no_figure(picture_folder, backbone, vocabulary, tmp_path):
+    """Its pictures join the features that the model learnt from, and stand between its classes."""
+    def extract():
+        return features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+
+    train_labels(extract(), vocabulary, backbone=backbone, head=RidgeHead(), unseen=["horse"]).save(tmp_path / "model")
+    before = Devise.load(tmp_path / "model", words=vocabulary).evaluate().to_json()
+    shutil.copytree(picture_folder / "car", picture_folder / "coach")
+    assert extract().images.label_names == ("car", "cat", "coach", "dog", "horse")
+    after = Devise.load(tmp_path / "model", words=vocabulary)
+    assert after.evaluate().to_json() == before
+    coaches = [row for row, path in enumerate(after.table.images.paths) if path.startswith("coach/")]
+    assert len(coaches) == 10 and {after.table.images.label_of(row) for row in coaches} == {None}

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from devise import backbones, features
 from devise.checks import check
-from devise.datasets import from_folder
+from devise.datasets import from_folder, read_image
 from devise.heads import RidgeHead
 from devise.model import train_labels
 from devise.search import Search
@@ -50,7 +51,8 @@ def test_a_file_that_is_there_is_that_file_and_not_an_indexed_one_of_its_name(se
     for spelled in ("cat/0.png", "./cat/0.png", other / "0.png"):
         assert found(search, spelled)[0] == "dog/3.png"
     assert "cat/0.png" not in found(search, search.row(picture_folder / "cat/0.png"), k=40)
-    with pytest.raises(ValueError, match="no picture in the index"):
+    with pytest.raises(ValueError, match=r"is the file .*other/cat/0\.png, which is not in the index: name the "
+                                         r"one of that name by its whole path, .*pictures/cat/0\.png"):
         search.remove("cat/0.png")
     monkeypatch.chdir(picture_folder)
     for spelled in ("cat/0.png", "./cat/0.png", "dog/../cat/0.png", picture_folder / "cat/0.png"):
@@ -151,3 +153,46 @@ def test_threads_get_the_answers_of_one(search, picture_folder, tmp_path, worker
 def found_in_thread(search, image):
     """As `found`, whose guard on warnings is not for threads."""
     return [match.path for match in search.by_image(image, 3, space="raw").matches]
+
+
+def test_a_further_name_of_a_file_is_that_file(model, picture_folder, tmp_path):
+    """A hard link: no link tells of it, the names share an inode."""
+    os.link(picture_folder / "cat/0.png", picture_folder / "cat/again.png")
+    os.link(picture_folder / "cat/0.png", tmp_path / "elsewhere.png")
+    search = Search.build(model, picture_folder, engine="exact")
+    assert len(search) == 40 and search.images.skipped[-1] == ("cat/again.png", "the same file as cat/0.png")
+    for name in ("pictures/cat/0.png", "pictures/cat/again.png", "elsewhere.png"):
+        assert "cat/0.png" not in found(search, tmp_path / name, k=40)
+        assert not len(search.add(tmp_path / name))
+    copy = shutil.copy(picture_folder / "cat/0.png", tmp_path / "copy.png")
+    os.link(copy, tmp_path / "of-the-copy.png")
+    assert found(search, tmp_path / "of-the-copy.png", 1) == ["cat/0.png"]
+    assert search.remove([tmp_path / "elsewhere.png", "cat/0.png"]) == ("cat/0.png",)
+
+
+def test_a_file_replaced_with_equal_size_and_time_has_changed(model, picture_folder, tmp_path):
+    for number in range(3):
+        Image.fromarray(read_image(picture_folder / f"dog/{number}.png")).save(tmp_path / f"{number}.bmp")
+        os.utime(tmp_path / f"{number}.bmp", (1000, 1000))
+    files = [tmp_path / f"{number}.bmp" for number in range(3)]
+    search = Search.build(model, files, engine="exact", folder=tmp_path / "bmp")
+    shutil.copy2(files[1], files[0])
+    os.replace(files[1], files[2])
+    with pytest.warns(UserWarning, match="has changed since it was indexed"):
+        search.by_image(files[0], 1)
+    assert search.changed(2) and not search.changed(1)
+    assert search.add(files[::2], folder=tmp_path / "bmp").paths == ("0.bmp", "2.bmp")
+
+
+def test_an_index_follows_pictures_that_moved(model, picture_folder, tmp_path):
+    search = Search.build(model, picture_folder, engine="exact", folder=tmp_path / "features")
+    moved = picture_folder.rename(tmp_path / "album")
+    (moved / "dog").rename(moved / "hound")
+    added = search.add(moved, folder=tmp_path / "features-2")
+    assert len(added) == len(search) == 40 and not set(search.images.paths) & {"dog/3.png"}
+    row = search.row(moved / "hound/3.png")
+    assert search.images.file(row) == moved / "hound/3.png" and search.images.label_of(row) == "hound"
+    assert str(moved / "hound/3.png") not in found(search, moved / "hound/3.png", k=40)
+    assert not len(search.add(moved, folder=tmp_path / "features-2"))
+    shutil.copy(moved / "hound/3.png", moved / "cat/copy.png")  # whose first is still there
+    assert len(search.add(moved / "cat/copy.png")) == 1 and len(search) == 41
