@@ -212,6 +212,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_network(parser, "devise.model.pretrained:pretrained")
 
 
+def add_reject(parser: argparse.ArgumentParser) -> None:
+    """--reject, to leave weak answers out."""
+    parser.add_argument("--reject", action="store_true", default=argparse.SUPPRESS,
+                        help="leave out answers that are marked weak; there may be none left")
+
+
 def add_output(parser: argparse.ArgumentParser, metavar: str = "MODEL", **settings: Any) -> None:
     """-o, what to write, and --overwrite."""
     add(parser, "", "output", **{"metavar": metavar, "required": True} | settings)

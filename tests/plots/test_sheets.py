@@ -214,3 +214,19 @@ def test_a_sheet_that_fails_leaves_the_earlier_one(shape, dtype, tmp_path):
 def test_the_same_rows_give_the_same_file(tmp_path):
     rows = [Row("ocean", (card(0, right=True), Card(None, "crab", 0.2, name="x.jpg")))]
     assert sheet(rows, tmp_path / "a.png").read_bytes() == sheet(rows, tmp_path / "b.png").read_bytes()
+
+
+def test_a_weak_picture_is_paler_and_the_sheet_says_why(tmp_path, monkeypatch):
+    said = []
+    page = sheets._Page.__init__
+    monkeypatch.setattr(sheets._Page, "__init__", lambda self, *given: (said.extend(given[3]), page(self, *given))[1])
+    sheet([Row("a", (card(0), card(1, weak=True)))], tmp_path / "sheet.png")
+    pixels = read(tmp_path / "sheet.png")
+    assert boxes(pixels, COLOURS[0]) and not boxes(pixels, COLOURS[1])
+    assert boxes(pixels, [round(0.35 * colour + 0.65 * mat) for colour, mat in zip(COLOURS[1], (238, 241, 244),
+                                                                                 strict=True)])
+    tag_sheet([Tagged(card(0), (("cat", 0.9, False), ("dog", 0.1, True)))], tmp_path / "tags.png")
+    assert any("weak" in note for note in said[:3]) and "? weak: too low to be relied on." in said
+    said.clear()
+    tag_sheet([Tagged(card(0), (("cat", 0.9), ("dog", 0.1)))], tmp_path / "tags.png")
+    assert not any("weak" in note for note in said)

@@ -11,7 +11,8 @@ from devise.checks import check
 from devise.datasets import from_folder, read_image
 from devise.errors import MissingDependency
 from devise.heads import RidgeHead
-from devise.model import train_labels
+from devise.model import Devise, train_labels
+from devise.model.sources import Words
 from devise.search import Search
 
 
@@ -326,3 +327,29 @@ def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_fold
     asked = next(picture_folder.rglob("*.png"))
     assert opened.by_image(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
     assert opened.by_text("cat", k=1).matches
+
+
+def test_weak_answers_to_a_text_are_marked_and_left_out_where_asked(drawn_space, backbone, vocabulary, drawn_folder):
+    space = drawn_space(Words(vocabulary), 24, seed=2)
+    search = Search.build(Devise(backbone, Words(vocabulary), {"shared": space}), drawn_folder, engine="exact",
+                          spaces=["shared"])
+    for rate in (None, 0.1, 0.05):
+        for text in ("cat", "red car", "ocean"):
+            found = search.by_text(text, len(search), false_accept_rate=rate)
+            [threshold] = space.text.thresholds(space.text.embed(text), rate)
+            assert found.threshold == pytest.approx(threshold)
+            assert found.known == (found.matches[0].score >= threshold)
+            assert list(found.weak) == [match.score < threshold for match in found.matches]
+            assert list(found.to_frame()["weak"]) == list(found.weak)
+            kept = search.by_text(text, len(search), reject=True, false_accept_rate=rate)
+            assert kept.matches == tuple(match for match in found.matches if match.score >= threshold)
+    assert not search.by_text("dollar bill", 3, reject=True, false_accept_rate=0.01).matches
+
+
+def test_a_text_of_a_space_without_thresholds_is_never_weak(model, table):
+    search = Search.build(model, table, engine="exact")
+    found = search.by_text("cat", 3)
+    assert found.threshold is None and found.known is None and found.weak == (False,) * 3
+    for options in ({"reject": True}, {"false_accept_rate": 0.1}):
+        with pytest.raises(ValueError, match="no threshold of texts to reject by"):
+            search.by_text("cat", 3, **options)

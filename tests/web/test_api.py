@@ -78,7 +78,8 @@ def test_an_upload_goes_through_the_network_once(client, search, draw):
 def test_tags_of_an_indexed_picture(client, search):
     document = client.get("/api/tags", params={"id": 3, "k": 4}).json()
     expected = search.tag(search.images.paths[3], 4)
-    assert [(tag["name"], pytest.approx(tag["score"])) for tag in document["tags"]] == [tuple(tag) for tag in expected]
+    assert [(tag["name"], pytest.approx(tag["score"]), tag["weak"]) for tag in document["tags"]] == [
+        tuple(tag) for tag in expected]
     assert "the" not in {tag["name"] for tag in document["tags"]} and document["candidates"] < 11
 
 

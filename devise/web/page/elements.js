@@ -42,7 +42,7 @@ export const count = (n) => n.toLocaleString("en");
 export const title = (picture) => picture.label?.replaceAll("_", " ") || picture.name.split("/").pop();
 
 export function tagList(tags, addressOf) {
-  const rows = tags.map((tag) => element("li", {}, link(addressOf(tag.name), { className: "tag" },
+  const rows = tags.map((tag) => element("li", {}, link(addressOf(tag.name), { className: tag.weak ? "tag weak" : "tag", title: tag.weak ? "weak: too low to be relied on" : "" },
     element("span", {}, tag.name), bar(tag.score), element("span", { className: "number" }, number(tag.score)))));
   return element("div", { className: "tags" }, element("h3", {}, "Tags"), element("ol", {}, ...rows));
 }

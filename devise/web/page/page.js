@@ -151,7 +151,7 @@ function show(now) {
   const { found, pictures } = answer;
   const n = Math.min(now.k, pictures.length);
   const shown = pictures.slice(0, n);
-  lay(shown, found.known === false);
+  lay(shown, found.threshold ?? -1);
   by("line").hidden = false;
   const browsing = !found.matches;
   by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} pictures, drawn at random`
@@ -166,14 +166,16 @@ function show(now) {
 }
 
 // Tiles that lie there already stay, so that the one in focus keeps it; their addresses follow the page's.
-function lay(shown, below) {
+function lay(shown, threshold) {
   const grid = by("results");
   const there = new Map([...grid.children].map((tile) => [tile.dataset.id, tile]));
   const laid = grid.dataset.of === asked;
   grid.dataset.of = asked;
-  grid.classList.toggle("below", below);
   grid.replaceChildren(...shown.map((picture) => (laid && there.get(String(picture.id))) || tiles.tile(picture)));
-  shown.forEach((picture, place) => tiles.lead(grid.children[place], picture, addresses));
+  shown.forEach((picture, place) => {
+    tiles.lead(grid.children[place], picture, addresses);
+    grid.children[place].classList.toggle("below", picture.score < threshold);
+  });
 }
 
 function look(now) {
