@@ -16,8 +16,9 @@ from devise.errors import quoted
 from devise.heads.joint import directions
 from devise.model.tags import Tag, TaggedImages, Tags
 from devise.model.text import Text
+from devise.spelling import folded
 from devise.words import embed_texts
-from devise.words.phrases import EULER, SMOOTHING, frequency_weight, pooled, usable
+from devise.words.phrases import CAPITAL, EULER, SMOOTHING, frequency_weight, pooled, stem, usable
 from devise.words.vocabulary import STOP_WORDS, read_list, singulars
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from devise.model.sources import Words
     from devise.words import WordVectors
 
-WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+TAG = re.compile(r"#\w+")
 STOP = frozenset(read_list(STOP_WORDS))
 LONGEST = 4  # words of a name
 SENTENCE = 5  # words from which on a text is a sentence
@@ -177,7 +179,7 @@ class ConceptText(Text):
 
     def units(self, text: str) -> list[str]:
         """The longest names and terms of a text, in their order, of up to four words; plurals become singular."""
-        tokens, found, place = WORD.findall(text.lower()), [], 0
+        tokens, found, place = self._tokens(text), [], 0
         while place < len(tokens):
             for n in range(min(LONGEST, len(tokens) - place), 0, -1):
                 part = tokens[place:place + n]
@@ -191,6 +193,12 @@ class ConceptText(Text):
                     break
             place += n
         return found
+
+    def _tokens(self, text):
+        """The words of a text in lower case; of #GoldenRetriever two, and without the 's that makes one unknown."""
+        words = WORD.findall(folded(TAG.sub(lambda tag: CAPITAL.sub(" ", tag[0]), text)))
+        return [word if "'" not in word or word in self._column or word in self._term
+                or usable(word, self.words.vectors) else stem(word) for word in words]
 
     def thresholds(self, rows: NDArray[np.float32], false_accept_rate: float | None = None) -> NDArray[np.float32]:
         """The cosine from which on an image is taken to show what a text says, float32 (n,).
@@ -239,7 +247,7 @@ class ConceptText(Text):
                 seen += first / (first + second) * mixture / self._deviation(mixture, 0)
             if use is not None:
                 said += second / (first + second) * use / self._deviation(use, 1)
-        long = len(WORD.findall(text.lower())) >= SENTENCE
+        long = len(self._tokens(text)) >= SENTENCE
         if sentence is not None and (long or len(units) != 1):
             own = sentence / self._deviation(sentence, 1)
             if long or not units:
@@ -276,7 +284,7 @@ class ConceptText(Text):
 
     def _sentence(self, text):
         """The learnt bag of words and the words' vectors, a unit row of the second half; None where none is known."""
-        tokens, vectors = WORD.findall(text.lower()), self.words.vectors
+        tokens, vectors = self._tokens(text), self.words.vectors
         counts = Counter(token for token in tokens if token in self._column)
         row = np.zeros(self._map.shape[1], np.float32)
         if counts:

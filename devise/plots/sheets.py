@@ -26,6 +26,7 @@ SIDE, GAP, MARGIN, LINE, BARS = 1.2, 0.12, 0.2, 0.15, 1.9  # inches: of a pictur
 PIXELS = 320  # of a picture's longer side; more are not seen
 SIZE = 8  # points of text
 LETTERS = 19  # of a line beneath a picture
+LITTLE = 0.25  # lift's cosines are some hundredths
 PALE = "#b3bcc5"
 RIGHT, WRONG, DARK, MAT = "#0072b2", "#d55e00", "#2f3e4e", "#eef1f4"  # Okabe and Ito's blue and vermilion
 
@@ -142,7 +143,8 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
               score: str = "cosine of picture and word") -> str | Path:
     """Draw pictures with their tags and scores as bars, and return the path of the file.
 
-    All bars share one scale, from 0 to 1, or to the largest score where that is more.
+    All bars share one scale, from 0 to 1, or to the largest score where that is more, or so little that bars of it
+    could not be told apart.
 
     Args:
         rows: Tagged(card, tags, right), or such tuples.
@@ -160,7 +162,8 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
         raise ValueError("no rows to draw: expected at least one picture with its tags")
     if columns < 1:
         raise ValueError(f"columns is {columns}: expected 1 or more")
-    columns, full = min(columns, len(tagged)), max(1.0, *(tag[1] for row in tagged for tag in row.tags))
+    columns, largest = min(columns, len(tagged)), max((tag[1] for row in tagged for tag in row.tags), default=1.0)
+    full = largest if largest > 1 or 0 < largest < LITTLE else 1.0
     height = max(max(_height([row.card]), 1.9 * LINE * len(row.tags)) for row in tagged) + GAP
     notes = [f"Bars: {score}, full length = {full:.3g}."]
     notes += ["✓ the picture's own label."] if any(row.right for row in tagged) else []

@@ -134,16 +134,25 @@ def read(part: str, words: WordVectors) -> list[tuple[str, bool]]:
     bare = _bare(part)
     if not bare:
         return []
-    stem = CLITIC.sub("", bare)
-    stem = BEFORE_NOT.get(stem.lower(), stem) if bare.lower().endswith("n't") else stem
-    forms = [part, part.strip(PUNCTUATION), *([f"{bare}."] if f"{bare}." in part else []), bare, stem]
+    alone = stem(bare)
+    forms = [part, part.strip(PUNCTUATION), *([f"{bare}."] if f"{bare}." in part else []), bare, alone]
     if known := next((form for form in forms if usable(form, words)), None):
         return [(known, True)]
-    between = "".join(" " if _is_sign(letter) else letter for letter in stem).split()
+    between = "".join(" " if _is_sign(letter) else letter for letter in alone).split()
     if len(between) > 1:
         return [piece for inner in between for piece in read(inner, words)]
-    capitals = CAPITAL.split(stem)
+    capitals = CAPITAL.split(alone)
     return [(piece, True) for piece in capitals] if all(usable(piece, words) for piece in capitals) else [(bare, False)]
+
+
+def stem(word: str) -> str:
+    """A word without what English hangs on it.
+
+    >>> stem("dog's"), stem("won't"), stem("they're")
+    ('dog', 'will', 'they')
+    """
+    bare = CLITIC.sub("", word)
+    return BEFORE_NOT.get(bare.lower(), bare) if word.lower().endswith("n't") else bare
 
 
 def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) -> NDArray[np.float32] | None:

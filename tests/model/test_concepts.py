@@ -145,3 +145,13 @@ def test_plurals_become_singular_where_that_is_a_noun():
 def test_an_unknown_word_counts_as_the_rarest(words):
     assert word_weight("okapi", words.vectors) == pytest.approx(word_weight("wagon", words.vectors))
     assert word_weight("the", words.vectors) < word_weight("cat", words.vectors)
+
+
+@pytest.mark.parametrize(("text", "plain"), [
+    ("dog's", "dog"), ("“dog”", "dog"), ("#dog", "dog"), ("¿dog?", "dog"), ("cat,dog", "cat dog"), ("DOG", "dog"),
+    ("ｄｏｇ", "dog"), ("d\u200bog", "dog"), ("the child’s dog", "the child dog"), ("#BrownDog", "brown dog"),
+    ("cafe\u0301", "café"), ("Café!", "café")])
+def test_text_is_read_as_people_write_it(drawn_space, text, plain):
+    words = Words(WordVectors([*NAMES, "café", "child"], np.random.default_rng(1).normal(size=(len(NAMES) + 2, 5))))
+    one, other = drawn_space(words, 12).embed_text([text, plain])
+    np.testing.assert_array_equal(one, other)

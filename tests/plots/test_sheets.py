@@ -160,13 +160,14 @@ def test_every_system_has_a_line_beside_the_query(tmp_path, said):
 
 def test_bars_are_as_long_as_their_scores(tmp_path):
     tags = (("elephant", 0.75), ("bison", 0.5), ("piano", -0.2), ("unit", 1.0))
-    for scale in (1, 4, 0.5):
+    for scale in (1, 4, 0.5, 0.04):
         scaled = [(word, scale * value) for word, value in tags]
         pixels = read(tag_sheet([Tagged(card(0), scaled, {"elephant"})], tmp_path / "tags.png", title="Tags"))
         colours = {"right": sheets.RIGHT, "other": sheets.QUIET}
         found = {name: boxes(pixels, [int(colour[start:start + 2], 16) for start in (1, 3, 5)])
                  for name, colour in colours.items()}
-        full = sheets.BARS * DPI * min(1, scale)  # a score of 1 is the whole bar, or the largest that is above 1
+        # a score of 1 is the whole bar, or the largest that is above 1 or far below
+        full = sheets.BARS * DPI * (1 if scale == 0.04 else min(1, scale))
         assert [box[3] for box in found["right"]] == pytest.approx([0.75 * full], abs=3)
         assert [box[3] for box in found["other"]] == pytest.approx([0.5 * full, full], abs=3)
 
