@@ -122,7 +122,8 @@ class RidgeHead(LinearHead):
 
     Args:
         penalty: λ in that unit; None chooses the one of PENALTIES with the best hit@1 on validation
-            data among the labels trained on, of equals the one with the largest mean cosine.
+            data among the labels trained on, of equals the one with the largest mean cosine. Without
+            validation data each training image is left out in turn, which has a closed form.
     Attributes:
         penalty: the one in use; None before it is chosen.
 
@@ -142,10 +143,14 @@ class RidgeHead(LinearHead):
         return self._options["penalty"]
 
     def _solve(self, features, labels, vectors, validation, random):
-        if self._given is None and validation is None:
-            raise ValueError("penalty is None and there is no validation data to choose it: give one of them")
-        solve = ridge(features, vectors[labels])
-        penalty = self._given or _best_penalty(solve, *validation, vectors, np.unique(labels))
+        solve, left_out = ridge(features, vectors[labels])
+        if self._given is not None:
+            penalty = self._given
+        elif validation is not None:
+            penalty = _best_penalty(lambda penalty: _embedded(solve(penalty), validation[0]), len(validation[0]),
+                                    validation[1], vectors, np.unique(labels))
+        else:
+            penalty = _best_penalty(left_out, len(labels), labels, vectors, np.unique(labels))
         self._options = {"penalty": penalty}
         return solve(penalty)
 
@@ -173,7 +178,8 @@ class ESZSL(LinearHead):
         super().__init__(gamma=gamma, lam=lam)
 
     def _solve(self, features, labels, vectors, validation, random):
-        left, _ = ridge(features, vectors[labels], centred=False)(self._options["gamma"])
+        solve, _ = ridge(features, vectors[labels], centred=False)
+        left, _ = solve(self._options["gamma"])
         seen = vectors[np.unique(labels)].astype(np.float64)
         gram = seen.T @ seen
         gram[np.diag_indices_from(gram)] += self._options["lam"] * np.trace(gram) / len(gram)
@@ -215,8 +221,9 @@ class SAE(LinearHead):
         return kernel, -middle @ kernel
 
 
-def ridge(features: Rows, targets: NDArray, *, centred: bool = True) -> Callable[[float], Map]:
-    """Ridge regression for any penalty: a function from it to kernel and bias.
+def ridge(features: Rows, targets: NDArray, *, centred: bool = True
+          ) -> tuple[Callable[[float], Map], Callable[[float], NDArray[np.float64]]]:
+    """Ridge regression for any penalty: a function from it to kernel and bias, and one to what they predict of others.
 
     The Gram matrix is made once, in float64: (d, d) where there are at least as many rows as
     columns, else (n, n), by (XᵀX + λI)⁻¹ Xᵀ = Xᵀ (XXᵀ + λI)⁻¹. λ = penalty · |X|² / d.
@@ -226,14 +233,17 @@ def ridge(features: Rows, targets: NDArray, *, centred: bool = True) -> Callable
         targets: (n, dim).
         centred: whether there is an intercept: means are taken off both sides; else the bias is 0.
     Returns:
-        function of the penalty to (kernel float64 (d, dim), bias float64 (dim,)).
+        function of the penalty to (kernel float64 (d, dim), bias float64 (dim,)); function of the penalty to
+        float64 (n, dim), each row predicted from all others, by (ŷ - h y) / (1 - h) with the leverages h
+        (Allen 1974, PRESS).
     Raises:
         ValueError: if features hold NaN or infinity, or are all the same where they are centred, or
             all zero where they are not.
 
-    >>> kernel, bias = ridge(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))(1e-9)
-    >>> kernel.round(3), bias.round(3)
-    (array([[2.]]), array([1.]))
+    >>> solve, left_out = ridge(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
+    >>> kernel, bias = solve(1e-9)
+    >>> kernel.round(3), bias.round(3), left_out(1e-9).round(3).ravel()
+    (array([[2.]]), array([1.]), array([1., 3., 5.]))
     """
     n, d = np.shape(features)
     mean, middle = np.zeros(d), np.zeros(targets.shape[1])
@@ -259,7 +269,17 @@ def ridge(features: Rows, targets: NDArray, *, centred: bool = True) -> Callable
         kernel = kernel if back is None else back @ kernel
         return kernel, middle - mean @ kernel
 
-    return solve
+    def left_out(penalty: float) -> NDArray[np.float64]:
+        kernel, bias = solve(penalty)
+        inverse, found = np.linalg.inv(gram + penalty * unit * np.eye(len(gram))), np.empty((n, len(bias)))
+        for start, rows in blocks(features):
+            ids = slice(start, start + len(rows))
+            one, other = ((rows - mean) @ inverse, rows - mean) if back is None else (gram[ids], inverse[ids])
+            leverages = np.einsum("ij,ij->i", one, other)[:, None] + centred / n
+            found[ids] = (rows @ kernel + bias - leverages * targets[ids]) / (1 - leverages)
+        return found
+
+    return solve, left_out
 
 
 def standardised(x: NDArray) -> tuple[NDArray, NDArray, float]:
@@ -284,14 +304,19 @@ def standardised(x: NDArray) -> tuple[NDArray, NDArray, float]:
     return rows / scale, middle, scale
 
 
-def _best_penalty(solve, features, labels, vectors, seen):
-    """The penalty with the best (hit@1 among seen labels, mean cosine) on validation data."""
-    labels = check_labels(labels, len(features), n_labels=len(vectors), name="validation labels")
+def _embedded(solved: Map, features: Rows) -> NDArray[np.float32]:
+    """What a solved map makes of features, as the head does."""
+    head = RidgeHead(1.0)
+    head.kernel, head.bias = (part.astype(np.float32) for part in solved)
+    return head.embed(features)
+
+
+def _best_penalty(embeddings, n, labels, vectors, seen):
+    """The penalty whose embeddings of n labelled images have the best (hit@1 among seen labels, mean cosine)."""
+    labels = check_labels(labels, n, n_labels=len(vectors), name="validation labels")
 
     def quality(penalty):
-        head = RidgeHead(penalty)
-        head.kernel, head.bias = (part.astype(np.float32) for part in solve(penalty))
-        cosines = head.embed(features) @ vectors.T
+        cosines = unit_rows(embeddings(penalty)) @ vectors.T
         hits = seen[cosines[:, seen].argmax(axis=1)] == labels
         return hits.mean(), cosines[np.arange(len(labels)), labels].mean()
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from devise.heads import RidgeHead
-from devise.heads.linear import PENALTIES
+from devise.heads.linear import PENALTIES, ridge
 
 
 def problem(n, d, classes=4, dim=3, seed=0):
@@ -74,6 +74,36 @@ def test_the_penalty_chosen_is_the_best_of_all_on_validation_data():
     assert max(quality)[0] > quality[0][0] or max(quality)[0] > quality[-1][0]  # a choice was there to make
 
 
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12)])
+@pytest.mark.parametrize("centred", [True, False])
+def test_what_others_predict_of_a_row_is_that_of_a_ridge_without_it(shape, centred):
+    random = np.random.default_rng(3)
+    features, targets = random.standard_normal(shape) + 1, random.standard_normal((shape[0], 4))
+    middle = features.mean(axis=0) * centred
+    penalty = 0.3 * np.square(features - middle).sum() / shape[1]  # λ as the ridge of all rows has it
+    expected = []
+    for row in range(shape[0]):
+        x, y = (np.delete(values, row, axis=0) for values in (features, targets))
+        x_mean, y_mean = x.mean(axis=0) * centred, y.mean(axis=0) * centred
+        x = x - x_mean
+        kernel = np.linalg.solve(x.T @ x + penalty * np.eye(shape[1]), x.T @ (y - y_mean))
+        expected.append((features[row] - x_mean) @ kernel + y_mean)
+    _, left_out = ridge(features, targets, centred=centred)
+    np.testing.assert_allclose(left_out(0.3), expected, atol=1e-6)
+
+
+def test_without_validation_data_each_row_is_left_out_in_turn():
+    features, labels, vectors = problem(20, 40, seed=1)
+    head = RidgeHead().fit(features, labels, vectors)
+    quality = []
+    for penalty in PENALTIES:
+        rows = ridge(features, vectors[labels])[1](penalty)
+        cosines = rows / np.linalg.norm(rows, axis=1, keepdims=True) @ vectors.T
+        quality.append(((cosines.argmax(axis=1) == labels).mean(), cosines[np.arange(20), labels].mean()))
+    assert quality[PENALTIES.index(head.penalty)] == pytest.approx(max(quality))
+    assert RidgeHead().fit(features[:4], np.arange(4), vectors).penalty in PENALTIES  # a picture a class
+
+
 def test_every_fit_chooses_anew():
     features, labels, vectors = problem(40, 8)
     noise = np.random.default_rng(0).standard_normal((40, 8))
@@ -94,7 +124,6 @@ def test_a_penalty_that_is_not_above_zero_is_refused(penalty):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"validation": None}, "no validation data to choose it"),
     ({"labels": np.zeros(40, int)}, "two or more"),
     ({"labels": np.arange(40)}, "labels hold 4 in row 4"),
     ({"labels": np.arange(39) % 4}, "there are 40 feature rows"),
