@@ -9,7 +9,7 @@ import numpy as np
 
 from devise.arrays import BLOCK_BYTES, nearest, unit_rows
 from devise.report import Table
-from devise.words.labels import meanings, resolve_labels
+from devise.words.labels import NO_WORD, LabelTable, fold, meanings, resolve_labels
 from devise.words.phrases import as_texts, resolve
 from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RARE = 50_000  # a word behind this rank has seen too little text for its vector to be trusted
 SAME = 0.98  # labels whose vectors have a larger cosine can't be told apart
 THEMES = 30  # so many neighbours are split in two
+MOST = 10  # labels in a sentence
 APART = 0.6  # halves whose centres have a smaller cosine are two themes
 FEWEST = 3  # neighbours in the smaller half; one or two strays are no theme
 HUB_WORDS, HUB_DEPTH, HUB_SCORE = 5_000, 10, 3.0  # of the most frequent words, the first neighbours; z
@@ -62,6 +63,8 @@ def audit(names: str | Iterable[str], words: WordVectors, *, synonyms: Mapping[s
     - "no vector";
     - "rare": a word of it is behind the RARE most frequent;
     - "same vector as LABEL": the cosine of the two is above SAME;
+    - "plural of LABEL": two labels are one word in singular and plural;
+    - "no word": it is a number or a single letter, and has the vector of one;
     - "polysemous (artifact, animal)": its only word has noun senses of several kinds in WordNet
       (`Taxonomy.kinds`), and no sense is given;
     - "polysemous (salmon, trout | guitar, vocals)": the neighbours of its vector fall into two
@@ -87,11 +90,15 @@ def audit(names: str | Iterable[str], words: WordVectors, *, synonyms: Mapping[s
     meant = meanings(names, synonyms)
     found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     twins = _twins(names, [phrase.vector for phrase in found])
+    plurals_of = _plurals(names)
     counts, limit, n_words = occurrences(found, words)
     records = []
     for name, (_, sense), phrase, count, near in zip(names, meant, found, counts, _neighbours(found, words, k),
                                                      strict=True):
         warnings = [f"same vector as {other}" for other in twins[name]]
+        warnings += [f"plural of {other}" for other in plurals_of.get(name, ())]
+        if sense is None and phrase.words and NO_WORD.fullmatch(" ".join(phrase.words)):
+            warnings.append("no word")
         warnings += _vector_warnings(phrase, near, words)
         if sense is None:
             warnings += _branch_warnings(phrase)
@@ -112,6 +119,58 @@ def strange(text: str, words: WordVectors) -> tuple[str, ...]:
     """
     return tuple(word for word in resolve(text, words).words
                  if words.row(word) >= RARE and not shipped_taxonomy().senses_of(word))
+
+
+def doubts(table: LabelTable, synonyms: Mapping[str, str] | None = None) -> list[str]:
+    """What the labels of a training leave in doubt, a sentence a kind; an `audit` says it of each label.
+
+    Labels of one vector, singular and plural of a word, numbers and single letters, and labels that are
+    looked up in another form than they are written.
+
+    >>> doubts(LabelTable(("Bass", "bass"), np.ones((2, 1)), (("bass",), ("bass",))))[0]
+    'Bass and bass have the same vector, so no picture can be told to be of one: merge them, or give synonyms='
+    """
+    found, told = [], set()
+    given = {fold(label) for label in synonyms or ()}
+    twins = _twins(table.names, list(table.vectors))
+    for name, others in twins.items():
+        if others and name not in told:
+            group = sorted({name, *others}, key=table.names.index)
+            told |= {*group}
+            found.append(f"{_all(group)} have the same vector, so no picture can be told to be of one: merge them, or "
+                         "give synonyms=")
+    found += [f"{plural} and {single} are one word in plural and singular: merge them, or give synonyms="
+              for plural, singles in _plurals(table.names).items() for single in singles if single not in twins[plural]]
+    if strange := [name for name, parts in zip(table.names, table.parts, strict=True)
+                   if NO_WORD.fullmatch(" ".join(parts)) and fold(name) not in given]:
+        found.append(f"{_all(strange)}: numbers and single letters are no words for what pictures show: say what is "
+                     "meant with synonyms=")
+    other = [f"{name} as {' + '.join(parts)}" for name, (text, _), parts in zip(
+        table.names, meanings(table.names, synonyms), table.parts, strict=True) if fold(" ".join(parts)) != fold(text)]
+    return [*found, f"looked up in another form: {_all(other)}"] if other else found
+
+
+def unknown_labels(counts: Mapping[str, int], left_out: Sequence[str]) -> str:
+    """A sentence on the labels that were left out since they have no vector.
+
+    >>> unknown_labels({"cat": 3, "zzz": 2}, ["zzz"])
+    '2 pictures are left out, of labels without a word vector: zzz'
+    """
+    return (f"{sum(counts[name] for name in left_out):,} pictures are left out, of labels without a word vector: "
+            f"{_all(left_out)}")
+
+
+def _all(names):
+    """Names for a sentence, of many the first."""
+    *most, last = map(str, names if len(names) <= MOST else [*names[:MOST], f"{len(names) - MOST:,} more"])
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _plurals(names):
+    """{label: labels that it is the plural of}."""
+    known = {fold(name): name for name in names}
+    found = {name: [known[single] for single in singulars(fold(name)) if single in known] for name in names}
+    return {name: singles for name, singles in found.items() if singles}
 
 
 def coverage(records: Collection[Audited]) -> dict[str, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ import numpy as np
 
 from devise.arrays import as_rows
 from devise.spelling import folded
-from devise.words.phrases import SEPARATORS, Phrase, as_texts, direction, resolve
-from devise.words.taxonomy import taxonomy_for
+from devise.words.phrases import SEPARATORS, Phrase, as_texts, direction, plural_spellings, resolve, usable
+from devise.words.taxonomy import shipped_taxonomy, taxonomy_for
+from devise.words.vocabulary import singulars
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 BRACKETED = re.compile(r"(?P<phrase>.*?)\s*(\((?P<context>[^()]*)\)|\[(?P<synset>[^\[\]]*)\])")
 SYNSET = re.compile(r"n\d{8}")
+NUMBERING = re.compile(r"(?P<number>\d+)[\W_]+(?=[^\W\d_])")  # 009.bear, 12_cats
+NO_WORD = re.compile(r"[\W\d_]*[A-Za-z]?[\W\d_]*")  # a number or a single letter
+HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # GoldenRetriever
+COMMON, SHORTEST = 50_000, 3  # the parts of a compound are among so many first words, and no shorter
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +88,15 @@ class LabelTable:
 
 
 def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
-                  plurals: bool = False) -> LabelTable:
+                  plurals: bool = False, skip_unknown: bool = False) -> LabelTable:
     """A unit vector for each class name.
 
     A label such as `dollar_bill` is looked up as one word, also with `_` and `-` between its parts;
     else its vector is pooled from those of its parts (`phrase_vector`). All parts need one: a label is
-    never represented by half of its name, nor by a zero vector.
+    never represented by half of its name, nor by a zero vector. Numbers before every label (009.bear) are
+    passed over. A label without a vector is looked up in other forms too: GoldenRetriever by its parts,
+    n02099601 by the words of WordNet, "Satsumas" in the singular, "goldenretriever" as two common words;
+    `parts` says which were found.
 
     Args:
         names: str (C,), all different; one string is one label.
@@ -96,8 +105,9 @@ def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: M
             "crane (bird)", "crane [n02012849]"}, towards which the vector is moved (`towards`); case and
             separators of the label don't matter.
         plurals: take the direction halfway between singular and plural where both have vectors.
+        skip_unknown: leave out labels without a vector, unless all are.
     Returns:
-        LabelTable of C rows.
+        LabelTable of C rows, or fewer with `skip_unknown`.
     Raises:
         ValueError: if names repeat, or some have no vector; the message lists them all.
         KeyError: if a sense is a synset that WordNet does not have.
@@ -112,14 +122,17 @@ def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: M
     _refuse_repeats(names)
     found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
-             if phrase.vector is None]
-    if lines:
-        raise ValueError(f"{len(lines)} of {len(names)} labels have no vector in {words.name}: name another "
-                         "word for each in a file of synonyms (label = word)\n" + "\n".join(lines))
+             if phrase.vector is None and not skip_unknown]
+    kept = [(name, phrase) for name, phrase in zip(names, found, strict=True) if phrase.vector is not None]
+    vectors = [phrase.vector for _, phrase in kept if phrase.vector is not None]
+    if lines or names and not kept:
+        raise ValueError(f"{len(names) - len(kept)} of {len(names)} labels have no vector in {words.name}: name "
+                         "another word for each with synonyms= (lines such as 'label = word'), or leave these "
+                         "labels out with skip_unknown=True" + "".join(f"\n{line}" for line in lines))
     if not names:
         return LabelTable((), np.empty((0, words.dim), np.float32), ())
-    return LabelTable(tuple(names), np.stack([phrase.vector for phrase in found if phrase.vector is not None]),
-                      tuple(phrase.words for phrase in found), tuple(phrase.extras for phrase in found))
+    return LabelTable(tuple(name for name, _ in kept), np.stack(vectors),
+                      tuple(phrase.words for _, phrase in kept), tuple(phrase.extras for _, phrase in kept))
 
 
 def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
@@ -128,12 +141,51 @@ def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mappin
 
     Args: as of `label_vectors`.
     """
-    meant = meanings(as_texts(names), synonyms)
     found = []
-    for text, sense in meant:
-        phrase = resolve(text, words, plurals=plurals)
+    for text, sense in meanings(as_texts(names), synonyms):
+        phrase = _known(text, words, plurals)
         found.append(phrase if sense is None else towards(phrase, sense, words))
     return found
+
+
+def _known(text, words, plurals):
+    """The Phrase of a label, of the first of its spellings and forms that has a vector."""
+    first = None
+    for spelling in _spellings(text):
+        phrase = resolve(spelling, words, plurals=plurals)
+        first = first or phrase
+        forms = [_forms(word, words) for word in phrase.failed]
+        if forms and all(forms):
+            phrase = resolve(" ".join([*phrase.words, *sum(forms, ())]), words, plurals=plurals)
+        if phrase.vector is not None:
+            return phrase
+    return first
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """A label as it is, and in other ways to read it: without its number, its humps apart, by WordNet's words."""
+    yield text
+    if numbered := NUMBERING.match(text):
+        yield text[numbered.end():]
+    if HUMP.search(text):
+        yield HUMP.sub(" ", text)
+    if synset := SYNSET.match(text):
+        yield text[synset.end():]
+        if synset[0] in shipped_taxonomy():
+            yield from shipped_taxonomy()[synset[0]].lemmas
+
+
+def _forms(word: str, words: WordVectors) -> tuple[str, ...]:
+    """Words of the vocabulary for one that it lacks: without accents, its other number, two that make it up; or ()."""
+    word = word.lower()
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", word) if not unicodedata.combining(sign))
+    for form in (bare, *singulars(word), *plural_spellings(word)):
+        if usable(form, words):
+            return (form,)
+    cuts = [(word[:place], word[place:]) for place in range(SHORTEST, len(word) - SHORTEST + 1)]
+    both = [(max(map(words.row, cut)), cut) for cut in cuts if all(usable(part, words) for part in cut)]
+    row, cut = min(both, default=(COMMON, ()))
+    return cut if row < COMMON else ()
 
 
 def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
@@ -141,9 +193,15 @@ def meanings(names: Sequence[str], synonyms: Mapping[str, str] | None = None) ->
 
     >>> meanings(["Crane", "car_side"], {"car side": "car", "crane": "crane (bird)"})
     [('crane', 'bird'), ('car', None)]
+    >>> meanings(["009.bear", "010.cat"])
+    [('bear', None), ('cat', None)]
     """
     known = {fold(label): text for label, text in (synonyms or {}).items()}
-    return [split_sense(known[fold(name)]) if fold(name) in known else (name, None) for name in names]
+    numbers = [match["number"] if (match := NUMBERING.match(name)) else "" for name in names]
+    numbered = all(numbers) and len({*map(int, numbers)}) == len(names) > 1
+    return [split_sense(known[fold(name)]) if fold(name) in known else
+            (NUMBERING.sub("", name, count=1) if numbered or number.startswith("0") else name, None)
+            for name, number in zip(names, numbers, strict=True)]
 
 
 def read_synonyms(path: str | Path) -> dict[str, str]:

@@ -71,6 +71,14 @@ def test_audit_says_what_each_label_got(words):
     assert half.words == ("grand",) and half.failed == ("zzz",) and "no vector" in half.warnings
 
 
+def test_audit_warns_of_numbers_and_of_one_word_in_two_numbers():
+    words = WordVectors(["1", "a", "cat", "cats"], np.eye(4))
+    found = {record.label: record.warnings for record in audit(["1", "A", "cat", "Cats", "zzz"], words)}
+    assert found["1"] == found["A"] == ("no word",) and found["zzz"] == ("no vector",)
+    assert "plural of cat" in found["Cats"] and not [line for line in found["cat"] if "plural" in line]
+    assert "no word" not in audit(["1"], words, synonyms={"1": "cat"})[0].warnings
+
+
 def test_audit_warns_of_rare_words(words, monkeypatch):
     monkeypatch.setattr("devise.words.auditing.RARE", 2)
     assert [record.warnings for record in audit(["car", "dollar"], words)] == [(), ("rare",)]
@@ -121,7 +129,8 @@ def test_a_sense_silences_the_warning_of_branches():
     meant, other = audit(["Crane", "cranes"], words, synonyms={"crane": "crane (bird)"})
     assert bare.warnings == ("polysemous (artifact, animal)",)
     assert meant.warnings == () and meant.extras == ("bird",) and meant.words == ("crane",)
-    assert plural.warnings == other.warnings == ("polysemous (artifact, animal)",)
+    assert plural.warnings == ("plural of crane", "polysemous (artifact, animal)")
+    assert other.warnings == ("plural of Crane", "polysemous (artifact, animal)")
 
 
 def test_coverage_counts_labels_with_a_vector_and_warnings_among_them(words):

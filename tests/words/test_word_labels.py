@@ -6,6 +6,7 @@ import pytest
 from devise.words import (
     LabelTable,
     WordVectors,
+    doubts,
     embed_texts,
     label_vectors,
     phrase_vector,
@@ -251,3 +252,57 @@ def test_one_string_is_one_label(toy):
     assert label_vectors("cat", toy).names == ("cat",)
     with pytest.raises(TypeError, match="one str, or several"):
         label_vectors([b"cat"], toy)
+
+
+FORMS = ["satsuma", "golden", "retriever", "bear", "jalapeno", "ice-cream", "woodpeckers", "zebra", "crossing",
+         "chihuahua", "wild", "boar", "1", "a", "dog", "dogs"]
+
+
+@pytest.mark.parametrize(("label", "parts"), [
+    ("Satsumas", ["satsuma"]), ("GoldenRetriever", ["golden", "retriever"]),
+    ("goldenretriever", ["golden", "retriever"]), ("Golden_Retrievers", ["golden", "retriever"]),
+    ("009.bear", ["bear"]), ("jalapeño", ["jalapeno"]), ("ice cream", ["ice-cream"]),
+    ("woodpecker", ["woodpeckers"]), ("zebracrossing", ["zebra", "crossing"]),
+    ("n02099601", ["golden", "retriever"]), ("n02085620-Chihuahua", ["chihuahua"]),
+    ("wild_boar(1)", ["wild", "boar", "1"]),
+])
+def test_a_label_without_a_vector_is_looked_up_in_other_forms(label, parts):
+    vectors = np.random.default_rng(8).normal(size=(len(FORMS), 6))
+    words = WordVectors(FORMS, vectors)
+    table = label_vectors([label, "bear"], words)
+    assert table.names == (label, "bear") and table.parts[0] == tuple(parts)
+    assert table.vectors[0].tolist() == pytest.approx(mean_of(words, *parts), abs=1e-6)
+
+
+def test_numbers_before_every_label_are_passed_over_though_they_are_words():
+    words = WordVectors(FORMS, np.random.default_rng(8).normal(size=(len(FORMS), 6)))
+    assert label_vectors(["1_dog", "2_bear"], words).parts == (("dog",), ("bear",))
+    assert label_vectors(["1_dog", "bear"], words).parts == (("1", "dog"), ("bear",))  # it may be a part of the name
+    assert label_vectors(["1_dog", "1-bear"], words).parts == (("1", "dog"), ("1", "bear"))
+
+
+def test_labels_without_a_vector_are_left_out_where_that_is_asked_for(words):
+    with pytest.raises(ValueError, match=r"another word for each with synonyms=.* leave .* out with skip_unknown=True"):
+        label_vectors(["car", "zzz", "bill"], words)
+    table = label_vectors(["car", "zzz", "bill"], words, skip_unknown=True)
+    assert table.names == ("car", "bill") and len(table.vectors) == 2
+    with pytest.raises(ValueError, match="2 of 2 labels have no vector"):
+        label_vectors(["zzz", "yyy"], words, skip_unknown=True)
+
+
+def test_what_is_doubtful_about_labels_is_said_in_sentences():
+    words = WordVectors(FORMS, np.random.default_rng(8).normal(size=(len(FORMS), 6)))
+    names = ["Bear", "bear", "BEAR", "dog", "dogs", "1", "a", "Satsumas"]
+    found = doubts(label_vectors(names, words))
+    assert [line.partition(" have ")[0].partition(" are ")[0].partition(":")[0] for line in found] == [
+        "Bear, bear and BEAR", "dogs and dog", "1 and a", "looked up in another form"]
+    assert found[-1].endswith("Satsumas as satsuma")
+    given = {"bear": "dog", "1": "zebra", "a": "boar"}
+    assert doubts(label_vectors(["bear", "1", "a"], words, synonyms=given), given) == []
+
+
+def test_a_sentence_on_many_labels_names_the_first():
+    vectors = np.random.default_rng(8).normal(size=(40, 6))
+    names = [str(number) for number in range(40)]
+    found = doubts(label_vectors(names, WordVectors(names, vectors)))
+    assert any("0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 30 more" in line for line in found)
