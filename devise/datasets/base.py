@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from devise import storage
 from devise.datasets.images import check_pixels, read_image
+
+SHOWN = 5  # skipped files of one reason in a report
 
 
 class Skipped(NamedTuple):
@@ -41,6 +43,8 @@ class ImageSet:
         captions: the sentences about each image, or None where there are none.
         pixels: uint8 (h, w, 3) of each image that is held in memory, None for one in a file; None
             where all are in files. Not copied.
+        class_level: "first" or "last", where a folder of that level names the class; else None.
+        notes: what a person should know of how the set was read.
     Raises:
         ValueError: if the rows are not aligned, a label names no class, or pixels are no image.
 
@@ -56,6 +60,8 @@ class ImageSet:
     skipped: tuple[Skipped, ...] = ()
     captions: tuple[tuple[str, ...], ...] | None = None
     pixels: tuple[NDArray[np.uint8] | None, ...] | None = None
+    class_level: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         keep = {
@@ -150,8 +156,19 @@ class ImageSet:
                        captions=self.captions and tuple(self.captions[row] for row in ids),
                        pixels=self.pixels and tuple(self.pixels[row] for row in ids))
 
+    def with_classes(self, names: Sequence[str]) -> ImageSet:
+        """The same images with these classes alone, in this order; those of another class have none.
+
+        >>> images = ImageSet(("cat/1.jpg", "dog/1.jpg"), [0, 1], ("cat", "dog"), root=None)
+        >>> images.with_classes(["dog"]).labels
+        array([-1,  0])
+        """
+        places = {name: place for place, name in enumerate(names)}
+        table = np.array([*(places.get(name, -1) for name in self.label_names), -1], np.int64)
+        return replace(self, labels=table[self.labels], label_names=tuple(names))
+
     def report(self) -> str:
-        """How many images and classes there are, and one line for each skipped file."""
+        """How many images and classes there are, and the skipped files, of many for one reason the first ones."""
         classes = sum(count > 0 for count in self.counts().values())
         unlabelled = int((self.labels < 0).sum())
         parts = [_number(len(self), "picture"), _number(classes, "class", "classes")]
@@ -160,7 +177,14 @@ class ImageSet:
         summary = ", ".join(parts)
         if not self.skipped:
             return summary
-        lines = [f"  {_printable(path)}: {_printable(reason)}" for path, reason in self.skipped]
+        by_reason: dict[str, list[str]] = {}
+        for path, reason in self.skipped:
+            by_reason.setdefault(reason, []).append(path)
+        lines = []
+        for reason, paths in by_reason.items():
+            shown = len(paths) if len(paths) <= SHOWN + 1 else SHOWN
+            lines += [f"  {_printable(path)}: {_printable(reason)}" for path in paths[:shown]]
+            lines += [f"  … and {len(paths) - shown:,} more: {_printable(reason)}"] if shown < len(paths) else []
         return "\n".join([f"{summary}; {len(self.skipped):,} skipped:", *lines])
 
 
@@ -182,10 +206,12 @@ def join(sets: Iterable[ImageSet]) -> ImageSet:
     names = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
     labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in parts]  # -1, no class, stays
     told = [part.captions for part in parts if part.captions is not None]
+    levels = {part.class_level for part in parts if part.label_names}
     pixels = [part.pixels or (None,) * len(part) for part in parts] if any(part.pixels for part in parts) else []
     return ImageSet(_chained(part.paths for part in parts), np.concatenate(labels), names, parts[0].root,
                     _chained(part.skipped for part in parts), _chained(told) if len(told) == len(parts) else None,
-                    _chained(pixels) if pixels else None)
+                    _chained(pixels) if pixels else None, levels.pop() if len(levels) == 1 else None,
+                    tuple(dict.fromkeys(_chained(part.notes for part in parts))))
 
 
 def _chained(parts):

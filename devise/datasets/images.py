@@ -5,20 +5,34 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import stat
+import sys
 import threading
 
 import numpy as np
 from numpy.typing import NDArray
+from pi_heif import HeifImageFile
 from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TgaImagePlugin import TgaImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+from devise.storage import MARK
+
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".hif",
+              ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
+RAW = (".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2", ".rwl", ".pef",
+       ".srw", ".3fr", ".iiq", ".x3f", ".raw")
+RAW_REASON = "a camera's raw picture, which is not read: save it as jpg or png"
+KINDS = "jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga"
 MAX_PIXELS = 100_000_000
 LARGE_PIXELS = 25_000_000  # from here on one picture at a time is decoded
 
@@ -30,20 +44,24 @@ _UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
             4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
             6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
-# Image.open warns about large pictures before our own limit is asked; its readers do not.
-_READERS = {b"\xff\xd8\xff": JpegImageFile, b"\x89PNG\r\n\x1a\n": PngImageFile,
-            b"GIF87a": GifImageFile, b"GIF89a": GifImageFile, b"BM": BmpImageFile,
-            b"II*\0": TiffImageFile, b"MM\0*": TiffImageFile,
-            b"II+\0": TiffImageFile, b"MM\0+": TiffImageFile}
+# How a file begins. Image.open warns about large pictures before our own limit is asked; its readers do not.
+_READERS = tuple((re.compile(begin, re.DOTALL), reader) for begin, reader in (
+    (rb"\xff\xd8\xff", JpegImageFile), (rb"\x89PNG\r\n\x1a\n", PngImageFile), (rb"GIF8[79]a", GifImageFile),
+    (rb"RIFF.{4}WEBP", WebPImageFile), (rb"BM", BmpImageFile), (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
+    (rb".{4}ftyp(.{4})*avi[fs]", AvifImageFile), (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", HeifImageFile),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", Jpeg2KImageFile), (rb"P[1-7]\s", PpmImageFile),
+    # a TGA has no signature: no colours and a kind without, or colours and a kind with; then bits of a pixel
+    (rb".(\0[\x02\x03\x0a\x0b]\0{5}|\x01[\x01\x09].{4}[\x0f\x10\x18\x20]).{8}[\x08\x0f\x10\x18\x20]", TgaImageFile)))
 
 
 def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS,
                least_side: int | None = None) -> NDArray[np.uint8]:
     """The first image in a file, upright, 8 bits a channel, its transparent parts on white.
 
-    The content decides which kind it is: jpg, png, webp, gif, bmp or tiff, whatever the name says.
-    16 bits a channel keep their high byte. Grey values of unknown range (32-bit integers, floats)
-    are stretched, the least to 0 and the greatest to 255.
+    The content decides which kind it is: jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga,
+    whatever the name says. Colours of 16 bits keep their high byte. Greys of 16 bits hold 8, 10, 12, 14 or
+    16, whatever the brightest needs, and keep the highest 8 of them. Grey values of unknown range (32-bit
+    integers, floats) are stretched, the least to 0 and the greatest to 255.
 
     Args:
         source: the path of the file, its content as bytes, or a Pillow image.
@@ -76,17 +94,32 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
 def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str | None:
     """Why a file can't be read as an image, as far as its header tells; None if nothing is wrong.
 
-    Pixels are not decoded, so a file that is truncated behind its header passes.
+    Pixels are not decoded, so a file that is truncated behind its header passes. A drawing that devise
+    wrote, such as a sheet of answers, is no picture of the user's.
 
     >>> check_image("cat that is not there.jpg")
     'no such file'
     """
     try:
         with _open(path) as file:
-            _header(file, max_pixels)
+            told = _header(file, max_pixels).info
     except _Refused as refusal:
         return str(refusal)
-    return None
+    return "a drawing that devise made" if {told.get("Software"), told.get("comment")} & {MARK, MARK.encode()} else None
+
+
+def has_image(path: str | os.PathLike) -> bool:
+    """Whether a file's content is that of a picture, as far as its header tells and whatever its name says.
+
+    >>> has_image(__file__)
+    False
+    """
+    try:
+        with _open(path) as file:
+            _header(file, sys.maxsize)
+    except _Refused:
+        return False
+    return True
 
 
 def check_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,6 +141,8 @@ class _Refused(Exception):
 
 def _open(path):
     """The file, opened; only regular files are, since a pipe or a device may never answer."""
+    if str(path).lower().endswith(RAW):  # as a TIFF it would be its thumbnail
+        raise _Refused(RAW_REASON)
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -132,9 +167,10 @@ def _hold(content):
 
 def _header(file, max_pixels):
     """The picture in an open file, its header read and its pixels not."""
-    reader = _reader(file.read(16))
+    begin = file.read(32)
+    reader = next((reader for pattern, reader in _READERS if pattern.match(begin)), None)
     if reader is None:
-        raise _Refused("not a picture: its content is no jpg, png, webp, gif, bmp or tiff")
+        raise _Refused(f"not a picture: its content is no {KINDS}")
     try:
         file.seek(0)
         image = reader(file)
@@ -151,13 +187,6 @@ def _within(image, max_pixels):
     if not 0 < width * height <= max_pixels:
         raise _Refused(f"{width:,} x {height:,} pixels, more than {max_pixels:,}" if width * height else "no pixels")
     return image
-
-
-def _reader(prefix):
-    """Pillow's reader for a file that begins with these bytes, or None."""
-    if prefix[:4] == b"RIFF" and prefix[8:12] == b"WEBP":
-        return WebPImageFile
-    return next((reader for signature, reader in _READERS.items() if prefix.startswith(signature)), None)
 
 
 def _decode(image, least_side):
@@ -188,8 +217,7 @@ def _upright(image):
 
 def _rgb(image):
     if image.mode.startswith("I;16"):
-        # Pillow clips these at 255; the high byte is what it takes of 16-bit colours
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.mode in ("I", "F"):
         image = Image.fromarray(_stretched(np.asarray(image, dtype=np.float64)))
     if image.has_transparency_data:
@@ -197,6 +225,12 @@ def _rgb(image):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), above)
         del above
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(values):
+    """The highest 8 bits of uint16 that hold 8, 10, 12, 14 or 16: cameras write 12 as they are, scanners scale."""
+    bits = max(8, int(values.max()).bit_length())
+    return (values >> (bits + bits % 2 - 8)).astype(np.uint8)
 
 
 def _stretched(values):

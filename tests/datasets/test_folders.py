@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from devise.datasets import from_folder, read_image
+from devise.datasets.folders import by_folder
+from devise.plots import history_curve
 
 CALTECH60 = Path(__file__).parents[2].parent / "shared" / "data" / "caltech60"
 
@@ -63,17 +65,17 @@ def test_unusable_files_are_listed_with_their_reasons(tmp_path):
     (tmp_path / "cat/page.jpg").write_text("<html>")
     (tmp_path / "cat/gone.jpg").symlink_to("nowhere")
     (tmp_path / "dog").mkdir()
-    (tmp_path / "dog/phone.HEIC").write_bytes(b"heic")
+    (tmp_path / "dog/phone.JXL").write_bytes(b"jxl")
     images = from_folder(tmp_path)
     assert images.paths == ("cat/good.png",) and images.label_names == ("cat",)
     assert [path for path, _ in images.skipped] == ["cat/empty.jpg", "cat/gone.jpg", "cat/page.jpg",
-                                                    "dog/phone.HEIC"]
+                                                    "dog/phone.JXL"]
     found = reasons(images)
     assert found["cat/empty.jpg"] == "zero bytes" and found["cat/gone.jpg"] == "no such file"
-    assert "not a picture" in found["cat/page.jpg"] and "save it as jpg or png" in found["dog/phone.HEIC"]
+    assert "not a picture" in found["cat/page.jpg"] and "save it as jpg or png" in found["dog/phone.JXL"]
     assert images.report().splitlines()[0] == "1 picture, 1 class; 4 skipped:"
     unchecked = from_folder(tmp_path, check=False)
-    assert len(unchecked) == 4 and list(reasons(unchecked)) == ["dog/phone.HEIC"]
+    assert len(unchecked) == 4 and list(reasons(unchecked)) == ["dog/phone.JXL"]
 
 
 def test_what_is_no_picture_is_passed_over_and_hidden_pictures_are_listed(tmp_path):
@@ -85,7 +87,104 @@ def test_what_is_no_picture_is_passed_over_and_hidden_pictures_are_listed(tmp_pa
     picture(tmp_path / ".thumbnails/1.png")
     images = from_folder(tmp_path)
     assert images.paths == ("cat/1.png",)
-    assert reasons(images) == {".thumbnails/1.png": "hidden", "cat/.secret.png": "hidden"}
+    assert reasons(images) == {".thumbnails": "a hidden folder", "cat/.secret.png": "hidden"}
+
+
+NOT_THEIRS = {  # a picture in it: the folder that is listed, and a word of the reason
+    "cat/@eaDir/1.png/SYNOPHOTO_THUMB_M.png": ("cat/@eaDir", "NAS"),
+    "#recycle/old.png": ("#recycle", "recycle bin"),
+    "$RECYCLE.BIN/S-1-5-18/$RABCDEF.png": ("$RECYCLE.BIN", "recycle bin"),
+    "@Recycle/cat/2.png": ("@Recycle", "recycle bin"), ".Trashes/501/2.png": (".Trashes", "hidden"),
+    ".Trash-1000/files/2.png": (".Trash-1000", "hidden"), "#snapshot/1/cat/1.png": ("#snapshot", "old states"),
+    "lost+found/2.png": ("lost+found", "keeps for itself"), ".@__thumb/default2.png": (".@__thumb", "hidden"),
+    "System Volume Information/2.png": ("System Volume Information", "keeps for itself"),
+    "Trip Previews.lrdata/0/1.jpg": ("Trip Previews.lrdata", "Lightroom"),
+    "cat/.picasaoriginals/1.png": ("cat/.picasaoriginals", "hidden"),
+    "cat/[Originals]/1.png": ("cat/[Originals]", "program"),
+    "cat/thumbs/1.png": ("cat/thumbs", "beside it"),
+    "Us.photoslibrary/resources/derivatives/1.png": ("Us.photoslibrary/resources", "photo manager")}
+
+
+@pytest.mark.parametrize("name", NOT_THEIRS)
+def test_folders_of_pictures_that_are_not_the_users_are_listed_once_and_not_read(tmp_path, name):
+    picture(tmp_path / "cat/1.png")
+    for path in (name, f"{name.rpartition('.')[0]}b.png"):
+        picture(tmp_path / path)
+    images = from_folder(tmp_path)
+    folder, word = NOT_THEIRS[name]
+    assert classes(images) == {"cat/1.png": "cat"} and list(reasons(images)) == [folder]
+    assert word in reasons(images)[folder]
+    listed, unused = by_folder([name, "cat/1.png"], "first")  # as behind a URL
+    assert listed == {"cat/1.png": "cat"} and unused == reasons(images)
+
+
+def test_folders_that_may_be_classes_are_read(tmp_path):
+    names = ["thumbs/1.png", "#sunset/1.png", "@home/1.png", "recycling/1.png", "Us.photoslibrary/originals/0/1.png"]
+    for name in names:
+        picture(tmp_path / name)
+    assert sorted(from_folder(tmp_path).paths) == sorted(names)
+
+
+def test_empty_folders_of_systems_are_no_news(tmp_path):
+    picture(tmp_path / "cat/1.png")
+    for name in ("lost+found", "#recycle", ".cache"):
+        (tmp_path / name).mkdir()
+    assert from_folder(tmp_path).skipped == ()
+    picture(tmp_path / "#recycle/2.png")
+    assert classes(from_folder(tmp_path / "#recycle")) == {"2.png": None}  # that folder was asked for
+
+
+def test_a_picture_of_any_name_is_read_or_listed_with_the_reason(tmp_path):
+    for name in ("photo", "a.jpg_large", "b.jpg:large", "c.JPG.1", "d.mpo", "e.ppm", "f.tga", "g.dat"):
+        picture(tmp_path / "signs" / name)
+    for name in ("e.jpg~", "f.jpg_original", "g.jpg.bak", "h.thm", "i.jpg.part"):
+        picture(tmp_path / "signs" / name)
+    for name in ("j.mov", "k.cr2", "l.svg", "notes.txt~", "IMG_1.AAE", "Thumbs.db", "data.json"):
+        (tmp_path / "signs" / name).write_bytes(b"x")
+    images = from_folder(tmp_path)
+    assert images.paths == tuple(f"signs/{name}" for name in (
+        "a.jpg_large", "b.jpg:large", "c.JPG.1", "d.mpo", "e.ppm", "f.tga", "g.dat", "photo"))
+    words = {"e.jpg~": "copy", "f.jpg_original": "copy", "g.jpg.bak": "copy", "h.thm": "copy", "i.jpg.part": "copy",
+             "j.mov": "video", "k.cr2": "raw", "l.svg": "not read"}
+    found = reasons(images)
+    assert set(found) == {f"signs/{name}" for name in words}
+    assert all(word in found[f"signs/{name}"] for name, word in words.items())
+    listed, unused = by_folder(["signs/photo", "signs/a.jpg_large", "signs/a.jpg", "notes.md"], "first")
+    assert list(listed) == ["signs/a.jpg"] and set(unused) == {"signs/photo", "signs/a.jpg_large"}  # unseen, told
+
+
+def test_our_own_drawings_are_not_read_and_make_no_class(tmp_path):
+    picture(tmp_path / "cat/1.png")
+    history_curve({"loss": [0.9, 0.4], "score": [0.5, 0.8], "best_epoch": 2}, tmp_path / "model/history.png")
+    images = from_folder(tmp_path)
+    assert images.label_names == ("cat",)
+    assert reasons(images) == {"model/history.png": "a drawing that devise made"}
+
+
+@pytest.mark.parametrize("names, level, said, likely", [
+    (["animals/ant", "animals/bee", "tools/axe"], "first", "2 by the first level (animals, tools) and 3 by the last "
+     "level (ant, axe, bee)", "'last'"),
+    (["train/ant", "test/ant", "train/bee", "test/bee"], "first", "2 by the first level (test, train)", "'last'"),
+    (["all/ant", "all/bee"], "first", "1 by the first level (all) and 2 by the last", "'last'"),
+    (["ant/day1", "ant/day2", "ant/day3", "bee/day1", "bee/day2", "bee/day3"], "first", "2 by the first", None),
+    (["ant/2019-05", "ant/2019-06", "bee/2019-07"], "first", "2 by the first", None),
+    (["ant/100APPLE", "bee/101APPLE"], "last", "2 by the last level (100APPLE", "'first'"),
+    (["animals/ant", "animals/bee", "tools/axe"], "last", "the last are taken", None)])
+def test_of_nested_folders_the_classes_of_each_level_are_said(tmp_path, names, level, said, likely):
+    for name in names:
+        for number in range(2):
+            picture(tmp_path / name / f"{number}.png")
+    images = from_folder(tmp_path, class_level=level)
+    note, = images.notes
+    assert images.class_level == level and said in note and f"the {level} are taken" in note
+    assert note.endswith(f"are likely the classes: class_level={likely}") is bool(likely)
+
+
+def test_of_plain_folders_there_is_nothing_to_say(tmp_path):
+    picture(tmp_path / "cat/1.png")
+    picture(tmp_path / "loose.png")
+    assert from_folder(tmp_path).notes == ()
+    assert from_folder(tmp_path, labels={"loose.png": "cat"}).class_level is None
 
 
 @pytest.mark.parametrize("name", ["two words", "naïve", "漢字", "line\nbreak", "a;b, c", "-dash", "a%20b"])
@@ -139,7 +238,7 @@ def test_a_pipe_among_the_pictures(tmp_path):
 
 def test_nothing_to_use(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"looked for \.jpg .*\.tiff among 1 files"):
+    with pytest.raises(ValueError, match=r"looked for \.jpg .*\.tga among 1 files"):
         from_folder(tmp_path)
     (tmp_path / "a.jpg").touch()
     with pytest.raises(ValueError, match=r"1 were skipped, the first a\.jpg: zero bytes"):
@@ -203,8 +302,9 @@ def test_entries_without_a_file_are_listed(labelled):
 def test_named_files_need_no_ending(tmp_path):
     picture(tmp_path / "img1")
     picture(tmp_path / ".hidden.png")
-    assert classes(from_folder(tmp_path, labels={"img1": "cat", ".hidden.png": "dog"})) == {
-        ".hidden.png": "dog", "img1": "cat"}
+    picture(tmp_path / ".apart/2.png")
+    assert classes(from_folder(tmp_path, labels={"img1": "cat", ".hidden.png": "dog", ".apart/2.png": "cat"})) == {
+        ".apart/2.png": "cat", ".hidden.png": "dog", "img1": "cat"}
 
 
 @pytest.mark.parametrize("name, content, message", [

@@ -92,6 +92,10 @@ def test_report():
         "  a.jpg: zero bytes",
         r"  two\nlines\x1b[31m.jpg: truncated PNG",
     ]
+    lost = [Skipped(f"{number}.mov", "a video") for number in range(2000)]
+    assert small(skipped=[*lost, odd]).report().splitlines()[1:] == [
+        *(f"  {number}.mov: a video" for number in range(5)), "  … and 1,995 more: a video",
+        r"  two\nlines\x1b[31m.jpg: truncated PNG"]
     many = ImageSet([f"{row}.jpg" for row in range(1234)], [0] * 1234, ("ant", "bee"), None)
     assert many.report() == "1,234 pictures, 1 class"
 

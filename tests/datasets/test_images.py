@@ -1,5 +1,6 @@
 """Odd picture files, made by hand or by Pillow, against pixel values worked out by hand."""
 
+import base64
 import os
 import struct
 import warnings
@@ -10,11 +11,26 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from devise.datasets.images import EXTENSIONS, MAX_PIXELS, check_image, read_image
+from devise.datasets.images import EXTENSIONS, MAX_PIXELS, check_image, has_image, read_image
+from devise.plots import history_curve
 
 # 2 rows, 3 columns, every pixel another: a turn of it can't look like another turn
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]],
                     [[255, 255, 0], [0, 255, 255], [40, 80, 120]]], dtype=np.uint8)
+
+# 32 x 16 pixels, red at the left and blue at the right, turned by irot as by a phone that was held upright
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAcdtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAA"
+    "AAAAADRpbG9jAAAAAERAAAIAAQAAAAAB6wABAAAAAAAAANcAAgAAAAACwgABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVp"
+    "bmZlAgAAAAABAABodmMxAAAAABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABBmlwcnAAAADlaXBjbwAAAHVo"
+    "dmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAA"
+    "AwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAA"
+    "AABAAAAAQAAAAChjbGFwAAAAIAAAAAEAAAAQAAAAAf///+AAAAAC////0AAAAAIAAAAQcGl4aQAAAAADCAgIAAAACWlyb3QD"
+    "AAAAGWlwbWEAAAAAAAAAAQABBoECAwWEhgAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAABA21kYXQAAADTKAGvCchn/d45"
+    "I1d//9dk//9gsaH9UPeK3/6e1vv6Kkf/8VAP5Tr/QMmqLsIngG8QonEFMunhqRVhQBFjx2gQzg/P+myRAwG4trKP8mziiW8x"
+    "Q4TjAWVY7tqKcZMDIxkbDg/jF1ToqAS1ZiezDJtVuz7tMl9u84af5+yg5hhXpLEapIJ6d5rA82JmtCHpZzD4/eX0utToQjWW"
+    "Un69R4CfIBZOHImrOdhsjHDxHjosPso7WYY66xs/22B+3UKq9ky161RNTW4NzbKHjuMYx/roZCOIoAAAAAZFeGlmAABNTQAq"
+    "AAAACAABARIAAwAAAAEABgAAAAAAAA==")
 
 
 def chunk(kind, data):
@@ -39,7 +55,8 @@ def saved(path, array_or_image, **options):
 
 
 @pytest.mark.parametrize("name, options", [("a.png", {}), ("a.bmp", {}), ("a.tiff", {}), ("a.TIF", {}),
-                                           ("a.webp", {"lossless": True})])
+                                           ("a.webp", {"lossless": True}), ("a.ppm", {}), ("a.tga", {}),
+                                           ("b.tga", {"compression": "tga_rle"}), ("a.jp2", {})])
 def test_lossless_kinds_give_back_every_pixel(tmp_path, name, options):
     pixels = read_image(saved(tmp_path / name, CORNERS, **options))
     np.testing.assert_array_equal(pixels, CORNERS)
@@ -50,6 +67,33 @@ def test_jpeg_is_near_its_source(tmp_path):
     plain = np.full((16, 16, 3), (200, 100, 50), dtype=np.uint8)
     pixels = read_image(saved(tmp_path / "a.jpg", plain, quality=95)).astype(int)
     assert np.abs(pixels - plain).max() <= 2
+
+
+def test_what_phones_write_is_upright(tmp_path):
+    (tmp_path / "a.heic").write_bytes(HEIC)
+    wide = np.zeros((16, 32, 3), np.uint8)
+    wide[:, :16], wide[:, 16:] = (250, 10, 10), (10, 10, 250)
+    for name in ("a.avif", "a.mpo"):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        saved(tmp_path / name, wide, exif=exif, quality=95)
+    for path in tmp_path.iterdir():
+        pixels = read_image(path).astype(int)
+        assert pixels.shape == (32, 16, 3) and check_image(path) is None
+        assert np.abs(pixels[:14] - (250, 10, 10)).max() <= 8 and np.abs(pixels[18:] - (10, 10, 250)).max() <= 8
+
+
+@pytest.mark.parametrize("cut", [40, 400])
+def test_a_part_of_what_a_phone_wrote_is_refused(tmp_path, cut):
+    (tmp_path / "a.heic").write_bytes(HEIC[:-cut])
+    assert "HEIF" in refusal(tmp_path / "a.heic")
+
+
+def test_greys_of_one_bit_and_of_eight_as_netpbm_has_them(tmp_path):
+    (tmp_path / "a.pbm").write_bytes(b"P1\n3 1\n1 0 1\n")
+    (tmp_path / "a.pgm").write_bytes(b"P5 3 1 255\n" + bytes([0, 100, 255]))
+    assert read_image(tmp_path / "a.pbm")[0, :, 0].tolist() == [0, 255, 0]
+    assert read_image(tmp_path / "a.pgm")[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
 
 
 def test_content_decides_not_the_name(tmp_path):
@@ -84,6 +128,14 @@ def test_sixteen_bit_grey_tiff_is_scaled_in_both_byte_orders(tmp_path, order):
     path = tmp_path / "a.tif"
     path.write_bytes(head + values + table + bytes(4))
     assert read_image(path)[0, :, 1].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("name", ["a.tiff", "a.png"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_greys_of_fewer_bits_in_sixteen_are_as_bright(tmp_path, name, bits):
+    brightest = 2 ** bits - 1
+    values = np.array([[0, brightest // 2, brightest]], np.uint16)
+    assert read_image(saved(tmp_path / name, values))[0, :, 0].tolist() == [0, 127, 255]
 
 
 def test_sixteen_bit_colours_keep_their_high_byte(tmp_path):
@@ -310,6 +362,28 @@ def test_damaged_bytes_give_a_picture_or_a_reason(tmp_path, name):
             assert str(error).startswith(f"{path}: ")
         else:
             assert pixels.ndim == 3 and pixels.dtype == np.uint8
+
+
+def test_a_picture_is_known_by_its_content_and_a_text_is_none(tmp_path):
+    for number, name in enumerate(("a.png", "a.tga", "a.bmp", "a.ppm", "a.tif")):
+        assert has_image(saved(tmp_path / name, CORNERS).rename(tmp_path / f"photo{number}"))
+    for number, text in enumerate([b"BMW and others", b"P6 is a processor", b"\0\0\x02\0", b"", b"\0" * 100]):
+        (tmp_path / f"text{number}").write_bytes(text)
+        assert not has_image(tmp_path / f"text{number}")
+    assert not has_image(tmp_path) and not has_image(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["history.png", "history.jpg"])
+def test_drawings_of_our_own_are_no_pictures_of_the_users(tmp_path, name):
+    path = tmp_path / name
+    history_curve({"loss": [0.9, 0.4], "score": [0.5, 0.8], "best_epoch": 2}, path)
+    assert check_image(path) == "a drawing that devise made"
+    assert check_image(saved(tmp_path / "a.png", CORNERS)) is None
+
+
+def test_the_thumbnail_in_a_raw_picture_is_not_taken_for_it(tmp_path):
+    path = saved(tmp_path / "a.tif", CORNERS).rename(tmp_path / "a.NEF")
+    assert "a camera's raw picture" in refusal(path) and "raw" in check_image(path)
 
 
 def test_extensions_are_lower_case_endings():
