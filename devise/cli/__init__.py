@@ -18,12 +18,13 @@ import os
 import re
 import sys
 import textwrap
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from devise import __version__
-from devise.cli.terminal import paint, progress_bar
+from devise.cli.terminal import paint, progress_bar, say
 from devise.errors import unknown
 from devise.figures import as_json, printable
 from devise.report import Report, pairs
@@ -240,7 +241,7 @@ def _run(args: argparse.Namespace) -> int:
     from devise.cli import opening
 
     try:
-        with (unhidden() as file, contextlib.nullcontext() if args.verb.waits else
+        with (_said(), unhidden() as file, contextlib.nullcontext() if args.verb.waits else
               progress_bar(f"devise {args.command}", file=file)):
             opening.at_once(args)
             answer = args.verb.run(args)
@@ -261,6 +262,18 @@ def _escaped(document: dict) -> str:
     """JSON for a terminal, in which no file's name can do anything: what can't be printed is escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """Warnings as lines for a person, without the place in the code that they come from."""
+    from devise.cli.options import typed
+
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+        warnings.showwarning = lambda message, category, *place: (
+            say(typed(str(message))) if category is UserWarning else shown(message, category, *place))
+        yield
 
 
 def message(error: Exception) -> str:

@@ -64,7 +64,7 @@ class Extract(Command):
         options.refuse(args, CREW, "add --workers N")
         if elsewhere := list(filter(_is_elsewhere, args.pictures)):
             raise WrongUsage(f"{elsewhere[0]} is read by workers: add --workers N")
-        found = opening.images(args.pictures, **options.given(args, options.READ))
+        found = opening.classed(args, args.pictures)
         backbone = opening.backbone(args)
         from devise import features
 
@@ -90,7 +90,7 @@ class Extract(Command):
                 raise WrongUsage(f"{elsewhere[0]} can't be read together with the others: name one URL of pictures, or "
                                  "Parquet files and folders of them alone")
         else:
-            found = opening.images(args.pictures, **read)
+            found = opening.classed(args, args.pictures)
         from devise import backbones, distributed
 
         how = opening.loading(args)

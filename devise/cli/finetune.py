@@ -62,7 +62,7 @@ class Finetune(Command):
         from devise.model.reporting import gain_table
 
         if args.pictures:
-            images = opening.images(args.pictures, **options.given(args, options.READ))
+            images = opening.classed(args, args.pictures)
         if "captions" in args:
             images = opening.captioned(args, model.table.images if images is None else images)
         before = None

@@ -120,7 +120,7 @@ class Add(Command):
 
     def run(self, args: Namespace) -> Answer:
         place = opening.existing(args.index, "a folder that `devise index` wrote")
-        found = opening.images(args.pictures, **options.given(args, options.READ))
+        found = opening.classed(args, args.pictures)
         if args.label:
             names = tuple(dict.fromkeys((*found.label_names, args.label)))
             found = replace(found, label_names=names,

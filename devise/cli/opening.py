@@ -71,7 +71,7 @@ def at_once(args: Namespace) -> None:
         existing(named, A_MODEL, PRETRAINED)
 
 
-def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_level: str = "first") -> ImageSet:
+def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_level: str | None = None) -> ImageSet:
     """The ImageSet that PICTURES name.
 
     Raises:
@@ -85,8 +85,31 @@ def images(pictures: str | Sequence[str], *, labels: Path | None = None, class_l
     if sampled:
         return samples()
     with progress_bar("look") as progress:
-        return open_images(paths[0] if len(paths) == 1 else paths, labels=labels, class_level=class_level,
-                           progress=progress)
+        return open_images(paths[0] if len(paths) == 1 else paths, labels=labels,
+                           class_level=class_level or "first", progress=progress)
+
+
+def classed(args: Namespace, pictures: str | Sequence[str]) -> ImageSet:
+    """The ImageSet that PICTURES name, with their classes; a line says which folders name them where that is in doubt.
+
+    Without --class-level it is that of the model or the index that the pictures are for.
+    """
+    found = images(pictures, **{"class_level": _remembered(args), **options.given(args, options.READ)})
+    for note in found.notes:
+        say(options.typed(note))
+    return found
+
+
+def _remembered(args: Namespace) -> str | None:
+    """The level of folders that named the classes of the model or the index that is asked for, if that is known."""
+    from devise.storage import is_manifest, read_json
+
+    for name, kind in (("model", "model"), ("index", "search")):
+        manifest = Path(vars(args).get(name) or "", f"{kind}.json").expanduser()
+        if vars(args).get(name) and is_manifest(manifest):
+            document = read_json(manifest)
+            return document.get("record", document).get("class_level")
+    return None
 
 
 def data(args: Namespace, pictures: str | Sequence[str]) -> ImageSet | FeatureTable:
@@ -98,7 +121,7 @@ def data(args: Namespace, pictures: str | Sequence[str]) -> ImageSet | FeatureTa
     first = pictures if isinstance(pictures, str) else pictures[0] if len(pictures) == 1 else ""
     bundled = first == BUNDLED and not Path(BUNDLED).exists()
     if not bundled and not (first and is_table(first)):
-        return images(pictures, **options.given(args, options.READ))
+        return classed(args, pictures)
     options.refuse(args, (*options.READ, "weights", "layer", "runtime"), "the features were made before")
     from devise import features
 

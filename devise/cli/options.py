@@ -128,6 +128,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
                 "features are the same up to rounding; or, for GPUs, mixed_float16 (cosines within 3e-5)"),
     "words": (str, "WORDS", "glove-6b-50d, glove-6b-300d, … or a file of vectors"),
     "synonyms": (path, "FILE", "lines such as 'car_side = car' or 'crane = crane (bird)'"),
+    "skip_unknown": (bool, "", "train without the labels that have no word vector; they are listed"),
     "space": (str, "SPACE", "raw, hidden, shared or learnt, where the model has it (default: the one for the purpose)"),
     "head": (("mlp", "ridge"), "", "mlp, layers trained with a loss, or ridge, a closed form (default: mlp)"),
     "sizes": (sizes, "N,N", "hidden layers of the mlp"),
@@ -186,6 +187,8 @@ def add(parser: argparse.ArgumentParser, source: str, *known: str, **changed: An
     for name in known:
         kind, metavar, help = OPTIONS[name]
         settings: dict[str, Any] = {"choices": kind} if isinstance(kind, tuple) else {"type": kind, "metavar": metavar}
+        if kind is bool:
+            settings = {"action": "store_true"}
         if name == "beside":
             settings["action"] = "append"
         settings = {"default": argparse.SUPPRESS, "help": help, **settings, **changed}

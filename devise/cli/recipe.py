@@ -167,7 +167,7 @@ class Bench(Measured):
         if "path" in given:
             opening.existing(args.path, options.OPTIONS["path"][2])
         if "images" in given:
-            given["images"] = opening.images(args.images, **options.given(args, options.READ))
+            given["images"] = opening.classed(args, args.images)
         bench = self.module()
         from devise.machine import machine
 

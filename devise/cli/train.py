@@ -38,16 +38,17 @@ class Train(Training):
     """Pictures with classes → a model that carries them onto the word vectors of their labels.
 
     --json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
-    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "skipped": [{"path", "reason"}]} and
-    what `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that
-    can't be read are listed and don't change the exit code.
+    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "left_out" (labels that --skip-unknown left
+    out), "warnings" (what is doubtful about the labels), "skipped": [{"path", "reason"}]} and what
+    `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that can't be
+    read are listed and don't change the exit code.
     """
 
     example = """\
         devise train ~/pictures --unseen elephant,lobster -o model
         devise train caltech37 --head ridge -o model
         devise train features --words glove-6b-300d --epochs 30 -o model"""
-    split = ("unseen", "test", "validation", "seed")
+    split = ("unseen", "test", "validation", "seed", "skip_unknown")
     training = ("epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
 
     def arguments(self, parser: ArgumentParser) -> None:
@@ -86,7 +87,8 @@ class Train(Training):
         history = next((history.to_json() for history in model.history.values()), None)
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
-            "history": history}, figures, model.table.images)
+            "left_out": model.record["left_out"], "warnings": model.record["doubts"], "history": history}, figures,
+            model.table.images, tuple(map(options.typed, model.record["doubts"])))
         if history:
             plots.history_curve(history, args.output / "history.png")
         return answer

@@ -139,7 +139,8 @@ def _table(folder, document, paths):
                       labels=np.array([record["label"] for record in records], np.int64),
                       label_names=tuple(document["label_names"]),
                       root=Path(root) if root else None,
-                      skipped=tuple(Skipped(*item) for item in document["skipped"]))
+                      skipped=tuple(Skipped(*item) for item in document["skipped"]),
+                      class_level=document.get("class_level"))
     return FeatureTable(matrix, images, document["backbone"], folder, contents=contents_of(records))
 
 

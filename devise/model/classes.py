@@ -97,7 +97,7 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
     goal = objective(labels, split, loss, miner, loss_options, dim=head.dim, classes=classes, per_class=per_class)
     history = goal.train(head, augmented(split.train) if augmented else x, held, epochs=epochs, optimiser=optimiser,
                          learning_rate=learning_rate, seed=seed, progress=progress, **training)
-    record = {"seed": seed, "loss": loss_record(goal.loss)}
+    record = {"seed": seed, "loss": loss_record(goal.loss), "class_level": table.images.class_level}
     model = Devise(network, None, {LEARNT: Space(head)}, label_names=found.label_names, split=split,
                    paths=table.images.paths, table=table, record=record, history={LEARNT: history})
     for name in (LEARNT, RAW):

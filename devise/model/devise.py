@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise import features
+from devise.datasets import open_images
 from devise.errors import unknown
 from devise.features import FeatureTable
 from devise.heads import RawHead
@@ -141,9 +142,12 @@ class Devise:
         names = table.images.label_names
         if names == self.label_names or not self.label_names or set(self.label_names) - set(names):
             return table
-        places = np.array([*(self.label_names.index(name) if name in self.label_names else -1 for name in names), -1])
-        return replace(table, images=replace(table.images, labels=places[table.images.labels],
-                                             label_names=self.label_names))
+        return replace(table, images=table.images.with_classes(self.label_names))
+
+    @property
+    def class_level(self) -> str:
+        """Which folder names the class of an image, as in the training: the "first" or the "last" level."""
+        return self.record.get("class_level") or "first"
 
     @property
     def fingerprint(self) -> str:
@@ -204,7 +208,8 @@ class Devise:
         if isinstance(images, FeatureTable):
             self.network.check(images)
             return images
-        return features.compute(images, self.backbone, progress=progress)
+        opened = open_images(images, class_level=self.class_level)
+        return features.compute(opened, self.backbone, progress=progress)
 
     def embed_images(self, images: Any, space: str | None = None, *, progress: Callable | None = None
                      ) -> NDArray[np.float32]:

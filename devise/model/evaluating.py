@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ from devise.evaluation import evaluate as flat_hits
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_difference
 from devise.model import reporting
-from devise.model.objective import float_rows, rows_among
+from devise.model.objective import float_rows, rows_among, without
 from devise.model.tags import FIRST_WORDS, candidates
-from devise.words import label_vectors
+from devise.words import label_vectors, unknown_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +137,7 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
     Raises:
         ValueError: if the images have neither labels nor captions, or features are of another backbone.
     """
-    table = model.table if images is None else model.features(images)
+    table = model.table if images is None else without(model.features(images), model.record.get("left_out", ()))
     model.network.check(table)
     shown = table.images
     own = model.split is not None and (images is None or _of_training(model, table))
@@ -176,15 +177,20 @@ def _of_training(model: Devise, table: FeatureTable) -> bool:
 def _hits(model, table, split, own, first):
     """Flat hit@k of each part over seen, unseen and all labels and the first words."""
     space = model.text_space()
-    embed, labels = model.spaces[space].embed, table.images.labels
+    embed, labels, labelled = model.spaces[space].embed, table.images.labels, model
+    if not own:
+        labelled = copy.copy(model)
+        labelled.labels = label_vectors(table.images.label_names, model.words, skip_unknown=True,
+                                        synonyms=model.record.get("synonyms"))
+        labelled.label_names = labelled.labels.names
+        labels = table.images.with_classes(labelled.label_names).labels
+        if left_out := set(table.images.label_names) - set(labelled.label_names):
+            warnings.warn(unknown_labels(table.images.counts(), sorted(left_out)), stacklevel=3)
     rows = {"train": split.train, "test": split.test, "unseen": split.unseen_rows}
     parts = {part: (embed(float_rows(table.matrix, ids)), labels[ids]) for part, ids in rows.items() if len(ids)}
     if own:
         asked = ["seen", *(["unseen", "all"] if split.unseen else []), "words"]
         return flat_hits(parts, [candidates(model, which, space=space, first=first) for which in asked])
-    labelled = copy.copy(model)
-    labelled.labels = label_vectors(table.images.label_names, model.words)
-    labelled.label_names = table.images.label_names
     return flat_hits(parts, [candidates(labelled, which, space=space, first=first) for which in ("all", "words")])
 
 

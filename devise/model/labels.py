@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from devise import features
 from devise.datasets import split as draw_split
 from devise.errors import unknown
 from devise.model.devise import Devise
-from devise.model.objective import Objective, float_rows, labelled
+from devise.model.objective import Objective, float_rows, labelled, without
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import SHARED, Space
 from devise.model.text import WordText
-from devise.words import label_vectors
+from devise.words import doubts, label_vectors, unknown_labels
 
 if TYPE_CHECKING:
     import keras
@@ -36,8 +37,9 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
                  backbone: str | Backbone | keras.Model = AUTO, weights: str | None = "imagenet",
                  layer: str | None = None, head: Head | None = None, unseen: int | str | Collection[str] = (),
                  test: float = 0.2, validation: float = 0.1, split: Split | None = None,
-                 synonyms: dict[str, str] | None = None, loss: Any = "cosine", folder: str | Path | None = None,
-                 seed: int = 0, progress: Callable | None = None, **training: Any) -> Devise:
+                 synonyms: dict[str, str] | None = None, skip_unknown: bool = False, loss: Any = "cosine",
+                 folder: str | Path | None = None, seed: int = 0, progress: Callable | None = None,
+                 **training: Any) -> Devise:
     """A model that carries images onto the word vectors of their labels.
 
     Args:
@@ -49,12 +51,14 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
         test: share of each seen class kept for testing; validation: share of the rest.
         split: a Split to use in place of a drawn one.
         synonyms: {label: word or phrase}, for labels that are not words.
+        skip_unknown: train without the labels that have no word vector; `record["left_out"]` lists them.
         loss: "cosine", "hinge" (the paper's), "infonce", or a Loss on the seen labels, in their order.
         folder: where the features are cached.
         seed: of the split and of the training.
         training: options of `devise.training.train`: epochs, batch_size, learning_rate …
     Returns:
         Devise with the spaces "raw", "hidden" where the head has a hidden layer, and "shared", which has a text side.
+        What is doubtful about the labels is warned of before the features are made, and in `record["doubts"]`.
     Raises:
         ValueError: if a label has no word vector, or there is nothing to train on.
 
@@ -67,7 +71,14 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
     """
     found, table = labelled(images)
     words = Words(words)
-    labels = label_vectors(found.label_names, words.vectors, synonyms=synonyms)  # fails before hours of extraction
+    labels = label_vectors(found.label_names, words.vectors, synonyms=synonyms, skip_unknown=skip_unknown)
+    left_out = [name for name in found.label_names if name not in labels.names]
+    doubtful = doubts(labels, synonyms)
+    if left_out:
+        doubtful.append(unknown_labels(found.counts(), left_out))
+        found, table = found.with_classes(labels.names), table and without(table, left_out)
+    for doubt in doubtful:  # said before hours of extraction
+        warnings.warn(doubt, stacklevel=2)
 
     def drawn(images: ImageSet) -> Split:
         return draw_split(images.labels, images.label_names, unseen=unseen, test=test, validation=validation, seed=seed)
@@ -82,7 +93,8 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
     head, history = train_head(head, table.matrix, y, labels.vectors, split, loss=loss, seed=seed, progress=progress,
                                **training)
     record = {"seed": seed, "loss": loss if isinstance(loss, str) else type(loss).__name__,
-              "synonyms": dict(synonyms or {})}
+              "synonyms": dict(synonyms or {}), "class_level": table.images.class_level, "left_out": left_out,
+              "doubts": doubtful}
     return Devise(network, words, {SHARED: Space(head, WordText(words))}, labels=labels, split=split,
                   paths=table.images.paths, table=table, record=record,
                   history={SHARED: history} if history else {})

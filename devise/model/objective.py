@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,18 @@ def labelled(images: Any) -> tuple[ImageSet, FeatureTable | None]:
     """
     table = images if isinstance(images, FeatureTable) else None
     found = table.images if table is not None else open_images(images)
+    for note in found.notes if found is not images else ():
+        warnings.warn(note, stacklevel=3)
     if not found.label_names:
         raise ValueError(LABELS_WANTED)
     return found, table
+
+
+def without(table: FeatureTable, left_out: Collection[str]) -> FeatureTable:
+    """A feature table whose images of some classes, which a training left out, have none."""
+    names = table.images.label_names
+    kept = [name for name in names if name not in left_out]
+    return table if len(kept) == len(names) else replace(table, images=table.images.with_classes(kept))
 
 
 def float_rows(matrix: NDArray, rows: NDArray[np.int64]) -> NDArray[np.float32]:

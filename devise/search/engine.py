@@ -107,7 +107,7 @@ class Search:
         Raises:
             ValueError: if the features are of another backbone.
         """
-        found, matrix, contents = _indexable(self.model, images, folder, progress)
+        found, matrix, contents = _indexable(self.model, images, folder, progress, self.images.class_level)
         there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
                  for row, path in enumerate(found.paths)]
         placed, moved = self._placed(found), self._moved(there, contents)
@@ -127,7 +127,7 @@ class Search:
             _put(part, ids, rows[name])
         mine = self._renamed({row: (placed.paths[place], placed.label_of(place)) for place, row in moved.items()})
         rootless = [replace(part, root=None) for part in (mine, placed.subset(new))]  # paths as they shall be
-        self.images = replace(join(rootless), root=self.images.root)
+        self.images = replace(join(rootless), root=self.images.root, class_level=self.images.class_level)
         if self.contents is not None:
             self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
         if self.contents is not None and contents is not None:
@@ -413,12 +413,13 @@ class Search:
         return space
 
 
-def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None
-               ) -> tuple[ImageSet, NDArray[np.float32], NDArray | None]:
+def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None,
+               class_level: str | None = None) -> tuple[ImageSet, NDArray[np.float32], NDArray | None]:
     """Images, their features and contents for an index, each file once; all-zero features are left out and listed."""
     table = images
     if not isinstance(images, FeatureTable):
-        table = features.extract(open_images(images), model.backbone, folder, progress=progress)
+        opened = open_images(images, class_level=class_level or model.class_level)
+        table = features.extract(opened, model.backbone, folder, progress=progress)
     model.network.check(table)
     table = features.usable(table)
     links, lost = links_of(table.images), []

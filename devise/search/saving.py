@@ -17,7 +17,7 @@ def save(search, folder, *, overwrite=False):
     """Write a Search to a folder, see `Search.save`."""
     images = search.images
     document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
-                "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
+                "class_level": images.class_level, "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
             "skipped": [list(item) for item in images.skipped], "links": dict(search.links)}
     before = _outside(folder)
@@ -98,7 +98,8 @@ def _read(folder, words, document, paths):
     images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
                       label_names=tuple(document["label_names"]),
                       root=Path(document["root"]) if document["root"] else None,
-                      skipped=tuple(Skipped(*item) for item in rows["skipped"]))
+                      skipped=tuple(Skipped(*item) for item in rows["skipped"]),
+                      class_level=document.get("class_level"))
     for space, space_index in indexes.items():
         if len(space_index) > len(images) or space_index.ids.max(initial=-1) >= len(images):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "

@@ -114,6 +114,42 @@ def test_what_would_fail_after_a_long_extraction_fails_before_it(change, said, d
     assert stub == [], "the backbone was loaded already"
 
 
+def test_labels_that_mean_little_are_told_and_unknown_ones_skipped(answer, devise, stub, picture_folder, words_file,
+                                                                   tmp_path):
+    (picture_folder / "horse").rename(picture_folder / "okapi")
+    (picture_folder / "dog").rename(picture_folder / "CAT")
+    asked = ["train", picture_folder, "--words", words_file, "--head", "ridge", "-o", tmp_path / "model"]
+    ran = devise(*asked)
+    assert ran.code == 1 and "okapi: no vector" in ran.err
+    assert "with --synonyms (lines such as" in ran.err and "out with --skip-unknown\n" in ran.err
+    ran = devise(*asked, "--skip-unknown")
+    same = "CAT and cat have the same vector, so no picture can be told to be of one: merge them, or give --synonyms"
+    assert ran.code == 0 and same in ran.err.splitlines() and "10 pictures are left out" in ran.out
+    document = answer(*asked, "--skip-unknown")
+    assert document["left_out"] == ["okapi"] and document["seen"] == ["CAT", "car", "cat"]
+    assert document["warnings"][0].startswith("CAT and cat have the same vector")
+
+
+def test_of_nested_folders_the_level_is_told_kept_and_taken_again(answer, devise, stub, picture_folder, words_file,
+                                                                  tmp_path):
+    (tmp_path / "nested/animals").mkdir(parents=True)
+    for name in ("cat", "dog", "horse"):
+        (picture_folder / name).rename(tmp_path / "nested/animals" / name)
+    ran = devise("train", tmp_path / "nested", "--words", words_file, "-o", tmp_path / "model")
+    assert ran.code == 1 and "1 by the first level (animals) and 3 by the last level (cat, dog, horse)" in ran.err
+    assert "the last are likely the classes: --class-level last" in ran.err
+    document = answer("train", tmp_path / "nested", "--class-level", "last", "--words", words_file, "--head", "ridge",
+                      "-o", tmp_path / "model")
+    assert document["seen"] == ["cat", "dog", "horse"]
+    assert answer("index", tmp_path / "nested", "--model", tmp_path / "model", "-o", tmp_path / "index")["n"] == 30
+    assert set(Search.load(tmp_path / "index").images.label_names) == {"cat", "dog", "horse"}
+    (tmp_path / "more/tools").mkdir(parents=True)
+    (picture_folder / "car").rename(tmp_path / "more/tools/car")
+    assert answer("add", tmp_path / "index", tmp_path / "more")["added"] == 10
+    assert "car" in Search.load(tmp_path / "index").images.label_names
+    assert answer("evaluate", tmp_path / "model", tmp_path / "more")["n"]["test"] == 10
+
+
 def test_pictures_without_labels_can_not_train(devise, stub, picture_folder, words_file, tmp_path):
     ran = devise("train", picture_folder / "cat", "--words", words_file, "-o", tmp_path / "model")
     assert ran.code == 1 and "have no labels: expected a folder a class" in ran.err

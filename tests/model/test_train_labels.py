@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from devise import features
 from devise.datasets import from_folder
 from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import SHARED, Devise, train_labels
+from devise.search import Search
 from devise.words import WordVectors
 
 
@@ -143,6 +145,69 @@ def test_a_synonym_helps(picture_folder, backbone, vocabulary, tmp_path):
     table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
     model = train_labels(table, vocabulary, backbone=backbone, synonyms={"kitten": "cat"}, head=RidgeHead())
     assert model.labels.parts[model.labels.names.index("kitten")] == ("cat",)
+
+
+def test_labels_without_a_vector_are_left_out_and_listed(picture_folder, backbone, vocabulary, tmp_path):
+    (picture_folder / "horse").rename(picture_folder / "okapi")
+    table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+    with pytest.warns(UserWarning, match="10 pictures are left out, .*: okapi"):
+        model = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), skip_unknown=True)
+    assert model.split.seen == model.label_names == ("car", "cat", "dog") and model.record["left_out"] == ["okapi"]
+    assert not any(path.startswith("okapi") for part in model.split.to_json(model.paths)["paths"].values()
+                   for path in part)
+    hits = model.evaluate().hit_at_k
+    assert hits["test"]["seen"][1] == 1.0
+    model.save(tmp_path / "model")
+    again = Devise.load(tmp_path / "model", words=vocabulary)  # its features still have the class
+    assert again.evaluate().hit_at_k == again.evaluate(table).hit_at_k == hits
+
+
+def test_other_pictures_are_evaluated_without_the_labels_that_have_no_vector(model, picture_folder, backbone):
+    (picture_folder / "horse").rename(picture_folder / "okapi")
+    other = features.compute(from_folder(picture_folder), backbone)
+    other = replace(other, images=replace(other.images, paths=tuple(f"new/{path}" for path in other.images.paths)))
+    with pytest.warns(UserWarning, match="10 pictures are left out, .*: okapi"):
+        hits = model.evaluate(other).hits
+    assert hits.hit_at_k["test"]["all"][1] == 1.0 and hits.without_answer["test"]["all"] == 10
+
+
+def test_labels_of_one_vector_are_warned_of_before_any_forward_pass(picture_folder, backbone, vocabulary):
+    (picture_folder / "dog").rename(picture_folder / "Cat")
+    with pytest.warns(UserWarning, match="Cat and cat have the same vector"), pytest.raises(ValueError, match="nobody"):
+        train_labels(from_folder(picture_folder), vocabulary, backbone=backbone, unseen=["nobody"])
+    assert backbone.calls == 0
+
+
+def test_four_pictures_a_class_are_enough_for_a_ridge(picture_folder, backbone, vocabulary, tmp_path):
+    for path in picture_folder.glob("*/[4-9].png"):
+        path.unlink()
+    table = features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
+    model = train_labels(table, vocabulary, head=RidgeHead())
+    assert len(model.split.validation) == 0 and model.evaluate().hit_at_k["test"]["seen"][1] == 1.0
+
+
+def test_a_model_remembers_which_level_of_folders_names_a_class(picture_folder, backbone, vocabulary, tmp_path):
+    (tmp_path / "nested/animals").mkdir(parents=True)
+    for name in ("cat", "dog", "horse"):
+        (picture_folder / name).rename(tmp_path / "nested/animals" / name)
+    with pytest.warns(UserWarning) as said, pytest.raises(ValueError):
+        train_labels(tmp_path / "nested", vocabulary, backbone=backbone, folder=tmp_path / "features")
+    assert "the last are likely the classes: class_level='last'" in str(said[0].message)
+    images = from_folder(tmp_path / "nested", class_level="last")
+    features.extract(images, backbone, tmp_path / "features")
+    model = train_labels(features.load(tmp_path / "features"), vocabulary, backbone=backbone, head=RidgeHead())
+    model.save(tmp_path / "model")
+    again = Devise.load(tmp_path / "model", words=vocabulary)
+    again.network = model.network
+    assert again.features(tmp_path / "nested").images.label_names == ("cat", "dog", "horse")
+    search = Search.build(again, tmp_path / "nested", folder=tmp_path / "features")
+    assert set(search.images.label_names) == {"cat", "dog", "horse"}
+    search.save(tmp_path / "index")
+    (tmp_path / "more/tools").mkdir(parents=True)
+    (picture_folder / "car").rename(tmp_path / "more/tools/car")
+    search = Search.load(tmp_path / "index", words=vocabulary)
+    search.model.network = model.network
+    assert search.add(tmp_path / "more", folder=tmp_path / "others").label_names == ("car",)
 
 
 def test_unlabelled_pictures_can_not_train(picture_folder, backbone, vocabulary):
