@@ -102,7 +102,7 @@ def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping 
                          f"among {len(files):,} files in it and below{first_of(images.skipped)}")
     if labels is not None:
         return images
-    return replace(images, class_level=class_level, notes=_levels(images.paths, class_level))
+    return replace(images, class_level=class_level, notes=levels(images.paths, class_level))
 
 
 def _walk(root):
@@ -320,8 +320,12 @@ def _find(entry, known, root):
     return None
 
 
-def _levels(paths, taken):
-    """What there is to say of nested folders: the classes of the first and of the last level, and which is likely."""
+def levels(paths: Iterable[str], taken: str) -> tuple[str, ...]:
+    """What there is to say of nested folders: the classes of the first and of the last level, and which are likely.
+
+    >>> levels(["a/b/1.jpg", "a/c/1.jpg"], "last")[0][:85]
+    'the folders are nested, with classes 1 by the first level (a) and 2 by the last level'
+    """
     folders = [tuple(map(_composed, parts)) for path in paths if (parts := _parts(path)[:-1])]
     counts = {"first": Counter(parts[0] for parts in folders), "last": Counter(parts[-1] for parts in folders)}
     if counts["first"] == counts["last"]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from devise.datasets import ImageSet, Skipped
-from devise.datasets.folders import by_folder
+from devise.datasets.folders import by_folder, levels
 from devise.distributed.pictures import Part
 from devise.errors import MissingDependency, require
 
@@ -92,8 +92,9 @@ def stat(facts):
 def from_url(url: str, *, class_level: str = "first", options: dict | None = None) -> "Behind":
     """The pictures below a URL and their classes, for `extract`; no picture is read yet.
 
-    Names decide as in `datasets.from_folder`: a folder a class, hidden files and kinds that are not
-    read are listed. A picture's path in the table is its whole URL.
+    Names decide as in `datasets.from_folder`: a folder a class; hidden files, kinds that are not read,
+    names without an ending and folders of others' pictures are listed. A picture's path in the table is its
+    whole URL.
 
     Args:
         url: "s3://bucket/photos", "gs://…", "file:///photos", ….
@@ -117,8 +118,8 @@ def from_url(url: str, *, class_level: str = "first", options: dict | None = Non
     names = sorted({name for name in classes.values() if name is not None})
     position = {None: -1} | {name: label for label, name in enumerate(names)}
     images = ImageSet(tuple(place.name(path) for path in paths), np.array([position[classes[path]] for path in paths]),
-                      tuple(names), None,
-                      tuple(Skipped(place.name(path), unused[path]) for path in files if path in unused))
+                      tuple(names), None, tuple(Skipped(place.name(path), unused[path]) for path in sorted(unused)),
+                      class_level=class_level, notes=levels(paths, class_level))
     return Behind(images, place.url, options, tuple(paths), tuple(stat(files[path]) for path in paths))
 
 

@@ -22,7 +22,7 @@ def bucket(picture_folder):
     for path in [*picture_folder.rglob("*.png")]:
         system.pipe_file(f"/photos/{path.relative_to(picture_folder).as_posix()}", path.read_bytes())
     system.pipe_file("/photos/cat/.hidden.png", b"x")
-    system.pipe_file("/photos/cat/raw.heic", b"x")
+    system.pipe_file("/photos/cat/raw.nef", b"x")
     system.pipe_file("/photos/notes.txt", b"x")
     yield "memory://photos"
     system.rm("/photos", recursive=True)
@@ -35,7 +35,7 @@ def test_classes_and_order_are_those_of_a_folder(bucket, picture_folder):
     assert found.root is None
     assert [tuple(item) for item in found.skipped] == [
         ("memory://photos/cat/.hidden.png", "hidden"),
-        ("memory://photos/cat/raw.heic", "a kind of picture that is not read: save it as jpg or png")]
+        ("memory://photos/cat/raw.nef", "a camera's raw picture, which is not read: save it as jpg or png")]
 
 
 @pytest.fixture
