@@ -39,7 +39,7 @@ LARGE_PIXELS = 25_000_000  # from here on one picture at a time is decoded
 _LARGE = threading.Lock()
 _HELD = threading.Lock()  # Pillow reads an opened picture when it is first looked at
 
-_ORIENTATION = 0x0112  # the EXIF tag
+_ORIENTATION, _LIGHT = 0x0112, 262  # tags of EXIF and of TIFF, whose 0 there is white
 _UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
             4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
             6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
@@ -59,8 +59,8 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
     """The first image in a file, upright, 8 bits a channel, its transparent parts on white.
 
     The content decides which kind it is: jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga,
-    whatever the name says. Colours of 16 bits keep their high byte. Greys of 16 bits hold 8, 10, 12, 14 or
-    16, whatever the brightest needs, and keep the highest 8 of them. Grey values of unknown range (32-bit
+    whatever the name says. Values of 16 bits hold 8, 10, 12, 14 or 16, whatever the brightest of the picture
+    needs, and keep the highest 8 of them. Grey values of unknown range (32-bit
     integers, floats) are stretched, the least to 0 and the greatest to 255.
 
     Args:
@@ -86,7 +86,7 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
             with _HELD:
                 return _decode(_within(source, max_pixels), least_side)
         with (_hold if held else _open)(source) as file:
-            return _decode(_header(file, max_pixels), least_side)
+            return _decode(_header(file, max_pixels), least_side, again=lambda: _header(file, max_pixels))
     except _Refused as refusal:
         raise ValueError(f"{'the picture' if held else str(source)}: {refusal}") from refusal.__cause__
 
@@ -167,6 +167,7 @@ def _hold(content):
 
 def _header(file, max_pixels):
     """The picture in an open file, its header read and its pixels not."""
+    file.seek(0)
     begin = file.read(32)
     reader = next((reader for pattern, reader in _READERS if pattern.match(begin)), None)
     if reader is None:
@@ -189,21 +190,46 @@ def _within(image, max_pixels):
     return image
 
 
-def _decode(image, least_side):
-    """The pixels of a picture whose header was read."""
+def _decode(image, least_side, again=None):
+    """The pixels of a picture whose header was read; `again` reads it anew."""
     try:
+        tiles = list(image.tile) if again else []
         if least_side:
             image.draft(None, (least_side, least_side))
         width, height = image.size
         # one of 100 million pixels with transparency takes 1.8 GB, and every thread may meet such a one
         with _LARGE if width * height > LARGE_PIXELS else contextlib.nullcontext():
             image.load()
-            return np.array(_rgb(_upright(image)))
+            if tiles and image.mode in ("RGB", "RGBA") and ";16" in _kind(tiles[0]):
+                _brighten(image, again)
+            white_is_zero = image.mode.startswith("I;16") and image.format == "TIFF" and not image.tag_v2.get(_LIGHT, 1)
+            pixels = np.array(_rgb(_upright(image)))
+            return 255 - pixels if white_is_zero else pixels  # of 8 bits Pillow turns it itself
     except Exception as error:  # a damaged file may raise anything in a decoder
         if "truncated" in str(error):
             raise _Refused(f"truncated {image.format}") from error
         detail = str(error) or type(error).__name__
         raise _Refused(f"damaged or unsupported {image.format} ({detail})") from error
+
+
+def _kind(tile):
+    """How Pillow unpacks a tile, "RGB;16B"."""
+    return tile.args if isinstance(tile.args, str) else tile.args[0]
+
+
+def _brighten(image, again):
+    """Let a picture whose 16-bit colours hold fewer bits be as bright as it is; Pillow kept their high bytes."""
+    high = np.asarray(image)[..., :3]
+    if high.max() >= 64:
+        return
+    low = again()
+    for place, tile in enumerate(low.tile):  # read in the other order of bytes, they are the low ones
+        kind, native = _kind(tile), "L" if sys.byteorder == "little" else "B"
+        other = kind[:-1] + ("B" if kind[-1].replace("N", native) == "L" else "L")
+        low.tile[place] = tile._replace(args=other if isinstance(tile.args, str) else (other, *tile.args[1:]))
+    low.load()
+    values = high.astype(np.uint16) << 8 | np.asarray(low)[..., :3]
+    image.paste(Image.merge(image.mode, (*Image.fromarray(_eight_bits(values)).split(), *image.split()[3:])))
 
 
 def _upright(image):

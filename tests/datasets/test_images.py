@@ -138,10 +138,49 @@ def test_greys_of_fewer_bits_in_sixteen_are_as_bright(tmp_path, name, bits):
     assert read_image(saved(tmp_path / name, values))[0, :, 0].tolist() == [0, 127, 255]
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_colours_of_twelve_bits_in_sixteen_are_as_bright(tmp_path, order, packed, alpha):
+    values = [4095, 2048, 160] * 2
+    if alpha:
+        values = [4095, 2048, 160, 65535] * 2
+    n = len(values) // 2
+    pixels = struct.pack(f"{order}{2 * n}H", *values)
+    kind = 8 if packed else 1  # the pixels, packed or not, then the bits of each channel, then the table
+    pixels = zlib.compress(pixels) if packed else pixels
+    pixels += b"\0" * (len(pixels) % 2)
+    bits = struct.pack(f"{order}{n}H", *[16] * n)
+    entries = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, n, 8 + len(pixels)), (259, 3, 1, kind), (262, 3, 1, 2),
+               (273, 4, 1, 8), (277, 3, 1, n), (278, 3, 1, 1), (279, 4, 1, len(pixels))]
+    entries += [(338, 3, 1, 2)] if alpha else []
+    table = struct.pack(order + "H", len(entries))
+    for tag, kind, count, value in entries:
+        wide = kind == 4 or count > 1
+        table += struct.pack(order + ("HHII" if wide else "HHIHxx"), tag, kind, count, value)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(pixels) + len(bits))
+    (tmp_path / "a.tif").write_bytes(head + pixels + bits + table + bytes(4))
+    assert read_image(tmp_path / "a.tif").tolist() == [[[255, 128, 10]] * 2]
+    (tmp_path / "a.png").write_bytes(png(2, 1, 16, 6 if alpha else 2, [struct.pack(f">{2 * n}H", *values)]))
+    assert read_image(tmp_path / "a.png").tolist() == [[[255, 128, 10]] * 2]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_zero_is_white(tmp_path, bits):
+    grey = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
+    image = grey if bits == 8 else Image.fromarray(np.array([[0, 100 << 8, 65535]], np.uint16))
+    path = saved(tmp_path / "a.tif", image)
+    data = path.read_bytes()
+    tag = struct.pack("<HHI", 262, 3, 1)
+    path.write_bytes(data.replace(tag + struct.pack("<I", 1), tag + struct.pack("<I", 0)))
+    assert read_image(path)[0, :, 0].tolist() == [255, 155, 0]
+
+
 def test_sixteen_bit_colours_keep_their_high_byte(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(2, 1, 16, 2, [struct.pack(">6H", 0, 40000, 65535, 256, 257, 511)]))
     assert read_image(path).tolist() == [[[0, 156, 255], [1, 1, 1]]]  # 40000 = 156 * 256 + 64
+    assert read_image(Image.open(path)).tolist() == [[[0, 156, 255], [1, 1, 1]]]
 
 
 @pytest.mark.parametrize("values, expected", [
