@@ -309,12 +309,10 @@ def test_without_a_home_that_can_be_written_questions_are_answered(devise, index
                                                                    monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DEVISE_HOME", str(tmp_path / "file" / "home"))
-    with pytest.warns(UserWarning, match="can't be written"):
-        ran = devise("search", index, "--text", "cat", "-k", "1")
-    assert ran.code == 0 and "cat/" in ran.out
-    with pytest.warns(UserWarning, match="the features are not kept"):
-        ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "other")
-    assert ran.code == 0, ran.err
+    ran = devise("search", index, "--text", "cat", "-k", "1")
+    assert ran.code == 0 and "cat/" in ran.out and "can't be written" in ran.err and "Warning" not in ran.err
+    ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "other")
+    assert ran.code == 0 and "the features are not kept" in ran.err
     monkeypatch.delenv("DEVISE_HOME")
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where the system knows no home
