@@ -81,7 +81,7 @@ def test_train_takes_a_folder_of_features_without_another_forward_pass(answer, d
     document = answer(*ran)
     assert stub == [] and len(document["unseen"]) == 1 and document["history"] is None
     assert devise(*ran, "--backbone", "vgg16").code == 2
-    assert devise(*ran, "--labels", "labels.csv").code == 2
+    assert devise(*ran, "--labels", words_file).code == 2
 
 
 def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file, tmp_path):
@@ -103,7 +103,7 @@ def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file
     (["--test", "1.5"], "test is 1.5"),
     (["--synonyms", "nowhere"], "nowhere does not exist"),
     (["--synonyms", "SYNONYMS"], "no vector for 'oceam' (near: ocean)"),
-    (["--words", "nowhere"], "no word vectors at nowhere"),
+    (["--words", "nowhere"], "nowhere does not exist"),
 ])
 def test_what_would_fail_after_a_long_extraction_fails_before_it(change, said, devise, stub, picture_folder,
                                                                  words_file, tmp_path):
