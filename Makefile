@@ -22,7 +22,7 @@ endif
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
 	$(DEVISE) index $(PICTURES) -o $(RESULTS)/index
-	$(DEVISE) search $(RESULTS)/index --text cat --text coffee --text motorbike -k 4 --save $(RESULTS)/photographs.png
+	$(DEVISE) search $(RESULTS)/index --text astronaut --text camera --text coffee --text grass --text moon --text retina -k 4 --save $(RESULTS)/photographs.png
 	$(DEVISE) tag $(PICTURES) -k 5 --save $(RESULTS)/photograph-tags.png
 	@printf '%s\n' '' \
 	  'The table is in $(RESULTS)/report.md, the pictures are beside it, the model is in $(RESULTS)/model.' \
