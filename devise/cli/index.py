@@ -12,6 +12,7 @@ import numpy as np
 from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
 from devise.cli.terminal import progress_bar, say, say_skipped
 from devise.report import Report
+from devise.spelling import meant
 
 if TYPE_CHECKING:
     from devise.search import Search
@@ -121,12 +122,13 @@ class Add(Command):
     def run(self, args: Namespace) -> Answer:
         place = opening.existing(args.index, "a folder that `devise index` wrote")
         found = opening.classed(args, args.pictures)
-        if args.label:
-            names = tuple(dict.fromkeys((*found.label_names, args.label)))
-            found = replace(found, label_names=names,
-                            labels=np.where(found.labels < 0, names.index(args.label), found.labels))
         quiet_framework()
         search = opening.search([place])
+        if args.label:
+            label = meant(args.label, {*found.label_names, *search.images.label_names})
+            names = tuple(dict.fromkeys((*found.label_names, label)))
+            found = replace(found, label_names=names,
+                            labels=np.where(found.labels < 0, names.index(label), found.labels))
         with progress_bar("extract") as progress:
             before, added = len(search), search.add(found, progress=progress)
         say_skipped(added)

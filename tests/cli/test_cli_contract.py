@@ -317,3 +317,11 @@ def test_without_a_home_that_can_be_written_questions_are_answered(devise, index
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where the system knows no home
     assert devise("info").code == 0
+
+
+def test_a_label_that_is_added_is_the_class_that_it_means(devise, answer, index, picture_folder):
+    added = picture_folder.parent / "one.png"
+    added.write_bytes((picture_folder / "cat" / "0.png").read_bytes() + b" ")
+    assert devise("add", index, added, "--label", "ＣＡＴ").code == 0
+    best, = answer("search", index, "--picture", picture_folder / "cat" / "0.png", "-k", 1)["results"][0]["matches"]
+    assert best["path"].endswith("one.png") and best["label"] == "cat"
