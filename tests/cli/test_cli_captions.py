@@ -10,21 +10,6 @@ from devise.search import Search  # noqa: E402
 FAST = ("--epochs", 2)
 
 
-@pytest.fixture
-def told(devise, stub, picture_folder, captions_file, words_file, tmp_path):
-    ran = devise("captions", picture_folder, "--captions", captions_file, "--words", words_file, *FAST,
-                 "-o", tmp_path / "told")
-    assert ran.code == 0, ran.err
-    return tmp_path / "told"
-
-
-@pytest.fixture
-def told_index(devise, told, picture_folder, tmp_path):
-    ran = devise("index", picture_folder, "--model", told, "--engine", "exact", "-o", tmp_path / "index")
-    assert ran.code == 0, ran.err
-    return tmp_path / "index"
-
-
 def flickr(root, picture_folder, captions_file):
     """The same pictures flat, with a token file and lists of the parts."""
     (root / "images").mkdir(parents=True)
@@ -73,26 +58,19 @@ def test_a_folder_as_flickr8k_has_it_needs_no_more_words(answer, devise, stub, p
     assert drawn.code == 0 and "none of validation pictures that are here: a split is drawn" in drawn.err
 
 
-def test_a_person_reads_both_trainings_and_what_they_gain(devise, stub, picture_folder, captions_file, words_file,
-                                                          tmp_path):
-    ran = devise("captions", picture_folder, "--captions", captions_file, "--words", words_file, *FAST, "-o",
-                 tmp_path / "m")
+def test_a_person_reads_both_trainings_and_what_they_gain(told_run):
     for part in ("the space learnt: kept", "the space shared: kept", "4 pictures, each asking all others",
-                 "learnt − raw, in points", "4 pictures and 8 sentences in the space shared", f"in {tmp_path / 'm'}"):
-        assert part in ran.out, ran.out
+                 "learnt − raw, in points", "4 pictures and 8 sentences in the space shared", f"in {told_run.folder}"):
+        assert part in told_run.out, told_run.out
 
 
-def test_without_test_pictures_there_are_no_figures(answer, stub, picture_folder, captions_file, words_file, tmp_path):
-    found = answer("captions", picture_folder, "--captions", captions_file, "--words", words_file, *FAST, "--test", 0,
-                   "-o", tmp_path / "m")
-    assert found["figures"] is found["difference"] is None and found["pictures"]["test"] == 0
-
-
-def test_features_made_before_serve_too(answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
+def test_features_made_before_serve_too_and_without_test_pictures_there_are_no_figures(
+        answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
     devise("extract", picture_folder, "-o", tmp_path / "features")
     found = answer("captions", tmp_path / "features", "--captions", captions_file, "--words", words_file, *FAST,
-                   "-o", tmp_path / "m")
-    assert sum(found["pictures"].values()) == 40
+                   "--test", 0, "-o", tmp_path / "m")
+    assert sum(found["pictures"].values()) == 40 and found["pictures"]["test"] == 0
+    assert found["figures"] is found["difference"] is None
     without = devise("captions", tmp_path / "features", "--words", words_file, "-o", tmp_path / "m")
     assert without.code == 2 and "name the file with --captions" in without.err
 
@@ -115,8 +93,8 @@ def test_a_file_is_a_wrong_usage(devise, stub, words_file, tmp_path):
     assert ran.code == 2 and "is a file: name a folder of pictures" in ran.err
 
 
-def test_the_index_is_asked_by_sentence_and_picture_and_says_its_space(answer, devise, told_index, picture_folder):
-    picture = picture_folder / "cat" / "3.png"
+def test_the_index_is_asked_by_sentence_and_picture_and_says_its_space(answer, devise, told_index, drawn_folder):
+    picture = drawn_folder / "cat" / "3.png"
     for argv, space in ((("--text", "a red cat"), "shared"), (("--picture", picture), "learnt"),
                         (("--picture", picture, "--space", "raw"), "raw")):
         found = answer("search", told_index, *argv, "-k", 5)["results"][0]
@@ -125,8 +103,8 @@ def test_the_index_is_asked_by_sentence_and_picture_and_says_its_space(answer, d
     assert "cat" in devise("search", told_index, "--word", "cats").out
 
 
-def test_a_picture_changed_by_words_is_the_sum_of_their_vectors(answer, devise, told_index, picture_folder, tmp_path):
-    picture = picture_folder / "cat" / "3.png"
+def test_a_picture_changed_by_words_is_the_sum_of_their_vectors(answer, devise, told_index, drawn_folder, tmp_path):
+    picture = drawn_folder / "cat" / "3.png"
     found = answer("search", told_index, "--picture", picture, "--plus", "ocean", "--plus", "dog", "--minus", "red",
                    "-k", 4, "--save", tmp_path / "sheet.png")["results"][0]
     assert (found["plus"], found["minus"], found["space"]) == (["ocean", "dog"], ["red"], "shared")

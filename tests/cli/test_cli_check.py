@@ -20,14 +20,9 @@ def test_a_place_that_is_none(devise):
     assert "did you mean caltech37?" in devise("check", "caltech3").err
 
 
-def test_every_kind_of_model_is_known(answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
-    made = {"siamese": ["--validation", 2, "--test", 0, "--epochs", 1, "--classes", 2],
-            "captions": ["--captions", captions_file, "--words", words_file, "--epochs", 1]}
-    for name, argv in made.items():
-        assert devise(name, picture_folder, *argv, "-o", tmp_path / name).code == 0
-        index = tmp_path / f"{name}-index"
-        assert devise("index", picture_folder, "--model", tmp_path / name, "--engine", "exact", "-o", index).code == 0
-        found = answer("check", tmp_path / name, index)
+def test_every_kind_of_model_is_known(answer, learnt, learnt_index, told, told_index):
+    for model, index in ((learnt, learnt_index), (told, told_index)):
+        found = answer("check", model, index)
         assert [place["kind"] for place in found["places"]] == ["model", "search"] and found["ok"]
 
 

