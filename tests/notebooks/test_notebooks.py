@@ -19,8 +19,8 @@ LACKING = [package for package in NEEDED if not find_spec(package)]
 FEWEST = 2  # pictures of a notebook
 LIMIT = 1800  # seconds a cell, on a machine with much else to do
 SHORT = """
-import logging
-logging.getLogger("tensorflow").setLevel("ERROR")  # of short trainings it warns that graphs are made often
+import tensorflow
+tensorflow.get_logger().setLevel("ERROR")  # of short trainings it would warn that graphs are made often
 from devise.model.objective import Objective
 Objective.train = lambda *given, whole=Objective.train, epochs=3, **options: whole(*given, epochs=3, **options)
 """
