@@ -227,7 +227,7 @@ class Convert:
             with storage.atomic_path(text) as path:
                 path.write_text("".join(f"w{place} {' '.join(map(str, row))}\n"
                                         for place, row in enumerate(self.rows(number))), encoding="utf-8")
-        words.convert(text, folder, name=f"generation {number}")
+        words.convert(text, folder, name=f"generation {number}", overwrite=True)
 
     def look(self, folder):
         try:
