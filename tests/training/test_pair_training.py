@@ -75,12 +75,17 @@ def test_batches_of_classes_train_as_the_steps_by_hand_do(train_set):
     assert history.batch_size == 12
 
 
+@pytest.fixture(scope="module")
+def by_classes(make_train_set):
+    """The head and the loss of a training on batches of three classes of four; nobody changes them."""
+    loss = Pairs()
+    return trained(make_train_set(), loss=loss, classes=3)[0], loss
+
+
 @pytest.mark.parametrize("resident_bytes", [1, 24 * 4 * 40])
-def test_streamed_batches_of_classes_give_the_same_weights(train_set, resident_bytes):
-    options = {"classes": 3, "per_class": 4}
-    expected, _ = trained(train_set, **options)
-    streamed, _ = trained(train_set, resident_bytes=resident_bytes, **options)
-    assert_same(weights(streamed), weights(expected), rtol=0, atol=0)
+def test_streamed_batches_of_classes_give_the_same_weights(train_set, resident_bytes, by_classes):
+    streamed, _ = trained(train_set, resident_bytes=resident_bytes, classes=3, per_class=4)
+    assert_same(weights(streamed), weights(by_classes[0]), rtol=0, atol=0)
 
 
 def test_classes_of_one_row_are_counted_and_listed(train_set):
@@ -117,9 +122,8 @@ def test_without_an_empty_batch_nothing_is_said(train_set, validation_set):
     assert history.empty_batches == 0
 
 
-def test_the_validation_is_neither_counted_nor_remembered(train_set, validation_set):
-    alone, judged = Pairs(), Pairs()
-    trained(train_set, loss=alone, classes=3)
+def test_the_validation_is_neither_counted_nor_remembered(train_set, validation_set, by_classes):
+    alone, judged = by_classes[1], Pairs()
     validation_set.labels[:] = np.arange(48)  # not one pair
     _, history = trained(train_set, loss=judged, batch_size=96, epochs=1,
                          validation=(validation_set.features, validation_set.labels))
@@ -214,11 +218,10 @@ def test_an_error_on_the_way_leaves_head_and_loss_as_they_were(train_set, when):
     assert not loss.memory.numpy().any() and loss.empty_batches.numpy() == 0
 
 
-def test_a_bank_at_strength_zero_trains_as_its_plain_level(train_set):
-    expected, _ = trained(train_set, classes=3)
+def test_a_bank_at_strength_zero_trains_as_its_plain_level(train_set, by_classes):
     noise = np.random.default_rng(0).standard_normal(train_set.features.shape)
     train_set.features = AugmentedFeatures([train_set.features, train_set.features + noise], lambda epoch: 0.0)
-    assert_same(weights(trained(train_set, classes=3)[0]), weights(expected), rtol=0, atol=0)
+    assert_same(weights(trained(train_set, classes=3)[0]), weights(by_classes[0]), rtol=0, atol=0)
 
 
 def test_a_bank_trains_on_its_levels_and_the_seed_decides(train_set):
