@@ -46,7 +46,7 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
         progress: Callable[[int, int], object] | None = None) -> Report:
     """Make the model, measure it, and write everyday.npz with the report.
 
-    The same seed gives the same file on the same machine.
+    The same seed and code give the same file on the same machine.
 
     Args:
         output: the folder to write.
