@@ -16,6 +16,7 @@ import numpy as np
 
 from devise.arrays import as_rows
 from devise.backbones import graphs, runtimes
+from devise.backbones.runtimes.onnx import Graph
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +99,8 @@ class Backbone:
 
     Args:
         name: its name in the registry.
-        network: a Keras model from `preprocessing.inputs()` to class logits, or to features.
+        network: a Keras model from `preprocessing.inputs()` to class logits, or to features; or a Graph, of
+            which the Keras model is made when something needs it.
         layer: where it is cut: the name of a layer, or "pooled", the last global pooling.
             A layer that keeps positions is averaged over them.
         weights: which weights they are, as `load` takes them.
@@ -107,11 +109,11 @@ class Backbone:
         class_names: the classes of the network's logits; empty where it has no classifier.
         runtime: "function" (TensorFlow's compiled graph), "xla", "keras" (`predict_on_batch`), or an
             engine that runs an ONNX file of the network, "onnxruntime" or "openvino". "auto" is the
-            fastest engine that is installed and agrees with Keras, for trained weights as they come
+            first engine that is installed and agrees with Keras, for trained weights as they come
             and without a GPU; else "function". Features differ by float32 rounding only, but for
             "mixed_float16", which multiplies in half precision, as GPUs do faster: features of
             EfficientNet-Lite0 then differ by up to 0.7 % of the largest, their cosines by 3e-5.
-        batch: pictures a forward pass.
+        batch: pictures a forward pass; None is 1 of a Graph that an engine runs, which gains nothing from more, else 8.
         changes: {path: array}, the weights of the network that are not those `weights` says, set by
             fine-tuning; kept for saving.
     Raises:
@@ -124,20 +126,32 @@ class Backbone:
     (1, 1024)
     """
 
-    def __init__(self, name: str, network: keras.Model, *, layer: str, weights: str, trained: bool,
+    def __init__(self, name: str, network: keras.Model | Graph, *, layer: str, weights: str, trained: bool,
                  preprocessing: Preprocessing, class_names: Sequence[str] = (), runtime: str = RUNTIME,
-                 batch: int = BATCH, changes: Mapping[str, np.ndarray] | None = None):
-        self.runtime = runtimes.choose(runtime, lasting=trained and not changes)
-        network.trainable = False
-        self._network, self._model = network, graphs.cut(network, layer)
+                 batch: int | None = None, changes: Mapping[str, np.ndarray] | None = None):
+        self._graph = network if isinstance(network, Graph) else None
+        self._source = network
+        self.runtime = runtimes.choose(runtime, lasting=trained and not changes, graph=self._graph)
         self._preprocessing = preprocessing
         self.name, self.layer, self.weights, self.trained = name, layer, weights, trained
         self.class_names = tuple(class_names)
         self.size = preprocessing.size
-        self.dim = self._model.output_shape[-1]
-        self.batch, self.changes = batch, dict(changes or {})
-        self._asked = runtime
+        self.dim = len(self._graph.classifier[0]) if self._graph else self._model.output_shape[-1]
+        self.batch = batch or (1 if self._graph and self.runtime in runtimes.ENGINES else BATCH)
+        self.changes = dict(changes or {})
+        self._asked, self._batch = runtime, batch
         self._turn = threading.RLock()  # engines, and Keras, keep what they work on between two calls
+
+    @cached_property
+    def _network(self) -> keras.Model:
+        """The whole network, frozen."""
+        network = self._source.keras_model() if isinstance(self._source, Graph) else self._source
+        network.trainable = False
+        return network
+
+    @cached_property
+    def _model(self) -> keras.Model:
+        return graphs.cut(self._network, self.layer)
 
     def __repr__(self):
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
@@ -216,7 +230,7 @@ class Backbone:
         model = graphs.replaced(self._model, changes)
         weights = self.weights if self.changes else f"{self.weights}, fine-tuned"
         return Backbone(self.name, model, layer=self.layer, weights=weights, trained=self.trained,
-                        preprocessing=self._preprocessing, runtime=self._asked, batch=self.batch,
+                        preprocessing=self._preprocessing, runtime=self._asked, batch=self._batch,
                         changes={**self.changes, **changes})
 
     def with_runtime(self, runtime: str) -> Backbone:
@@ -229,9 +243,9 @@ class Backbone:
 
     def _copy(self, *, name: str | None = None, runtime: str | None = None,
               preprocessing: Preprocessing | None = None) -> Backbone:
-        return Backbone(name or self.name, self._network, layer=self.layer, weights=self.weights, trained=self.trained,
+        return Backbone(name or self.name, self._source, layer=self.layer, weights=self.weights, trained=self.trained,
                         preprocessing=preprocessing or self._preprocessing, class_names=self.class_names,
-                        runtime=runtime or self._asked, batch=self.batch, changes=self.changes)
+                        runtime=runtime or self._asked, batch=self._batch, changes=self.changes)
 
     @property
     def pending_export(self) -> Path | None:
@@ -245,7 +259,7 @@ class Backbone:
         document = {"name": self.name, "layer": self.layer,
                     "preprocessing": dataclasses.asdict(self._preprocessing)}
         checksum = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
-        for weight in self._model.weights:
+        for weight in self._graph.weights if self._graph else self._model.weights:
             values = np.ascontiguousarray(weight)
             checksum.update(f"{values.dtype.str}{values.shape}".encode())
             checksum.update(values.data)
@@ -259,12 +273,16 @@ class Backbone:
     def _forward(self):
         if self.runtime in runtimes.ENGINES:
             try:
-                return runtimes.compiled(self._model, self.runtime, self.batch, self._stem)
+                return runtimes.compiled(self._graph or self._model, self.runtime, self._shape, self._stem)
             except (ValueError, ImportError, OSError):
                 if self._asked != "auto":
                     raise
                 self.runtime = "function"  # nobody asked for this engine, which can't do it
-        return runtimes.compiled(self._model, self.runtime, self.batch)
+        return runtimes.compiled(self._model, self.runtime, self._shape)
+
+    @property
+    def _shape(self):
+        return (self.batch, *self.size, 3)
 
     @cached_property
     def _classify(self):
@@ -273,14 +291,17 @@ class Backbone:
                 classifier = self._classifier
                 return lambda pictures: np.asarray(classifier(self._forward(pictures)))
         graph = "function" if self.runtime in runtimes.ENGINES else self.runtime
-        return runtimes.compiled(self._network, graph, self.batch)
+        return runtimes.compiled(self._network, graph, self._shape)
 
     @cached_property
     def _classifier(self):
         """The layers behind the cut: features in, class scores out."""
+        self._check_classes()
+        if self._graph:
+            kernel, bias = self._graph.classifier
+            return lambda features: features @ kernel + bias
         import keras
 
-        self._check_classes()
         try:
             return keras.Model(self._model.output, self._network.output)
         except ValueError as error:

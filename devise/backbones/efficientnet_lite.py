@@ -11,19 +11,24 @@ repository (models/official/efficientnet/lite).
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from devise.backbones import imagenet
 from devise.backbones.base import Backbone, Preprocessing, randomise, seed_of
+from devise.backbones.runtimes.onnx import FEATURES, FREE, INPUT, Graph
 from devise.backbones.torch_weights import read_tensors
 from devise.errors import require
+from devise.storage import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Mapping, Sequence
 
     import keras
-    import numpy as np
 
 
 class Variant(NamedTuple):
@@ -42,6 +47,10 @@ VARIANTS = {"efficientnet_lite0": Variant(1.0, 1.0, 224),
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
           (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
 STEM, HEAD, CLASSES = 32, 1280, 1000
+POOLED = "pooled"  # the usual cut
+EPSILON = 1e-3  # of the normalisation
+NORMALISATION = ("gamma", "beta", "moving_mean", "moving_variance")
+OPSET, IR = 17, 8  # of the ONNX file: those of 2022, which every engine reads
 
 TORCH_NAMES = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv_head", "head_bn": "_bn1",
                "predictions": "_fc", "expand_conv": "_expand_conv", "expand_bn": "_bn0",
@@ -49,9 +58,55 @@ TORCH_NAMES = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv
                "project_conv": "_project_conv", "project_bn": "_bn2"}
 
 
+class Convolution(NamedTuple):
+    """A convolution without bias, batch normalisation behind it, and ReLU6 where it is active."""
+
+    name: str
+    channels_in: int
+    channels: int
+    kernel: int = 1
+    strides: int = 1
+    depthwise: bool = False
+    active: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the kernel, as Keras has it."""
+        sees = (self.channels, 1) if self.depthwise else (self.channels_in, self.channels)
+        return (self.kernel, self.kernel, *sees)
+
+
+class Block(NamedTuple):
+    """Convolutions in a row, and whether the input of the first is added to the output of the last."""
+
+    name: str
+    convolutions: tuple[Convolution, ...]
+    adds: bool = False
+
+
+def blocks(name: str) -> list[Block]:
+    """The network up to its last pooling: stem, inverted residual blocks, head.
+
+    >>> [len(blocks(name)) for name in VARIANTS]
+    [18, 20, 25]
+    """
+    variant = VARIANTS[name]
+    found, before = [Block("stem", (Convolution("stem", 3, STEM, kernel=3, strides=2),))], STEM
+    for stage, (n, kernel, strides, expansion, channels) in enumerate(STAGES):
+        grows, after = 0 < stage < len(STAGES) - 1, _rounded(channels * variant.width)
+        for i in range(math.ceil(n * variant.depth) if grows else n):
+            block, step, wide = f"block{len(found) - 1}", strides if i == 0 else 1, before * expansion
+            expand = (Convolution(f"{block}_expand", before, wide),) if expansion > 1 else ()
+            found.append(Block(block, (*expand, Convolution(f"{block}_depthwise", wide, wide, kernel, step, True),
+                                       Convolution(f"{block}_project", wide, after, active=False)),
+                               adds=step == 1 and before == after))
+            before = after
+    return [*found, Block("head", (Convolution("head", before, HEAD),))]
+
+
 def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
           **options) -> Backbone:
-    """An EfficientNet-Lite as a backbone.
+    """An EfficientNet-Lite as a backbone; with trained weights and the usual cut it needs no Keras.
 
     Args:
         name: "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2".
@@ -63,19 +118,86 @@ def build(name: str, *, weights: str | None = "imagenet", layer: str | None = No
         MissingDependency: if the package with the weights is not installed.
         ValueError: if the file does not fill the network exactly.
     """
-    preprocessing = preprocessing_of(name)
-    network = build_network(name, preprocessing)
+    preprocessing, layer = preprocessing_of(name), layer or POOLED
     random = seed_of(weights, seed)
+    network: keras.Model | Graph
     if random is not None:
+        network = build_network(name, preprocessing)
         randomise(network, random)
         weights = f"random:{random}"
-    elif weights == "imagenet":
-        fill(network, read_tensors(package_file(name)))
     else:
-        weights = str(Path(str(weights)).expanduser().absolute())
-        fill(network, read_tensors(weights))
-    return Backbone(name, network, layer=layer or "pooled", weights=str(weights), trained=random is None,
+        if weights != "imagenet":
+            weights = str(Path(str(weights)).expanduser().absolute())
+        tensors = read_tensors(package_file(name) if weights == "imagenet" else weights)
+        network = graph(name, tensors) if layer == POOLED else _filled(name, tensors)
+    return Backbone(name, network, layer=layer, weights=str(weights), trained=random is None,
                     preprocessing=preprocessing, class_names=imagenet.class_names(), **options)
+
+
+def graph(name: str, tensors: Mapping[str, np.ndarray]) -> Graph:
+    """The network of a PyTorch state dict, known without Keras.
+
+    Raises:
+        ValueError: as `fill`.
+    """
+    layers = arranged(name, tensors)
+    kernel, bias = layers["predictions"]
+    return Graph(name, [weight for layer, own in layers.items() if layer != "predictions" for weight in own],
+                 (np.ascontiguousarray(kernel), bias), partial(write_onnx, name, layers),
+                 partial(_filled, name, tensors))
+
+
+def _filled(name, tensors):
+    network = build_network(name, preprocessing_of(name))
+    fill(network, tensors)
+    return network
+
+
+def write_onnx(name: str, layers: Mapping[str, Sequence[np.ndarray]], path: str | os.PathLike) -> None:
+    """Write the network up to its features as an ONNX file, normalisation folded into the convolutions.
+
+    Args:
+        layers: {name of a Keras layer: its weights}, as `arranged` gives them.
+        path: float32 pictures (n, h, w, 3) in 0..255 in, (n, 1280) out.
+    Raises:
+        MissingDependency: without onnx.
+    """
+    onnx = require("onnx", "onnx")
+    preprocessing, nodes, constants = preprocessing_of(name), [], []
+
+    def constant(called, values):
+        constants.append(onnx.numpy_helper.from_array(np.asarray(values, np.float32), called))
+        return called
+
+    def node(kind, called, *inputs, **attributes):
+        nodes.append(onnx.helper.make_node(kind, inputs, [called], name=called, **attributes))
+        return called
+
+    x = node("Transpose", "channels_first", INPUT, perm=[0, 3, 1, 2])
+    x = node("Mul", "scaled", x, constant("scale", np.reshape(preprocessing.scale, (3, 1, 1))))
+    x = node("Add", "shifted", x, constant("offset", np.reshape(preprocessing.offset, (3, 1, 1))))
+    least, most = constant("least", 0), constant("most", 6)
+    for block in blocks(name):
+        before = x
+        for part in block.convolutions:
+            gamma, beta, mean, variance = (np.float64(weight) for weight in layers[f"{part.name}_bn"])
+            factor = gamma / np.sqrt(variance + EPSILON)
+            kernel = layers[f"{part.name}_conv"][0].transpose((2, 3, 0, 1) if part.depthwise else (3, 2, 0, 1))
+            kernel = constant(f"{part.name}_kernel", kernel * factor[:, None, None, None])
+            bias = constant(f"{part.name}_bias", beta - mean * factor)
+            x = node("Conv", f"{part.name}_conv", x, kernel, bias, auto_pad="SAME_UPPER",
+                     kernel_shape=[part.kernel] * 2, strides=[part.strides] * 2,
+                     group=part.channels if part.depthwise else 1)
+            x = node("Clip", f"{part.name}_relu", x, least, most) if part.active else x
+        x = node("Add", f"{block.name}_add", before, x) if block.adds else x
+    node("Flatten", FEATURES, node("GlobalAveragePool", "pooled", x))
+    sizes = {INPUT: (FREE, *preprocessing.size, 3), FEATURES: (FREE, HEAD)}
+    ends = [onnx.helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, shape) for end, shape in sizes.items()]
+    written = onnx.helper.make_model(onnx.helper.make_graph(nodes, name, ends[:1], ends[1:], constants),
+                                     opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR)
+    onnx.checker.check_model(written)
+    with atomic_path(path) as temporary:
+        onnx.save(written, str(temporary))
 
 
 def preprocessing_of(name: str) -> Preprocessing:
@@ -104,18 +226,13 @@ def build_network(name: str, preprocessing: Preprocessing) -> keras.Model:
     """The Keras model from pictures to 1,000 logits, its weights not yet set."""
     import keras
 
-    variant = VARIANTS[name]
     inputs, x = preprocessing.inputs()
-    x = _convolve(x, "stem", STEM, kernel=3, strides=2)
-    number = 0
-    for stage, (blocks, kernel, strides, expansion, channels) in enumerate(STAGES):
-        grows = 0 < stage < len(STAGES) - 1
-        for i in range(math.ceil(blocks * variant.depth) if grows else blocks):
-            x = _block(x, f"block{number}", kernel, strides if i == 0 else 1, expansion,
-                       _rounded(channels * variant.width))
-            number += 1
-    x = _convolve(x, "head", HEAD, kernel=1)
-    x = keras.layers.GlobalAveragePooling2D(name="pooled")(x)
+    for block in blocks(name):
+        before = x
+        for part in block.convolutions:
+            x = _convolve(x, part)
+        x = keras.layers.Add(name=f"{block.name}_add")([before, x]) if block.adds else x
+    x = keras.layers.GlobalAveragePooling2D(name=POOLED)(x)
     return keras.Model(inputs, keras.layers.Dense(CLASSES, name="predictions")(x), name=name)
 
 
@@ -128,24 +245,35 @@ def fill(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: if a tensor is missing, left over or of another shape.
     """
-    left = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
-    for layer in network.layers:
-        if not layer.weights:
-            continue
-        values = []
-        for weight in layer.weights:
-            name = torch_name(layer.name, weight.name)
-            if name not in left:
-                raise ValueError(f"the weights lack {name}: they are not those of {network.name}")
-            values.append(_keras_order(left.pop(name), layer))
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        if [value.shape for value in values] != expected:
-            raise ValueError(f"the weights of {layer.name} have shapes {[value.shape for value in values]}, "
-                             f"expected {expected}: they are not those of {network.name}")
-        layer.set_weights(values)
+    for layer, values in arranged(network.name, tensors).items():
+        network.get_layer(layer).set_weights(values)
+
+
+def arranged(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """A PyTorch state dict as {name of a Keras layer: its weights in Keras' order}, the layers in the network's order.
+
+    Raises:
+        ValueError: if a tensor is missing, left over or of another shape.
+    """
+    left = {key: tensor for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")}
+    expected: dict[str, dict[str, tuple[int, ...]]] = {}
+    for part in (part for block in blocks(name) for part in block.convolutions):
+        expected[f"{part.name}_conv"] = {"kernel": part.shape}
+        expected[f"{part.name}_bn"] = dict.fromkeys(NORMALISATION, (part.channels,))
+    expected["predictions"] = {"kernel": (HEAD, CLASSES), "bias": (CLASSES,)}
+    found = {}
+    for layer, shapes in expected.items():
+        known = [torch_name(layer, weight) for weight in shapes]
+        if lacking := [key for key in known if key not in left]:
+            raise ValueError(f"the weights lack {lacking[0]}: they are not those of {name}")
+        found[layer] = [_keras_order(left.pop(key), layer) for key in known]
+        if [value.shape for value in found[layer]] != list(shapes.values()):
+            raise ValueError(f"the weights of {layer} have shapes {[value.shape for value in found[layer]]}, "
+                             f"expected {list(shapes.values())}: they are not those of {name}")
     if left:
-        raise ValueError(f"{network.name} has no place for {', '.join(sorted(left)[:3])} "
+        raise ValueError(f"{name} has no place for {', '.join(sorted(left)[:3])} "
                          f"({len(left)} tensors): the weights are of another network")
+    return found
 
 
 def torch_name(layer: str, weight: str) -> str:
@@ -162,32 +290,14 @@ def torch_name(layer: str, weight: str) -> str:
     return f"{TORCH_NAMES[layer]}.{weight}"
 
 
-def _block(x, name, kernel, strides, expansion, channels):
-    """An inverted residual block: expand, filter each channel, project, add where shapes allow."""
-    import keras
+def _convolve(x, part):
+    from keras import layers
 
-    before = x
-    if expansion > 1:
-        x = _convolve(x, f"{name}_expand", before.shape[-1] * expansion, kernel=1)
-    x = keras.layers.DepthwiseConv2D(kernel, strides, "same", use_bias=False,
-                                     name=f"{name}_depthwise_conv")(x)
-    x = _normalise(x, f"{name}_depthwise")
-    x = _convolve(x, f"{name}_project", channels, kernel=1, activation=False)
-    return keras.layers.Add(name=f"{name}_add")([before, x]) if x.shape == before.shape else x
-
-
-def _convolve(x, name, channels, *, kernel, strides=1, activation=True):
-    import keras
-
-    x = keras.layers.Conv2D(channels, kernel, strides, "same", use_bias=False, name=f"{name}_conv")(x)
-    return _normalise(x, name, activation)
-
-
-def _normalise(x, name, activation=True):
-    import keras
-
-    x = keras.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
+    how = {"strides": part.strides, "padding": "same", "use_bias": False, "name": f"{part.name}_conv"}
+    convolution = (layers.DepthwiseConv2D(part.kernel, **how) if part.depthwise else
+                   layers.Conv2D(part.channels, part.kernel, **how))
+    x = layers.BatchNormalization(epsilon=EPSILON, name=f"{part.name}_bn")(convolution(x))
+    return layers.ReLU(6.0, name=f"{part.name}_relu")(x) if part.active else x
 
 
 def _rounded(channels):
@@ -200,5 +310,5 @@ def _keras_order(tensor, layer):
     """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), and its (out, in) as (in, out)."""
     if tensor.ndim == 4:
         # a depthwise kernel is (channels, 1, h, w) there and (h, w, channels, 1) here
-        return tensor.transpose((2, 3, 0, 1) if "depthwise" in layer.name else (2, 3, 1, 0))
+        return tensor.transpose((2, 3, 0, 1) if "depthwise" in layer else (2, 3, 1, 0))
     return tensor.T

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from devise.backbones import efficientnet_lite, keras_applications, keras_hub
-from devise.backbones.base import BATCH, RUNTIME, STRETCHED, Backbone
+from devise.backbones.base import RUNTIME, STRETCHED, Backbone
 from devise.backbones.own import from_keras
 from devise.errors import MissingDependency
 
@@ -34,7 +34,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
-         runtime: str = RUNTIME, batch: int = BATCH) -> Backbone:
+         runtime: str = RUNTIME, batch: int | None = None) -> Backbone:
     """A backbone, ready to compute features.
 
     Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import io
 import json
@@ -20,7 +21,11 @@ import sys
 import textwrap
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from devise import __version__
@@ -240,6 +245,8 @@ def _run(args: argparse.Namespace) -> int:
     """The exit code of a command whose arguments have been read."""
     from devise.cli import opening
 
+    if "tensorflow" not in sys.modules and not any(isinstance(finder, Quietly) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Quietly())
     try:
         with (_said(), unhidden() as file, contextlib.nullcontext() if args.verb.waits else
               progress_bar(f"devise {args.command}", file=file)):
@@ -291,7 +298,7 @@ def message(error: Exception) -> str:
 
 @contextlib.contextmanager
 def unhidden() -> Iterator[TextIO]:
-    """A stream to the terminal behind stderr that still leads there while `quiet_framework` has stderr closed."""
+    """A stream to the terminal behind stderr that still leads there while `Quietly` has stderr closed."""
     if not sys.stderr.isatty():
         yield sys.stderr
         return
@@ -299,16 +306,30 @@ def unhidden() -> Iterator[TextIO]:
         yield file
 
 
-def quiet_framework() -> None:
-    """Import TensorFlow without its greetings: it writes them to file descriptor 2 at any log level."""
-    if "keras" in sys.modules:
-        return
+class Quietly(MetaPathFinder):
+    """Lets TensorFlow, whenever it is imported, be so without its greetings: they go to file descriptor 2 at any level.
+
+    Nothing is imported by it: a command that needs no framework never waits for one.
+    """
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec and spec.loader:
+            spec.loader.exec_module = partial(_quietly, spec.loader.exec_module)  # type: ignore[method-assign]
+        return spec
+
+
+def _quietly(run: Callable[[ModuleType], None], module: ModuleType) -> None:
+    """Run a module's code with file descriptor 2 closed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        importlib.import_module("keras")
+        run(module)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # a recipe makes one graph a training, on purpose
     finally:
         os.dup2(stderr, 2)

@@ -10,7 +10,7 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from devise import __version__, storage
-from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli import Answer, Command, opening, options
 from devise.cli.terminal import progress_bar
 from devise.errors import MissingDependency, pip_line
 from devise.figures import number
@@ -48,7 +48,6 @@ class Check(Command):
         for place in args.places:
             if place != opening.BUNDLED:
                 opening.existing(place, f"a folder that devise wrote, or {opening.BUNDLED}", (opening.BUNDLED,))
-        quiet_framework()  # a head may be a network
         from devise.checks import check
 
         with progress_bar("check", unit="B") as progress:
@@ -80,7 +79,6 @@ class Info(Command):
         """It takes nothing."""
 
     def run(self, args: Namespace) -> Answer:
-        quiet_framework()
         import keras
 
         folders = {"home": storage.home(), "data": storage.data_root(), "pretrained": storage.pretrained_root()}

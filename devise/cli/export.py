@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli import Answer, Command, opening, options
 from devise.report import Report, Table
 
 
@@ -63,8 +63,6 @@ class Summary(Command):
 
     def run(self, args: Namespace) -> Answer:
         from devise import backbones
-
-        quiet_framework()
         from devise.heads import HeadConfig, MlpHead
         from devise.model import parameter_counts, whole_network
 

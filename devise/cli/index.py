@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
+from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say, say_skipped
 from devise.report import Report
 from devise.spelling import meant
@@ -122,7 +122,6 @@ class Add(Command):
     def run(self, args: Namespace) -> Answer:
         place = opening.existing(args.index, "a folder that `devise index` wrote")
         found = opening.classed(args, args.pictures)
-        quiet_framework()
         search = opening.search([place])
         if args.label:
             label = meant(args.label, {*found.label_names, *search.images.label_names})

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devise.cli import WrongUsage, options, quiet_framework
+from devise.cli import WrongUsage, options
 from devise.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
@@ -157,7 +157,6 @@ def network(args: Namespace, found: ImageSet | FeatureTable | None = None) -> Ne
     from devise.features import FeatureTable
     from devise.model.sources import Network
 
-    quiet_framework()
     if isinstance(found, FeatureTable):
         return found.backbone["name"]
     return Network(**loading(args))
@@ -167,7 +166,6 @@ def backbone(args: Namespace) -> Backbone:
     """The backbone of --backbone, loaded."""
     from devise import backbones
 
-    quiet_framework()
     how = loading(args)
     found = backbones.load(how.pop("backbone"), **how)
     if vars(found).get("pending_export"):
@@ -237,7 +235,6 @@ def model(args: Namespace) -> Devise:
     named = options.given(args, ("model",)).get("model")
     if named and (named not in PRETRAINED or Path(named).is_dir()):
         return saved(named, args)
-    quiet_framework()
     from devise.model import pretrained
 
     about: dict[str, Any] = {"name": named} if named else {}
@@ -255,7 +252,6 @@ def saved(folder: str | Path, args: Namespace | None = None) -> Devise:
     path = existing(folder, A_MODEL, PRETRAINED)
     from devise.model import Devise
 
-    quiet_framework()
     return Devise.load(path)
 
 

@@ -124,7 +124,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
                  "EfficientNet-Lite0; NAME-stretched: whole pictures, as Keras' load_img makes them"),
     "weights": (str, "W", "imagenet, a file, or random"),
     "layer": (str, "LAYER", "take the features from this layer"),
-    "runtime": (str, "NAME", "auto (the fastest that is installed), function, xla, keras, onnxruntime or openvino; the "
+    "runtime": (str, "NAME", "auto (the first installed that can), onnxruntime, openvino, function, xla or keras; the "
                 "features are the same up to rounding; or, for GPUs, mixed_float16 (cosines within 3e-5)"),
     "words": (str, "WORDS", "glove-6b-50d, glove-6b-300d, … or a file of vectors"),
     "synonyms": (path, "FILE", "lines such as 'car_side = car' or 'crane = crane (bird)'"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
+from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.signatures import MISSING, signature
 from devise.cli.terminal import progress_bar, say_skipped
 from devise.figures import as_json, number
@@ -61,7 +61,6 @@ class Measured(Command):
 
     def module(self) -> ModuleType:
         """The module of `run`, imported when all that could be wrong was looked at."""
-        quiet_framework()
         return importlib.import_module(f"{self.room}.{self.name}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devise.cli import Answer, Command, WrongUsage, opening, options, quiet_framework
+from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import say
 from devise.report import Report, Table
 
@@ -62,8 +62,6 @@ class Search(Command):
     def run(self, args: Namespace) -> Answer:
         self._check(args)
         places = [opening.existing(folder, "a folder that `devise index` wrote") for folder in args.index]
-        if args.picture:
-            quiet_framework()  # for words it is not needed, and it takes seconds
         engine = opening.search(places)
         if args.word:
             found = engine.by_word(args.word, **options.given(args, ("k",)))

@@ -9,7 +9,7 @@ import secrets
 import time
 from argparse import ArgumentParser, Namespace
 
-from devise.cli import Answer, Command, opening, options, quiet_framework
+from devise.cli import Answer, Command, opening, options
 from devise.cli.terminal import say
 from devise.report import Report
 
@@ -66,7 +66,7 @@ class Serve(Command):
         limits = web.Limits(upload_bytes=args.max_upload * 1_000_000)
         secret = args.token or (None if args.host in LOOPBACK else secrets.token_urlsafe(24))
         app = web.app(search, limits=limits, hosts=(*LOOPBACK, args.host, *args.allow_host),
-                      any_address=args.host in ANYWHERE, token=secret, before_loading=quiet_framework)
+                      any_address=args.host in ANYWHERE, token=secret)
         server = web.Server(app, host=args.host, port=args.port, limits=limits)
         name = "127.0.0.1" if args.host in ANYWHERE else args.host
         address = f"http://{f'[{name}]' if ':' in name else name}:{server.port}/"

@@ -11,9 +11,13 @@ from devise.heads.base import Head, check_weights
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from devise.arrays import Rows
+
+EPSILON = 1e-3  # of Keras' batch normalisation
+NORMALISATION = ("gamma", "beta", "moving_mean", "moving_variance")
+ACTIVATIONS = {"relu": lambda rows: np.maximum(rows, 0), "linear": lambda rows: rows, "tanh": np.tanh}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class MlpHead(Head):
     """[Dense → BatchNorm → activation → Dropout] for each hidden size, then Dense → BatchNorm.
 
     With 4096 features, one hidden layer of 2000 and 300 dimensions it has 8,798,900 trainable
-    parameters and 4,600 that are not (the running means and variances).
+    parameters and 4,600 that are not (the running means and variances). Keras trains it; NumPy
+    computes its embeddings.
 
     Args:
         config: a HeadConfig.
@@ -66,7 +71,9 @@ class MlpHead(Head):
     trains = True
 
     def __init__(self, config: HeadConfig):
-        self._layout, self._model = config, None
+        self._layout = config
+        self._saved: dict[str, NDArray[np.float32]] = {}
+        self._model: keras.Sequential | None = None  # made for training, and for what works on layers
 
     @property
     def dim(self) -> int:
@@ -74,7 +81,8 @@ class MlpHead(Head):
 
     @property
     def input_dim(self) -> int | None:
-        return None if self._model is None else self._model.input_shape[1]
+        weights = self._saved or _variables(self._model)
+        return next(iter(weights.values())).shape[0] if weights else None
 
     @property
     def config(self) -> dict:
@@ -95,10 +103,7 @@ class MlpHead(Head):
         Returns:
             the head itself.
         """
-        import keras
-
-        features = keras.Input((int(input_dim),), name="features")
-        self._model = keras.Sequential([features, *_layers(self._layout, seed)], name="head")
+        self._model, self._saved = _network(self._layout, int(input_dim), seed), {}
         return self
 
     def begin(self, features: Rows, labels: ArrayLike, seed: int) -> Self:
@@ -107,6 +112,11 @@ class MlpHead(Head):
 
     def keras_model(self) -> keras.Sequential:
         self._require_weights()
+        if self._model is None:
+            model = _network(self._layout, self.input_dim)
+            for name, variable in _variables(model).items():
+                variable.assign(self._saved[name])
+            self._model, self._saved = model, {}
         return self._model
 
     def keras_layers(self) -> list[keras.layers.Layer]:
@@ -114,23 +124,44 @@ class MlpHead(Head):
         return list(self.keras_model().layers)
 
     def _forward(self, rows):
-        return np.asarray(self._model(rows, training=False))
+        weights = self._weights()
+        return self._dense(weights, "embedding", self._hidden(weights, rows))
+
+    def _hidden(self, weights, rows):
+        """The last hidden activation of rows; the rows themselves without a hidden layer."""
+        activation = ACTIVATIONS.get(self._layout.activation) or _of_keras(self._layout.activation)
+        for number in range(1, len(self._layout.sizes) + 1):
+            rows = activation(self._dense(weights, f"hidden_{number}", rows))
+        return rows
+
+    def _dense(self, weights, name, rows):
+        rows = rows @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
+        if not self._layout.batch_norm:
+            return rows
+        gamma, beta, mean, variance = (weights[f"{name}_norm/{part}"] for part in NORMALISATION)
+        return (rows - mean) * (gamma / np.sqrt(variance + EPSILON)) + beta
 
     def _weights(self):
-        return {name: np.asarray(weight) for name, weight in self._variables().items()}
+        return self._saved or {name: np.asarray(weight) for name, weight in _variables(self._model).items()}
 
-    def _variables(self):
-        return {f"{layer.name}/{weight.name}": weight
-                for layer in self._model.layers for weight in layer.weights}
+    def _shapes(self, input_dim):
+        """{name: shape} of all weights."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        names = (*(f"hidden_{number}" for number in range(1, len(self._layout.sizes) + 1)), "embedding")
+        for name, size in zip(names, (*self._layout.sizes, self.dim), strict=True):
+            shapes |= {f"{name}/kernel": (input_dim, size), f"{name}/bias": (size,)}
+            if self._layout.batch_norm:
+                shapes |= {f"{name}_norm/{part}": (size,) for part in NORMALISATION}
+            input_dim = size
+        return shapes
 
     @classmethod
     def _restore(cls, config, weights):
         options = {name: value for name, value in config.items() if name not in ("kind", "input_dim")}
-        head = cls(HeadConfig(**options)).build(config["input_dim"])
-        variables = head._variables()
-        check_weights(weights, {name: variable.shape for name, variable in variables.items()})
-        for name, variable in variables.items():
-            variable.assign(weights[name])
+        head = cls(HeadConfig(**options))
+        shapes = head._shapes(config["input_dim"])
+        check_weights(weights, shapes)
+        head._saved = {name: np.asarray(weights[name], np.float32) for name in shapes}
         return head
 
 
@@ -172,9 +203,7 @@ class HiddenHead(Head):
         return layers[:last + 1]
 
     def _forward(self, rows):
-        for layer in self.keras_layers():
-            rows = layer(rows, training=False)
-        return np.asarray(rows)
+        return self._head._hidden(self._head._weights(), rows)
 
     def _weights(self):
         return self._head.weights()
@@ -182,6 +211,26 @@ class HiddenHead(Head):
     @classmethod
     def _restore(cls, config, weights):
         return cls(MlpHead._restore(config["of"], weights))
+
+
+def _of_keras(activation):
+    """An activation that only Keras knows, as a function of arrays."""
+    import keras
+
+    function = keras.activations.get(activation)
+    return lambda rows: np.asarray(function(rows))
+
+
+def _network(layout, input_dim, seed=0):
+    import keras
+
+    return keras.Sequential([keras.Input((input_dim,), name="features"), *_layers(layout, seed)], name="head")
+
+
+def _variables(model):
+    """{name: variable} of a head's network; {} without one."""
+    return {f"{layer.name}/{weight.name}": weight for layer in (model.layers if model else ())
+            for weight in layer.weights}
 
 
 def _layers(layout, seed):

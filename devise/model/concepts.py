@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from devise.arrays import Packed, unit_rows
 from devise.errors import quoted
@@ -56,6 +55,8 @@ class Concepts:
     """
 
     def __init__(self, weights: Mapping[str, NDArray]):
+        from scipy import sparse  # a sixth of a cold start, which a question by picture does not need
+
         self.names = tuple(lines(weights["names"]))
         further = dict(zip(lines(weights["aliases"]), weights["alias_rows"].tolist(), strict=True))
         self.row = further | {name: row for row, name in enumerate(self.names)}

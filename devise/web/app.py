@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import mimetypes
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +31,13 @@ PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
 
 
 def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK,
-        any_address: bool = False, token: str | None = None,
-        before_loading: Callable[[], object] | None = None) -> Guard:
+        any_address: bool = False, token: str | None = None) -> Guard:
     """An ASGI application over a Search.
 
     Args:
         search: a `devise.search.Search`, which must not change while it is served.
         limits: a `devise.web.Limits`.
         hosts, any_address, token: see `devise.web.guard.Guard`.
-        before_loading: called once, by the thread that then loads the network.
     Returns:
         the application; its attribute `service` is the Service behind it.
     Raises:
@@ -47,7 +45,7 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
     """
     fastapi = require("fastapi", "web")
     limits = limits or Limits()
-    service = Service(search, limits, before_loading=before_loading)
+    service = Service(search, limits)
     desk = Desk(service)
 
     @contextlib.asynccontextmanager

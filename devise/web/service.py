@@ -30,17 +30,15 @@ class Service:
     Args:
         search: a Search; nobody else may change it meanwhile.
         limits: a Limits.
-        before_loading: called once, by the thread that then loads the network.
     """
 
-    def __init__(self, search, limits=None, *, before_loading=None):
+    def __init__(self, search, limits=None):
         self.search, self.limits = search, limits or Limits()
         self.renditions = Renditions(search.images, self.limits.cache_bytes)
         self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
         self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
-        self._before_loading = before_loading
         self._warming, self._network, self._closing = threading.Lock(), "loading", False
 
     def warm(self):
@@ -69,9 +67,6 @@ class Service:
         """The network, loaded once whoever asks first."""
         with self._loading:
             try:
-                if self._before_loading:
-                    self._before_loading()
-                    self._before_loading = None
                 return self.search.model.backbone
             except Exception:
                 if not self._closing:  # then it is no news that a load was broken off

@@ -167,8 +167,10 @@ def _packaged(root, name, progress):
     path = root / "glove_6B_50d_emb.npy"
 
     def read():
-        table = require("pyarrow.parquet", "demo").read_table(root / "glove_6B_index.parquet")
-        return WordVectors(table.column("index").to_pylist(), np.load(path, mmap_mode="r", allow_pickle=False),
+        # not by read_table, which imports pandas
+        with require("pyarrow.parquet", "demo").ParquetFile(root / "glove_6B_index.parquet") as file:
+            names = file.read(columns=["index"]).column("index").to_pylist()
+        return WordVectors(names, np.load(path, mmap_mode="r", allow_pickle=False),
                            name=name)
 
     return _opened(_cache_folder(path, name), path,

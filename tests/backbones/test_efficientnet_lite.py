@@ -1,12 +1,13 @@
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from devise import backbones
-from devise.backbones import efficientnet_lite
+from devise.backbones import efficientnet_lite, runtimes
 from devise.backbones.torch_weights import read_tensors
 from devise.errors import MissingDependency
 
@@ -124,6 +125,35 @@ def test_the_packages_files_hold_what_the_table_says(name):
     tensors = read_tensors(package_file(name))
     shapes = {key: tensor.shape for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")}
     assert shapes == torch_shapes(name)
+
+
+@pytest.mark.parametrize("name", efficientnet_lite.VARIANTS)
+def test_the_file_written_from_the_weights_gives_the_features_of_keras(name, tmp_path):
+    graph = efficientnet_lite.graph(name, read_tensors(package_file(name)))
+    graph.write(tmp_path / "network.onnx")
+    network, size = graph.keras_model(), efficientnet_lite.preprocessing_of(name).size
+    pictures = np.random.default_rng(4).integers(0, 256, (1, *size, 3)).astype(np.float32)
+    inner = keras.Model(network.input, network.get_layer("pooled").output)
+    expected = inner(pictures, training=False).numpy()
+    found = runtimes.onnx.by_reference(tmp_path / "network.onnx")(pictures)
+    assert found.shape == (1, 1280) and runtimes.relative_error(found, expected) < 1e-5
+    kernel, bias = graph.classifier
+    scores = network(pictures, training=False).numpy()
+    assert runtimes.relative_error(expected @ kernel + bias, scores) < 1e-5
+    for mine, theirs in zip(graph.weights, inner.weights, strict=True):  # the order of the fingerprint
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_engine_is_measured_by_the_reference_once_and_refused_by_name(tmp_path, monkeypatch):
+    package_file("efficientnet_lite0")
+    monkeypatch.setenv("DEVISE_HOME", str(tmp_path))
+    small = {"runtime": "onnxruntime", "batch": 2}
+    pictures = np.zeros((1, 224, 224, 3), np.uint8)
+    monkeypatch.setattr(runtimes.onnx, "by_reference", lambda path: lambda noise: np.ones((1, 1280), np.float32))
+    for _ in range(2):  # measured once, refused always
+        with pytest.raises(ValueError, match="onnxruntime gives other features .* than ONNX's reference"):
+            backbones.load("efficientnet_lite0", **small).features(pictures)
+        monkeypatch.setattr(runtimes.onnx, "by_reference", None)
 
 
 # 200 pictures, one of every fifth class. They look like training pictures: a proof that weights,

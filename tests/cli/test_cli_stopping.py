@@ -27,7 +27,6 @@ def features(pictures):
     return computed(pictures)
 network.features = features
 backbones.load, backbones.choose = lambda *args, **options: network, lambda: ("thumbnail", "it is small")
-cli.quiet_framework = lambda: None
 raise SystemExit(cli.main(sys.argv[1:]))
 """
 

@@ -150,6 +150,16 @@ def test_save_and_load_give_the_same_head(config, tmp_path, train_set):
         np.testing.assert_array_equal(again.embed(train_set.features), head.embed(train_set.features))
 
 
+def test_a_head_from_a_file_is_trained_on_where_it_was(tmp_path, small, train_set):
+    head = built(small)
+    head.save(tmp_path / "head.npz")
+    again = load_head(tmp_path / "head.npz")
+    network = again.keras_model()
+    np.testing.assert_allclose(network(train_set.features), by_hand(head, train_set.features), rtol=1e-4, atol=1e-3)
+    network.layers[0].kernel.assign(2 * network.layers[0].kernel)
+    np.testing.assert_array_equal(again.weights()["hidden_1/kernel"], 2 * head.weights()["hidden_1/kernel"])
+
+
 def test_a_head_without_weights_says_so(small, tmp_path):
     head, path = MlpHead(small), tmp_path / "head.npz"
     for use in (head.keras_model, lambda: head.embed(np.ones((1, 24))), lambda: head.save(path)):

@@ -160,13 +160,6 @@ def test_a_network_that_can_not_be_loaded(ask, search, draw, monkeypatch):
     assert client.get("/api/health").json()["network"] == "failed"
 
 
-def test_before_the_network_is_loaded_something_may_be_done_once(ask, draw):
-    done = []
-    client = ask(before_loading=lambda: done.append(True))
-    client.service.warm()
-    assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200 and done == [True]
-
-
 def test_an_application_may_be_ended_and_begun_again(ask, draw):
     client = ask()
     client.__exit__(None, None, None)

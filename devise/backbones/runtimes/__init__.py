@@ -1,13 +1,14 @@
 """Runtimes of a frozen network: TensorFlow, or an engine that reads an ONNX file of it.
 
 The file is written once a network, under the pretrained root, by the fingerprint. An engine is used
-only after it gave the features of Keras on a trial batch, within `TOLERANCE`; half precision likewise,
-within `ROUGH`.
+only after it gave the features of Keras on a trial batch, within `TOLERANCE`, or, of a network that is
+written without Keras, those of ONNX's reference evaluator; half precision likewise, within `ROUGH`.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -15,22 +16,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise.backbones.runtimes import onnx, onnxruntime, openvino, tensorflow
+from devise.backbones.runtimes.onnx import Graph
 from devise.storage import pretrained_root, read_json, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import keras
     from numpy.typing import NDArray
 
-ENGINES = {"openvino": openvino, "onnxruntime": onnxruntime}  # on processors; the faster of most networks first
+ENGINES = {"onnxruntime": onnxruntime, "openvino": openvino}  # on processors; the first to answer first
 RUNTIMES = ("auto", *tensorflow.RUNTIMES, *ENGINES)
 TOLERANCE = 1e-4  # of the largest feature of a batch; float32 sums in another order differ by some 1e-6
 ROUGH = 0.02  # of half precision: its 11 bits give 0.007 after the layers of EfficientNet-Lite0
 
 
-def choose(runtime: str, *, lasting: bool) -> str:
+def choose(runtime: str, *, lasting: bool, graph: Graph | None = None) -> str:
     """The runtime that a name stands for: "auto" is the first engine that is installed, else TensorFlow.
 
     The engines compute on processors: where there is a GPU, "auto" is TensorFlow, which uses it.
@@ -39,6 +40,7 @@ def choose(runtime: str, *, lasting: bool) -> str:
         runtime: one of `RUNTIMES`.
         lasting: whether the network is one that is met again. For others, with random or fine-tuned
             weights, "auto" doesn't leave files behind.
+        graph: of a network that needs no converter.
     Raises:
         ValueError: if there is no such runtime.
 
@@ -51,7 +53,8 @@ def choose(runtime: str, *, lasting: bool) -> str:
         return runtime
     if not lasting or tensorflow.has_gpu():
         return "function"
-    return next((name for name in ENGINES if all(map(find_spec, (name, "onnx", "tf2onnx")))), "function")
+    needed = ("onnx",) if graph else ("onnx", "tf2onnx")
+    return next((name for name in ENGINES if all(map(find_spec, (name, *needed)))), "function")
 
 
 def file_of(stem: str) -> Path:
@@ -59,31 +62,37 @@ def file_of(stem: str) -> Path:
     return pretrained_root() / "onnx" / f"{stem}.onnx"
 
 
-def compiled(model: keras.Model, runtime: str, batch: int,
+def compiled(model: keras.Model | Graph, runtime: str, shape: tuple[int, ...],
              stem: str | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A function from uint8 pictures (batch, h, w, 3) to a float32 array (batch, dim).
 
     Args:
-        model: a Keras model of float32 pictures.
+        model: a Keras model of float32 pictures; for an engine that reads a file also a Graph.
         runtime: one of `RUNTIMES` but "auto".
-        batch: pictures a call, always as many.
+        shape: (batch, h, w, 3) of the pictures of a call, always the same.
         stem: for an engine that reads a file, the name of that; it must stand for the weights too.
     Raises:
         MissingDependency: if the engine, or the converter where it is needed, is not installed.
         ValueError: if the network can't be written as ONNX, or the engine or half precision gives other
-            features than Keras.
+            features than it should.
     """
-    if runtime not in ENGINES:
-        forward = tensorflow.compiled(model, runtime, batch)
+    if not isinstance(model, Graph) and runtime not in ENGINES:
+        forward = tensorflow.compiled(model, runtime, shape[0])
         if runtime == tensorflow.MIXED:
-            _check(_error(model, forward, (batch, *model.input_shape[1:])), ROUGH, runtime, model)
+            _check(_error(forward, tensorflow.compiled(model, "keras", shape[0]), shape), ROUGH, runtime, model)
         return forward
     path = file_of(str(stem))
     if not path.is_file():
-        onnx.export(model, path)
-    shape = (batch, *model.input_shape[1:])
+        _ = model.write(path) if isinstance(model, Graph) else onnx.export(model, path)
     forward = ENGINES[runtime].compiled(path, shape)
-    _check(_known_error(model, forward, shape, runtime, path), TOLERANCE, runtime, model)
+
+    def measured():
+        if not isinstance(model, Graph):
+            return _error(forward, tensorflow.compiled(model, "keras", shape[0]), shape)
+        reference = onnx.by_reference(path)
+        return _error(lambda noise: forward(noise)[:1], lambda noise: reference(noise[:1].astype(np.float32)), shape)
+
+    _check(_known_error(measured, runtime, path), TOLERANCE, runtime, model)
     return forward
 
 
@@ -98,18 +107,19 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 def _check(error, most, runtime, model):
     if not error <= most:
-        raise ValueError(f"{runtime} gives other features for {model.name} than Keras: they differ by {error:.1e} of "
-                         f"the largest, expected at most {most}; take runtime='function'")
+        measure = "ONNX's reference" if isinstance(model, Graph) else "Keras"
+        raise ValueError(f"{runtime} gives other features for {model.name} than {measure}: they differ by {error:.1e} "
+                         f"of the largest, expected at most {most}; take runtime='function'")
 
 
-def _error(model, forward, shape):
-    """How far a way to run a network is from Keras on noise."""
+def _error(forward, right, shape):
+    """How far a way to run a network is from the right one on noise."""
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    return relative_error(forward(noise), tensorflow.compiled(model, "keras", shape[0])(noise))
+    return relative_error(forward(noise), right(noise))
 
 
-def _known_error(model, forward, shape, runtime, path):
-    """How far an engine is from Keras on noise, measured once a network and version of the engine."""
+def _known_error(measured, runtime, path):
+    """How far an engine is off on noise, measured once a network and version of the engine."""
     record = path.with_suffix(".json")
     try:
         known = read_json(record)
@@ -122,9 +132,9 @@ def _known_error(model, forward, shape, runtime, path):
     except PackageNotFoundError:
         key = runtime
     if not isinstance(known, dict):  # no record of ours, or damaged: it stays, and the engine is measured each time
-        return _error(model, forward, shape)
+        return measured()
     if key not in known:
-        error = _error(model, forward, shape)
+        error = measured()
         known[key] = error if np.isfinite(error) else "not finite"
         with contextlib.suppress(OSError):  # in a home that can't be written it is measured each time
             write_json(record, known)

@@ -1,11 +1,13 @@
-"""A Keras model as an ONNX file, which other engines run without Keras."""
+"""ONNX files of networks, which other engines run without Keras."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,13 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import keras
+    from numpy.typing import NDArray
 
 LARGE = 16384  # values; what is smaller, such as a bias, takes part in the converter's own simplifications
-INPUT, FREE = "pictures", "n"  # the names in a file of a backbone: what goes in, and the first dimension
+INPUT, FREE, FEATURES = "pictures", "n", "features"  # in a file of a backbone: what goes in, how many, what comes out
 LIMIT = 2 ** 31  # bytes, of any protocol buffer
 
 
-def export(model: keras.Model, path: str | os.PathLike, *, name: str = "features") -> str | os.PathLike:
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A network that is known without Keras, which is asked only for what nothing else can do.
+
+    Attributes:
+        name: what messages call it.
+        weights: those up to the features, in the order of the Keras model's.
+        classifier: kernel (dim, C) and bias (C,) behind the features.
+        write: writes the network up to the features as an ONNX file.
+        keras_model: makes the Keras model from pictures to classes.
+    """
+
+    name: str
+    weights: Sequence[NDArray[np.float32]]
+    classifier: tuple[NDArray[np.float32], NDArray[np.float32]]
+    write: Callable[[Path], object]
+    keras_model: Callable[[], keras.Model]
+
+
+def export(model: keras.Model, path: str | os.PathLike, *, name: str = FEATURES) -> str | os.PathLike:
     """Write a Keras model of one input and one output as one ONNX file, and return its path.
 
     The converter is given the large weights as inputs of the graph, and they are put into the file
@@ -90,6 +112,15 @@ def _converted(tf2onnx, model, values, name):
         except Exception as error:  # the converter raises its own and Python's
             raise _refusal(model, error) from error
     return graph
+
+
+def by_reference(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A file as the standard's own evaluator computes it, in NumPy: slow, and the measure of engines."""
+    require("onnx", "onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(str(path))
+    return lambda pictures: cast(list, evaluator.run(None, {INPUT: pictures}))[0]
 
 
 def threads() -> int | None:

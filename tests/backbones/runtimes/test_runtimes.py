@@ -186,9 +186,11 @@ def test_half_precision_that_overflows_is_refused_by_name():
         large.with_weights({"first/kernel": 1e6 * kernel.numpy()}).features(pictures(1))
 
 
-def test_auto_leaves_the_engines_of_processors_aside_where_there_is_a_gpu(monkeypatch):
+def test_auto_leaves_the_engines_of_processors_aside_where_there_is_a_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(runtimes, "find_spec", lambda name: True)
     assert runtimes.choose("auto", lasting=True) == next(iter(runtimes.ENGINES))
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [f"a {kind}"])
+    assert runtimes.choose("auto", lasting=True) in runtimes.ENGINES  # no driver is there: TensorFlow is not asked
+    monkeypatch.setattr(runtimes.tensorflow, "DRIVERS", (str(tmp_path),))
     assert runtimes.choose("auto", lasting=True) == "function"
     assert runtimes.choose("onnxruntime", lasting=True) == "onnxruntime"
