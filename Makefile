@@ -43,6 +43,7 @@ test-faults: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(DEVISE) index $(PICTURES) -o results/bench/pictures
+	$(DEVISE) bench start -o results/bench/start
 	$(DEVISE) bench extract -o results/bench/extract
 	$(DEVISE) bench distributed -o results/bench/distributed
 	$(DEVISE) bench train -o results/bench/train

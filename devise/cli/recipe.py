@@ -22,7 +22,8 @@ from devise.recipes import RECIPES
 from devise.report import Report, Table
 from devise.storage import is_manifest, read_json, vacant, write_json, write_report
 
-BENCHMARKS = {"extract": "pictures through each network and runtime", "distributed": "extraction by workers",
+BENCHMARKS = {"start": "the first answer of a cold start",
+              "extract": "pictures through each network and runtime", "distributed": "extraction by workers",
               "train": "a whole training", "words": "opening word vectors, and the neighbours of words",
               "index": "each index engine: time, memory, recall", "evaluation": "the figures of large galleries",
               "serve": "a server that many ask"}
