@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 from devise.losses.base import Loss, as_loss
 
 if TYPE_CHECKING:
-    from devise.losses.alignment import Cosine, cosine_loss
+    from devise.losses.alignment import Cosine, HingeRank, cosine_loss, hinge_costs
     from devise.losses.classification import InfoNCE, Softmax, cross_entropy
     from devise.losses.memory import CrossBatchMemory
     from devise.losses.pairs import PairLoss
-    from devise.losses.ranking import HingeRank, hinge_costs
 
 _LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment",  # these import keras
-           "HingeRank": "ranking", "hinge_costs": "ranking",
+           "HingeRank": "alignment", "hinge_costs": "alignment",
            "InfoNCE": "classification", "Softmax": "classification", "cross_entropy": "classification",
            "CrossBatchMemory": "memory", "PairLoss": "pairs"}
 

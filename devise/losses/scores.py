@@ -1,4 +1,4 @@
-"""Scores of embeddings for every label, for the losses that compare labels."""
+"""Rows at length 1, and their scores for every label, for all losses that compare."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
+
+
+def unit(rows: ArrayLike | Tensor) -> Tensor:
+    """Rows at length 1, as a tensor.
+
+    >>> unit([[3.0, 4.0], [0.0, 0.0]]).numpy()
+    array([[0.6, 0.8],
+           [0. , 0. ]], dtype=float32)
+    """
+    rows = ops.convert_to_tensor(rows)
+    squares = ops.sum(ops.square(rows), axis=-1, keepdims=True)
+    return rows * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
 
 
 def label_scores(embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *, normalise: bool) -> Tensor:
@@ -26,10 +38,7 @@ def label_scores(embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *, no
     >>> label_scores([[3.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]], normalise=False).numpy().tolist()
     [[3.0, 4.0]]
     """
-    embeddings = ops.convert_to_tensor(embeddings)
-    if normalise:
-        squares = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
-        embeddings = embeddings * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
+    embeddings = unit(embeddings) if normalise else ops.convert_to_tensor(embeddings)
     table = ops.cast(label_vectors, embeddings.dtype)
     return ops.matmul(embeddings, ops.transpose(table))
 

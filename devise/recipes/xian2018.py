@@ -4,12 +4,12 @@ Attributes are the label vectors. Every option is chosen on classes held out of 
 by the sets' own train and validation classes; the rule is then learned anew from both.
 """
 
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from devise import plots
+from devise.datasets import Split
 from devise.datasets.xlsa import present, read_set
 from devise.heads import ALE, ESZSL, SAE, SJE, ConseHead, HingeRankHead, RidgeHead
 from devise.metrics import generalised, per_class_top1, seen_unseen_curve
@@ -17,7 +17,7 @@ from devise.recipes.harness import Harness, by_row, curve, means_table, numbered
 from devise.recipes.measuring import HITS, ranked
 from devise.recipes.published import count_of, published
 from devise.recipes.rules import softmax, tops
-from devise.zeroshot import onto
+from devise.zeroshot import choose_options, onto
 
 COLUMNS = ("top-1", "u", "s", "H", "AUSUC")
 STEPS = {"rate": (0.03, 0.3), "epochs": (3, 10)}
@@ -67,27 +67,20 @@ def run(output, *, root, seeds=1, progress=None):
 
 
 def choose(method, grid, data, *, seed=0):
-    """The options that name most pictures of the validation classes right, learned from the train classes.
+    """The Choice of options that name most pictures of the validation classes right, learned from the train classes.
 
     Args:
         method: callable(**options) → a head with `fit`.
         grid: {option: values to try}; all combinations are.
         data: AttributeSet.
-    Returns:
-        (options, per-class mean top-1); of equal ones the first.
     """
-    x, y = data.features[data.train], data.labels[data.train]
-    tried = []
-    for values in product(*grid.values()):
-        options = dict(zip(grid, values, strict=True))
-        tried.append((options, _validate(method(**options).fit(x, y, data.attributes, seed=seed), data)))
-    return max(tried, key=lambda entry: entry[1])
+    held = Split(data.train, unseen_rows=data.validation)
+    return choose_options(method, grid, data.features, data.labels, data.attributes, folds=[held], seed=seed)
 
 
-def _validate(head, data, x=None):
-    """Per-class mean top-1 of the validation pictures among their own classes."""
+def _validate(head, data, x):
+    """Per-class mean top-1 of the validation pictures, given as what the head takes, among their own classes."""
     classes, answers = np.unique(data.labels[data.validation], return_inverse=True)
-    x = data.features[data.validation] if x is None else x
     return per_class_top1(onto(head, data.attributes[classes]).scores(x), answers).value
 
 
@@ -97,7 +90,7 @@ def _run(data, seed):
     x, labels = data.features[rows], data.labels[rows]
     figures, hits, chosen = {}, {}, {}
     for name, (method, grid) in METHODS.items():
-        chosen[name], _accuracy = choose(method, grid, data, seed=seed)
+        chosen[name] = choose(method, grid, data, seed=seed).options
         learned = method(**chosen[name]).fit(data.features[data.trainval], data.labels[data.trainval],
                                              data.attributes, seed=seed)
         figures[name], hits[name] = _measure(onto(learned, data.attributes).scores(x), labels, data)

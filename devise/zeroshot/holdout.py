@@ -61,7 +61,8 @@ def class_folds(labels: ArrayLike, n_folds: int = 5, *, images: float = 0.2, see
 
 
 def choose_options(method: Callable[..., LinearHead], grid: Mapping[str, Sequence], features: Rows,
-                   labels: ArrayLike, label_vectors: ArrayLike, *, n_folds: int = 5, seed: int = 0) -> Choice:
+                   labels: ArrayLike, label_vectors: ArrayLike, *, n_folds: int = 5,
+                   folds: Sequence[Split] | None = None, seed: int = 0) -> Choice:
     """The options of a head that name images of held-out classes best, among these.
 
     Args:
@@ -69,6 +70,7 @@ def choose_options(method: Callable[..., LinearHead], grid: Mapping[str, Sequenc
         grid: {option: values to try}; all combinations are.
         features, labels, label_vectors: as `fit` takes them, of seen classes only.
         n_folds: as `class_folds`; the hit@1, a mean over classes, is averaged over the folds.
+        folds: Splits whose `unseen_rows` choose, in place of these.
     Returns:
         Choice; of equal ones the first.
 
@@ -78,7 +80,7 @@ def choose_options(method: Callable[..., LinearHead], grid: Mapping[str, Sequenc
     Choice(options={'penalty': 0.1}, accuracy=0.75)
     """
     features, labels, label_vectors = np.asarray(features), np.asarray(labels), np.asarray(label_vectors)
-    folds = class_folds(labels, n_folds, images=0, seed=seed)
+    folds = class_folds(labels, n_folds, images=0, seed=seed) if folds is None else folds
     choices = []
     for values in product(*grid.values()):
         options = dict(zip(grid, values, strict=True))

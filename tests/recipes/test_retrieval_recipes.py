@@ -1,7 +1,5 @@
 """What the retrieval recipes run on, and how their figures are put side by side."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +9,6 @@ from devise.datasets import ImageSet, from_folder
 from devise.evaluation import retrieve
 from devise.metrics import paired_difference
 from devise.recipes.comparison import compare, differences_table, figures_table, neighbour_rows
-from devise.recipes.harness import verdict
 from devise.recipes.retrieval import changed_copies, has_pictures, network_of, open_retrieval
 
 
@@ -170,10 +167,3 @@ def test_another_network_than_the_features_is_refused(hidden_classes, backbone):
     assert not has_pictures(hidden_classes)
     with pytest.raises(ValueError, match="extract the features again"):
         network_of(hidden_classes, backbone)
-
-
-@pytest.mark.parametrize(("low", "high", "said"), [
-    (0.01, 0.02, "better"), (-0.02, -0.01, "worse"), (-0.01, 0.01, "no difference shown"),
-    (-1e-5, -1e-6, "no difference shown"), (1e-6, 0.01, "no difference shown")])  # printed as 0.00 points
-def test_what_is_printed_as_nothing_is_no_difference(low, high, said):
-    assert verdict(SimpleNamespace(low=low, high=high)) == said

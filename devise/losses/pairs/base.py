@@ -10,12 +10,12 @@ from keras import ops
 
 from devise.losses.base import Loss
 from devise.losses.mining import Miner
+from devise.losses.scores import unit
 
 if TYPE_CHECKING:
     from keras import KerasTensor as Tensor
     from numpy.typing import ArrayLike
 
-SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
 SMALLEST = 1e-12  # squared distances below this count as this: the root of 0 has no slope
 
 
@@ -93,8 +93,7 @@ def aligned(labels: ArrayLike, embeddings: ArrayLike | Tensor) -> tuple[Tensor, 
     if None not in (labels.shape[0], embeddings.shape[0]) and labels.shape[0] != embeddings.shape[0]:
         raise ValueError(f"there are {labels.shape[0]} labels and {embeddings.shape[0]} embeddings: "
                          "expected one label a row")
-    squares = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
-    return labels, embeddings * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
+    return labels, unit(embeddings)
 
 
 def distances(cosines: Tensor) -> Tensor:

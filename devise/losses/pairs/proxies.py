@@ -8,8 +8,8 @@ import numpy as np
 from keras import Variable, ops
 
 from devise.losses.base import Loss
-from devise.losses.pairs.base import SHORTEST, above, aligned
-from devise.losses.scores import own_scores
+from devise.losses.pairs.base import above, aligned
+from devise.losses.scores import own_scores, unit
 
 if TYPE_CHECKING:
     from keras import KerasTensor as Tensor
@@ -36,9 +36,7 @@ class Proxies(Loss):
     def _cosines(self, labels, embeddings):
         """Cosines (n, C) with the proxies, where the own one stands (n, C), and its cosine (n, 1)."""
         labels, rows = aligned(labels, embeddings)
-        table = ops.convert_to_tensor(self.proxies)
-        table = table * ops.rsqrt(ops.maximum(ops.sum(ops.square(table), axis=1, keepdims=True), SHORTEST**2))
-        cosines = ops.matmul(rows, ops.transpose(table))
+        cosines = ops.matmul(rows, ops.transpose(unit(self.proxies)))
         return cosines, *own_scores(labels, cosines)
 
 
