@@ -22,7 +22,7 @@ def test_its_run_takes_what_the_command_line_offers(recipe):
     name = recipe.__name__.rpartition(".")[2]
     offered = {action.dest for action in command_parser("recipe", name)._actions}
     loading = {"weights", "layer", "runtime", "labels", "class_level"}  # of backbone and images, opened before
-    assert offered - loading - {"help", "json", "debug"} <= {first.name, *(one.name for one in others)}
+    assert offered - loading - {"help", "json", "debug", "overwrite"} <= {first.name, *(one.name for one in others)}
     assert "progress" in {one.name for one in others}
 
 
