@@ -24,13 +24,15 @@ def test_search_results(pandas):
     matches = (Match(3, "cat/1.png", "cat", 0.5), Match(0, "x.png", None, 0.25))
     frame = Results("cat", "shared", matches).to_frame()
     assert list(frame.columns) == ["row", "path", "label", "score", "weak"]
-    assert tuple(frame.loc[0]) == (*matches[0], False) and tuple(frame.loc[1, ["row", "path", "score"]]) == (0, "x.png", 0.25)
+    assert tuple(frame.loc[0]) == (*matches[0], False)
+    assert tuple(frame.loc[1, ["row", "path", "score"]]) == (0, "x.png", 0.25)
     assert pandas.isna(frame.loc[1, "label"])
     assert len(Results("cat", "shared", ()).to_frame()) == 0
 
 
 def test_tags(pandas):
-    tagged = TaggedImages([Tags([Tag("crab", 0.5), Tag("cat", 0.25, weak=True)], picture="a.jpg"), Tags([Tag("dog", 0.125)])])
+    named = Tags([Tag("crab", 0.5), Tag("cat", 0.25, weak=True)], picture="a.jpg")
+    tagged = TaggedImages([named, Tags([Tag("dog", 0.125)])])
     rows = [["a.jpg", 1, "crab", 0.5, False], ["a.jpg", 2, "cat", 0.25, True], [1, 1, "dog", 0.125, False]]
     assert tagged.to_frame().values.tolist() == rows
     assert tagged[0].to_frame().to_dict("list") == {"name": ["crab", "cat"], "score": [0.5, 0.25],

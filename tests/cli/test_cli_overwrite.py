@@ -108,6 +108,6 @@ def test_a_photograph_is_no_sheet(devise, index, stub, tmp_path):
     mine.write_bytes(b"mine")
     argv = ("search", str(index), "--text", "cat", "--save")
     ran = devise(*argv, str(mine))
-    assert ran.code == 1 and "holiday.png is there already" in ran.err and mine.read_bytes() == b"mine"
+    assert ran.code == 2 and "holiday.png is there already" in ran.err and mine.read_bytes() == b"mine"
     for _ in range(2):
         assert devise(*argv, str(tmp_path / "sheet.png")).code == 0
