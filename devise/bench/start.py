@@ -36,14 +36,14 @@ def run(*, n=5, progress=None):
         RuntimeError: if a command fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pictures, index = Path(folder) / "pictures", str(Path(folder) / "index")
-        pictures.mkdir()
-        images = _drawn(pictures, PICTURES)
-        picture = str(images.file(0))
-        _ran("-m", "devise", "index", str(pictures), "-o", index)
+        pictures, other, index = (Path(folder) / name for name in ("pictures", "other", "index"))
+        for place, count in ((pictures, PICTURES), (other, 1)):
+            place.mkdir()
+            picture = str(_drawn(place, count).file(0))  # at last one that is not in the index
+        _ran("-m", "devise", "index", str(pictures), "-o", str(index))
         ways = {BASE: partial(_ran, "-c", BASE), "devise tag": partial(_ran, "-m", "devise", "tag", picture),
-                "devise search --text": partial(_ran, "-m", "devise", "search", index, "--text", TEXT),
-                "devise search --picture": partial(_ran, "-m", "devise", "search", index, "--picture", picture),
+                "devise search --text": partial(_ran, "-m", "devise", "search", str(index), "--text", TEXT),
+                "devise search --picture": partial(_ran, "-m", "devise", "search", str(index), "--picture", picture),
                 "devise serve, first answer": partial(_served, index)}
         measured, step = {what: [] for what in ways}, Steps(progress, (n + 1) * len(ways))
         for what, way in (n + 1) * list(ways.items()):
