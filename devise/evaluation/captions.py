@@ -164,8 +164,7 @@ def text_retrieval(scores: ArrayLike, owners: ArrayLike, ks: Iterable[int] = (1,
     if np.isnan(scores).any():
         raise ValueError("scores hold NaN: leave such pictures or sentences out")
     right = owners == np.arange(n)[:, None]
-    pictures = _first(np.take_along_axis(right, np.argsort(-scores, axis=1, kind="stable"), axis=1))
-    sentences = _first(np.take_along_axis(right.T, np.argsort(-scores.T, axis=1, kind="stable"), axis=1))
+    pictures, sentences = _first(scores, right), _first(scores.T, right.T)
     ks = tuple(ks)
     return TextRetrieval({k: np.where(np.isnan(pictures), np.nan, pictures <= k) for k in ks},
                          {k: np.where(np.isnan(sentences), np.nan, sentences <= k) for k in ks}, pictures, sentences)
@@ -234,9 +233,14 @@ def judged_triplets(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike) -> 
     return triplet_agreement(scores[pairs], said[pairs])
 
 
-def _first(right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The rank from 1 of the first True of each row, NaN where there is none."""
-    return np.where(right.any(axis=1), right.argmax(axis=1) + 1, np.nan)
+def _first(scores: NDArray, right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The rank from 1 of the first right one of each row, NaN where there is none; of equal scores the first counts."""
+    found = np.full(len(scores), np.nan)
+    for row in np.flatnonzero(right.any(axis=1)):
+        mine, among = scores[row], np.flatnonzero(right[row])
+        place = among[mine[among].argmax()]
+        found[row] = 1 + (mine > mine[place]).sum() + (mine[:place] == mine[place]).sum()
+    return found
 
 
 def _judgements(scores, said, pictures):
