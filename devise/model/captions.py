@@ -40,9 +40,9 @@ PENALTIES = (1.0, 3.0, 10.0)
 SPREAD = 1.0  # penalty of the text's start, in units of its mean variance
 GAPS = (0.2, 0.03)  # of relevance between the two of a triplet, in the first and the last epoch
 VISUAL: dict[str, Any] = {"optimiser": "adam", "learning_rate": 3e-4, "epochs": 30, "batch_size": 64}
-JOINT: dict[str, Any] = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 25, "batch_size": 128}
+JOINT: dict[str, Any] = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 15, "batch_size": 256}
 MARGIN, TEMPERATURE, TARGET = 0.3, 0.3, 0.1  # of the triplets, and of the lists
-CONTRAST = 0.1  # the temperature of the joint loss
+CONTRAST = 0.07  # the temperature of the joint loss, as in Radford et al. 2021
 VISUAL_LOSSES = ("triplet", "ranking")
 
 
@@ -156,12 +156,12 @@ def visual_objective(data: CaptionData, loss: str = "triplet", gap: Any = None, 
 
 
 def start_joint(data: CaptionData, sentences: CaptionVectors) -> tuple[Head, NDArray[np.float32]]:
-    """Principal components of the features, and a ridge map of sentences onto those of their images.
+    """Principal components of the features' square roots, and a ridge map of sentences onto those of their images.
 
     Returns:
         (head, kernel float32 (t, dim)), the start of `train_joint`.
     """
-    head = ProjectionHead(data.dim, start="pca").fit(data.features)
+    head = ProjectionHead(data.dim, start="pca", power=0.5).fit(data.features)
     rows, owners = sentences_of(sentences, data.captions)
     gram = rows.T @ rows
     gram[np.diag_indices_from(gram)] += SPREAD * np.trace(gram) / len(gram)
