@@ -299,7 +299,9 @@ def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[st
         settings: dict[str, Any] = {"required": True} if parameter.default is MISSING else {}
         if name in said.told:
             settings["help"] = in_words(name, said.told[name]).replace("%", "%%")
-        if name in OPTIONS:
+        if parameter.default is False:
+            parser.add_argument(flag(name), dest=name, action="store_true", default=argparse.SUPPRESS, **settings)
+        elif name in OPTIONS:
             add(parser, place, name, **settings)
         else:
             action = parser.add_argument(flag(name), dest=name, type=kind, default=argparse.SUPPRESS,
@@ -328,7 +330,7 @@ def _kind(parameter: Parameter) -> Callable | None:
     """What reads a parameter from a word, by its default or by its annotation; None where nothing does."""
     value = parameter.default
     if isinstance(value, bool):
-        return None
+        return None if value else bool
     if isinstance(value, tuple) and value:
         several = {int: sizes, float: numbers, str: names}
         return several.get(type(value[0]))

@@ -34,7 +34,7 @@ PAPER = "musgrave2020"
 
 
 def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, seeds=SEEDS, epochs=EPOCHS,
-        trials=TRIALS, folds=FOLDS, dim=DIM, variants=VARIANTS, progress=None):
+        trials=TRIALS, folds=FOLDS, dim=DIM, variants=VARIANTS, recalled=False, progress=None):
     """Measure all losses on the untrained classes and write the report with its picture.
 
     Args:
@@ -49,6 +49,7 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         folds: of the classes to learn from, no class in two.
         dim: of each head.
         variants: of losses, to compare.
+        recalled: print published figures that are recalled too, marked †.
         progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
     Returns:
         Report.
@@ -68,7 +69,7 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
                                  for seed in range(1, seeds)]
         rows[variant.name] = [source.measure(joined(group)) for group in heads]
         single[variant.name] = [means_of(source.measure(head.embed)) for group in heads for head in group]
-    tables = (_figures(source, rows, chosen, folds, dim, seeds),
+    tables = (_figures(source, rows, chosen, folds, dim, seeds, recalled),
               differences_table("What each gains on the raw features", {
                   name: (rows[RAW], runs) for name, runs in rows.items() if name != RAW}, head="loss, miner − raw"),
               differences_table("What each loss adds to the start", {
@@ -99,13 +100,13 @@ def _baselines(source, parts, dim, seeds):
             START: [source.measure(joined([fold.start for fold in parts]))]}
 
 
-def _figures(source, rows, chosen, folds, dim, seeds):
+def _figures(source, rows, chosen, folds, dim, seeds, recalled):
     caption = (f"Retrieval of {len(source.split.names['test'])} classes that nothing learned from, in %: the heads of "
                f"{folds} folds joined, {folds} × {dim}-d; mean of {seeds} seeds with the 95 % interval over them, rows "
                "without an interval have no seed. Validation: mean MAP@R of the chosen options on the folds' own "
                "validation classes")
     extra = {name: {"validation MAP@R": found.score} for name, found in chosen.items()}
-    return figures_table(caption, rows, head="loss, miner", extra=extra, published=_beside(source))
+    return figures_table(caption, rows, head="loss, miner", extra=extra, published=_beside(source, recalled))
 
 
 def _choices(chosen, folds):
@@ -116,11 +117,11 @@ def _choices(chosen, folds):
                          "epoch 0 is the start, which no training improved on.")
 
 
-def _beside(source):
+def _beside(source, recalled):
     """The published rows, where the set is the whole published one in its own split."""
     if source.name is None or not standard(source):
         return ()
-    return published(PAPER, data=source.name)
+    return published(PAPER, data=source.name, recalled=recalled)
 
 
 def standard(source):

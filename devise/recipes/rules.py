@@ -32,6 +32,7 @@ TRAINED = ("MLP head", "ALE")  # by steps from a random start or in a random ord
 TRAINING = {"epochs": 20, "batch_size": 128, "learning_rate": 0.04}
 HEAD = (500,)
 HINGE_EPOCHS = (3, 10)
+COLUMNS, STEEPNESS = 1000, 2.0  # of widened vectors
 SAMPLE = 20  # pictures of a seen class that γ is chosen on
 FEW = 10  # pictures of a class that stand for it, where many fits or the many words make it costly
 GROUP = 5  # labels hidden together where Lift's options are chosen, as many as a draw hides
@@ -172,6 +173,21 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
 
     return max((HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in HINGE_EPOCHS),
                key=hit_at_1)
+
+
+def widened(vectors, columns=COLUMNS, steepness=STEEPNESS, *, seed=0):
+    """Unit vectors in more columns, in which near ones stay near: about exp(steepness (cos - 1)) is their new cosine.
+
+    Fifty columns have no room for a thousand labels apart from one another; DeViSE's vectors have 500 or 1,000.
+    Random Fourier features (Rahimi and Recht 2007).
+
+    Args:
+        vectors: (n, d), unit rows.
+    """
+    from sklearn.kernel_approximation import RBFSampler
+
+    made = RBFSampler(gamma=steepness / 2, n_components=columns, random_state=seed).fit_transform(vectors)
+    return unit_rows(made.astype(np.float32))
 
 
 def contenders(world, draw, *, lifts, training=TRAINING, head=HEAD, seed=0):

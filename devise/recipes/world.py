@@ -174,23 +174,25 @@ class World:
                                        for label in np.unique(self.labels[rows])]))
 
 
-def open_world(images, backbone, words, *, first=0, progress=None):
+def open_world(images, backbone, words, *, first=0, drawn=0, progress=None):
     """The bundled set, a table whose labels the package knows, or pictures in folders such as n02084071.
 
     Args:
-        images: None for the bundled set, a FeatureTable, or an ImageSet whose classes are WordNet ids: those of
-            ImageNet's 1,000 classes are seen, the others unseen.
+        images: None for the bundled set, a FeatureTable, or an ImageSet; where the classes are WordNet ids, those of
+            ImageNet's 1,000 are seen, the others unseen.
         backbone: the network of the pictures, or None.
         words: WordVectors.
         first: how many of them are candidates beside the labels.
+        drawn: how many folders a seed draws as unseen ones; 0 for those that are not among the 1,000.
     Raises:
         ValueError: if a label's synset is not known, a folder is no WordNet id, or fewer than two of the 1,000
             classes have a vector.
         FileNotFoundError: if an id is beyond the package's own taxonomy and WordNet is not there.
     """
-    if images is None or isinstance(images, FeatureTable):
-        table = bundled_table()[0] if images is None else images
-        names, known = table.images.label_names, label_synsets()
+    table = bundled_table()[0] if images is None else images if isinstance(images, FeatureTable) else None
+    images = images if table is None else table.images
+    if table is not None and not all(map(WNID.fullmatch, images.label_names)):
+        names, known = images.label_names, label_synsets()
         if unknown := sorted(set(names) - known.keys()):
             raise ValueError(f"no WordNet synset is known for {', '.join(unknown)}: expected labels among the "
                              f"{len(known)} of devise.words.label_synsets")
@@ -206,10 +208,10 @@ def open_world(images, backbone, words, *, first=0, progress=None):
     if len(known & vectors.keys()) < 2:
         raise ValueError(f"{len(known & vectors.keys())} of {len(images.label_names)} folders are among ImageNet's "
                          "1,000 classes and have a word vector: expected two or more, which are trained on")
-    table = features.extract(images, backbone, progress=progress)
+    table = table or features.extract(images, backbone, progress=progress)
     kept = tuple(vectors)
     places = np.array([kept.index(synset) if synset in vectors else -1 for synset in images.label_names] + [-1])
     return World(table, places[table.images.labels],  # a picture without a class, -1, finds the -1 at the end
                  tuple(taxonomy[synset].name for synset in kept), kept, unit_rows(list(vectors.values())), words,
-                 taxonomy, tuple(synset for synset in kept if synset not in known),
+                 taxonomy, drawn or tuple(synset for synset in kept if synset not in known),
                  tuple(taxonomy[synset].name for synset in images.label_names if synset not in vectors), backbone)

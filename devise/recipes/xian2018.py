@@ -35,13 +35,14 @@ EPOCHS = 30  # of its classifier
 HELD = 0.1  # of the training pictures of ConSE's classifier: they choose its epoch
 
 
-def run(output, *, root, seeds=1, progress=None):
+def run(output, *, root, seeds=1, recalled=False, progress=None):
     """Measure every rule on every set under a folder and write the report with its pictures.
 
     Args:
         output: the folder to write.
         root: holds a folder a set: SUN, CUB, AWA1, AWA2, APY, those that are there.
         seeds: how many runs; a seed orders the pictures that rules learn from step by step.
+        recalled: print published figures that are recalled too, marked †.
     Returns:
         Report.
     Raises:
@@ -59,7 +60,7 @@ def run(output, *, root, seeds=1, progress=None):
         harness.draw(f"{name}: flat hit@k of the unseen classes' pictures, every picture counting the same",
                      f"hit_at_k-{name}.png", plots.hit_curve, curve(by_row([run["hits"] for run in runs]), HITS),
                      title=f"{name}: pictures of the unseen classes, which are the candidates")
-        return _table(data, by_row([run["figures"] for run in runs]), seeds)
+        return _table(data, by_row([run["figures"] for run in runs]), seeds, recalled)
 
     tables = harness.each(present(root), of_set)
     return harness.report("Zero-shot benchmarks, proposed splits (Xian et al. 2018)",
@@ -139,19 +140,19 @@ def _measure(scores, labels, data):
     return figures, ranked(np.argsort(-alone, axis=1, kind="stable"), answers, None, len(unseen))
 
 
-def _table(data, found, seeds):
+def _table(data, found, seeds, recalled):
     n_unseen = int((~data.seen).sum())
     caption = (f"{data.name}: per-class mean top-1, in %; {seeds_text(seeds)}. top-1: "
                f"{len(data.test_unseen):,} pictures over {n_unseen} unseen classes. u, s, H: these and "
                f"{len(data.test_seen):,} pictures of seen classes over all {len(data.class_names)}; AUSUC is the area "
                "under s over u for every calibration.")
-    return means_table("rule", found, COLUMNS, caption=caption, published=_beside(data, n_unseen))
+    return means_table("rule", found, COLUMNS, caption=caption, published=_beside(data, n_unseen, recalled))
 
 
-def _beside(data, n_unseen):
+def _beside(data, n_unseen, recalled):
     """The published rows, where the classes are as many as theirs."""
     same = (len(data.class_names), n_unseen) == (count_of(data.name), count_of(data.name, "unseen"))
-    return published("xian2018", data=data.name) if same else ()
+    return published("xian2018", data=data.name, recalled=recalled) if same else ()
 
 
 def _notes(chosen):

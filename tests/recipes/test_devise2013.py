@@ -91,14 +91,15 @@ def test_a_synsets_vector_is_the_mean_of_its_lemmas(folders, backbone):
 def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
     images, words, _synsets = folders
     steps = []
-    devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2,
+    devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2, recalled=True,
                    progress=lambda *step: steps.append(step))
     report = storage.read_json(tmp_path / "out" / "report.json")
     assert steps[-1] == (2, 2)
     first = table_of(report, "seen")
     assert [row["name"] for row in first["rows"]] == ["softmax", "DeViSE, hinge rank", "DeViSE, ridge",
-                                                      "random embeddings, hinge rank", "random embeddings, ridge",
-                                                      "chance"]
+                                                      "DeViSE, hinge rank, 1000-d", "random embeddings, hinge rank",
+                                                      "random embeddings, ridge",
+                                                      "random embeddings, hinge rank, 1000-d", "chance"]
     assert first["published"] == [] and table_of(report, "2-hop")["published"] == []
     chance = {row["name"]: row["values"] for row in first["rows"]}["chance"]
     assert chance["hit@1"]["mean"] == 0.25 and chance["hit@1"]["n"] == 2
@@ -111,12 +112,32 @@ def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
     assert any("not all of ImageNet's 1,000" in note for note in report["notes"])
 
 
+def test_folders_may_be_drawn_as_unseen_and_what_is_not_shown_is_said(folders, backbone, tmp_path):
+    images, words, _synsets = folders
+    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2,
+                            unseen=2).to_json()
+    assert "unseen = 2 labels" in table_of(report, "unseen")["caption"]
+    assert report["facts"]["classes"].endswith("2 unseen, drawn by each seed")
+    assert not any("†" in str(shown) or shown["published"] for shown in report["tables"]), "recalled ones on demand"
+    said = [note for note in report["notes"] if "is not shown to be better" in note]
+    assert any("random embeddings, hinge rank" in note and "2 runs" in note for note in said)
+
+
+def test_widened_vectors_keep_near_ones_near():
+    vectors = np.random.default_rng(0).normal(size=(40, 5))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    wide = rules.widened(vectors, columns=20_000, steepness=3.0)
+    np.testing.assert_allclose(wide @ wide.T, np.exp(3 * (vectors @ vectors.T - 1)), atol=0.05)
+    assert np.linalg.matrix_rank(vectors) == 5 and np.linalg.matrix_rank(rules.widened(vectors)) == 40
+
+
 def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbone, tmp_path, monkeypatch):
     images, words, _synsets = folders
     monkeypatch.setattr(World, "is_imagenet", True)
     counts = {"1K": 4, "2-hop": 4, "2-hop +1K": 9}  # as if these were the paper's
     monkeypatch.setattr("devise.recipes.published.count_of", lambda key, kind="count": counts.get(key, 10**6))
-    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=1).to_json()
+    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=1,
+                            recalled=True).to_json()
     assert len(table_of(report, "seen")["published"]) == 6
     assert [row["name"] for row in table_of(report, "2-hop")["published"]] == ["DeViSE"]
     assert table_of(report, "2-hop +1K")["published"] == [] == table_of(report, "21K")["published"]

@@ -153,13 +153,13 @@ def published_source(name, n_classes, n_pictures):
 
 @pytest.mark.parametrize(("name", "classes", "pictures"), [("cub200", 100, 5924), ("cars196", 98, 8131)])
 def test_published_rows_stand_beside_whole_published_sets_only(name, classes, pictures):
-    found = {row.name: row for row in metric._beside(published_source(name, classes, pictures))}
+    found = {row.name: row for row in metric._beside(published_source(name, classes, pictures), True)}
     assert len(found) == 10 and not any(row.certain for row in found.values())
     expected = {"cub200": (0.6813, 0.2653), "cars196": (0.8178, 0.2489)}[name]
     assert (found["contrastive"].values["Recall@1"], found["contrastive"].values["MAP@R"]) == expected
     for other in (published_source(name, classes, pictures - 1), published_source(None, classes, pictures),
                   published_source("in-shop", classes, pictures)):
-        assert metric._beside(other) == ()
+        assert metric._beside(other, True) == ()
 
 
 def test_a_published_set_from_the_command_line(tmp_path, monkeypatch, make_backbone, capsys):

@@ -31,7 +31,7 @@ def test_a_deeper_k_hits_no_less(entry):
 
 @pytest.mark.parametrize("data", ["SUN", "CUB", "AWA1", "AWA2", "APY"])
 def test_the_harmonic_means_are_those_of_u_and_s(data):
-    rows = published.published("xian2018", data=data)
+    rows = published.published("xian2018", data=data, recalled=True)
     assert [row.name for row in rows] == ["DeViSE", "ALE", "SJE", "ESZSL", "ConSE"]
     for row in rows:
         u, s = row.values["u"], row.values["s"]
@@ -40,24 +40,35 @@ def test_the_harmonic_means_are_those_of_u_and_s(data):
 
 def test_what_is_recalled_is_marked_so():
     certain = {(data, row.name): row.certain for data in ("SUN", "CUB", "AWA1", "AWA2", "APY")
-               for row in published.published("xian2018", data=data)}
+               for row in published.published("xian2018", data=data, recalled=True)}
     assert {key for key, sure in certain.items() if not sure} == {("SUN", "ConSE"), ("AWA2", "ConSE"), ("APY", "ConSE")}
-    assert not any(row.certain for paper in ("devise2013", "conse2014") for row in published.published(paper))
+    assert not any(row.certain for paper in ("devise2013", "conse2014")
+                   for row in published.published(paper, recalled=True))
     assert all(row.certain for row in published.published("hybrid"))
 
 
+def test_what_is_recalled_is_given_on_demand_alone():
+    assert published.published("devise2013") == () == beside("conse2014", "Table 1", "2-hop", 1549)
+    assert [row.name for row in published.published("xian2018", data="SUN")] == ["DeViSE", "ALE", "SJE", "ESZSL"]
+    sure, all_of_it = (published.published("flickr8k", data="frozen network", recalled=recalled)
+                       for recalled in (False, True))
+    assert len(sure) == len(all_of_it) == 11
+    assert "image → text, median" not in sure[0].values and all_of_it[0].values["image → text, median"] == "28 †"
+    assert sure[-1].values["image → text, median"] == 4 and sure[-1].values["image → text @1"] == 0.31
+
+
 def test_figures_are_fractions_under_the_columns_of_the_paper():
-    softmax = published.published("devise2013", "Table 1")[0]
+    softmax = published.published("devise2013", "Table 1", recalled=True)[0]
     assert softmax.name == "softmax" and softmax.values["hit@1"] == 0.556 and softmax.values["hp@2"] == 0.452
-    rows = {row.name: row.values for row in published.published("conse2014", candidates="2-hop +1K")}
+    rows = {row.name: row.values for row in published.published("conse2014", candidates="2-hop +1K", recalled=True)}
     assert rows["ConSE(10)"] == {"hit@1": 0.003, "hit@2": 0.062, "hit@5": 0.17, "hit@10": 0.249, "hit@20": 0.335}
-    assert rows["DeViSE"] == published.published("devise2013", candidates="2-hop +1K")[0].values
+    assert rows["DeViSE"] == published.published("devise2013", candidates="2-hop +1K", recalled=True)[0].values
 
 
 def test_rows_stand_beside_only_where_the_candidates_are_as_many():
     assert count_of("3-hop") == 7860
     for count, rows in ((1549, 4), (1548, 4), (1565, 0), (1500, 0), (37, 0)):
-        assert len(beside("conse2014", "Table 1", "2-hop", count)) == rows
+        assert len(beside("conse2014", "Table 1", "2-hop", count, recalled=True)) == rows
 
 
 @pytest.mark.parametrize(("wanted", "said"), [

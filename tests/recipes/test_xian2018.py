@@ -111,7 +111,7 @@ def test_published_rows_stand_beside_sets_of_the_published_size(tmp_path, monkey
     data = read_set(tmp_path / "SUN")
     counts = {"count": CLASSES, "unseen": UNSEEN}
     monkeypatch.setattr(xian2018, "count_of", lambda name, kind="count": counts[kind])
-    rows = xian2018._beside(data, UNSEEN)
+    rows = xian2018._beside(data, UNSEEN, True)
     assert {row.name: row.certain for row in rows}["ConSE"] is False and len(rows) == 5
     assert rows[0].values == {"top-1": 0.565, "u": 0.169, "s": 0.274, "H": 0.209}
 
@@ -140,7 +140,7 @@ def test_drawn_features_around_the_published_splits(tmp_path, monkeypatch):
     shutil.copyfile(REAL / "AWA2" / "att_splits.mat", tmp_path / "AWA2" / "att_splits.mat")
     monkeypatch.setattr(xian2018, "METHODS", {name: xian2018.METHODS[name] for name in ("ESZSL", "SAE")})
     monkeypatch.setattr(xian2018, "_conse", lambda data, x, seed: ({"T": 1}, x @ np.ones((10, 50), np.float32)))
-    report = xian2018.run(tmp_path / "out", root=tmp_path)
+    report = xian2018.run(tmp_path / "out", root=tmp_path, recalled=True)
     assert report.facts["AWA2"] == "37,322 pictures, 10-d, 85 attributes, 40 seen and 10 unseen classes"
     shown, = report.tables
     assert [row.name for row in shown.published] == ["DeViSE", "ALE", "SJE", "ESZSL", "ConSE"]
