@@ -188,14 +188,28 @@ def people_table(world, judgements, heads, what):
     pictures, owners = (np.array([place[row] for row in rows[kept].tolist()])
                         for rows in (judgements.pictures, judgements.captioned))
     ratings, numbers = judgements.scores[kept], judgements.captions[kept]
-    said = ratings.mean(axis=1)
     texts = [world.captions[owner][number] for owner, number in zip(owners, numbers, strict=True)]
     scores = {RAW: [_between(world.features, pictures, owners)],
               TRIPLETS: [_between(head.embed(world.features), pictures, owners) for head in heads[TRIPLETS]],
               TFIDF: [_told(world, pictures, texts, world.data.terms.texts, sparse=True)],
               SIF: [_told(world, pictures, texts, world.sentences.embed)],
-              JOINT: [np.einsum("ij,ij->i", joint.embed(world.features)[pictures],
-                                joint.embed_text(texts)) for joint in heads[JOINT]]}
+              JOINT: [np.einsum("ij,ij->i", joint.embed(world.features)[pictures], joint.embed_text(texts))
+                      for joint in heads[JOINT]]}
+    return agreement_table(scores, ratings, pictures, what,
+                           "Of rows that compare pictures, the sentence stands for the picture that it was written "
+                           "for; an oracle reads the captions of the judged picture, without the sentence itself.")
+
+
+def agreement_table(scores, ratings, pictures, what, more=""):
+    """How well scores fit what people said, and people one another.
+
+    Args:
+        scores: {row: [float (m,), one a seed]}.
+        ratings: float (m, r), a column a rater.
+        pictures: int (m,), the picture that was judged.
+        what: who judged, and `more` that the caption says.
+    """
+    said = ratings.mean(axis=1)
     rows = {}
     if ratings.shape[1] > 1:
         found = ceiling(ratings, pictures)
@@ -212,13 +226,11 @@ def people_table(world, judgements, heads, what):
                       "to": found[0].high, "Kendall": spread([one.kendall for one in found]),
                       "pairs": spread([one.value for one in pairs]),
                       "ties": spread([one.ties / one.n for one in pairs])}
-    text = (f"Agreement with {what}: {len(kept):,} judgements of a test picture with a test sentence, "
-            f"{len(np.unique(pictures))} pictures. Rank correlations × 100 with the mean judgement, from–to the 95 % "
+    text = (f"Agreement with {what}: {len(pictures):,} judgements of a test picture with a test sentence, "
+            f"{len(np.unique(pictures)):,} pictures. Rank correlations × 100 with the mean judgement, from–to the 95 % "
             "interval of Spearman's by drawing pictures again (first seed); pairs: the share of two sentences about a "
-            f"picture ordered as people do, in %, {pairs[0].n:,} decided. Of rows that compare pictures, the sentence "
-            "stands for the picture that it was written for; an oracle reads the captions of the judged picture, "
-            "without the sentence itself.")
-    return Table.by_name("judged by", rows, caption=text)
+            f"picture ordered as people do, in %, {pairs[0].n:,} decided. {more}")
+    return Table.by_name("judged by", rows, caption=text.strip())
 
 
 def _between(rows, pictures, owners):
