@@ -32,7 +32,7 @@ ENGINES = {
     "usearch": {"index/usearch.py"}, "lancedb": {"index/lancedb.py"}, "pymilvus": {"index/milvus.py"},
     "milvus_lite": {"index/milvus.py"},
     "gensim": {"words/readers.py"}, "sklearn": {"words/sentences.py", "metrics/open_set.py",
-                                                  "evaluation/retrieval.py"},
+                                                  "evaluation/retrieval.py", "recipes/rules.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"distributed/sources.py"},
     "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"},
