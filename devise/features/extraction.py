@@ -277,7 +277,7 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
     if partial:
         storage.remove(partial)
     matrix = open_table(folder)[2][:len(rows)]
-    return FeatureTable(matrix, kept, document["backbone"], folder, computed, contents_of(records[:len(rows)]))
+    return FeatureTable(matrix, kept, describe(backbone), folder, computed, contents_of(records[:len(rows)]))
 
 
 def _content_keys(images, records):
