@@ -175,7 +175,7 @@ def ridge_map(parts, way):
     """Ridge regression of a picture's mean sentence on its features."""
     train = parts["train"]
     targets = means_of(train, way)
-    solve = ridge(train.roots, targets)
+    solve, _ = ridge(train.roots, targets)
 
     def space(penalty):
         kernel, bias = solve(penalty)
