@@ -169,7 +169,9 @@ def stub(monkeypatch, make_backbone, tmp_path):
 @pytest.mark.parametrize(("argv", "said"), [
     (["--root", "x"], "--root and --set go together"), (["--draws", "3"], "there is no option '--draws'"),
     (["--labels", "x.csv"], "they go with --images"), (["--set", "sop"], "there is no option '--set'")])
-def test_wrong_usage(argv, said, capsys, tmp_path):
+def test_wrong_usage(argv, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("a.jpg,cat", encoding="utf-8")
     name = "metric" if "go together" in said else "siamese"
     assert cli.main(["recipe", name, *argv, "-o", str(tmp_path / "new")]) == 2
     assert said in capsys.readouterr().err
