@@ -55,8 +55,8 @@ class Preprocessing:
         """The same with the whole picture, its nearest pixels taken, as `keras.utils.load_img(target_size=…)` does.
 
         >>> Preprocessing((2, 2)).stretched.prepare(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))[0]
-        array([[3, 4, 5],
-               [9, 10, 11]], dtype=uint8)
+        array([[ 3,  4,  5],
+               [ 9, 10, 11]], dtype=uint8)
         """
         return dataclasses.replace(self, crop=None, resampling="nearest")
 

@@ -139,6 +139,9 @@ def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None,
         which: as `Devise.tag` takes candidates.
     Raises:
         ValueError: as `candidates`, and for "concepts" where the space has none.
+
+    >>> len(naming(devise.pretrained()))  # doctest: +SKIP
+    29169
     """
     space = model.text_space(space)
     text = model.spaces[space].text

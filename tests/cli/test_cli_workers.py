@@ -58,7 +58,7 @@ def test_several_parquet_files_and_a_folder_of_them(devise, stub, monkeypatch, t
     (["s3://bucket/photos"], "s3://bucket/photos is read by workers: add --workers N"),
     (["pictures", "--threads", "2"], "--threads can't be used here: add --workers N"),
     (["pictures", "--address", "auto"], "--address can't be used here"),
-    (["s3://bucket/photos", "--workers", "2", "--labels", "x.csv"], "--labels can't be used here")])
+    (["s3://bucket/photos", "--workers", "2", "--labels", __file__], "--labels can't be used here")])
 def test_what_means_nothing_is_refused(devise, stub, argv, message):
     ran = devise("extract", *argv)
     assert ran.code == 2 and message in ran.err

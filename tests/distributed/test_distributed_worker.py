@@ -13,6 +13,8 @@ from devise.distributed.extraction import _Run
 from devise.distributed.pictures import OnDisk, Part
 from devise.distributed.worker import THREADS, Worker, unread
 
+NO_PICTURE = "not a picture: its content is no jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga"
+
 
 @pytest.fixture
 def worker(backbone, monkeypatch):
@@ -37,7 +39,7 @@ def test_what_can_not_be_read_keeps_its_place_and_reason(worker, picture_folder)
     (picture_folder / images.paths[3]).unlink()
     shard = worker.extract(OnDisk(images).part([0, 1, 2, 3]))
     assert shard.places.tolist() == [0, 2] and len(shard.vectors) == 2
-    assert shard.reasons == {1: "not a picture: its content is no jpg, png, webp, gif, bmp or tiff",
+    assert shard.reasons == {1: NO_PICTURE,
                              3: "No such file or directory"}
     shard = worker.extract(OnDisk(images).part([1, 3]))
     assert shard.places.tolist() == [] and shard.vectors.shape == (0, 24) and sorted(shard.reasons) == [0, 1]
@@ -52,7 +54,7 @@ def test_a_picture_of_another_size_than_the_sender_sees_is_not_that_picture(work
     assert worker.extract(part).reasons == unread(part) == expected
     (picture_folder / part.paths[2]).write_text("x")
     again = OnDisk(from_folder(picture_folder, check=False)).part([0, 1, 2])
-    assert unread(again) == {2: "not a picture: its content is no jpg, png, webp, gif, bmp or tiff"}
+    assert unread(again) == {2: NO_PICTURE}
 
 
 def test_what_is_wrong_with_the_network_is_no_reason_to_skip(worker, backbone, picture_folder):

@@ -99,5 +99,5 @@ def test_a_damaged_folder_is_refused(words, tmp_path):
     text.unlink()
     with pytest.raises(FileNotFoundError, match="lacks"):
         WordVectors.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="holds no words"):
+    with pytest.raises(FileNotFoundError, match="holds no word vectors"):
         WordVectors.load(tmp_path / "elsewhere")

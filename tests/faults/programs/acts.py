@@ -70,7 +70,7 @@ class Extract:
         self.world = world
 
     def act(self, folder, number):
-        return features.extract(self.world.chosen(number), self.world.backbone, folder).computed
+        return features.extract(self.world.chosen(number), self.world.backbone, folder, overwrite=True).computed
 
     def look(self, folder):
         try:

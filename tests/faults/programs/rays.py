@@ -55,7 +55,7 @@ def extract(home, address, folder, number):
     extraction._agreed = said
     images = acts.chosen(from_folder(Path(home) / "pictures"), int(number))
     table = distributed.extract(images, partial(load, str(Path(home) / "pids")), folder, workers=WORKERS,
-                                address=address, shard_rows=SHARD_ROWS)
+                                address=address, shard_rows=SHARD_ROWS, overwrite=True)
     print(table.computed, file=answers, flush=True)
 
 
