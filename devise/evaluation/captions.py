@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from devise.arrays import NEAR
 from devise.figures import as_json
 from devise.metrics import Agreement, mean_over_queries, ndcg_curve, triplet_agreement
 
@@ -143,6 +144,9 @@ def graded(scores: ArrayLike, relevance: ArrayLike, *, r: int = DEPTH, triplets:
 def text_retrieval(scores: ArrayLike, owners: ArrayLike, ks: Iterable[int] = (1, 5, 10)) -> TextRetrieval:
     """Whether pictures find one of their sentences, and sentences their picture: Recall@K of the papers.
 
+    Scores closer than `devise.arrays.NEAR` are equal, as float32 can't tell which is larger; of equals the first
+    counts.
+
     Args:
         scores: float (n, m), of n pictures with m sentences.
         owners: int (m,), the picture that each sentence was written for.
@@ -237,9 +241,10 @@ def _first(scores: NDArray, right: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The rank from 1 of the first right one of each row, NaN where there is none; of equal scores the first counts."""
     found = np.full(len(scores), np.nan)
     for row in np.flatnonzero(right.any(axis=1)):
-        mine, among = scores[row], np.flatnonzero(right[row])
-        place = among[mine[among].argmax()]
-        found[row] = 1 + (mine > mine[place]).sum() + (mine[:place] == mine[place]).sum()
+        mine = scores[row]
+        best = mine[right[row]].max()
+        level = np.abs(mine - best) <= NEAR
+        found[row] = 1 + (mine > best + NEAR).sum() + level[:(level & right[row]).argmax()].sum()
     return found
 
 

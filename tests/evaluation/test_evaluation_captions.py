@@ -114,6 +114,21 @@ def test_sentences_and_pictures_find_one_another_as_in_a_loop():
     assert means["image → text @1"] == pytest.approx(np.mean(found.image_to_text[1][[0, 1, 3]]))
 
 
+def test_ranks_do_not_follow_the_rounding_of_float32():
+    random = np.random.default_rng(5)
+    owners = np.repeat(np.arange(20), 3)
+    scores = np.round(random.uniform(-1, 1, (20, 60)), 1)  # ties in each row
+    orders = [np.argsort(-row, kind="stable").tolist() for row in scores]
+    expected = [1 + min(order.index(text) for text in np.flatnonzero(owners == picture))
+                for picture, order in enumerate(orders)]
+    noisy = (scores + random.uniform(-2e-7, 2e-7, scores.shape)).astype(np.float32)
+    for given in (scores, noisy):
+        found = text_retrieval(given, owners)
+        assert found.image_ranks.tolist() == expected
+        assert found.text_ranks.tolist() == [
+            1 + np.argsort(-scores[:, text], kind="stable").tolist().index(owners[text]) for text in range(60)]
+
+
 def judged(n=60):
     random = np.random.default_rng(5)
     pictures = random.integers(0, 20, n)
