@@ -88,7 +88,7 @@ def workplace(folder: Path) -> Iterator[tuple[Path, Callable[[int], object]]]:
     """A new folder beside `folder` to make that in, gone at the end, and a function that notes a file in it.
 
     The journal in it has the inodes of its files, those of a workplace inside it too. What a killed run left is
-    removed by the next: of its files those that are noted, and empty ones.
+    removed by the next: of its files those that are noted.
 
     >>> with workplace(Path("/tmp/devise-doctest")) as (work, note):
     ...     work.parent
@@ -123,7 +123,7 @@ def _sweep(left):
         for found, _, files in os.walk(left, topdown=False):
             for path in (Path(found, name) for name in files if Path(found, name) != journal):
                 facts = path.lstat()
-                if stat.S_ISREG(facts.st_mode) and (facts.st_ino in noted or not facts.st_size):
+                if stat.S_ISREG(facts.st_mode) and facts.st_ino in noted:
                     path.unlink()
             if Path(found) == left and os.listdir(left) == [JOURNAL]:
                 journal.unlink()

@@ -294,6 +294,7 @@ def test_of_what_a_kill_left_nothing_foreign_is_removed(here, monkeypatch):
     archive, out = make("zip", here, FILES), here.parent / "out"
     left = kill(monkeypatch, archive, out)
     (left / "out" / "mine.txt").write_text("mine")
+    (left / "out" / "empty").touch()
     (left / "out" / "a.txt").unlink()
     (here.parent / "elsewhere").write_text("of somebody else")
     (left / "out" / "a.txt").symlink_to(here.parent / "elsewhere")
@@ -303,7 +304,7 @@ def test_of_what_a_kill_left_nothing_foreign_is_removed(here, monkeypatch):
     storage.unpack(archive, out)
     assert (left / "out" / "mine.txt").read_text() == "mine" and (left / "out" / "a.txt").is_symlink()
     assert (foreign / "deep" / "mine.txt").read_text() == "mine too" and content_of(out) == FILES
-    assert {path.name for path in left.rglob("*")} == {archives.JOURNAL, "out", "mine.txt", "a.txt"}
+    assert {path.name for path in left.rglob("*")} == {archives.JOURNAL, "out", "mine.txt", "a.txt", "empty"}
 
 
 def test_a_workplace_in_use_stays(here):
