@@ -91,7 +91,7 @@ def trained(world, parts, points, *, seed):
 
 
 def undecided(runs):
-    """In words, where DeViSE is not shown to be better than random vectors with the same loss."""
+    """In words, where DeViSE is worse than random vectors with the same loss, or not shown to be better."""
     for name in runs[0]:
         pairs = by_row([run[name].rows for run in runs])
         for row in [row for row in pairs if row.startswith(WORDS)]:
@@ -100,7 +100,8 @@ def undecided(runs):
                 continue
             found = paired_difference(*([run["hit@1"] for run in pairs[one]] for one in (other, row)))
             if not found.low > 0:
-                yield (f"Over “{name}”, hit@1: “{row}” is not shown to be better than “{other}”: "
+                said = "worse than" if found.high < 0 else "not shown to be better than"
+                yield (f"Over “{name}”, hit@1: “{row}” is {said} “{other}”: "
                        f"{number(found, 'interval')} points, with the 95 % interval over {found.n} runs.")
 
 

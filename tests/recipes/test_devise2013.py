@@ -1,6 +1,7 @@
 """The paper's two forms on folders named by WordNet ids, and on the bundled set."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,6 +122,16 @@ def test_folders_may_be_drawn_as_unseen_and_what_is_not_shown_is_said(folders, b
     assert not any("†" in str(shown) or shown["published"] for shown in report["tables"]), "recalled ones on demand"
     said = [note for note in report["notes"] if "is not shown to be better" in note]
     assert any("random embeddings, hinge rank" in note and "2 runs" in note for note in said)
+
+
+@pytest.mark.parametrize(("points", "said"), [
+    ((0.3, 0.31, 0.29), "worse than"), ((0.5, 0.4, 0.6), "not shown to be better than"), ((0.7, 0.71, 0.69), None)])
+def test_a_comparison_says_what_its_interval_shows(points, said):
+    runs = [{"seen": SimpleNamespace(rows={"DeViSE, hinge rank": {"hit@1": ours},
+                                           "random embeddings, hinge rank": {"hit@1": 0.5 + 0.01 * run}})}
+            for run, ours in enumerate(points)]
+    notes = list(devise2013.undecided(runs))
+    assert [f"is {said} “random embeddings, hinge rank”" in note for note in notes] == ([] if said is None else [True])
 
 
 def test_widened_vectors_keep_near_ones_near():
