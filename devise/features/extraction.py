@@ -152,13 +152,11 @@ def home(images: ImageSet, backbone: Backbone, folder: str | os.PathLike | None)
     """
     if folder:
         return Path(folder), table_of(Path(folder), backbone)
-    default = default_folder(images, backbone)
-    for number in itertools.count(1):
-        place = default if number == 1 else default.with_name(f"{default.name}-{number}")
-        old = table_of(place, backbone)
-        if not old or not _harms(old, images):
-            return place, old
-    raise AssertionError("there is always a number more")
+    place = default = default_folder(images, backbone)
+    others = (default.with_name(f"{default.name}-{number}") for number in itertools.count(2))
+    while (old := table_of(place, backbone)) and _harms(old, images):
+        place = next(others)
+    return place, old
 
 
 def _harms(old, images):
@@ -210,9 +208,9 @@ def keep(folder: Path, old: tuple, images: ImageSet, keys: Sequence[str | None])
     lost = [record["path"] for record in old[1][:old[0]["n"]] if record["sha256"] not in known
             and not (same and (record["path"] in mine or not os.path.lexists(here / record["path"])))]
     if lost:
-        raise FileExistsError(f"{folder} holds the features of {old[0]['root'] or 'other pictures'}, which would be "
-                              f"lost: {len(lost):,} pictures, such as {lost[0]}, are not among these. Name another "
-                              "folder, or allow it with --overwrite (in Python overwrite=True)")
+        raise FileExistsError(f"{folder} holds the table of {old[0]['root'] or 'other pictures'}: {len(lost):,} "
+                              f"pictures, such as {lost[0]}, are not among these, and their rows would be lost. Name "
+                              "another folder, or allow it with --overwrite (in Python overwrite=True)")
 
 
 def _brought_up(images, backbone, folder, partial, old, contents, found, dtype, prune, progress):

@@ -372,7 +372,8 @@ class Search:
     def _rows(self) -> dict[str, int]:
         """{path: row}, the first row of a path that comes twice."""
         rows = {self.images.paths[row]: row for row in reversed(range(len(self.images)))}
-        self._behind = {place: rows[path] for path, place in self.links.items() if path in rows}
+        self.links = {path: place for path, place in self.links.items() if path in rows}
+        self._behind = {place: rows[path] for path, place in self.links.items()}
         return rows
 
     def _placed(self, images: ImageSet) -> ImageSet:
