@@ -55,26 +55,14 @@ class Concepts:
     """
 
     def __init__(self, weights: Mapping[str, NDArray]):
-        from scipy import sparse  # a sixth of a cold start, which a question by picture does not need
-
         self.names = tuple(lines(weights["names"]))
         further = dict(zip(lines(weights["aliases"]), weights["alias_rows"].tolist(), strict=True))
         self.row = further | {name: row for row, name in enumerate(self.names)}
         self.exact = weights["exact"].astype(bool)
-        n, self._classes = len(self.names), len(weights["class_vectors"])
-        top = weights["near"].shape[1]
-        near = sparse.csr_matrix((weights["near_weights"].astype(np.float32).ravel(),
-                                  weights["near"].astype(np.int32).ravel(), np.arange(0, n * top + 1, top)),
-                                 (n, self._classes))
-        lengths = np.sqrt(np.asarray(near.multiply(near).sum(axis=1)).ravel())
-        self._near = (sparse.diags(1 / np.maximum(lengths, 1e-9)) @ near).tocsr().astype(np.float32)
-        self._kinds = sparse.csr_matrix((np.ones(len(weights["kinds"]), np.float32),
-                                         weights["kinds"].astype(np.int32), weights["kinds_starts"]),
-                                        (n, self._classes))
+        self._classes, self._weights = len(weights["class_vectors"]), weights
         self._gate, self._trust = (weights[name].astype(np.float32) for name in ("gate", "trust"))
         self._term, self._usual = weights["name_terms"].astype(np.int64), weights["term_shares"].astype(np.float32)
         self._mean = weights["probe_mean"].astype(np.float32)
-        self._probes = Packed(weights["probes"], weights["probes_scale"]).unpacked()
         self._limit = float(weights["tag_threshold"][0])
 
     def __len__(self) -> int:
@@ -82,7 +70,24 @@ class Concepts:
 
     def mixture(self, row: int) -> NDArray[np.float32]:
         """A name among the classes, a unit vector (C,): its kinds, else the classes that are near."""
-        return self._near[row].toarray()[0]
+        mixture = np.zeros(self._classes, np.float32)
+        np.add.at(mixture, self._weights["near"][row], self._weights["near_weights"][row])
+        return mixture / max(float(np.linalg.norm(self._weights["near_weights"][row].astype(np.float32))), 1e-9)
+
+    @cached_property
+    def _matrices(self):
+        """Sparse (names, C): the classes that are near to each name, unit rows, and those that are kinds of it."""
+        from scipy import sparse  # a sixth of a cold start, which a question by text does not need
+
+        near, shares = self._weights["near"].astype(np.int32), self._weights["near_weights"].astype(np.float32)
+        shares /= np.maximum(np.linalg.norm(shares, axis=1, keepdims=True), 1e-9)
+        kinds, shape = self._weights["kinds"].astype(np.int32), (len(self), self._classes)
+        return (sparse.csr_matrix((shares.ravel(), near.ravel(), np.arange(0, near.size + 1, near.shape[1])), shape),
+                sparse.csr_matrix((np.ones(len(kinds), np.float32), kinds, self._weights["kinds_starts"]), shape))
+
+    @cached_property
+    def _probes(self):
+        return Packed(self._weights["probes"], self._weights["probes_scale"]).unpacked()
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """How sure each name is for each image, 0 to 1: a noisy or of what the classifier and captions say.
@@ -97,8 +102,9 @@ class Concepts:
         """
         rows = np.asarray(rows, np.float32) * np.float32(np.sqrt(2))
         roots, told = rows[:, :self._classes], rows[:, self._classes:]
-        near = np.maximum((self._near @ roots.T).T, 0) ** 2
-        seen = np.minimum(np.where(self.exact, (self._kinds @ (roots ** 2).T).T, near) * self._gate, 1)
+        nearness, kinds = self._matrices
+        near = np.maximum((nearness @ roots.T).T, 0) ** 2
+        seen = np.minimum(np.where(self.exact, (kinds @ (roots ** 2).T).T, near) * self._gate, 1)
         usual = USUAL * self._usual
         share = np.clip(self._usual + (told - self._mean) @ self._probes.T, 0, 1)
         share = np.maximum(share - usual, 0) / (1 - usual + 1e-6)

@@ -1,5 +1,7 @@
 """Concepts and their texts on drawn numbers, each recomputed in loops."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,19 @@ def test_a_score_is_what_the_classifier_or_captions_say(space, rows):
                 said = max(share - usual, 0) / (1 - usual + 1e-6)
             expected = 1 - (1 - min(held["gate"][name] * seen, 1)) * (1 - held["trust"][name] * said)
             assert found[image, name] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_text_needs_no_sparse_matrix(words, drawn_space, monkeypatch):
+    text = drawn_space(words, 12).text
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ImportError):
+        text.concepts.scores(np.zeros((1, text.dim)))
+    held = text.weights()
+    for row in range(len(text.concepts)):
+        near = np.zeros(1000)
+        near[held["near"][row]] = held["near_weights"][row]
+        np.testing.assert_allclose(text.concepts.mixture(row), near / np.linalg.norm(near), atol=1e-6)
+    assert text.embed(["a red sports car"]).shape == (1, text.dim)
 
 
 def test_tags_are_the_surest_names_and_the_rare_ones_at_the_end(space, rows, monkeypatch):
