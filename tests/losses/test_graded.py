@@ -29,11 +29,10 @@ def batch():
 
 
 def slow_triplet(labels, x, table, loss):
-    costs = []
+    costs, told, gap, margin = [], (unit(table) @ unit(table).T)[np.ix_(labels, labels)], float(loss.gap), loss.margin
     for q, a, b in itertools.permutations(range(len(labels)), 3):
-        told = unit(table)[labels[[q, a, b]]]
-        if told[0] @ told[1] - told[0] @ told[2] >= float(loss.gap):
-            costs.append(max(0, loss.margin - x[q] @ x[a] + x[q] @ x[b]))
+        if told[q, a] - told[q, b] >= gap:
+            costs.append(max(0, margin - x[q] @ x[a] + x[q] @ x[b]))
     costs = [cost for cost in costs if cost > 0]
     return np.mean(costs)
 

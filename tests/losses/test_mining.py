@@ -58,10 +58,11 @@ def test_distance_weighted_draws_as_the_density_of_the_sphere_says(batch):
     _, _, cosines, positive, negative = batch
     near = negative & (cosines > 0.1)
     anchor, counts, draws = int(near.sum(axis=1).argmax()), np.zeros(9), 400
-    miner = mining.make("distance-weighted", seed=3)
+    drawn = tf.function(mining.make("distance-weighted", seed=3).triplets)
     for _ in range(draws):
-        for _near, far in mined(miner, cosines, positive, negative)[anchor]:
-            counts[np.abs(np.where(negative[anchor], cosines[anchor], 9) - far).argmin()] += 1
+        _, far, counted = (part.numpy()[anchor] for part in drawn(cosines, positive, negative, 5))
+        for other in far[counted]:
+            counts[np.abs(np.where(negative[anchor], cosines[anchor], 9) - other).argmin()] += 1
     apart = np.sqrt(2 - 2 * cosines[anchor].astype(np.float64))
     density = np.clip(apart, 0.5, None) ** 3 * (1 - np.clip(apart, 0.5, 1.999) ** 2 / 4)
     weights = np.where(negative[anchor] & (apart < 1.4), 1 / density, 0)
