@@ -34,7 +34,7 @@ ENGINES = {
     "gensim": {"words/readers.py"}, "sklearn": {"words/sentences.py", "metrics/open_set.py",
                                                   "evaluation/retrieval.py", "recipes/rules.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
-    "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"distributed/sources.py"},
+    "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"storage/places.py"},
     "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"},
     "h11": {"web/server.py"},
     "pyarrow": {"words/readers.py", "distributed/parquet.py", "index/lancedb.py"},  # words, pictures, vectors

@@ -46,7 +46,8 @@ class Index(Command):
     example = """\
         devise index ~/pictures -o index
         devise index ~/pictures ~/more --model model -o index
-        devise index ~/pictures --model lift --words glove-6b-300d -o index"""
+        devise index ~/pictures --model lift --words glove-6b-300d -o index
+        devise index features --thumbnails -o index"""
     stopped = AS_IT_WAS.replace("the index", "an older index", 1)
 
     def arguments(self, parser: ArgumentParser) -> None:
@@ -61,6 +62,9 @@ class Index(Command):
         parser.add_argument("--uri", metavar="URI",
                             help="where the vectors lie. lancedb: ./vectors or s3://bucket/vectors, its keys in the "
                             "environment; milvus: ./pictures.db or http://host:19530, its token in MILVUS_TOKEN")
+        parser.add_argument("--thumbnails", action="store_true",
+                            help="keep a small copy of each picture in the index, also of those added later: what the "
+                            "page and sheets show where the picture itself can't be reached")
         parser.add_argument("--trees", type=options.count, metavar="N",
                             help="annoy: more trees find more and take more room (default: 50)")
         parser.add_argument("--search-k", type=options.count, metavar="N",
@@ -85,9 +89,19 @@ class Index(Command):
             engine, why = index.choose(len(search), max(part.dim or 0 for part in search.indexes.values()),
                                        options=tuple(knobs))
             say(f"engine {engine}: {why}")
+        if args.thumbnails:
+            self._make_thumbnails(search)
         search.save(args.output, overwrite=args.overwrite)
         return _answer(search, args.output, f"{len(search):,} pictures", model=vars(args).get("model"),
                        skipped=opening.skipped(search.images))
+
+    def _make_thumbnails(self, search: Search) -> None:
+        """Make them, and say of how many pictures there are none."""
+        with progress_bar("thumbnails") as progress:
+            lost = search.make_thumbnails(progress)
+        if lost:
+            path, reason = lost[0]
+            say(f"{len(lost):,} of {len(search):,} pictures have no thumbnail, such as {path}: {reason}")
 
     def _knobs(self, args: Namespace) -> dict[str, Any]:
         """The options that were given for an engine, as it calls them."""

@@ -142,22 +142,27 @@ def words_report(word: str, found: list[tuple[str, float]]) -> Report:
 def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path:
     """Draw each query and what it found."""
     from devise import plots
+    from devise.search.pictures import shown
 
     def query(result):
         row = engine.row(result.query)
         if row is None and not Path(result.query).is_file():
             return result.query
-        return plots.Card(result.query if row is None else engine.images.file(row), label=result.change or "query")
+        picture = result.query if row is None else shown(engine, row)
+        return plots.Card(picture, label=result.change or "query", name=Path(result.query).name)
 
     def cards(result):
-        return tuple(plots.Card(_file(engine, match), label=match.label or "", score=match.score, name=match.path,
+        return tuple(plots.Card(shown(engine, match.row), label=match.label or "", score=match.score, name=match.path,
                                 weak=weak) for match, weak in zip(result.matches, result.weak, strict=True))
 
     return plots.sheet([plots.Row(query(result), cards(result)) for result in results], path)
 
 
 def _file(engine, match):
-    return str(engine.images.file(match.row)) if engine.images.root else None
+    try:
+        return str(engine.images.file(match.row))
+    except FileNotFoundError:  # it is on no disk of this machine
+        return None
 
 
 def _result(engine, result):

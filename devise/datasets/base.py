@@ -38,7 +38,7 @@ class ImageSet:
         paths: POSIX paths relative to `root`, one a row; a stable name for an image in memory.
         labels: int64 (n,), positions in `label_names`; -1 is an image without a class.
         label_names: the classes; a subset keeps those it has no image of.
-        root: the folder the paths start from, or None where the images are not on this disk.
+        root: the folder the paths start from; None where only whole paths are on this disk, if any.
         skipped: the files that were found and not used.
         captions: the sentences about each image, or None where there are none.
         pixels: uint8 (h, w, 3) of each image that is held in memory, None for one in a file; None
@@ -98,9 +98,11 @@ class ImageSet:
         """
         if self.held(row) is not None:
             raise FileNotFoundError(f"{self.paths[row]} is held in memory and has no file: use read(row)")
-        if self.root is None:
-            raise FileNotFoundError(f"{self.paths[row]} is not on this disk: the set has no root folder")
-        return self.root / self.paths[row]
+        path = self.paths[row]
+        if self.root is None and not os.path.isabs(path):
+            told = "is behind a URL" if storage.is_url(path) else "is not on this disk: the set has no root folder"
+            raise FileNotFoundError(f"{path} {told}")
+        return Path(path) if self.root is None else self.root / path
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """The pixels of an image, upright, uint8 (h, w, 3), from memory or from its file.

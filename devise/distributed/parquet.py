@@ -11,8 +11,8 @@ import numpy as np
 
 from devise.datasets import ImageSet
 from devise.distributed.pictures import Part
-from devise.distributed.sources import Place, stat
 from devise.errors import require
+from devise.storage.places import Place, stat
 
 
 def from_parquet(url: str | os.PathLike | Iterable, *, image: str = "image", label: str | None = "label",

@@ -1,92 +1,16 @@
 """Pictures behind a URL: s3://, gs://, file:// and what else fsspec opens, http:// as pages of links."""
 
-import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 
 from devise.datasets import ImageSet, Skipped
 from devise.datasets.folders import by_folder, levels
 from devise.distributed.pictures import Part
-from devise.errors import MissingDependency, require
+from devise.storage.places import Place, stat
 
-TRIES = 3
 AT_ONCE = 16  # fetches in flight: each waits for the network, not for a processor
-CHANGED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")  # as file systems call it
-
-
-class Place:
-    """A folder or bucket behind a URL.
-
-    Args:
-        url: "s3://bucket/photos"; a path without a scheme is one on this disk.
-        options: of fsspec's file system, such as {"anon": True}.
-    Raises:
-        MissingDependency: if fsspec, or its file system for such URLs, is not installed.
-    """
-
-    def __init__(self, url, options=None):
-        try:
-            self._system, self.root = require("fsspec", "ray").core.url_to_fs(str(url), **(options or {}))
-        except MissingDependency:
-            raise
-        except ImportError as error:  # its message says which package opens such URLs
-            raise MissingDependency(f"{url} can't be opened: {error}") from error
-        self.url, self.options = str(url).rstrip("/"), options
-
-    def files(self):
-        """{path below the place: what is known of the file}, in the order of the paths."""
-        if self._system.isfile(self.root):
-            facts = self._system.info(self.root)
-            if facts.get("mimetype") != "text/html":  # over http a folder is a page of links
-                return {"": facts}
-        if not self._system.exists(self.root):
-            raise FileNotFoundError(f"{self.url} does not exist: expected a folder of pictures, or Parquet files")
-        found = {path: facts for path, facts in self._system.find(self.root, detail=True).items()
-                 if path.startswith(self.root.rstrip("/") + "/")}  # a page links to others too
-        start = len(self.root.rstrip("/")) + 1
-        return {path[start:]: found[path] for path in sorted(found, key=lambda path: path.split("/"))}
-
-    def has(self, *patterns: str) -> bool:
-        """Whether a name below the place matches one of these, such as "*.parquet"."""
-        return any(self._system.glob(posixpath.join(self.root, pattern)) for pattern in patterns)
-
-    def name(self, path):
-        """The URL of a file of the place."""
-        return f"{self.url}/{path}" if path else self.url
-
-    def open(self, path):
-        """A file of the place, to be read and sought in."""
-        return self._system.open(self._full(path), "rb")
-
-    def read(self, path):
-        """A file's bytes; what fails for another reason than that there is no such file is tried again."""
-        for left in reversed(range(TRIES)):
-            try:
-                return self._system.cat_file(self._full(path))
-            except FileNotFoundError:
-                raise
-            except Exception:  # every file system has its own errors
-                if not left:
-                    raise
-
-    def _full(self, path):
-        return posixpath.join(self.root, path) if path else self.root
-
-
-def stat(facts):
-    """(size, time in ns, 0 where none is told) of what a file system says of a file.
-
-    >>> stat({"size": 5, "mtime": 1.5})
-    (5, 1500000000)
-    """
-    changed = next((facts[name] for name in CHANGED if facts.get(name)), 0)
-    if isinstance(changed, str):
-        changed = datetime.fromisoformat(changed)
-    seconds = changed.timestamp() if isinstance(changed, datetime) else changed
-    return int(facts.get("size") or 0), int(seconds * 10**9)
 
 
 def from_url(url: str, *, class_level: str = "first", options: dict | None = None) -> "Behind":

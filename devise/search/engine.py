@@ -24,6 +24,7 @@ from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
 from devise.search.joining import joined
 from devise.search.links import below, inode_of, links_of, place_of
+from devise.search.pictures import Thumbnails
 from devise.search.results import Match, Results
 from devise.words import phrase_vector
 
@@ -45,6 +46,8 @@ class Search:
         contents: `devise.features.table.CONTENT` (n,) of the images' files when they were indexed, None where that
             is not known.
         links: {path: the file's real place} of the images that lie behind a link.
+        thumbnails: small copies of the images, where the index keeps them.
+        parts: (name, images) of each index that this one joins, in the order of their rows; none where it is one.
 
     >>> search = Search.load("index")  # doctest: +SKIP
     >>> [match.label for match in search.by_text("ocean", k=3).matches]  # doctest: +SKIP
@@ -52,8 +55,10 @@ class Search:
     """
 
     def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index],
-                 contents: NDArray | None = None, links: Mapping[str, str] = MappingProxyType({})):
+                 contents: NDArray | None = None, links: Mapping[str, str] = MappingProxyType({}),
+                 thumbnails: Thumbnails | None = None, parts: Sequence[tuple[str, int]] = ()):
         self.model, self.images, self.indexes, self.contents, self.links = model, images, indexes, contents, links
+        self.thumbnails, self.parts = thumbnails, tuple(parts)
         self._row = self._rows()
 
     @classmethod
@@ -92,6 +97,35 @@ class Search:
     def default_space(self) -> str:
         """The space in which images are compared unless another is asked for."""
         return next(iter(self.indexes))  # in the order of the model, which need not be opened for it
+
+    def make_thumbnails(self, progress: Callable | None = None) -> tuple[Skipped, ...]:
+        """Keep a small copy of each image, for when the image itself can't be reached; of those added later too.
+
+        Returns:
+            the images that have none, and why.
+        Raises:
+            ValueError: if the index does not know what its images' files held.
+        """
+        if self.contents is None:
+            raise ValueError("thumbnails go by the content of files, which these features don't tell: extract "
+                             "them again")
+        self.thumbnails = self.thumbnails or Thumbnails()
+        return self.thumbnails.make(self.images, self.contents, progress)
+
+    def thumbnail(self, row: int) -> bytes | None:
+        """The small copy of an image that the index keeps, a JPEG; None where it keeps none.
+
+        Raises:
+            OSError: if the file that holds it is damaged.
+        """
+        if self.thumbnails is None or self.contents is None:
+            return None
+        return self.thumbnails.get(self.contents["sha256"][row].tobytes())
+
+    def part_of(self, row: int) -> str | None:
+        """The name of the index that a row is from, where several are joined; else None."""
+        ends = np.cumsum([n for _, n in self.parts])
+        return self.parts[int(np.searchsorted(ends, row, side="right"))][0] if self.parts else None
 
     def add(self, images: Any, *, folder: str | Path | None = None, progress: Callable | None = None) -> ImageSet:
         """Index more images, of new classes too; nothing is trained. In memory, until `save`.
@@ -132,6 +166,8 @@ class Search:
             self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
         if self.contents is not None and contents is not None:
             self.contents[ids] = contents[new | again]
+            if self.thumbnails is not None:
+                self.thumbnails.make(added, contents[new | again])
         self.links = {**self.links, **links_of(added)}
         self._row = self._rows()
         return added
@@ -366,7 +402,7 @@ class Search:
         """
         if more:
             searches = [cls.load(each, words=words) for each in (folder, *more)]
-            return cls(searches[0].model, *joined(searches, (folder, *more)))
+            return cls(**joined(searches, (folder, *more)))
         return cls(*saving.load(Path(folder), words))
 
     def _rows(self) -> dict[str, int]:

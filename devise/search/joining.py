@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.datasets import ImageSet, join
+from devise.datasets import join
 from devise.index.sharded import Sharded
-from devise.search.links import links_of
+from devise.search.links import links_of, place_of
+from devise.search.pictures import Thumbnails
+from devise.storage import is_url
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from devise.datasets import ImageSet
     from devise.index import Index
     from devise.search.engine import Search
 
 
-def joined(searches: Sequence[Search], folders: Sequence
-           ) -> tuple[ImageSet, dict[str, Index], NDArray | None, dict[str, str]]:
+def joined(searches: Sequence[Search], folders: Sequence[str | Path]) -> dict:
     """The pictures and the indexes of all; the rows of each search follow those of the one before.
 
-    A picture that is in two of them is found in the first; the indexes stay as they are.
+    A picture that is in two of them is found in the first; the indexes stay as they are. Where only some know
+    the folder of their pictures, those of the others keep their names, and are the same only where their content is.
 
     Args:
         searches: opened ones.
         folders: how an error calls them.
     Returns:
-        ImageSet, {space: Sharded}, and contents and links as a Search has them.
+        what `Search` takes, by name.
     Raises:
         ValueError: if they are of different models, or have not the same spaces.
     """
@@ -37,16 +40,51 @@ def joined(searches: Sequence[Search], folders: Sequence
         if _made_by(search) != _made_by(first):
             raise ValueError(f"the indexes in {folders[0]} and {folder} are of different models or spaces: index the "
                              "pictures of one with the model of the other")
-    images = join([search.images for search in searches])
+    sets = [search.images for search in searches]
+    if any(images.root is None for images in sets):
+        sets = [replace(images, root=None, paths=tuple(place_of(images, row) for row in range(len(images))))
+                for images in sets]
+    images = join(sets)
     firsts = np.cumsum([0, *map(len, searches[:-1])])
-    _, kept = np.unique(images.paths, return_index=True)
+    _, kept = np.unique(_known_by(images, searches), return_index=True)
     again = np.setdiff1d(np.arange(len(images)), kept)
     told = [search.contents for search in searches if search.contents is not None]
     contents = np.concatenate(told) if len(told) == len(searches) else None
     indexes: dict[str, Index] = {
         space: Sharded.join([search.indexes[space] for search in searches], firsts=firsts, hidden=again,
                             fingerprint=part.fingerprint) for space, part in first.indexes.items()}
-    return images, indexes, contents, links_of(images)
+    small = [search.thumbnails for search in searches if search.thumbnails is not None]
+    return {"model": first.model, "images": images, "indexes": indexes, "contents": contents,
+            "links": links_of(images), "thumbnails": Thumbnails.join(small) if small else None,
+            "parts": tuple(zip(names_of(folders), map(len, searches), strict=True))}
+
+
+def names_of(folders: Sequence[str | Path]) -> list[str]:
+    """The end of each folder's path by which it differs from the others.
+
+    >>> names_of(["/home/a/index", "/home/b/index"]), names_of(["archive", "trips"])
+    (['a/index', 'b/index'], ['archive', 'trips'])
+    """
+    paths = [Path(folder).resolve().parts for folder in folders]
+    depth = next((depth for depth in range(1, max(map(len, paths)))
+                  if len({path[-depth:] for path in paths}) == len(set(paths))), 0)
+    return ["/".join(path[-depth:]) for path in paths]
+
+
+def _known_by(images: ImageSet, searches: Sequence[Search]) -> list[str]:
+    """What makes each picture the same in two indexes: where it lies, or a name with its content or its index."""
+    if images.root is not None:
+        return list(images.paths)
+    known: list[str] = []
+    for number, search in enumerate(searches):
+        for row in range(len(search)):
+            path = images.paths[len(known)]
+            if is_url(path) or Path(path).is_absolute():
+                known.append(path)
+            else:
+                content = search.contents["sha256"][row].tobytes().hex() if search.contents is not None else number
+                known.append(f"{path}\0{content}")
+    return known
 
 
 def _made_by(search):

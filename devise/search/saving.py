@@ -11,6 +11,7 @@ from devise.arrays import read_npy, write_npy
 from devise.datasets import ImageSet, Skipped
 from devise.features.table import CONTENT
 from devise.model import Devise
+from devise.search.pictures import FILE, Thumbnails
 
 
 def save(search, folder, *, overwrite=False):
@@ -30,6 +31,8 @@ def save(search, folder, *, overwrite=False):
         storage.write_json(commit.file("rows.json"), rows)
         if search.contents is not None:
             write_npy(commit.file("contents.npy"), search.contents)
+        if search.thumbnails is not None:
+            search.thumbnails.save(commit, search.contents)
     _drop(folder, before, [part.outside["collection"] for part in search.indexes.values() if part.outside])
 
 
@@ -105,4 +108,5 @@ def _read(folder, words, document, paths):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "
                              "pictures: build the index again")
     contents = read_npy(paths["contents.npy"], CONTENT, (len(images),)) if "contents.npy" in paths else None
-    return model, images, indexes, contents, rows.get("links", {})
+    small = {name: path for name, path in paths.items() if name.startswith(FILE)}
+    return model, images, indexes, contents, rows.get("links", {}), Thumbnails(small) if small else None

@@ -15,9 +15,10 @@ from devise.storage.claims import DRAWN, MARK, digest, is_manifest, remove, repl
 from devise.storage.disk import megabytes, writable, written
 from devise.storage.fetch import bring, fetch, verify
 from devise.storage.locks import alone
+from devise.storage.places import is_url, read_url
 from devise.storage.roots import bundled, checkout, data_root, home, pretrained_root, user_home
 
 __all__ = ["DRAWN", "MARK", "Commit", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root", "digest",
-           "fetch", "home", "is_manifest", "megabytes", "open_artefact", "part_digests", "pretrained_root",
-           "read_artefact", "read_json", "remove", "replaceable", "stamp", "unpack", "user_home", "vacant", "verify",
-           "write_json", "write_report", "writable", "written"]
+           "fetch", "home", "is_manifest", "is_url", "megabytes", "open_artefact", "part_digests", "pretrained_root",
+           "read_artefact", "read_json", "read_url", "remove", "replaceable", "stamp", "unpack", "user_home", "vacant",
+           "verify", "write_json", "write_report", "writable", "written"]

@@ -136,6 +136,7 @@ class Commit:
         self._lost = None if overwrite else lost
         self._temporary: dict[str, Path] = {}
         self._folders: dict[str, Path] = {}
+        self._kept: set[str] = set()
         self._journal, self._locks = Journal(self.folder), contextlib.ExitStack()
 
     def file(self, name: str) -> Path:
@@ -145,6 +146,10 @@ class Commit:
             path = self._temporary[name] = _temporary(self.folder, os.path.splitext(name)[1])
             self._journal.note(path.name, os.stat(path).st_ino)
         return self._temporary[name]
+
+    def keep(self, name: str) -> None:
+        """Take over a data file that the artefact has already; one that it no longer has is not named."""
+        self._kept.add(name)
 
     def subfolder(self) -> Path:
         """A new folder to commit further artefacts to, which becomes part of this one with its manifest."""
@@ -210,7 +215,7 @@ class Commit:
         parts = {name: known for name, known in before.get("folders", {}).items() if known}
         for name, claim in {**generation(before), **parts}.items():
             self._journal.note(name, claim)
-        files = {}
+        files = {name: entry for name, entry in before.get("files", {}).items() if name in self._kept}
         for name, temporary in self._temporary.items():
             checksum = digest(temporary)
             files[name] = {"file": self._put(temporary, name, checksum), "sha256": checksum}

@@ -9,8 +9,8 @@ import pytest
 
 from devise.datasets import from_folder
 from devise.distributed import from_url
-from devise.distributed.sources import Place, stat
 from devise.errors import MissingDependency
+from devise.storage.places import Place, stat
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -73,7 +73,7 @@ def test_a_part_is_fetched_for_as_long_as_it_is_open(bucket, picture_folder):
 
 
 def test_what_fails_for_a_while_is_tried_again_and_then_named(bucket, monkeypatch):
-    from devise.distributed import sources
+    from devise.storage import places
 
     pictures, calls = from_url(bucket), []
     system = fsspec.filesystem("memory")
@@ -81,14 +81,14 @@ def test_what_fails_for_a_while_is_tried_again_and_then_named(bucket, monkeypatc
 
     def shaky(self, path, **options):
         calls.append(path)
-        if path.endswith("car/0.png") or calls.count(path) < sources.TRIES:
+        if path.endswith("car/0.png") or calls.count(path) < places.TRIES:
             raise TimeoutError("slow down")
         return read(self, path, **options)
 
     monkeypatch.setattr(type(system), "cat_file", shaky)
     with pictures.part([0, 1]).opened() as (images, missing):
         assert missing == {0: "can't be fetched: slow down"} and images.file(1).stat().st_size
-    assert len(calls) == 2 * sources.TRIES
+    assert len(calls) == 2 * places.TRIES
 
 
 def test_a_part_travels_without_the_others(bucket):

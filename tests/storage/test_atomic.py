@@ -154,3 +154,17 @@ def test_digest(tmp_path):
     path.write_bytes(b"abc")
     assert atomic.digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert atomic.digest(path, algorithm="md5") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_a_file_is_taken_over_as_it_is(tmp_path):
+    with storage.Commit(tmp_path, "note", {}) as commit:
+        for name in ("kept.txt", "left.txt"):
+            commit.file(name).write_text(name)
+    before = storage.open_artefact(tmp_path, "note")[1]
+    with storage.Commit(tmp_path, "note", {}) as commit:
+        commit.keep("kept.txt")
+        commit.keep("never.txt")
+        commit.file("new.txt").write_text("new")
+    after = storage.open_artefact(tmp_path, "note")[1]
+    assert set(after) == {"kept.txt", "new.txt"} and after["kept.txt"] == before["kept.txt"]
+    assert after["kept.txt"].read_text() == "kept.txt" and not before["left.txt"].exists()
