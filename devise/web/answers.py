@@ -5,19 +5,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the index: its id, class if it has one, file name, and where a small copy is had."""
+    """A picture of the index: its id, class if it has one, file name, and where a small copy is had.
+
+    `alt` says in words what it shows: its class, else the words of its file's name, else its first tags.
+    """
 
     id: int
     label: str | None
     name: str
+    alt: str
     image: str
 
 
 @dataclass(frozen=True)
 class Match(Picture):
-    """A picture that was found, and its cosine with the query, in [-1, 1]."""
+    """A picture that was found, and its cosine with the query, in [-1, 1].
+
+    `strength` is what the score means for this query, "strong", "fair" or "weak". Where there is a threshold, scores
+    from it on are strong and others weak; else strong ones stand out from the other pictures of the index.
+    """
 
     score: float
+    strength: str
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import threading
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -10,18 +11,22 @@ import numpy as np
 
 from devise import __version__
 from devise.datasets import read_image
-from devise.model import naming
+from devise.model import changed, naming
 from devise.web import answers
 from devise.web.answers import Refused
 from devise.web.batcher import Batcher, Full
 from devise.web.limits import Limits, busy
 from devise.web.recent import Recent
 from devise.web.renditions import Renditions
+from devise.web.strength import Strength
 from devise.words.phrases import resolve
 
 LOG = logging.getLogger("devise.web")
 EXAMPLES = 8
 REMEMBERED = 256  # features of uploads, words near a word, words that are none
+TAGGED = 4096  # pictures whose tags say what they show
+WORD = re.compile(r"[^\W\d_]{2,}")
+CAMERAS = set("dcim dsc dscf dscn file image img mvimg photo picture pict pxl scan vid".split())
 
 
 class Service:
@@ -39,6 +44,7 @@ class Service:
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
         self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
+        self._tagged, self._strength = Recent(TAGGED), Strength(search)
         self._warming, self._network, self._closing = threading.Lock(), "loading", False
 
     def warm(self):
@@ -95,12 +101,14 @@ class Service:
 
     def by_text(self, text, k):
         """Found, for a word or a phrase."""
-        return self._found(self._worded(text, lambda: self.search.by_text(text, k)), text=text)
+        found = self._worded(text, lambda: self.search.by_text(text, k))
+        return self._found(found, lambda: self.search.model.embed_text(text, found.space)[0], text=text)
 
     def by_row(self, row, k, space=None):
         """Found, for a picture of the index, which is left out itself."""
         picture = self.picture(row)
-        return self._found(self.search.by_image(row, k, space=space), picture=picture)
+        found = self.search.by_image(row, k, space=space)
+        return self._found(found, lambda: self.search.vector(row, found.space)[1], picture=picture)
 
     def by_change(self, row, plus, minus, k):
         """Found, for a picture of the index that is changed by words."""
@@ -108,11 +116,17 @@ class Service:
         for text in (*plus, *minus):  # a wrong one is refused by its name
             self._worded(text, lambda text=text: self.search.model.embed_text(text))
         found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(row, k, plus=plus, minus=minus))
-        return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
+
+        def query():
+            vector = self.search.vector(row, found.space)[1]
+            return changed(self.search.model, vector[None], plus=plus, minus=minus, space=found.space)[0]
+
+        return self._found(found, query, picture=picture, plus=list(plus), minus=list(minus))
 
     def by_features(self, features, k, space=None):
         """Found, for a picture that `features_of` has read."""
-        return self._found(self.search.by_image(features, k, space=space))
+        found = self.search.by_image(features, k, space=space)
+        return self._found(found, lambda: self.search.vector(features, found.space)[1])
 
     def tags_of_row(self, row, k):
         """Tags of a picture of the index."""
@@ -138,12 +152,12 @@ class Service:
     def picture(self, row):
         """Picture, of a row."""
         self._check_row(row)
-        return answers.Picture(**self._shown(row))
+        return answers.Picture(**self._shown([row])[0])
 
     def sample(self, k, seed):
         """Pictures drawn by a seed, in the order in which they were drawn."""
-        rows = np.random.default_rng(seed).permutation(len(self.search))[:k]
-        return answers.Pictures(len(self.search), [self.picture(int(row)) for row in rows])
+        rows = np.random.default_rng(seed).permutation(len(self.search))[:k].tolist()
+        return answers.Pictures(len(self.search), [answers.Picture(**shown) for shown in self._shown(rows)])
 
     def prepared(self, content):
         """(digest, what the network sees) of an uploaded file; the second is None where its features are known."""
@@ -176,17 +190,35 @@ class Service:
             raise Refused(422, "empty_picture", "the network sees nothing in this picture: its features are all zero")
         return held
 
-    def _found(self, results, **query):
-        matches = [answers.Match(**self._shown(match.row), score=match.score) for match in results.matches]
+    def _found(self, results, vector, **query):
+        """Found, of Results and what gives the query's vector."""
+        scores = [match.score for match in results.matches]
+        meant = self._strength.words(scores, threshold=results.threshold, space=results.space, query=vector)
+        matches = [answers.Match(**shown, score=score, strength=strength) for shown, score, strength in zip(
+            self._shown([match.row for match in results.matches]), scores, meant, strict=True)]
         return answers.Found(results.space, len(self.search), matches, _finite(results.threshold), results.known,
                              **query)
 
-    def _shown(self, row):
-        path = PurePosixPath(self._path(row))
+    def _shown(self, rows):
+        """The fields of a Picture for each row."""
+        paths = [PurePosixPath(self._path(row)) for row in rows]
         # a picture from elsewhere than the index's folder has its whole path, which is nobody's business
-        name = path.name if path.is_absolute() else str(path)
-        return {"id": row, "label": self.search.images.label_of(row), "name": name,
-                "image": f"/api/pictures/{row}/image?v={self._version}"}
+        names = [path.name if path.is_absolute() else str(path) for path in paths]
+        return [{"id": row, "label": self.search.images.label_of(row), "name": name, "alt": alt,
+                 "image": f"/api/pictures/{row}/image?v={self._version}"}
+                for row, name, alt in zip(rows, names, self._alts(rows, names), strict=True)]
+
+    def _alts(self, rows, names):
+        """What each picture shows, in words: its class, else its name's words, else its tags."""
+        said = [(self.search.images.label_of(row) or "").replace("_", " ") or _words_of(name)
+                for row, name in zip(rows, names, strict=True)]
+        mute = [row for row, text in zip(rows, said, strict=True) if not text and self._tagged.peek(row) is None]
+        if mute and self.can_text:
+            vectors = self.search.indexes[self.search.text_space()].vectors(mute)
+            for row, tags in zip(mute, self._naming.tag(vectors, 2), strict=True):
+                self._tagged.get(row, lambda tags=tags: " or ".join(tag.name for tag in tags if not tag.weak))
+        return [text or (f"perhaps {tags}" if (tags := self._tagged.peek(row)) else "a picture")
+                for row, text in zip(rows, said, strict=True)]
 
     def _tags(self, picture, k):
         if not self.can_text:
@@ -238,6 +270,17 @@ class Service:
 
     def _path(self, row):
         return self.search.images.paths[row]
+
+
+def _words_of(name):
+    """The words of a file's name: "" where a camera gave it.
+
+    >>> _words_of("trip/hubbleDeep_field-2.jpg"), _words_of("IMG_2031.JPG")
+    ('hubble Deep field', '')
+    """
+    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(name).stem)
+    words = WORD.findall(stem)
+    return "" if all(word.lower() in CAMERAS for word in words) else " ".join(words)
 
 
 def _respelt(text, words):

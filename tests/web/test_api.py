@@ -1,11 +1,14 @@
 """The API answers as the Python API does, and says why where it does not."""
 
 import io
+import statistics
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from devise.model import changed
 
 PNG = {"content-type": "image/png"}
 
@@ -88,6 +91,46 @@ def test_words_near_a_word_and_the_similarity_of_two_pictures(client, search):
     assert [(one["word"], pytest.approx(one["score"])) for one in words] == search.by_word("cat", 2)
     found = client.get("/api/similarity", params={"first": 0, "second": 12}).json()
     assert found == {"space": "raw", "score": pytest.approx(search.similarity(*np.take(search.images.paths, [0, 12])))}
+
+
+@pytest.mark.parametrize(("address", "itself"), [
+    ("/api/by-text?text=horse&k=40", ()), ("/api/by-picture?id=7&k=40", (7,)),
+    ("/api/by-change?id=7&plus=cat&k=40", (7,))])
+def test_a_score_means_how_far_it_stands_out(client, search, address, itself):
+    matches = client.get(address).json()["matches"]
+    scores = [match["score"] for match in matches]  # all of the 40 stand for the others
+    if "change" in address:
+        change = changed(search.model, search.vector(7, "shared")[1][None], plus=["cat"])[0]
+        scores.append(float(change @ search.vector(7, "shared")[1]))
+    else:
+        scores += [1.0] * len(itself)
+    middle = statistics.median(scores)
+    spread = 1.4826 * statistics.median(abs(score - middle) for score in scores)
+    at_chance = 1.959964  # one of 40 is higher
+    levels = {"strong": at_chance, "fair": at_chance / 2, "weak": -np.inf}
+    for match in matches:
+        height = (match["score"] - middle) / spread
+        assert match["strength"] == next(word for word, least in levels.items() if height >= least)
+    assert [match["strength"] for match in matches] == sorted(
+        (match["strength"] for match in matches), key=list(levels).index)
+
+
+def test_a_score_means_what_a_threshold_says_of_it(ask, learnt):
+    for threshold, word in ((2.0, "weak"), (-2.0, "strong")):
+        space = replace(learnt.model.spaces["learnt"], threshold=threshold)
+        model = type(learnt.model)(learnt.model.backbone, None, {"learnt": space})
+        found = ask(type(learnt)(model, learnt.images, learnt.indexes)).get("/api/by-picture?id=7&k=40").json()
+        assert {match["strength"] for match in found["matches"]} == {word}
+
+
+def test_a_picture_is_said_in_words(ask, search):
+    names = ["IMG_2031.png", "hubbleDeep_field-2.png", "seaside/old lighthouse.png", "DSC00012.png"]
+    images = replace(search.images, paths=(*names, *search.images.paths[4:]), label_names=("grand_piano", "cat"),
+                     labels=np.array([-1] * 3 + [0] + [1] * 36))
+    client = ask(type(search)(search.model, images, search.indexes))
+    said = [client.get(f"/api/pictures/{row}").json()["alt"] for row in range(5)]
+    tags = " or ".join(tag.name for tag in search.tag(0, 2))
+    assert said == [f"perhaps {tags}", "hubble Deep field", "old lighthouse", "grand piano", "cat"]
 
 
 def test_an_unknown_word_comes_with_near_ones(client):

@@ -82,8 +82,11 @@ def labels(page):
 
 def test_the_start_shows_pictures_and_words_to_try(visit):
     page = visit()
-    expect(page.locator("h1")).to_have_text("40 pictures, found by words or by one another")
+    expect(page.locator("h1")).to_have_text("40 pictures")
     expect(page.locator("#results .tile")).to_have_count(24)
+    tops = page.evaluate("""["#ask", "h1", ".tile"].map((one) =>
+        document.querySelector(one).getBoundingClientRect().top)""")
+    assert tops == sorted(tops) and tops[2] < 200  # the pictures begin on the first quarter of the screen
     page.get_by_role("link", name="horse", exact=True).first.click()
     expect(page.locator("h1")).to_have_text("“horse”")
 
@@ -93,12 +96,17 @@ def test_type_a_word(visit, drawn):
     page.get_by_role("searchbox", name="Search by words").fill("cat")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("“cat”")
-    expect(page.locator("#status")).to_have_text("24 of 40 pictures, by cosine in the shared space (pictures and "
+    expect(page.locator("#status")).to_have_text("24 of 40 pictures, best first, in the shared space (pictures and "
                                                  "words)")
     found = drawn.by_text("cat", 24).matches
     assert labels(page) == [match.label for match in found]
-    assert page.locator("#results .number").all_inner_texts() == [
-        f"{match.score:.2f}".replace("-", "−") for match in found]
+    meant = page.locator("#results .strength")
+    assert [one.get_attribute("title") for one in meant.all()] == [
+        f"cosine {match.score:.2f}".replace("-", "−") for match in found]
+    assert set(meant.all_inner_texts()) <= {"strong", "fair", "weak"} and meant.first.inner_text() == "strong"
+    expect(page.locator("#meaning")).to_contain_text("stands out")
+    assert [one.get_attribute("alt") for one in page.locator("#results img").all()] == [
+        f"{match.label}, picture {place} of 24" for place, match in enumerate(found, start=1)]
     expect(page.get_by_role("link", name="cats", exact=True)).to_be_visible()  # a near word
     assert page.url.endswith("/?q=cat") and page.title() == "cat · devise"
     sizes = page.eval_on_selector_all("#results img", "all => all.map(one => one.complete && one.naturalWidth)")
@@ -247,6 +255,154 @@ def test_one_picture_large_with_its_tags(visit):
     dialog.get_by_role("link", name="More like this").click()
     expect(page.locator("h1")).to_have_text(re.compile("^Like "))
     expect(dialog).to_be_hidden()
+
+
+@pytest.fixture
+def hold():
+    """Makes requests of an address wait; gives the list of those that do."""
+    def make(page, address):
+        held = []
+        page.route(address, lambda route: held.append(route))
+        return held
+
+    return make
+
+
+def arrived(page, held, n=1):
+    while len(held) < n:
+        page.wait_for_timeout(10)
+
+
+def search_for(page, text):
+    page.get_by_role("searchbox").fill(text)
+    page.keyboard.press("Enter")
+
+
+def test_a_click_during_a_search_keeps_its_query(visit, hold):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    held = hold(page, "**/api/by-text?text=dog**")
+    search_for(page, "dog")
+    arrived(page, held)
+    page.locator(".shot").nth(1).click(force=True)  # a picture of the question before
+    assert page.url.endswith("/?q=dog")
+    page.get_by_role("slider", name="Show").press("ArrowLeft")
+    held[0].continue_()
+    expect(page.locator("h1")).to_have_text("“dog”")
+    expect(page.locator(".tile")).to_have_count(20)
+    assert page.url.endswith("/?q=dog&k=20") and page.get_by_role("searchbox").input_value() == "dog"
+    page.locator(".shot").nth(1).click()  # now it is one of this question
+    assert re.search(r"q=dog&k=20&view=\d+$", page.url)
+
+
+def test_what_is_typed_during_a_search_stays(visit, hold):
+    page = visit()
+    expect(page.locator(".tile")).to_have_count(24)
+    held = hold(page, "**/api/by-text?text=dog**")
+    search_for(page, "dog")
+    arrived(page, held)
+    page.get_by_role("searchbox").fill("dogs and")
+    held[0].continue_()
+    expect(page.locator("h1")).to_have_text("“dog”")
+    expect(page.get_by_role("searchbox")).to_have_value("dogs and")
+
+
+def test_an_answer_that_comes_late_is_nobodys(visit, hold):
+    page = visit()
+    expect(page.locator(".tile")).to_have_count(24)
+    # the page can't drop these: the answer of the first comes whole, after that of the second
+    page.evaluate("() => { AbortController.prototype.abort = () => {}; }")
+    held = hold(page, "**/api/by-text?text=dog**")
+    search_for(page, "dog")
+    arrived(page, held)
+    search_for(page, "cat")
+    expect(page.locator("h1")).to_have_text("“cat”")
+    with page.expect_response("**/api/by-text?text=dog**"):
+        held[0].continue_()
+    page.wait_for_timeout(50)
+    expect(page.locator("h1")).to_have_text("“cat”")
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    assert page.locator(".shot").first.get_attribute("href").startswith("/?q=cat&view=")
+
+
+def test_a_question_that_is_asked_again_waits_for_its_own_answer(visit, hold):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    held = hold(page, "**/api/by-text?**")
+    page.evaluate("""() => ["dog", "horse", "dog"].forEach((text) => {
+        document.getElementById("text").value = text;
+        document.getElementById("ask").requestSubmit();
+    })""")
+    arrived(page, held)
+    page.wait_for_timeout(50)
+    expect(page.get_by_role("alert")).to_be_empty()  # that the first was dropped is no news
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
+    held[-1].continue_()
+    expect(page.locator("h1")).to_have_text("“dog”")
+
+
+def test_a_wait_is_shown_and_nothing_moves(visit, hold):
+    page = visit("/?q=cat")
+    expect(page.locator(".tile")).to_have_count(24)
+    places = "() => [...document.querySelectorAll('h1, .line, .tile')].map(one => one.getBoundingClientRect().top)"
+    before = page.evaluate(places)
+    held = hold(page, "**/api/by-text?text=dog**")
+    search_for(page, "dog")
+    arrived(page, held)
+    results, waits = page.locator("#results"), page.locator("#wait")
+    expect(results).to_have_attribute("aria-busy", "true")
+    expect(waits).to_have_text("Searching…")
+    assert page.evaluate("getComputedStyle(document.querySelector('.top'), '::after').animationName") == "wait"
+    assert page.evaluate(places) == before
+    held[0].continue_()
+    expect(results).to_have_attribute("aria-busy", "false")
+    expect(waits).to_be_empty()
+    assert page.evaluate("getComputedStyle(document.querySelector('.top'), '::after').animationName") == "none"
+
+
+def test_closing_twice_leaves_the_picture_and_not_the_question(visit):
+    page = visit()
+    expect(page.locator(".tile")).to_have_count(24)
+    search_for(page, "cat")
+    expect(page.locator("h1")).to_have_text("“cat”")
+    page.locator(".shot").nth(2).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.evaluate("() => { document.getElementById('close').click(); document.getElementById('close').click(); }")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.wait_for_url("**/?q=cat")
+    expect(page.locator("h1")).to_have_text("“cat”")
+    expect(page.locator(".shot").nth(2)).to_be_focused()
+
+
+def test_a_picture_plus_and_minus_words(visit, drawn):
+    page = visit("/?q=cat")
+    page.locator(".shot").nth(2).click()
+    row = int(page.locator(".tile").nth(2).get_attribute("data-id"))
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="plus").fill("Ocean, red cat")
+    dialog.get_by_role("textbox", name="minus").fill("dog")
+    page.keyboard.press("m")  # a letter, and not the key
+    dialog.get_by_role("textbox", name="minus").fill("dog")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Like cat + Ocean + red cat − dog")
+    expect(dialog).to_be_hidden()
+    assert page.url.endswith(f"/?like={row}&plus=Ocean&plus=red+cat&minus=dog")
+    found = drawn.by_change(row, 24, plus=["Ocean", "red cat"], minus=["dog"])
+    ids = "all => all.map(one => Number(one.dataset.id))"
+    assert page.eval_on_selector_all(".tile", ids) == [match.row for match in found.matches]
+    expect(page.locator("#where")).to_be_hidden()  # words are compared in their own space
+    form = page.locator("#query .change")
+    expect(form.get_by_role("textbox", name="plus")).to_have_value("Ocean, red cat")
+    form.get_by_role("textbox", name="plus").fill("catz")
+    form.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_contain_text("not among the words")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Like cat + Ocean + red cat − dog")
+    form.get_by_role("textbox", name="plus").fill("")
+    form.get_by_role("textbox", name="minus").fill(" , ")
+    form.get_by_role("button").click()
+    expect(page.locator("h1")).to_have_text("Like cat")
+    assert page.url.endswith(f"/?like={row}")
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(visit, address):

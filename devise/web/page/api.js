@@ -27,8 +27,14 @@ export async function ask(address, options = {}) {
   throw new Problem(code, message, suggestions);
 }
 
-export const address = (path, values) => `/api/${path}?${new URLSearchParams(
-  Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""))}`;
+// The address of a verb; a list becomes the same name several times.
+export function address(path, values) {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    for (const one of [value].flat()) if (one !== null && one !== undefined && one !== "") given.append(name, one);
+  }
+  return `/api/${path}?${given}`;
+}
 
 export const posted = (file, signal) => ({
   method: "POST", body: file, signal,

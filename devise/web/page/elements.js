@@ -29,20 +29,31 @@ export const link = (href, values, ...children) => {
   return made;
 };
 
-export function bar(score) {
-  const made = element("span", { className: "bar" });
-  made.style.setProperty("--score", Math.max(0, Math.min(1, score)));
-  return made;
-}
-
 export const number = (score) => score.toFixed(2).replace("-", "−");
 
 export const count = (n) => n.toLocaleString("en");
 
 export const title = (picture) => picture.label?.replaceAll("_", " ") || picture.name.split("/").pop();
 
-export function tagList(tags, addressOf) {
-  const rows = tags.map((tag) => element("li", {}, link(addressOf(tag.name), { className: tag.weak ? "tag weak" : "tag", title: tag.weak ? "weak: too low to be relied on" : "" },
-    element("span", {}, tag.name), bar(tag.score), element("span", { className: "number" }, number(tag.score)))));
-  return element("div", { className: "tags" }, element("h3", {}, "Tags"), element("ol", {}, ...rows));
+export const chip = (text, href, values = {}) => element("li", {}, link(href, { className: "chip", ...values }, text));
+
+export const chips = (said, ...rest) => element("div", { className: "chips" }, element("span", {}, said), element("ul", {}, ...rest));
+
+export const tagList = (tags, addressOf) => chips("Tags", ...tags.map(({ name, score, weak }) => chip(
+  weak ? `${name}, weak` : name, addressOf(name),
+  { className: weak ? "chip tag weak" : "chip tag", title: `score ${number(score)}${weak ? ", too low to be relied on" : ""}` })));
+
+// Words by which a picture is changed: asks `go` for {plus, minus}.
+export function changer({ plus = [], minus = [] }, go) {
+  const field = (name, said, texts, example) => element("label", {}, element("span", {}, said),
+    element("input", { name, type: "text", value: texts.join(", "), placeholder: example, spellcheck: false, autocomplete: "off" }));
+  const form = element("form", { className: "change" }, field("plus", "plus", plus, "words: snow"),
+    field("minus", "minus", minus, "words: people, trees"), element("button", { className: "button" }, "Find"));
+  form.setAttribute("aria-label", "This picture, changed by words");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const texts = (name) => form.elements[name].value.split(",").map((text) => text.trim()).filter(Boolean);
+    go({ plus: texts("plus"), minus: texts("minus") });
+  });
+  return form;
 }

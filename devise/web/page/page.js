@@ -1,8 +1,8 @@
 // The page: the address is read, the question asked, the answer shown.
 
 import { Problem, address, ask, posted } from "./api.js";
-import { href, question, read } from "./address.js";
-import { by, count, element, link, tagList, title } from "./elements.js";
+import { changes, href, question, read } from "./address.js";
+import { by, changer, chip, chips, count, element, tagList, title } from "./elements.js";
 import * as intake from "./intake.js";
 import * as tiles from "./tiles.js";
 import * as viewer from "./viewer.js";
@@ -10,57 +10,76 @@ import * as viewer from "./viewer.js";
 const SPACES = { raw: "the network’s features", shared: "pictures and words", hidden: "the head’s last layer", learnt: "the trained distance" };
 const KEPT = 5;
 const MOST = 96;
+const SLOW = 150;  // milliseconds after which a wait is said; the bar of page.css begins then too
 
 let info = null;
-let asked = null;  // the question that the answer below is of
-let answer = null;  // {pictures, found, tags}
-let under = null;  // an AbortController of what is under way
+let asked = null;  // the question that is shown or under way
+let answer = null;  // {pictures, found, tags}; null while it is under way
+let turn = null;  // the AbortController of the last question: what comes for an earlier one is dropped
+let leaving = false;
 const mine = new Map();  // pictures of one's own, by the key that history holds; they leave with the page
 let latest = 0;
 
 const state = () => read();
+const wanted = (now) => question(now) + (now.mine ? ` ${history.state?.mine}` : "");
 const addresses = {
   text: (q) => href({ q, k: state().k }),
-  like: (like) => href({ like, k: state().k, space: state().q ? null : state().space }),
+  like: (like) => href({ like, k: state().k, space: state().q || changes(state()) ? null : state().space }),
   view: (view) => href({ ...state(), view }),
 };
 
 function go(to, { replace = false, held = history.state } = {}) {
-  history[replace ? "replaceState" : "pushState"](held, "", to);
-  return render();
+  const same = new URL(to, location).href === location.href && held?.mine === history.state?.mine;
+  history[replace || same ? "replaceState" : "pushState"](held, "", to);
+  render();
 }
 
-async function render() {
+function render() {
   const now = state();
-  by("text").value = now.q ?? "";
-  const wanted = question(now) + (now.mine ? history.state?.mine : "");
-  if (wanted !== asked) await load(now, wanted);
-  if (wanted !== asked) return;  // another question came meanwhile
-  if (answer) show(now);
+  if (wanted(now) !== asked) load(now);
+  else if (answer) show(now);
 }
 
-async function load(now, wanted) {
-  under?.abort();
-  under = new AbortController();
-  asked = wanted;
+// Asks what the address says. The pictures of the question before stay to be seen, and can't be used: they would lead back.
+async function load(now) {
+  turn?.abort();
+  const own = turn = new AbortController();
+  if (now.q || asked !== null) by("text").value = now.q ?? "";  // what was typed while the page came stays
+  asked = wanted(now);
   answer = null;
   viewer.hide();
-  by("results").setAttribute("aria-busy", "true");
+  wait(true);
   try {
-    if (!info) meet(await ask("/api/info"));
-    const [found, extra] = await question_of(now, under.signal);
-    if (asked !== wanted) return;
+    const known = info ?? await ask("/api/info", { signal: own.signal });
+    if (turn !== own) return;
+    if (!info) meet(known);
+    const [found, extra] = await answers_to(now, own.signal);
+    if (turn !== own) return;
     answer = { found, pictures: found.matches ?? found.pictures, ...extra };
     by("problem").replaceChildren();
     introduce(now);
+    show(state());  // the slider may have moved meanwhile
   } catch (error) {
-    if (asked !== wanted || error.name === "AbortError") return;
+    if (turn !== own) return;
     by("query").replaceChildren();
+    by("results").replaceChildren();
+    by("line").hidden = true;
+    document.title = "devise";
     complain(error, now);
   } finally {
-    if (asked === wanted) by("results").removeAttribute("aria-busy");
+    if (turn === own) wait(false);
   }
-  scrollTo(0, 0);
+  if (turn === own) scrollTo(0, 0);
+}
+
+let slow = null;
+
+function wait(going) {
+  clearTimeout(slow);
+  by("results").setAttribute("aria-busy", going);
+  by("results").inert = going;
+  by("wait").textContent = "";
+  if (going) slow = setTimeout(() => { by("wait").textContent = "Searching…"; }, SLOW);
 }
 
 // What does not change while the page is open.
@@ -77,7 +96,7 @@ function meet(known) {
 }
 
 // The requests that a state needs: [what was found, {tags or words beside it}].
-async function question_of(now, signal) {
+async function answers_to(now, signal) {
   const k = Math.min(MOST, info.limits.k);
   const optional = (promise) => promise.catch(() => null);
   if (now.q) {
@@ -86,7 +105,8 @@ async function question_of(now, signal) {
   }
   if (now.like !== null) {
     const tags = info.tags ? optional(ask(address("tags", { id: now.like, k: 8 }), { signal })) : null;
-    return [await ask(address("by-picture", { id: now.like, k, space: now.space }), { signal }), { tags: (await tags)?.tags }];
+    const [path, more] = changes(now) ? ["by-change", { plus: now.plus, minus: now.minus }] : ["by-picture", { space: now.space }];
+    return [await ask(address(path, { id: now.like, k, ...more }), { signal }), { tags: (await tags)?.tags }];
   }
   if (now.mine) {
     const file = mine.get(history.state?.mine);
@@ -109,33 +129,34 @@ function introduce(now) {
   if (now.q) {
     document.title = `${now.q} · devise`;
     parts.push(heading(`“${now.q}”`));
-    if (near?.length) {
-      parts.push(element("p", { className: "chips" }, element("span", {}, "Near words"),
-        ...near.map((one) => link(addresses.text(one.word), { className: "chip" }, one.word))));
-    }
+    if (near?.length) parts.push(chips("Near words", ...near.map(({ word }) => chip(word, addresses.text(word)))));
   } else if (found.picture || file) {
-    const name = file ? "Your picture" : title(found.picture);
+    const changed = [...now.plus.map((text) => ` + ${text}`), ...now.minus.map((text) => ` − ${text}`)].join("");
+    const name = file ? "Your picture" : `${title(found.picture)}${changed}`;
     document.title = `like ${name} · devise`;
     const source = file ? URL.createObjectURL(file) : `${found.picture.image}&size=large`;
-    const image = element("img", { src: source, alt: file ? `Your picture, ${file.name}` : tiles.describe(found.picture) });
+    const image = element("img", { src: source, alt: file ? `Your picture, ${file.name}` : found.picture.alt });
     image.addEventListener("load", () => { if (file) URL.revokeObjectURL(source); });
     image.addEventListener("error", () => image.replaceWith(element("p", { className: "quiet" }, "no preview")));
     const words = element("div", {}, heading(file ? name : `Like ${name}`),
       element("p", { className: "quiet" }, file ? `${file.name} · looked at and not kept; this address can’t be shared` : found.picture.name),
-      tags?.length ? tagList(tags, addresses.text) : null);
+      tags?.length ? tagList(tags, addresses.text) : null,
+      !file && info.words ? changer(now, change(now.like)) : null);
     parts.push(element("div", { className: "asked" }, element("div", { className: "shown" }, image), words));
   } else {
     document.title = "devise";
-    parts.push(element("div", { className: "start" },
-      heading(`${count(info.pictures)} pictures, found by ${info.words ? "words or by one another" : "one another"}`),
-      element("p", {}, info.words ? "Type a word, drop or " : "Drop or ", element("label", { htmlFor: "file" }, "choose a picture"), ", or begin with one of these."),
-      info.examples.length ? element("p", { className: "chips" }, ...info.examples.map((text) => link(addresses.text(text), { className: "chip" }, text))) : null));
+    parts.push(element("div", { className: "start" }, heading(`${count(info.pictures)} pictures`),
+      info.examples.length ? chips("Try", ...info.examples.map((text) => chip(text, addresses.text(text)))) : null,
+      element("p", {}, element("label", { htmlFor: "file" }, info.words ? "or choose a picture of yours" : "Choose a picture of yours"))));
   }
   by("query").replaceChildren(...parts);
   if (found.known === false) warn(found);
   // the keyboard was among pictures that are no longer there
   if (document.activeElement === document.body && (now.q || now.like !== null || now.mine)) by("query").querySelector("h1").focus({ preventScroll: true });
 }
+
+// Goes to pictures like one, changed by words.
+const change = (like) => (words) => go(href({ like, ...words, k: state().k }), { held: null });
 
 const heading = (text) => element("h1", { tabIndex: -1 }, text);
 
@@ -151,48 +172,50 @@ function show(now) {
   const { found, pictures } = answer;
   const n = Math.min(now.k, pictures.length);
   const shown = pictures.slice(0, n);
-  lay(shown, found.threshold ?? -1);
+  lay(shown, found.threshold !== null);
   by("line").hidden = false;
   const browsing = !found.matches;
-  by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} pictures, drawn at random`
-    : `${count(n)} of ${count(found.total)} pictures, by cosine in the ${found.space} space${SPACES[found.space] ? ` (${SPACES[found.space]})` : ""}`;
+  by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} shown, drawn at random`
+    : `${count(n)} of ${count(found.total)} pictures, best first, in the ${found.space} space${SPACES[found.space] ? ` (${SPACES[found.space]})` : ""}`;
+  by("meaning").textContent = browsing || !n ? "" : found.threshold === null ? "Strong: stands out from the other pictures of the index."
+    : "Weak: below the threshold, as unrelated pictures are.";
   by("k").max = Math.max(4, Math.min(MOST, Math.ceil(pictures.length / 4) * 4));
   by("k").value = now.k;
   by("shown").textContent = n;
   by("shuffle").hidden = !browsing || found.total <= MOST;
-  by("where").hidden = browsing || Boolean(now.q) || info.spaces.length < 2;
+  by("where").hidden = browsing || Boolean(now.q) || changes(now) || info.spaces.length < 2;
   by("space").replaceChildren(...info.spaces.map((space) => element("option", { value: space, selected: space === found.space }, SPACES[space] ? `${space}: ${SPACES[space]}` : space)));
   look(now);
 }
 
 // Tiles that lie there already stay, so that the one in focus keeps it; their addresses follow the page's.
-function lay(shown, threshold) {
+function lay(shown, faded) {
   const grid = by("results");
   const there = new Map([...grid.children].map((tile) => [tile.dataset.id, tile]));
   const laid = grid.dataset.of === asked;
   grid.dataset.of = asked;
-  grid.replaceChildren(...shown.map((picture) => (laid && there.get(String(picture.id))) || tiles.tile(picture)));
-  shown.forEach((picture, place) => {
-    tiles.lead(grid.children[place], picture, addresses);
-    grid.children[place].classList.toggle("below", picture.score < threshold);
-  });
+  const made = shown.map((picture) => (laid && there.get(String(picture.id))) || tiles.tile(picture));
+  if (made.length !== grid.children.length || made.some((tile, place) => tile !== grid.children[place])) grid.replaceChildren(...made);
+  shown.forEach((picture, place) => tiles.lead(grid.children[place], picture, place, shown.length, addresses, faded));
 }
 
 function look(now) {
-  if (now.view === null) {
-    const left = viewer.hide();
-    if (left !== null) by("results").querySelector(`[data-id="${left}"] .shot`)?.focus();
-    return;
-  }
+  if (now.view === null) return shut();
   const place = answer.pictures.findIndex((picture) => picture.id === now.view);
   const known = place >= 0 ? answer.pictures[place] : answer.found.picture?.id === now.view ? answer.found.picture : null;
-  if (!known) return viewer.hide();
-  viewer.show(known, { addresses, tags: info.tags, before: place > 0 ? place - 1 : null,
+  if (!known) return shut();
+  viewer.show(known, { addresses, tags: info.tags, change: info.words ? change(known.id) : null, before: place > 0 ? place - 1 : null,
     after: place >= 0 && place < Math.min(now.k, answer.pictures.length) - 1 ? place + 1 : null });
 }
 
+// The keyboard goes on at the picture that was looked at.
+function shut() {
+  const left = viewer.hide();
+  if (left !== null) by("results").querySelector(`[data-id="${left}"] .shot`)?.focus();
+}
+
 const SAID = {
-  unknown_word: (error, now) => [`“${now.q}” is not among the words this index knows`, error.suggestions.length ? null : "Try another word, or drop a picture."],
+  unknown_word: (error, now) => [`“${now.q ?? [...now.plus, ...now.minus].join(", ")}” is not among the words this index knows`, error.suggestions.length ? null : "Try another word, or drop a picture."],
   no_words: (error) => ["Words can’t be asked here", error.message],
   unknown_picture: (error) => ["There is no such picture", error.message],
   unreadable_picture: (error) => ["That file can’t be read as a picture", error.message.replace(/^[^:]*: /, "")],
@@ -203,35 +226,33 @@ const SAID = {
 };
 
 function complain(error, now) {
-  document.title = "devise";
   if (!(error instanceof Problem)) console.error(error);
   const [headline, sentence] = (SAID[error.code] ?? (() => ["That did not work", error.message]))(error, now);
   const note = element("div", { className: "note" }, element("strong", {}, headline), sentence ? element("p", {}, capital(sentence)) : null);
   const texts = error.suggestions?.length ? error.suggestions : error.code === "unknown_word" ? info?.examples ?? [] : [];
-  if (texts.length) {
-    note.append(element("p", { className: "chips" }, element("span", {}, error.suggestions.length ? "Did you mean" : "For example"),
-      ...texts.map((text) => link(addresses.text(text), { className: "chip" }, text))));
-  }
+  if (texts.length) note.append(chips(error.suggestions.length ? "Did you mean" : "For example", ...texts.map((text) => chip(text, addresses.text(text)))));
   if (["no_server", "busy", "failed"].includes(error.code)) {
     const again = element("button", { className: "button", type: "button" }, "Try again");
-    again.addEventListener("click", () => { asked = null; render(); });
+    again.addEventListener("click", () => load(state()));
     note.append(again);
   }
   by("problem").replaceChildren(note);
-  by("results").replaceChildren();
-  by("line").hidden = true;
 }
 
 const capital = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
 
-// Leaving the viewer goes back where it was opened from here, so that Back does not open it again.
+// Leaving the viewer goes back where it was opened from here, so that Back does not open it again; once, since a
+// second step back would leave the question too.
 function leave() {
-  if (history.state?.opened) history.back();
+  shut();
+  if (leaving) return;
+  leaving = Boolean(history.state?.opened);
+  if (leaving) history.back();
   else go(href({ ...state(), view: null }), { replace: true });
 }
 
 function listen() {
-  addEventListener("popstate", render);
+  addEventListener("popstate", () => { leaving = false; render(); });
   document.addEventListener("click", (event) => {
     const to = event.target.closest?.("a[data-go]");
     if (!to || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

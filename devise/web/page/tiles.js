@@ -1,39 +1,33 @@
 // The grid of pictures: tiles, and the arrow keys among them.
 
-import { bar, element, icon, link, number, title } from "./elements.js";
+import { element, icon, link, number, title } from "./elements.js";
 
 const SIMILAR = "M4 6.5h9v9H4zM16 9.5h4v9h-9v-1.5";
 
 export function tile(picture) {
-  const name = title(picture);
-  const image = element("img", { src: picture.image, alt: describe(picture), loading: "lazy", decoding: "async",
-    width: 180, height: 180, draggable: false });
+  const image = element("img", { src: picture.image, loading: "lazy", decoding: "async", width: 180, height: 180,
+    draggable: false });
   const shot = link("/", { className: "shot" }, image);
   image.addEventListener("error", () => {
     shot.classList.add("gone");
     shot.replaceChildren(`${picture.name.split("/").pop()} can’t be shown: its file is gone or damaged`);
   });
-  const under = element("div", { className: "under" }, element("span", { className: "label", title: picture.name }, name));
-  const made = element("li", { className: "tile" }, shot, under);
-  if (picture.score !== undefined) {
-    under.append(element("span", { className: "number", title: "cosine" }, number(picture.score)));
-    made.append(bar(picture.score));
-  }
-  made.append(link("/", { className: "like", "aria-label": `More like this: ${describe(picture)}` },
-    icon(SIMILAR), element("span", {}, "More like this")));
+  const under = element("div", { className: "under" }, element("span", { className: "label", title: picture.name }, title(picture)));
+  if (picture.strength) under.append(element("span", { className: `strength ${picture.strength}`, title: `cosine ${number(picture.score)}` }, picture.strength));
+  const made = element("li", { className: "tile" }, shot, under,
+    link("/", { className: "like" }, icon(SIMILAR), element("span", {}, "More like this")));
   made.dataset.id = picture.id;
   return made;
 }
 
-// Where a tile leads from the page as it is now.
-export function lead(made, picture, addresses) {
-  made.querySelector(".shot").href = addresses.view(picture.id);
-  made.querySelector(".like").href = addresses.like(picture.id);
-}
-
-export function describe(picture) {
-  const file = picture.name.split("/").pop();
-  return picture.label ? `${title(picture)}, ${file}` : file;
+// Where a tile leads from the page as it is now, and which of how many it is.
+export function lead(made, picture, place, n, addresses, faded) {
+  const [shot, like] = [made.querySelector(".shot"), made.querySelector(".like")];
+  shot.href = addresses.view(picture.id);
+  shot.querySelector("img")?.setAttribute("alt", `${picture.alt}, picture ${place + 1} of ${n}`);
+  like.href = addresses.like(picture.id);
+  like.setAttribute("aria-label", `More like this: ${picture.alt}, picture ${place + 1}`);
+  made.classList.toggle("below", faded && picture.strength === "weak");
 }
 
 // Arrows go from picture to picture as they lie on the screen; M asks for more like the one in focus.

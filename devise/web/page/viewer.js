@@ -1,27 +1,30 @@
 // One picture, large, with its words; the arrows go to its neighbours among the results.
 
 import { address, ask } from "./api.js";
-import { by, number, tagList, title } from "./elements.js";
-import { describe } from "./tiles.js";
+import { by, changer, number, tagList, title } from "./elements.js";
 
 const dialog = by("viewer");
 let shown = null;
 
-export function show(picture, { before, after, addresses, tags }) {
-  shown = picture.id;
+// `change` asks for pictures like it, plus and minus words; null where there are none.
+export function show(picture, { before, after, addresses, tags, change }) {
   const image = by("viewer-image");
   image.hidden = false;
   image.src = `${picture.image}&size=large`;
-  image.alt = describe(picture);
+  image.alt = picture.alt;
   image.onerror = () => { image.hidden = true; };
   by("viewer-title").textContent = title(picture);
   by("viewer-name").textContent = picture.score === undefined ? picture.name
-    : `${picture.name} · cosine ${number(picture.score)}`;
+    : `${picture.name} · ${picture.strength}, cosine ${number(picture.score)}`;
   by("viewer-like").href = addresses.like(picture.id);
   by("before").disabled = before === null;
   by("after").disabled = after === null;
-  by("viewer-tags").replaceChildren();
-  if (tags) name(picture.id, addresses);
+  if (shown !== picture.id) {
+    shown = picture.id;
+    by("viewer-tags").replaceChildren();
+    by("viewer-change").replaceChildren(...(change ? [changer({}, change)] : []));
+    if (tags) name(picture.id, addresses);
+  }
   if (!dialog.open) dialog.showModal();
 }
 
@@ -40,6 +43,7 @@ export function listen({ step, leave }) {
   dialog.addEventListener("cancel", (event) => { event.preventDefault(); leave(); });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) leave(); });
   dialog.addEventListener("keydown", (event) => {
+    if (event.target.closest("input")) return;
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
     if (event.key.toLowerCase() === "m" && !event.ctrlKey && !event.metaKey) by("viewer-like").click();

@@ -1,0 +1,46 @@
+"""What a cosine means to people: how far a picture stands out from the others of its index."""
+
+from statistics import NormalDist
+
+import numpy as np
+
+DRAWN = 256  # pictures that stand for all the others
+STRONG, FAIR, WEAK = "strong", "fair", "weak"
+
+
+class Strength:
+    """Words for the scores of an answer.
+
+    Cosines of one query can be compared, those of two can't. Where the model has a threshold for the query, scores
+    from it on are strong and others weak. Elsewhere a score is counted in robust standard deviations (1.4826 times
+    the median absolute deviation) above the median cosine of the query with pictures drawn from the index: strong
+    where fewer than one unrelated picture of the index is expected so high, were they normally distributed; fair
+    from half of that on; else weak.
+
+    Args:
+        search: a `devise.search.Search`.
+    """
+
+    def __init__(self, search):
+        n = len(search)
+        self._indexes = search.indexes
+        self._rows = np.sort(np.random.default_rng(0).permutation(n)[:DRAWN])
+        self._strong = NormalDist().inv_cdf(1 - 1 / max(n, 3))
+
+    def words(self, scores, *, threshold, space, query):
+        """A word for each score.
+
+        Args:
+            scores: cosines of one query, or a threshold's own scale.
+            threshold: float or None.
+            space: the name of the space.
+            query: callable () → unit vector (dim,) of the query; called where there is no threshold.
+        """
+        if threshold is not None:
+            return [STRONG if score >= threshold else WEAK for score in scores]
+        usual = self._indexes[space].vectors(self._rows) @ query()
+        middle = np.median(usual)
+        spread = max(1.4826 * float(np.median(np.abs(usual - middle))), 1e-6)
+        heights = [(score - middle) / spread for score in scores]
+        return [STRONG if height >= self._strong else FAIR if 2 * height >= self._strong else WEAK
+                for height in heights]
