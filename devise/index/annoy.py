@@ -18,7 +18,7 @@ import numpy as np
 from devise.arrays import read_npy, write_npy
 from devise.errors import require
 from devise.index.base import Index
-from devise.index.exact import Table
+from devise.index.comparing import Table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

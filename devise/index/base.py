@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest, read_npy, unit_rows, write_npy
+from devise.index.comparing import compare_some
 from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit
 
@@ -146,7 +147,8 @@ class Index(ABC):
         self._require_members(ids)
         return self._vectors(ids)
 
-    def search(self, queries: ArrayLike, k: int, *, exclude: ArrayLike | None = None) -> Hits:
+    def search(self, queries: ArrayLike, k: int, *, exclude: ArrayLike | None = None,
+               among: ArrayLike | None = None) -> Hits:
         """The k members with the largest cosine to each query.
 
         Args:
@@ -154,10 +156,13 @@ class Index(ABC):
             k: how many, at least 1; may exceed the number of members.
             exclude: int64 (q,), for each query the id of a member to leave out, such as the
                 query's own, or -1 for none. The query still gets k others where there are.
+            among: int64 (m,), ids of the only members that may be found; None for all. Of some, up to 30 million
+                numbers, the answer is exact whatever the engine; of more it is as good as the engine's.
         Returns:
             Hits of shape (q, k).
         Raises:
             ValueError: if the index has no members, or for queries of another dim, zero or NaN.
+            KeyError: if an id of `among` is not a member.
         """
         self._require_built("search it")
         if not len(self):
@@ -166,8 +171,14 @@ class Index(ABC):
         if (k := operator.index(k)) < 1:
             raise ValueError(f"k is {k}: expected at least 1")
         exclude = exclusions(exclude, len(queries))
-        depth = min(k + bool((exclude >= 0).any()), len(self))
-        ids, scores = self._settle(queries, *self._search(queries, depth))
+        if among is not None:
+            among = np.unique(as_ids(among))
+            self._require_members(among)
+            if not len(among):
+                return Hits(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32))
+        depth = min(k + bool((exclude >= 0).any()), len(self) if among is None else len(among))
+        ids, scores = self._settle(queries, *(self._search(queries, depth) if among is None else
+                                              compare_some(self, queries, depth, among)))
         dropped = ids == exclude[:, None]
         order = np.argsort(dropped, axis=1, kind="stable")[:, :min(k, depth)]
         ids, scores, dropped = (np.take_along_axis(part, order, axis=1) for part in (ids, scores, dropped))
@@ -250,15 +261,18 @@ class Index(ABC):
         if (n, dim) != (len(self), self.dim):
             raise ValueError(f"its file holds {n} × {dim} numbers, the manifest says {len(self)} × {self.dim}")
 
-    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """The members' ids and unit rows, a block of bounded memory at a time.
+    def blocks(self, among: NDArray[np.int64] | None = None
+               ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Members' ids and unit rows, a block of bounded memory at a time.
 
+        Args:
+            among: int64 (m,), ids of members, ascending; None for all.
         Yields:
             int64 (m,) ascending, and float32 (m, dim).
         """
-        step = max(1, BLOCK_BYTES // (4 * (self.dim or 1)))
-        for start in range(0, len(self), step):
-            ids = self._ids[start:start + step]
+        members, step = self._ids if among is None else among, max(1, BLOCK_BYTES // (4 * (self.dim or 1)))
+        for start in range(0, len(members), step):
+            ids = members[start:start + step]
             yield ids, self._vectors(ids)
 
     def _true_scores(self, queries, k):

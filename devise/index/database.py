@@ -26,7 +26,7 @@ import numpy as np
 
 from devise.arrays import NEAR, read_npy, write_npy
 from devise.index.base import Index
-from devise.index.exact import SPARE, widened
+from devise.index.comparing import SPARE, widened
 
 BATCH = 5000  # rows of an insert or a look-up, at most
 MESSAGE_BYTES = 32 << 20  # of an insert or a look-up; a server takes 64 MB in one message

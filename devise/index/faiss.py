@@ -13,7 +13,7 @@ import numpy as np
 
 from devise.errors import require
 from devise.index.base import Index
-from devise.index.exact import approximately
+from devise.index.comparing import approximately
 
 SAMPLE = 64  # rows a cell that the clustering looks at
 FEWEST = 39  # rows a cell below which the clustering warns

@@ -14,7 +14,7 @@ import numpy as np
 from devise.arrays import read_npy, write_npy
 from devise.errors import require
 from devise.index.base import Index
-from devise.index.exact import approximately
+from devise.index.comparing import approximately
 from devise.storage import written
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # comes as a wheel.
 EXACT_NUMBERS = 30_000_000
 PREFERRED = ("usearch", "hnswlib", "faiss", "annoy")
-OTHERS = {"base", "database", "members", "registry"}  # the files here that are no engines
+OTHERS = {"base", "comparing", "database", "members", "registry"}  # the files here that are no engines
 
 
 def engines() -> tuple[str, ...]:

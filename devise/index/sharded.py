@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from devise.arrays import read_npy, write_npy
 from devise.index.base import Index
-from devise.index.exact import compare_all
+from devise.index.comparing import DEEP, compare_all
 from devise.index.members import listed
 from devise.index.registry import choose, make
 from devise.storage import read_json, write_json
 
 FILE = "parts.json"
-DEEP = 10_000  # where so many of a part's first hits are not enough to find k that show, its rows are compared
 
 
 class Sharded(Index):

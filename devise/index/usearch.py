@@ -10,7 +10,7 @@ import numpy as np
 
 from devise.errors import require
 from devise.index.base import Index
-from devise.index.exact import approximately
+from devise.index.comparing import approximately
 from devise.storage import written
 
 

@@ -131,6 +131,26 @@ def test_exclusion_is_by_id_and_still_gives_k(new):
     assert_like_brute_force(index, members, rows[:2], 6, np.array([7, 8]))  # no members
 
 
+@pytest.mark.parametrize("numbers", [0, 10**6])
+def test_some_members_alone_are_found(new, numbers, monkeypatch):
+    """Exactly, whether their rows are compared or the engine is asked deeper, an excluded one of them left out."""
+    monkeypatch.setattr("devise.index.comparing.SOME_NUMBERS", numbers)
+    matrix, queries = vectors(300), vectors(6, seed=1)
+    matrix[100:140] = matrix[100]  # a tie, cut by the selection
+    index = new().build(matrix)
+    for among in (np.arange(0, 300, 2), [7], np.arange(90, 130), np.array([299, 3, 140, 3]), []):
+        members = {member: matrix[member] for member in among}
+        exclude = np.array([*among, 7, 90, 3, 100, 101, 5])[:6]
+        for depth in (1, 12, 50):
+            hits = index.search(queries, depth, exclude=exclude, among=np.asarray(among, np.int64))
+            for row, query in enumerate(queries):
+                ids, scores = brute_force(members, query, depth, exclude[row])
+                assert hits.ids[row].tolist() == ids
+                np.testing.assert_allclose(hits.scores[row], scores, atol=2e-6)
+    with pytest.raises(KeyError, match="ids 300 are not in the index"):
+        index.search(queries, 1, among=[5, 300])
+
+
 @pytest.mark.parametrize("exclude", [[1], [[1, 2]], [0.0, 1.0], [-2, 0], 3])
 def test_exclusion_is_one_id_a_query(new, exclude):
     with pytest.raises(ValueError, match="exclude"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from devise.index import load, make
-from devise.index.exact import SPARE, Table
+from devise.index.comparing import SPARE, Table
 
 
 @pytest.mark.parametrize("n_equal", [1, 5, 5 + SPARE, 6 + SPARE, 200])
