@@ -6,10 +6,12 @@ from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_c
 from devise.datasets.folders import from_folder
 from devise.datasets.galleries import galleries, query_gallery
 from devise.datasets.images import check_image, read_image
+from devise.datasets.metadata import Metadata, metadata_of, read_metadata
 from devise.datasets.opening import duplicates, open_images, samples
 from devise.datasets.splits import PARTS, Split, draw_unseen, split, split_classes, split_rows
 
-__all__ = ["PARTS", "Augmentation", "CaptionSet", "ImageSet", "Judgements", "Skipped", "Split",
+__all__ = ["PARTS", "Augmentation", "CaptionSet", "ImageSet", "Judgements", "Metadata",
+           "Skipped", "Split",
            "caption_set", "check_image", "draw_unseen", "duplicates", "from_folder", "galleries",
-           "join", "open_images", "query_gallery", "read_captions", "read_image", "samples", "split",
-           "split_classes", "split_rows", "with_captions"]
+           "join", "metadata_of", "open_images", "query_gallery", "read_captions", "read_image",
+           "read_metadata", "samples", "split", "split_classes", "split_rows", "with_captions"]

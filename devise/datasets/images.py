@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,8 @@ def check_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> str
     'no such file'
     """
     try:
-        with _open(path) as file:
-            told = _header(file, max_pixels).info
+        with opened(path, max_pixels=max_pixels) as image:
+            told = image.info
     except _Refused as refusal:
         return str(refusal)
     return "a drawing that devise made" if {told.get("Software"), told.get("comment")} & {MARK, MARK.encode()} else None
@@ -115,11 +116,25 @@ def has_image(path: str | os.PathLike) -> bool:
     False
     """
     try:
-        with _open(path) as file:
-            _header(file, sys.maxsize)
+        with opened(path):
+            return True
     except _Refused:
         return False
-    return True
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, *, max_pixels: int = sys.maxsize) -> Iterator[Image.Image]:
+    """The image in a file as Pillow has it, its header read and its pixels not.
+
+    Raises:
+        ValueError: if it can't be read; the text is the reason.
+
+    >>> with opened("pictures/cat.jpg") as image:  # doctest: +SKIP
+    ...     image.size
+    (4000, 3000)
+    """
+    with _open(path) as file:
+        yield _header(file, max_pixels)
 
 
 def check_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -135,7 +150,7 @@ def check_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
 
 
-class _Refused(Exception):
+class _Refused(ValueError):
     """Why a file is not read as a picture; its text is the reason."""
 
 

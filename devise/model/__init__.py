@@ -1,6 +1,6 @@
 """Models: a frozen backbone and named embedding spaces, and the functions that train one."""
 
-from devise.model.arithmetic import changed
+from devise.model.arithmetic import changed, mixed, weights_of
 from devise.model.captions import train_captions
 from devise.model.classes import train_classes
 from devise.model.concepts import Concepts, ConceptText
@@ -15,5 +15,5 @@ from devise.model.text import SentenceText, Text, WordText
 
 __all__ = ["FIRST_WORDS", "LEARNT", "RAW", "SHARED", "CaptionFigures", "ConceptText", "Concepts", "Devise", "Figures",
            "NearestNames", "SentenceText", "Space", "Tag", "TaggedImages", "Tags", "Text", "WordText", "changed",
-           "naming", "parameter_counts", "pretrained", "train_captions", "train_classes", "train_labels",
-           "whole_network"]
+           "mixed", "naming", "parameter_counts", "pretrained", "train_captions", "train_classes", "train_labels",
+           "weights_of", "whole_network"]

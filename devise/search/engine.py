@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise import features, index, storage
-from devise.datasets import ImageSet, Skipped, join, open_images
+from devise.arrays import unit_rows
+from devise.datasets import ImageSet, Metadata, Skipped, join, metadata_of, open_images
 from devise.errors import unknown
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
 from devise.features.table import has_changed
-from devise.model import Concepts, Devise, changed
+from devise.model import Concepts, Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
+from devise.search.filters import select
 from devise.search.joining import joined
 from devise.search.links import below, inode_of, links_of, place_of
 from devise.search.pictures import Thumbnails
@@ -48,6 +51,7 @@ class Search:
         links: {path: the file's real place} of the images that lie behind a link.
         thumbnails: small copies of the images, where the index keeps them.
         parts: (name, images) of each index that this one joins, in the order of their rows; none where it is one.
+        metadata: a function that gives Metadata or None of each image, asked when they are first needed.
 
     >>> search = Search.load("index")  # doctest: +SKIP
     >>> [match.label for match in search.by_text("ocean", k=3).matches]  # doctest: +SKIP
@@ -56,9 +60,11 @@ class Search:
 
     def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index],
                  contents: NDArray | None = None, links: Mapping[str, str] = MappingProxyType({}),
-                 thumbnails: Thumbnails | None = None, parts: Sequence[tuple[str, int]] = ()):
+                 thumbnails: Thumbnails | None = None, parts: Sequence[tuple[str, int]] = (),
+                 metadata: Callable[[], list[Metadata | None]] | None = None):
         self.model, self.images, self.indexes, self.contents, self.links = model, images, indexes, contents, links
         self.thumbnails, self.parts = thumbnails, tuple(parts)
+        self._metadata = metadata or (lambda: [None] * len(images))
         self._row = self._rows()
 
     @classmethod
@@ -88,7 +94,8 @@ class Search:
         for name, space in chosen.items():
             indexes[name] = index.make(engine, fingerprint=made_by, **options)
             indexes[name].build(space.embed(matrix))
-        return cls(model, found, indexes, contents, links_of(found))
+        metadata = metadata_of(found)
+        return cls(model, found, indexes, contents, links_of(found), metadata=lambda: metadata)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -127,6 +134,19 @@ class Search:
         ends = np.cumsum([n for _, n in self.parts])
         return self.parts[int(np.searchsorted(ends, row, side="right"))][0] if self.parts else None
 
+    @cached_property
+    def metadata(self) -> list[Metadata | None]:
+        """What the camera wrote into each image's file; None where there is none on this disk.
+
+        It was read when the image was indexed; of an index that an older devise saved it is read from the files now,
+        and kept by the next `save`.
+        """
+        found = list(self._metadata())
+        missing = [row for row, known in enumerate(found) if known is None]
+        for row, known in zip(missing, metadata_of(self.images.subset(missing)), strict=True):
+            found[row] = known
+        return found
+
     def add(self, images: Any, *, folder: str | Path | None = None, progress: Callable | None = None) -> ImageSet:
         """Index more images, of new classes too; nothing is trained. In memory, until `save`.
 
@@ -156,6 +176,7 @@ class Search:
         if not len(added):
             return added
         rows = {name: self.model.spaces[name].embed(matrix[new | again]) for name in self.indexes}  # what can fail
+        metadata, known = [*self.metadata, *[None] * int(new.sum())], metadata_of(added)
         ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
         for name, part in self.indexes.items():
             _put(part, ids, rows[name])
@@ -168,7 +189,9 @@ class Search:
             self.contents[ids] = contents[new | again]
             if self.thumbnails is not None:
                 self.thumbnails.make(added, contents[new | again])
-        self.links = {**self.links, **links_of(added)}
+        for row, one in zip(ids.tolist(), known, strict=True):
+            metadata[row] = one
+        self.metadata, self.links = metadata, {**self.links, **links_of(added)}
         self._row = self._rows()
         return added
 
@@ -196,34 +219,42 @@ class Search:
             raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
         for part in self.indexes.values():
             part.build(part.vectors(kept))
-        gone = tuple(self.images.paths[row] for row in leaving)
+        gone, self.metadata = tuple(self.images.paths[row] for row in leaving), [self.metadata[row] for row in kept]
         self.images = self.images.subset(kept)
         self.contents = None if self.contents is None else self.contents[kept]
         self._row = self._rows()
         return gone
 
-    def by_text(self, text: str, k: int = 10, *, space: str | None = None, reject: bool = False,
-                false_accept_rate: float | None = None) -> Results:
-        """Images for a word, a phrase or a sentence, by cosine in a space with a text side.
+    def by_text(self, text: str | Mapping[str, float], k: int = 10, *, also: Any = (), space: str | None = None,
+                reject: bool = False, false_accept_rate: float | None = None, where: str | None = None) -> Results:
+        """Images for words, phrases or sentences, by cosine in a space with a text side.
 
         Args:
+            text: one text, in which a minus before a word takes it away and ^2 counts it twice, see
+                `devise.model.weights_of`; or {text: weight}, below 0 for what is taken away, see `devise.model.mixed`.
+            also: images that the answer shall be like too, one or several, each as of `by_image`.
             reject: leave out weak matches, below the threshold of this text; there may be none left.
             false_accept_rate: the share of images without the thing that may pass; None takes the model's own.
+            where: a condition on the images that may be found, see `devise.search.select`; None for all.
         Returns:
             Results with at most k matches, and the threshold of the text where the model has thresholds of texts.
         Raises:
             KeyError: if no word of it has a vector; the message lists near spellings.
-            ValueError: if no space has a text side, or there is no threshold to reject by.
+            ValueError: if no space has a text side, there is no threshold to reject by, or the condition can't be read.
         """
-        space = self.text_space(space)
-        rows, side = self.model.embed_text(text, space), self.model.spaces[space].text
+        space, among = self.text_space(space), self._selection(where)
+        joined, names, vectors = self._also(also, space)
+        rows = mixed(self.model, weights_of(text) if isinstance(text, str) else text,
+                     np.sum(vectors, axis=0) if vectors else None, space=space)
+        side = self.model.spaces[space].text
         assert side is not None
         thresholds = side.thresholds(rows, false_accept_rate)
-        hits = self.indexes[space].search(rows, self._depth(k))
-        return self._answer(text, space, hits, None if thresholds is None else float(thresholds[0]),
-                            reject or thresholds is None and false_accept_rate is not None)
+        return self._answer(text if isinstance(text, str) else _written(text), space, rows, k, joined, among,
+                            threshold=None if thresholds is None else float(thresholds[0]), also=names,
+                            reject=reject or thresholds is None and false_accept_rate is not None)
 
-    def by_image(self, image: Any, k: int = 10, *, space: str | None = None, reject: bool = False) -> Results:
+    def by_image(self, image: Any, k: int = 10, *, space: str | None = None, reject: bool = False,
+                 where: str | None = None) -> Results:
         """Images like an image, which itself is left out when it is in the index.
 
         Args:
@@ -232,47 +263,66 @@ class Search:
             space: where to compare; None for the default, the first of the index.
             reject: leave out matches below the space's threshold, so that an image of something that
                 is not in the index has none.
+            where: as of `by_text`.
         Raises:
             ValueError: if the file can't be read, there is no such space, or no threshold to reject by.
         """
-        space = self._space(space)
+        space, among = self._space(space), self._selection(where)
         threshold = self.model.spaces[space].threshold
         if reject and threshold is None:
             raise ValueError(f"the space {space!r} has no threshold to reject by: train a model with `devise siamese`, "
                              "choose one with Devise.calibrate, or ask without reject")
         row, vector = self.vector(image, space)
-        hits = self.indexes[space].search(vector[None], self._depth(k), exclude=self._itself(row))
-        return self._answer(self._named(image), space, hits, threshold, reject)
+        return self._answer(self._named(image), space, vector[None], k, [row], among, threshold=threshold,
+                            reject=reject)
 
-    def _answer(self, query, space, hits, threshold, reject):
-        """Results of hits, and without those below the threshold where these are to be rejected."""
-        matches = self._matches(hits)
+    def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
+                  also: Any = (), space: str | None = None, where: str | None = None, **weights: float) -> Results:
+        """Images like an image that is changed by words: "this, but with a blue hat and without the dog".
+
+        Args:
+            image: as of `by_image`; itself it is left out.
+            plus, minus, weights (force and less): see `devise.model.changed`; without words `also` is needed.
+            also, where: as of `by_text`.
+        Returns:
+            Results in a space with a text side.
+        Raises:
+            KeyError, ValueError: if a text has no vector, or no space has a text side.
+        """
+        space, among = self.text_space(space), self._selection(where)
+        plus, minus = ((texts,) if isinstance(texts, str) else tuple(texts) for texts in (plus, minus))
+        row, vector = self.vector(image, space)
+        joined, names, vectors = self._also(also, space)
+        asked = unit_rows((vector + sum(vectors))[None], "the sum of the pictures")
+        if plus or minus or not joined:
+            asked = changed(self.model, asked, plus=plus, minus=minus, space=space, **weights)
+        return self._answer(self._named(image), space, asked, k, [row, *joined], among, also=names, plus=plus,
+                            minus=minus)
+
+    def _also(self, images, space):
+        """The row or None, the name and the vector of each image that joins a question, one or several."""
+        images = list(images) if isinstance(images, (list, tuple)) else [images]
+        found = [self.vector(image, space) for image in images]
+        return [row for row, _ in found], tuple(map(self._named, images)), [vector for _, vector in found]
+
+    def _selection(self, where):
+        """The images for which a condition holds; None without one."""
+        return None if where is None else select(where, self.images, self.metadata)
+
+    def _answer(self, query, space, vectors, k, rows=(), among=None, *, threshold=None, reject=False, **told):
+        """The k best matches of a question but for some rows, and without those below the threshold if so asked."""
+        rows = {row for row in rows if row is not None}
+        part = self.indexes[space]
+        ids = None if among is None else among.rows[np.isin(among.rows, part.ids)]  # of twins the index has one
+        hits = part.search(vectors, min(self._depth(k) + len(rows), len(self)), among=ids)
+        matches = tuple(match for match in self._matches(hits) if match.row not in rows)[:k]
         known = None if threshold is None else bool(matches) and matches[0].score >= threshold
         if reject:
             if threshold is None:
                 raise ValueError(f"the space {space!r} has no threshold of texts to reject by: ask without, or take "
                                  "devise.pretrained(), which has")
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(query, space, matches, threshold, known, self.images.root)
-
-    def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
-                  space: str | None = None, **weights: float) -> Results:
-        """Images like an image that is changed by words: "this, but with a blue hat and without the dog".
-
-        Args:
-            image: as of `by_image`; itself it is left out.
-            plus, minus, weights (force and less): see `devise.model.changed`.
-        Returns:
-            Results in a space with a text side.
-        Raises:
-            KeyError, ValueError: if a text has no vector, or no space has a text side.
-        """
-        space = self.text_space(space)
-        plus, minus = ((texts,) if isinstance(texts, str) else tuple(texts) for texts in (plus, minus))
-        row, vector = self.vector(image, space)
-        asked = changed(self.model, vector[None], plus=plus, minus=minus, space=space, **weights)
-        hits = self.indexes[space].search(asked, self._depth(k), exclude=self._itself(row))
-        return Results(self._named(image), space, self._matches(hits), root=self.images.root, plus=plus, minus=minus)
+        return Results(query, space, matches, threshold, known, self.images.root, among=among, **told)
 
     def similarity(self, first: Any, second: Any, *, space: str | None = None) -> float:
         """The cosine of two images, indexed or not, in [-1, 1]."""
@@ -431,11 +481,6 @@ class Search:
             return self.images.paths[image]
         return str(image) if isinstance(image, (str, Path)) else "a picture"
 
-    @staticmethod
-    def _itself(row: int | None) -> NDArray[np.int64]:
-        """What an index leaves out of an answer to this row; -1 for an image that is not in it."""
-        return np.array([-1 if row is None else row], np.int64)
-
     def _depth(self, k: int) -> int:
         if k < 1:
             raise ValueError(f"k is {k}: ask for at least 1 picture")
@@ -469,6 +514,13 @@ def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: 
         table = table.subset(list(first.values()))
     return (replace(table.images, skipped=(*table.images.skipped, *lost)), np.asarray(table.matrix, np.float32),
             table.contents)
+
+
+def _written(weights: Mapping[str, float]) -> str:
+    """Weighted texts as a person would type them."""
+    named = {text: f'"{text}"' if " " in text else text for text in weights}
+    return " ".join(f"{'-' if weight < 0 else ''}{named[text]}{'' if abs(weight) == 1 else f'^{abs(weight):g}'}"
+                    for text, weight in weights.items())
 
 
 def _put(part: Index, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:

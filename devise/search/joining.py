@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ def joined(searches: Sequence[Search], folders: Sequence[str | Path]) -> dict:
     small = [search.thumbnails for search in searches if search.thumbnails is not None]
     return {"model": first.model, "images": images, "indexes": indexes, "contents": contents,
             "links": links_of(images), "thumbnails": Thumbnails.join(small) if small else None,
-            "parts": tuple(zip(names_of(folders), map(len, searches), strict=True))}
+            "parts": tuple(zip(names_of(folders), map(len, searches), strict=True)),
+            "metadata": lambda: list(chain.from_iterable(search.metadata for search in searches))}
 
 
 def names_of(folders: Sequence[str | Path]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from devise import notebook
 from devise.figures import score
 from devise.report import frame
+from devise.search.filters import Selection
 
 
 class Match(NamedTuple):
@@ -29,6 +30,8 @@ class Results(NamedTuple):
         known: whether the best match reaches it; None without a threshold.
         root: the folder that the paths of the matches start from, or None.
         plus, minus: the words that a picture was changed by, see `Search.by_change`.
+        also: the further pictures of the question.
+        among: the pictures that the question was put to, where that is not all of them.
 
     >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
     >>> [match.path for match in found.matches]
@@ -43,6 +46,8 @@ class Results(NamedTuple):
     root: Path | None = None
     plus: tuple[str, ...] = ()
     minus: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    among: Selection | None = None
 
     @property
     def weak(self) -> tuple[bool, ...]:
@@ -55,8 +60,8 @@ class Results(NamedTuple):
 
     @property
     def change(self) -> str:
-        """What was added to the picture and taken from it, for a person: "+ blue hat − dog"; "" for nothing."""
-        return " ".join([*(f"+ {text}" for text in self.plus), *(f"− {text}" for text in self.minus)])
+        """What was added to the query and taken from it, for a person: "+ blue hat − dog"; "" for nothing."""
+        return " ".join([*(f"+ {text}" for text in (*self.also, *self.plus)), *(f"− {text}" for text in self.minus)])
 
     @property
     def asked(self) -> str:

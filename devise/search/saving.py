@@ -1,6 +1,7 @@
 """An index of pictures as a folder: the model, an index a space, and the pictures, all of one build."""
 
 import contextlib
+import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import numpy as np
 
 from devise import index, storage
 from devise.arrays import read_npy, write_npy
-from devise.datasets import ImageSet, Skipped
+from devise.datasets import ImageSet, Metadata, Skipped
 from devise.features.table import CONTENT
 from devise.model import Devise
 from devise.search.pictures import FILE, Thumbnails
+
+METADATA = {"taken": "text", "camera": "text", "latitude": "real", "longitude": "real", "width": "integer",
+            "height": "integer"}  # the columns of the table, whose types SQLite holds values to
 
 
 def save(search, folder, *, overwrite=False):
@@ -29,6 +33,7 @@ def save(search, folder, *, overwrite=False):
             space_index.save(build / space, home=folder)
         search.model.save(build / "model")
         storage.write_json(commit.file("rows.json"), rows)
+        commit.file("metadata.sqlite").write_bytes(packed(search.metadata))
         if search.contents is not None:
             write_npy(commit.file("contents.npy"), search.contents)
         if search.thumbnails is not None:
@@ -80,7 +85,36 @@ def _places(root, paths):
 
 def load(folder, words=None):
     """What a Search is made of, from a folder that `save` wrote, see `Search.load`."""
-    return storage.read_artefact(folder, "search", partial(_read, folder, words), check=["rows.json"])
+    return storage.read_artefact(folder, "search", partial(_read, folder, words),
+                                 check=["rows.json", "metadata.sqlite"])
+
+
+def packed(metadata):
+    """The metadata of images, Metadata or None each, as the content of a SQLite database: a table `pictures`."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        columns = ", ".join(f"{name} {kind}" for name, kind in METADATA.items())
+        database.execute(f"create table pictures (row integer primary key, {columns})")
+        database.executemany(f"insert into pictures values (?{', ?' * len(METADATA)})",
+                             ((row, *known) for row, known in enumerate(metadata) if known is not None))
+        database.commit()
+        return database.serialize()
+
+
+def unpacked(content, n):
+    """The metadata that `packed` wrote, one entry for each of n images, None for those that were never read."""
+    metadata = [None] * n
+    if content is None:
+        return metadata
+    columns = ", ".join(f"cast({name} as {kind})" for name, kind in METADATA.items())
+    try:
+        with contextlib.closing(sqlite3.connect(":memory:")) as database:
+            database.deserialize(content)
+            for row, *known in database.execute(f"select row, {columns} from pictures where row between 0 and ?",
+                                                (n - 1,)):
+                metadata[row] = Metadata(*known)
+    except (sqlite3.Error, MemoryError) as error:  # the second of an empty file
+        raise ValueError(f"the table of metadata is damaged ({error}): index the pictures again") from error
+    return metadata
 
 
 def _read(folder, words, document, paths):
@@ -109,4 +143,6 @@ def _read(folder, words, document, paths):
                              "pictures: build the index again")
     contents = read_npy(paths["contents.npy"], CONTENT, (len(images),)) if "contents.npy" in paths else None
     small = {name: path for name, path in paths.items() if name.startswith(FILE)}
-    return model, images, indexes, contents, rows.get("links", {}), Thumbnails(small) if small else None
+    content = paths["metadata.sqlite"].read_bytes() if "metadata.sqlite" in paths else None  # of an older index: none
+    return (model, images, indexes, contents, rows.get("links", {}), Thumbnails(small) if small else None, (),
+            partial(unpacked, content, len(images)))

@@ -1,9 +1,9 @@
-"""Pictures changed by words, against the sum written out."""
+"""Pictures changed by words, and weighted texts, against the sum written out."""
 
 import numpy as np
 import pytest
 
-from devise.model import changed
+from devise.model import changed, mixed, weights_of
 
 
 class Model:
@@ -39,3 +39,39 @@ def test_the_more_force_the_nearer_to_the_word():
 def test_what_can_not_be_is_said(options, message):
     with pytest.raises(ValueError, match=message):
         changed(Model(), [[0, 0, 1]], **options)
+
+
+@pytest.mark.parametrize(("text", "weights"), [
+    ("beach", {"beach": 1}), ("beach -people", {"beach": 1, "people": -1}), ("dog^2 snow", {"snow": 1, "dog": 2}),
+    ("a dog on the beach -people -cars", {"a dog on the beach": 1, "people": -1, "cars": -1}),
+    ("-people beach", {"beach": 1, "people": -1}), ("snow −dog^0.5", {"snow": 1, "dog": -0.5}),
+    ('"red car"^3 -"parking lot" street', {"street": 1, "red car": 3, "parking lot": -1}), ("dog dog^2", {"dog": 3}),
+    *((text, {text: 1}) for text in (
+        "t-shirt", "a black-and-white half-timbered house", "rock - paper", "- dog", "--", "-", "1914-1918", "x^y",
+        "^2", '"red car" street', 'a 5" screen', "", "  spaces  kept ", "e=mc^")),
+    ("t-shirt -half-timbered", {"t-shirt": 1, "half-timbered": -1}), ("dog -", {"dog -": 1}),
+    ("-5 degrees", {"degrees": 1, "5": -1})])
+def test_signs_of_a_text_and_words_that_look_like_them(text, weights):
+    assert weights_of(text) == weights
+
+
+def test_a_weight_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="dog\\^0' has the weight 0"):
+        weights_of("snow dog^0")
+
+
+@pytest.mark.parametrize("pictures", [None, [[0, 0, 1]], [[0, 0.6, 0.8], [0, 1, 0]]])
+def test_weighted_texts_and_pictures_are_added_up(pictures):
+    weights = {"hat": 2, "blue": -3, "dog": 0.5}
+    found = mixed(Model(), weights, pictures, less=0.25)
+    for row, picture in zip(found, pictures or [[0, 0, 0]], strict=True):
+        expected = np.array([picture[0] + 2, picture[1] - 0.75, picture[2] + 0.5])
+        assert row == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize(("weights", "message"), [
+    ({}, "nothing to look for"), ({"hat": -1}, "nothing to look for"), ({"hat": 0}, "hat: 0"),
+    ({"hat": float("nan")}, "expected numbers"), ({"hat": 1, "dog": float("inf")}, "expected numbers")])
+def test_what_looks_for_nothing_is_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        mixed(Model(), weights)
