@@ -27,7 +27,9 @@ class Search(Command):
     where several are searched. Where the model has a threshold (that of a text is its own), "known" says whether
     the best score reaches it, and "weak" which scores don't: those pictures are merely the nearest, and --reject
     leaves them out. Else "known" and "threshold" are null and nothing is weak. The result of a picture that words
-    change has them as "plus" and "minus", lists of text. With --word it prints {"query", "words": [{"word",
+    change has them as "plus" and "minus", lists of text; further pictures are in "also". With --where a result has
+    "where": {"condition", "selected" (pictures for which it holds), "lacking": {field: pictures of which it is not
+    known}}. With --word it prints {"query", "words": [{"word",
     "score"}]}. Of several queries each that fails is listed, the others are answered, and the exit code is 1.
     """
 
@@ -36,6 +38,8 @@ class Search(Command):
         devise search index --text "dollar bill" --text lobster -k 5
         devise search index --picture cat.jpg
         devise search index --picture cat.jpg --plus "blue hat" --minus grass --save sheet.png
+        devise search index --text "beach -people" --where "taken>=2024-06 and camera~Pixel"
+        devise search index --text "red car^2 snow" --also street.jpg
         devise search index --word ocean
         devise search holidays archive --text ocean"""
     stopped = "nothing was changed; the same command starts anew"
@@ -45,7 +49,8 @@ class Search(Command):
                             help="a folder that `devise index` wrote; several of one model are searched as one")
         query = parser.add_mutually_exclusive_group()
         several: dict[str, Any] = {"action": "append"}
-        query.add_argument("--text", metavar="TEXT", help="a word, a phrase or a sentence; may be given several times",
+        query.add_argument("--text", metavar="TEXT", help="words or a sentence; -WORD takes a word away, WORD^2 counts "
+                           "it twice, quotes hold a phrase together; may be given several times, for several questions",
                            **several)
         query.add_argument("--picture", metavar="PICTURE", help="an indexed picture or any other file; may be given "
                            "several times", **several)
@@ -53,6 +58,11 @@ class Search(Command):
         parser.add_argument("--plus", metavar="TEXT", help="--picture: what it should show more of, in a space shared "
                             "with words; may be given several times", **several)
         parser.add_argument("--minus", metavar="TEXT", help="--picture: what it should show less of", **several)
+        parser.add_argument("--also", metavar="PICTURE", help="a further picture that the answer to each question "
+                            "shall be like; may be given several times", **several)
+        parser.add_argument("--where", metavar="CONDITION", help="only pictures for which it holds: taken, camera, "
+                            "folder, label, name, place, latitude, longitude, width or height, with = != < <= > >= or "
+                            "~ (contains), joined by and, or, not")
         options.add_reject(parser)
         options.add(parser, "", "false_accept_rate", help="--text: the share of pictures without the thing that may "
                     "pass for it (default: that of the model)")
@@ -72,7 +82,10 @@ class Search(Command):
         sheet = vars(args).get("save")
         if sheet:
             save_sheet(engine, results, sheet)
-        asked = [*(args.text or ()), *(args.plus or ()), *(args.minus or ())]
+        from devise.model import weights_of
+
+        texts = [part for text in args.text or () for part in weights_of(text)]
+        asked = [*texts, *(args.plus or ()), *(args.minus or ())]
         report = Report(f"{len(engine):,} pictures in {', '.join(args.index)}",
                         tables=tuple(_table(engine, result) for result in results),
                         notes=(*(note for text in asked for note in strange_words(text, engine.model.words)),
@@ -83,13 +96,14 @@ class Search(Command):
     def _check(self, args: Namespace) -> None:
         """Stop where the question makes no sense."""
         if args.word:
-            options.refuse(args, ["save", "space", "reject"], "--word finds words, not pictures")
+            options.refuse(args, ["save", "space", "reject", "also", "where"], "--word finds words, not pictures")
         if not args.text:
             options.refuse(args, ["false_accept_rate"], "it is of --text")
-        if args.plus or args.minus:
-            options.refuse(args, ["reject"], "a picture that words change has no threshold")
+        if args.plus or args.minus or args.picture and args.also:
+            options.refuse(args, ["reject"], "a picture that is changed has no threshold")
         if not args.picture:
-            options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture")
+            options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture, or write a text "
+                           "as \"beach -people\"")
         if not (args.text or args.picture or args.word):
             lacking = [name for name in args.index[1:] if not options.path(name).exists()]
             meant = f": did you mean --text {' '.join(lacking)!r}?" if lacking else ""
@@ -99,11 +113,13 @@ class Search(Command):
         """(results, what failed); an error only where nothing was answered."""
         results, failed, queries = [], [], args.text or args.picture
         how: dict[str, Any] = options.given(args, ("k", "space"))
-        changes = options.given(args, ("plus", "minus"))
+        changes, also = options.given(args, ("plus", "minus", "also")), options.given(args, ("also",))
+        if args.where:
+            how["where"] = engine.select(args.where)
         rate, reject = options.given(args, ("false_accept_rate",)), bool(options.given(args, ("reject",)))
         for query in queries:
             try:
-                results.append(engine.by_text(query, reject=reject, **rate, **how) if args.text else
+                results.append(engine.by_text(query, reject=reject, **rate, **how, **also) if args.text else
                                engine.by_change(query, **how, **changes) if changes else
                                engine.by_image(query, reject=reject, **how))
             except (KeyError, ValueError) as error:
@@ -167,7 +183,10 @@ def _file(engine, match):
 
 def _result(engine, result):
     """A result for JSON."""
-    change = {"plus": list(result.plus), "minus": list(result.minus)} if result.change else {}
+    change = {name: list(texts) for name, texts in (("plus", result.plus), ("minus", result.minus),
+                                                    ("also", result.also)) if result.change}
+    if (among := result.among) is not None:
+        change["where"] = {"condition": among.where, "selected": len(among.rows), "lacking": among.lacking}
     return {"query": result.query, "space": result.space, "threshold": result.threshold, "known": result.known,
             "matches": [match._asdict() | {"file": _file(engine, match), "weak": weak}
                         for match, weak in zip(result.matches, result.weak, strict=True)]} | change
@@ -178,6 +197,9 @@ def _table(engine, result):
     rows = [(match.score, "weak" if weak else "", match.path, match.label)
             for match, weak in zip(result.matches, result.weak, strict=True)]
     caption = f"{result.asked} (cosine, {result.space} space)"
+    if (among := result.among) is not None:
+        unknown = ", ".join(f"{n:,} without {field}" for field, n in among.lacking.items())
+        caption += f", of {len(among.rows):,} pictures where {among.where}{f' ({unknown})' if unknown else ''}"
     if result.known is False:
         calibration = engine.model.spaces[result.space].calibration
         rate = f" (false accepts {100 * calibration['asked']:.1f} % on validation classes)" if calibration else ""

@@ -24,7 +24,7 @@ from devise.features.table import has_changed
 from devise.model import Concepts, Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving
-from devise.search.filters import select
+from devise.search.filters import Selection, select
 from devise.search.joining import joined
 from devise.search.links import below, inode_of, links_of, place_of
 from devise.search.pictures import Thumbnails
@@ -226,7 +226,8 @@ class Search:
         return gone
 
     def by_text(self, text: str | Mapping[str, float], k: int = 10, *, also: Any = (), space: str | None = None,
-                reject: bool = False, false_accept_rate: float | None = None, where: str | None = None) -> Results:
+                reject: bool = False, false_accept_rate: float | None = None,
+                where: str | Selection | None = None) -> Results:
         """Images for words, phrases or sentences, by cosine in a space with a text side.
 
         Args:
@@ -235,7 +236,8 @@ class Search:
             also: images that the answer shall be like too, one or several, each as of `by_image`.
             reject: leave out weak matches, below the threshold of this text; there may be none left.
             false_accept_rate: the share of images without the thing that may pass; None takes the model's own.
-            where: a condition on the images that may be found, see `devise.search.select`; None for all.
+            where: a condition on the images that may be found, see `devise.search.select`, or what it made of one; None
+                for all.
         Returns:
             Results with at most k matches, and the threshold of the text where the model has thresholds of texts.
         Raises:
@@ -243,9 +245,7 @@ class Search:
             ValueError: if no space has a text side, there is no threshold to reject by, or the condition can't be read.
         """
         space, among = self.text_space(space), self._selection(where)
-        joined, names, vectors = self._also(also, space)
-        rows = mixed(self.model, weights_of(text) if isinstance(text, str) else text,
-                     np.sum(vectors, axis=0) if vectors else None, space=space)
+        rows, joined, names = self._question(text, also, space)
         side = self.model.spaces[space].text
         assert side is not None
         thresholds = side.thresholds(rows, false_accept_rate)
@@ -254,7 +254,7 @@ class Search:
                             reject=reject or thresholds is None and false_accept_rate is not None)
 
     def by_image(self, image: Any, k: int = 10, *, space: str | None = None, reject: bool = False,
-                 where: str | None = None) -> Results:
+                 where: str | Selection | None = None) -> Results:
         """Images like an image, which itself is left out when it is in the index.
 
         Args:
@@ -277,7 +277,8 @@ class Search:
                             reject=reject)
 
     def by_change(self, image: Any, k: int = 10, *, plus: str | Sequence[str] = (), minus: str | Sequence[str] = (),
-                  also: Any = (), space: str | None = None, where: str | None = None, **weights: float) -> Results:
+                  also: Any = (), space: str | None = None, where: str | Selection | None = None,
+                  **weights: float) -> Results:
         """Images like an image that is changed by words: "this, but with a blue hat and without the dog".
 
         Args:
@@ -299,6 +300,17 @@ class Search:
         return self._answer(self._named(image), space, asked, k, [row, *joined], among, also=names, plus=plus,
                             minus=minus)
 
+    def question(self, text: str | Mapping[str, float], also: Any = (), *, space: str | None = None
+                 ) -> NDArray[np.float32]:
+        """What `by_text` compares images with, a unit vector (dim,)."""
+        return self._question(text, also, self.text_space(space))[0][0]
+
+    def _question(self, text, also, space):
+        """A question as a unit row, the rows of the images in it, None for one that is not indexed, and their names."""
+        joined, names, vectors = self._also(also, space)
+        weights = weights_of(text) if isinstance(text, str) else text
+        return mixed(self.model, weights, np.sum(vectors, axis=0) if vectors else None, space=space), joined, names
+
     def _also(self, images, space):
         """The row or None, the name and the vector of each image that joins a question, one or several."""
         images = list(images) if isinstance(images, (list, tuple)) else [images]
@@ -307,7 +319,11 @@ class Search:
 
     def _selection(self, where):
         """The images for which a condition holds; None without one."""
-        return None if where is None else select(where, self.images, self.metadata)
+        return where if where is None or isinstance(where, Selection) else self.select(where)
+
+    def select(self, where: str) -> Selection:
+        """The images for which a condition holds, see `devise.search.select`; a question takes it as `where`."""
+        return select(where, self.images, self.metadata)
 
     def _answer(self, query, space, vectors, k, rows=(), among=None, *, threshold=None, reject=False, **told):
         """The k best matches of a question but for some rows, and without those below the threshold if so asked."""

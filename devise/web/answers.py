@@ -35,7 +35,9 @@ class Found:
 
     `space` is where it was compared. Where the model has a threshold there, `known` says whether the best
     score reaches it: if not, the index has no match, and the pictures are merely the nearest. `picture` is
-    the query where it is one of the index, `plus` and `minus` are the words it was changed by.
+    the query where it is one of the index, `plus` and `minus` are the words it was changed by, `also` the further
+    pictures of the question. Where there was a condition, `where` is that, `selected` counts the pictures for which
+    it holds, and `lacking` says of how many pictures a field of it is not known.
     """
 
     space: str
@@ -47,6 +49,10 @@ class Found:
     picture: Picture | None = None
     plus: list[str] | None = None
     minus: list[str] | None = None
+    also: list[Picture] | None = None
+    where: str | None = None
+    selected: int | None = None
+    lacking: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

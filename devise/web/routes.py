@@ -31,6 +31,10 @@ def of(desk):
     Text = Annotated[str, fastapi.Query(min_length=1, max_length=limits.text, description="a word or a phrase")]
     Texts = Annotated[Sequence[Text], fastapi.Query(max_length=CHANGES, description="words or phrases")]
     Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
+    Where = Annotated[str | None, fastapi.Query(max_length=limits.text, description="which pictures may be found, such "
+                                                "as taken>=2024-06 and camera~Pixel; all of them without it")]
+    Also = Annotated[Sequence[Id], fastapi.Query(max_length=CHANGES, description="pictures of the index that the "
+                                                 "answer shall be like too")]
 
     async def fresh(response: fastapi.Response):
         response.headers["cache-control"] = FRESH
@@ -39,24 +43,29 @@ def of(desk):
     told = {"response_model_exclude_none": False}
 
     @api.get("/by-text", operation_id="by_text", **told)
-    async def by_text(text: Text, k: K = 24) -> answers.Found:
-        """Pictures for a word or a phrase, compared in the space that they share with words."""
-        return await desk.ask(service.by_text, text, k)
+    async def by_text(text: Text, also: Also = (), k: K = 24, where: Where = None) -> answers.Found:
+        """Pictures for words, compared in the space that they share with them.
+
+        A minus before a word takes it away, as in "beach -people"; dog^2 counts twice; quotes hold a phrase together.
+        """
+        return await desk.ask(service.by_text, text, k, also, where)
 
     @api.get("/by-picture", operation_id="by_picture", **told)
-    async def by_picture(id: Id, k: K = 24, space: Space = None) -> answers.Found:
+    async def by_picture(id: Id, k: K = 24, space: Space = None, where: Where = None) -> answers.Found:
         """Pictures like one of the index, which is left out itself."""
-        return await desk.ask(service.by_row, id, k, space)
+        return await desk.ask(service.by_row, id, k, space, where)
 
     @api.get("/by-change", operation_id="by_change", **told)
-    async def by_change(id: Id, plus: Texts = (), minus: Texts = (), k: K = 24) -> answers.Found:
+    async def by_change(id: Id, plus: Texts = (), minus: Texts = (), k: K = 24, where: Where = None
+                        ) -> answers.Found:
         """Pictures like one of the index that is changed by words: more of `plus`, less of `minus`; one or several."""
-        return await desk.ask(service.by_change, id, plus, minus, k)
+        return await desk.ask(service.by_change, id, plus, minus, k, where)
 
     @api.post("/by-picture", operation_id="by_upload", openapi_extra=PICTURE_BODY, **told)
-    async def by_upload(request: fastapi.Request, k: K = 24, space: Space = None) -> answers.Found:
+    async def by_upload(request: fastapi.Request, k: K = 24, space: Space = None, where: Where = None
+                        ) -> answers.Found:
         """Pictures like an uploaded one, whose file is the body. It is not kept."""
-        return await desk.ask(service.by_features, await desk.features(request), k, space)
+        return await desk.ask(service.by_features, await desk.features(request), k, space, where)
 
     @api.get("/tags", operation_id="tags", **told)
     async def tags(id: Id, k: K = 10) -> answers.Tags:

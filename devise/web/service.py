@@ -99,23 +99,26 @@ class Service:
         """Health; it never waits."""
         return answers.Health("ok", self._network)
 
-    def by_text(self, text, k):
-        """Found, for a word or a phrase."""
-        found = self._worded(text, lambda: self.search.by_text(text, k))
-        return self._found(found, lambda: self.search.model.embed_text(text, found.space)[0], text=text)
+    def by_text(self, text, k, also=(), where=None):
+        """Found, for words and perhaps pictures of the index."""
+        pictures, among = [self.picture(row) for row in also], self._among(where)
+        found = self._worded(text, lambda: self.search.by_text(text, k, also=also, where=among))
+        return self._found(found, lambda: self.search.question(text, also, space=found.space), text=text,
+                           also=pictures or None)
 
-    def by_row(self, row, k, space=None):
+    def by_row(self, row, k, space=None, where=None):
         """Found, for a picture of the index, which is left out itself."""
         picture = self.picture(row)
-        found = self.search.by_image(row, k, space=space)
+        found = self.search.by_image(row, k, space=space, where=self._among(where))
         return self._found(found, lambda: self.search.vector(row, found.space)[1], picture=picture)
 
-    def by_change(self, row, plus, minus, k):
+    def by_change(self, row, plus, minus, k, where=None):
         """Found, for a picture of the index that is changed by words."""
-        picture = self.picture(row)
+        picture, among = self.picture(row), self._among(where)
         for text in (*plus, *minus):  # a wrong one is refused by its name
             self._worded(text, lambda text=text: self.search.model.embed_text(text))
-        found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(row, k, plus=plus, minus=minus))
+        found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(
+            row, k, plus=plus, minus=minus, where=among))
 
         def query():
             vector = self.search.vector(row, found.space)[1]
@@ -123,9 +126,9 @@ class Service:
 
         return self._found(found, query, picture=picture, plus=list(plus), minus=list(minus))
 
-    def by_features(self, features, k, space=None):
+    def by_features(self, features, k, space=None, where=None):
         """Found, for a picture that `features_of` has read."""
-        found = self.search.by_image(features, k, space=space)
+        found = self.search.by_image(features, k, space=space, where=self._among(where))
         return self._found(found, lambda: self.search.vector(features, found.space)[1])
 
     def tags_of_row(self, row, k):
@@ -196,8 +199,19 @@ class Service:
         meant = self._strength.words(scores, threshold=results.threshold, space=results.space, query=vector)
         matches = [answers.Match(**shown, score=score, strength=strength) for shown, score, strength in zip(
             self._shown([match.row for match in results.matches]), scores, meant, strict=True)]
+        among = results.among
+        about = {} if among is None else {"where": among.where, "selected": len(among.rows), "lacking": among.lacking}
         return answers.Found(results.space, len(self.search), matches, _finite(results.threshold), results.known,
-                             **query)
+                             **query, **about)
+
+    def _among(self, where):
+        """The pictures for which a condition holds; None without one."""
+        if where is None or not where.strip():
+            return None
+        try:
+            return self.search.select(where)
+        except ValueError as error:
+            raise Refused(422, "wrong_condition", str(error)) from None
 
     def _shown(self, rows):
         """The fields of a Picture for each row."""

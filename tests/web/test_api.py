@@ -51,6 +51,27 @@ def test_a_picture_changed_by_words_finds_what_the_search_finds(client, search, 
     assert (document["plus"], document["minus"]) == (plus, minus)
 
 
+def test_signs_of_a_text_further_pictures_and_a_condition(client, search):
+    where = "width=32 and name~7 or label=dog"
+    asked = {"k": 9, "where": where}
+    document = client.get("/api/by-text", params=asked | {"text": "cat -ocean", "also": [3, 17]}).json()
+    assert rows(document) == wanted(search.by_text({"cat": 1, "ocean": -1}, 9, also=[3, 17], where=where))
+    assert [picture["id"] for picture in document["also"]] == [3, 17]
+    assert (document["where"], document["selected"], document["lacking"]) == (where, 13, {})
+    document = client.get("/api/by-picture", params=asked | {"id": 7}).json()
+    assert rows(document) == wanted(search.by_image(7, 9, where=where)) and document["selected"] == 13
+    document = client.get("/api/by-change", params=asked | {"id": 7, "plus": "cat"}).json()
+    assert rows(document) == wanted(search.by_change(7, 9, plus="cat", where=where))
+    lacking = client.get("/api/by-text", params={"text": "cat", "where": "taken=2024"}).json()
+    assert (lacking["matches"], lacking["selected"], lacking["lacking"]) == ([], 0, {"taken": 40})
+    error = problem(client.get("/api/by-text", params={"text": "cat", "where": "takn=2024"}), 422)
+    assert error["code"] == "wrong_condition" and "did you mean taken" in error["message"]
+    assert problem(client.get("/api/by-text?text=cat&also=40"), 404)["code"] == "unknown_picture"
+    assert client.get("/api/by-text", params={"text": "cat", "where": " "}).json()["where"] is None
+    error = problem(client.get("/api/by-text", params={"text": "ocean -catz"}), 404)
+    assert error["code"] == "unknown_word" and "ocean -cat" in error["suggestions"]
+
+
 def test_a_change_that_can_not_be_made(client, ask, learnt):
     assert "nothing to change" in problem(client.get("/api/by-change?id=7"), 422)["message"]
     error = problem(client.get("/api/by-change?id=7&plus=ocean&minus=catz"), 404)
