@@ -52,15 +52,18 @@ class BilinearHead(LinearHead):
         seen, labels = np.unique(labels, return_inverse=True)
         vectors, options = vectors[seen], self._options
         x, middle, scale = standardised(as_rows(features, "features"))
-        # from zero: what no seen class needs stays out, where random entries would stay as noise
-        kernel = np.zeros((x.shape[1], vectors.shape[1]), np.float32)
+        # from zero: what no seen class needs stays out, where random entries would stay as noise; and all that is
+        # learnt lies in the span of the label vectors, so that fewer of these than columns spare most of the work
+        few = len(vectors) < vectors.shape[1]
+        kernel = np.zeros((x.shape[1], min(vectors.shape)), np.float32)
+        onto = vectors @ vectors.T if few else vectors.T
         for _ in range(options["epochs"]):
             order = random.permutation(len(x))
             for start in range(0, len(x), options["batch_size"]):
                 rows = order[start:start + options["batch_size"]]
-                pull = self._pull(x[rows] @ kernel @ vectors.T, labels[rows])
-                kernel += options["rate"] / len(rows) * x[rows].T @ (pull @ vectors)
-        kernel /= scale
+                pull = self._pull(x[rows] @ kernel @ onto, labels[rows])
+                kernel += options["rate"] / len(rows) * x[rows].T @ (pull if few else pull @ vectors)
+        kernel = (kernel @ vectors if few else kernel) / scale
         return kernel, -middle @ kernel
 
     def _pull(self, scores, labels):

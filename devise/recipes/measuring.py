@@ -35,7 +35,20 @@ class Measured(NamedTuple):
 
 
 def ranked(ids, answers, distances, n_candidates):
-    """Flat hit@k and hierarchical precision@k, {"hit@1": fraction, …, "hp@20": fraction}.
+    """Means of flat hit@k and hierarchical precision@k, {"hit@1": fraction, …, "hp@20": fraction}.
+
+    Arguments are those of `each_ranked`.
+    """
+    return means(each_ranked(ids, answers, distances, n_candidates))
+
+
+def means(figures):
+    """{column: mean over the pictures} of {column: float64 (n,)}."""
+    return {column: float(values.mean()) for column, values in figures.items()}
+
+
+def each_ranked(ids, answers, distances, n_candidates):
+    """Flat hit@k and hierarchical precision@k of each picture, {"hit@1": float64 (n,), …, "hp@20": float64 (n,)}.
 
     Args:
         ids: int (n, depth), the best candidates of each picture, as deep as there is a k.
@@ -44,11 +57,11 @@ def ranked(ids, answers, distances, n_candidates):
         n_candidates: c; a k beyond is left out.
     """
     right = ids == answers[:, None]
-    figures = {f"hit@{k}": hit_at_k(right, k).mean() for k in HITS if k <= n_candidates}
+    figures = {f"hit@{k}": hit_at_k(right, k) for k in HITS if k <= n_candidates}
     if distances is not None:
-        figures |= {f"hp@{k}": hierarchical_precision(answers, ids, distances, k).mean()
+        figures |= {f"hp@{k}": hierarchical_precision(answers, ids, distances, k)
                     for k in PRECISIONS if k <= n_candidates}
-    return {name: float(value) for name, value in figures.items()}
+    return figures
 
 
 def ranked_by_chance(answers, distances, n_candidates):
@@ -64,17 +77,23 @@ def ranked_by_chance(answers, distances, n_candidates):
     return figures
 
 
-def rank(world, found, rows, labels, distances):
-    """{row: figures of `ranked`} of contenders for some pictures over some labels, chance last.
+def each_rank(world, found, rows, labels, distances):
+    """{row: figures of each picture} of contenders for some pictures over some labels, chance last.
 
     Args:
         found: {row: Contender}.
         distances: between these labels, or None.
     """
     answers, columns, n = np.searchsorted(labels, world.labels[rows]), world.answers[labels], len(labels)
-    figures = {name: ranked(contender.ranking(rows, columns, min(HITS[-1], n)), answers, distances, n)
+    figures = {name: each_ranked(contender.ranking(rows, columns, min(HITS[-1], n)), answers, distances, n)
                for name, contender in found.items()}
-    return figures | {"chance": ranked_by_chance(answers, distances, n)}
+    return figures | {"chance": {column: np.full(len(rows), value) for column, value in
+                                 ranked_by_chance(answers, distances, n).items()}}
+
+
+def rank(world, found, rows, labels, distances):
+    """{row: figures of `ranked`}; arguments and rows are those of `each_rank`."""
+    return {name: means(figures) for name, figures in each_rank(world, found, rows, labels, distances).items()}
 
 
 def measure(world, draw, contender):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from devise.arrays import top_k, unit_rows
 from devise.heads import ALE, ESZSL, SAE, ConseHead, HingeRankHead, RidgeHead
@@ -171,8 +172,9 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
     def hit_at_1(head):
         return (seen[onto(head, vectors[seen]).tag(validation[0], 1).ids[:, 0]] == validation[1]).mean()
 
-    return max((HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in HINGE_EPOCHS),
-               key=hit_at_1)
+    with threadpool_limits(1, user_api="blas"):  # thousands of short products, whose threads wait for one another
+        heads = [HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in HINGE_EPOCHS]
+    return max(heads, key=hit_at_1)
 
 
 def widened(vectors, columns=COLUMNS, steepness=STEEPNESS, *, seed=0):

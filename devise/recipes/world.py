@@ -49,6 +49,7 @@ class World:
         wordless: labels that were left out, since no word of theirs has a vector.
         backbone: the network of the features; None loads it where it is asked.
         first: how many words are candidates beside the labels.
+        around: how many of the labels, the last ones, have no pictures: neighbours of the others in WordNet.
     """
 
     table: FeatureTable
@@ -62,6 +63,12 @@ class World:
     wordless: tuple[str, ...] = ()
     backbone: object = None
     first: int = 0
+    around: int = 0
+
+    @property
+    def classes_with_pictures(self):
+        """How many of the labels are no neighbours alone."""
+        return len(self.names) - self.around
 
     @cached_property
     def features(self):
@@ -133,7 +140,7 @@ class World:
 
     def split(self, seed):
         """The Split of a seed."""
-        return split(self.labels, self.synsets, unseen=self.unseen, seed=seed)
+        return split(self.labels, self.synsets[:self.classes_with_pictures], unseen=self.unseen, seed=seed)
 
     def ids(self, synsets):
         """The labels of some synsets, ascending, int64."""
@@ -151,12 +158,15 @@ class World:
         """The sets that unseen pictures are ranked over, {short name: labels}; "+1K" is with the seen ones.
 
         Of WordNet folders the sets of the papers: within 2 hops, within 3 hops, and all that are not
-        seen, whatever folders there are of each.
+        seen, whatever folders there are of each. Where each seed draws its own, neighbours without
+        pictures join both sets.
         """
         if not parts.unseen:
             return {}
         if self.draws:
-            sets, both = {"unseen": parts.unseen}, "unseen and seen"
+            sets, both = {"unseen": parts.unseen}, "{} and seen"
+            if self.around:
+                sets["unseen and neighbours"] = (*parts.unseen, *self.synsets[self.classes_with_pictures:])
         else:
             near = {f"{hops}-hop": self.tree.hops(parts.seen, hops) & set(parts.unseen) for hops in (2, 3)}
             sets, both = {name: found for name, found in near.items() if found} | {"21K": parts.unseen}, "{} +1K"
@@ -174,7 +184,7 @@ class World:
                                        for label in np.unique(self.labels[rows])]))
 
 
-def open_world(images, backbone, words, *, first=0, drawn=0, progress=None):
+def open_world(images, backbone, words, *, first=0, drawn=0, hops=0, progress=None):
     """The bundled set, a table whose labels the package knows, or pictures in folders such as n02084071.
 
     Args:
@@ -184,6 +194,8 @@ def open_world(images, backbone, words, *, first=0, drawn=0, progress=None):
         words: WordVectors.
         first: how many of them are candidates beside the labels.
         drawn: how many folders a seed draws as unseen ones; 0 for those that are not among the 1,000.
+        hops: with drawn folders, how far from them in WordNet labels without pictures join the candidates, as
+            `Taxonomy.hops` counts; 0 for none.
     Raises:
         ValueError: if a label's synset is not known, a folder is no WordNet id, or fewer than two of the 1,000
             classes have a vector.
@@ -209,9 +221,21 @@ def open_world(images, backbone, words, *, first=0, drawn=0, progress=None):
         raise ValueError(f"{len(known & vectors.keys())} of {len(images.label_names)} folders are among ImageNet's "
                          "1,000 classes and have a word vector: expected two or more, which are trained on")
     table = table or features.extract(images, backbone, progress=progress)
-    kept = tuple(vectors)
-    places = np.array([kept.index(synset) if synset in vectors else -1 for synset in images.label_names] + [-1])
+    wordless = tuple(taxonomy[synset].name for synset in images.label_names if synset not in vectors)
+    places = {synset: place for place, synset in enumerate(vectors)}
+    places = np.array([places.get(synset, -1) for synset in images.label_names] + [-1])
+    near = neighbours(taxonomy, tuple(vectors), words, hops) if hops else {}
+    kept = (*vectors, *near)
     return World(table, places[table.images.labels],  # a picture without a class, -1, finds the -1 at the end
-                 tuple(taxonomy[synset].name for synset in kept), kept, unit_rows(list(vectors.values())), words,
-                 taxonomy, drawn or tuple(synset for synset in kept if synset not in known),
-                 tuple(taxonomy[synset].name for synset in images.label_names if synset not in vectors), backbone)
+                 tuple(taxonomy[synset].name for synset in kept), kept,
+                 unit_rows([*vectors.values(), *near.values()]), words, taxonomy,
+                 drawn or tuple(synset for synset in vectors if synset not in known), wordless, backbone,
+                 around=len(near))
+
+
+def neighbours(taxonomy, synsets, words, hops):
+    """{synset: vector} of those within some hops of others, in the graph of ImageNet's labels, that have a word."""
+    tree = taxonomy.imagenet_tree(synsets)
+    near = sorted(tree.hops(synsets, hops) & taxonomy.synsets.keys())
+    return {synset: vector for synset, vector in zip(near, synset_vectors(near, words, taxonomy), strict=True)
+            if vector.any()}

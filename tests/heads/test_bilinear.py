@@ -57,15 +57,19 @@ def test_without_violations_there_is_no_step(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_training_is_gradient_descent_on_centred_and_scaled_features(rule):
+@pytest.mark.parametrize("columns", [4, 30])
+def test_training_is_gradient_descent_on_centred_and_scaled_features(rule, columns):
+    """With fewer columns than classes, and with more, where the head learns in the span of the label vectors."""
     x, labels = pictures(16)
-    fitted = rule(rate=0.5, epochs=3, batch_size=16).fit(x, labels, VECTORS)
+    vectors = np.random.default_rng(columns).normal(size=(8, columns))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = rule(rate=0.5, epochs=3, batch_size=16).fit(x, labels, vectors)
     middle = x.mean(axis=0)
     scale = np.sqrt(((x - middle) ** 2).sum(axis=1).mean())
-    rows, kernel = (x - middle) / scale, np.zeros((12, 4), np.float32)
+    rows, kernel = (x - middle) / scale, np.zeros((12, columns), np.float32)
     for _ in range(3):
-        pull = rule()._pull(rows @ kernel @ UNIT.T.astype(np.float32), labels)
-        steps = [np.outer(row, own @ UNIT) for row, own in zip(rows, pull, strict=True)]
+        pull = rule()._pull(rows @ kernel @ unit.T.astype(np.float32), labels)
+        steps = [np.outer(row, own @ unit) for row, own in zip(rows, pull, strict=True)]
         kernel = kernel + 0.5 * np.mean(steps, axis=0)
     np.testing.assert_allclose(fitted.outputs(x), rows @ kernel, atol=1e-4)
 

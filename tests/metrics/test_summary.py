@@ -83,7 +83,7 @@ def test_dependent_queries_make_it_wider(classes):
     assert mine.high - mine.low > 2 * (naive.high - naive.low) and mine.p > naive.p
 
 
-@pytest.mark.parametrize("n_classes", [3, 6, 12, 23, 60])
+@pytest.mark.parametrize("n_classes", [3, 6, 12, 23, 37, 60, 100, 200])
 def test_95_of_100_intervals_hold_the_truth(n_classes):
     """Classes differ, queries of a class differ, classes are of unequal size: the mean over classes is 0.1."""
     random, held, false, runs = np.random.default_rng(n_classes), 0, 0, 1500
@@ -94,6 +94,28 @@ def test_95_of_100_intervals_hold_the_truth(n_classes):
         held += found.low <= 0.1 <= found.high
         false += paired_difference(np.full(len(labels), 0.1), gains, labels).p < 0.05
     assert 0.935 <= held / runs <= 0.965 and 0.035 <= false / runs <= 0.065
+
+
+@pytest.mark.parametrize("n_classes", [60, 100, 200])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_intervals_over_classes_hold_the_truth_for_hits(n_classes, rate):
+    """Each class has a rate of its own about the mean, and 8 pictures that are hits or not."""
+    random, held = np.random.default_rng(n_classes), 0
+    for _ in range(1500):
+        rates = random.beta(3 * rate, 3 * (1 - rate), n_classes)
+        found = spread(random.binomial(8, rates) / 8)
+        held += found.low <= rate <= found.high
+    assert 0.93 <= held / 1500 <= 0.965
+
+
+@pytest.mark.parametrize("runs", [3, 5, 10, 20, 21])
+def test_intervals_over_runs_hold_the_truth(runs):
+    """A run's figure is the share of 50 hits, its rate drawn about .6 as unseen classes differ."""
+    random, held = np.random.default_rng(runs), 0
+    for _ in range(3000):
+        found = spread(random.binomial(50, np.clip(random.normal(0.6, 0.1, runs), 0, 1)) / 50)
+        held += found.low <= 0.6 <= found.high
+    assert 0.935 <= held / 3000 <= 0.965
 
 
 @pytest.mark.parametrize(("n", "rate"), [(30, 0.5), (100, 0.8), (1000, 0.3)])

@@ -168,7 +168,58 @@ def test_folders_without_unseen_classes_give_the_first_form_alone(tmp_path, home
     images = from_folder(draw_folders(tmp_path / "imagenet", SEEN))
     report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words_for(SEEN), seeds=1,
                             recalled=True)
-    assert [shown.caption.split("Candidates: ")[-1].split(" =")[0] for shown in report.tables[:-1]] == ["seen"]
+    assert [shown.caption.lower().split("candidates: ")[-1].split(" =")[0] for shown in report.tables[:-1]] \
+        == ["seen", "seen"]
+
+
+def test_neighbours_without_pictures_join_the_candidates(tmp_path, home, backbone):
+    near = words_for((*SEEN, *HYPERNYMS.values()))
+    source = open_world(from_folder(draw_folders(tmp_path / "imagenet", SEEN)), backbone, near, drawn=2, hops=2)
+    graph, known = shipped_taxonomy(), set(near.words)
+    expected = {identity for identity in graph.synsets if identity not in SEEN
+                and (identity in HYPERNYMS.values() or set(graph[identity].hypernyms) & set(SEEN))
+                and known & {part for lemma in graph[identity].lemmas
+                             for part in lemma.lower().replace("-", " ").split()}}
+    assert set(source.synsets[:4]) == set(SEEN) and source.around == len(expected) >= 3
+    assert set(source.synsets[4:]) == expected
+    parts = source.split(0)
+    assert len(parts.unseen) == 2 and {*parts.unseen, *parts.seen} == set(SEEN)
+    sets = {name: {source.synsets[row] for row in rows} for name, rows in source.candidates(parts).items()}
+    assert sets == {"unseen": set(parts.unseen), "unseen and seen": set(SEEN),
+                    "unseen and neighbours": {*parts.unseen, *expected},
+                    "unseen and neighbours and seen": {*SEEN, *expected}}
+
+
+def test_pictures_of_classes_set_aside_are_not_measured(tmp_path, home, backbone):
+    images = from_folder(draw_folders(tmp_path / "imagenet", SEEN, n=10))
+    report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words_for(SEEN), seeds=2, aside=3)
+    assert report.facts["classes set aside"].startswith("3,") and report.facts["classes"] == "4 seen, 0 unseen"
+    assert "In % of 2 test pictures" in report.tables[0].caption, "two of the ten of one class"
+    assert "over 1 classes" in report.tables[1].caption and "seen = 4 labels" in report.tables[1].caption
+
+
+def test_a_figure_of_a_class_is_its_mean_over_the_runs_that_have_it():
+    random, row = np.random.default_rng(8), "softmax"
+    hits = random.random((3, 5))
+    hits[0, 1] = hits[:, 4] = np.nan
+    runs = [SimpleNamespace(classes={row: {"hit@1": each}}) for each in hits]
+    expected = [np.mean([each[place] for each in hits if each[place] == each[place]] or [np.nan]) for place in range(4)]
+    found = devise2013.over_classes(runs, row, "hit@1")
+    np.testing.assert_allclose(found, [*expected, np.nan])
+
+
+@pytest.mark.parametrize(("gains", "said"), [
+    ((0.1, 0.1, 0.1), "is shown to be above it at hp@5, hp@10, hp@20;"),
+    ((0.0, 0.1, 0.1), "is shown to be above it at hp@10, hp@20 alone (of 3);"),
+    ((-0.1, 0.0, 0.0), "is shown to be above it at none of them alone (of 3);")])
+def test_the_claim_is_told_by_the_intervals_over_classes(gains, said):
+    random, columns = np.random.default_rng(9), ("hit@1", "hp@5", "hp@10", "hp@20")
+    base = {column: random.random(40) for column in columns}
+    mine = {column: base[column] + gain + 0.01 * np.resize([1, -1], 40)
+            for column, gain in zip(columns, (-0.02, *gains), strict=True)}
+    classes = {"softmax": base, f"{devise2013.WORDS}, {devise2013.WIDE}": mine}
+    note = devise2013.claim([{"seen": SimpleNamespace(classes=classes, rows=classes)}])
+    assert said in note and "hit@1 differs by -2.0" in note.replace("−", "-")
 
 
 @pytest.mark.parametrize(("folders_there", "words_of", "said"), [
