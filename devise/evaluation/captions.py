@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.arrays import NEAR
+from devise.arrays import BLOCK_BYTES, NEAR
 from devise.figures import as_json
 from devise.metrics import Agreement, mean_over_queries, ndcg_curve, triplet_agreement
 
@@ -239,12 +239,17 @@ def judged_triplets(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike) -> 
 
 def _first(scores: NDArray, right: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The rank from 1 of the first right one of each row, NaN where there is none; of equal scores the first counts."""
-    found = np.full(len(scores), np.nan)
-    for row in np.flatnonzero(right.any(axis=1)):
-        mine = scores[row]
-        best = mine[right[row]].max()
+    found = np.empty(len(scores))
+    step = max(1, BLOCK_BYTES // (8 * max(1, scores.shape[1])))
+    for start in range(0, len(scores), step):
+        mine, wanted = np.ascontiguousarray(scores[start:start + step]), right[start:start + step]
+        best = np.where(wanted, mine, -np.inf).max(axis=1, initial=-np.inf, keepdims=True).astype(mine.dtype)
+        ranks = 1.0 + (mine > best + NEAR).sum(axis=1)
         level = np.abs(mine - best) <= NEAR
-        found[row] = 1 + (mine > best + NEAR).sum() + level[:(level & right[row]).argmax()].sum()
+        tied = np.flatnonzero(level.sum(axis=1) > 1)
+        first = (level[tied] & wanted[tied]).argmax(axis=1)
+        ranks[tied] += (level[tied] & (np.arange(mine.shape[1]) < first[:, None])).sum(axis=1)
+        found[start:start + step] = np.where(wanted.any(axis=1), ranks, np.nan)
     return found
 
 

@@ -150,6 +150,7 @@ class JointCaptions(Loss):
                  seed: int = 0):
         above(temperature=temperature)
         self.text_vectors = arrays.unit_rows(text_vectors, "text vectors")
+        self._told = ops.convert_to_tensor(self.text_vectors)  # a graph holds an array as a constant, a copy a trace
         self.owners = np.asarray(owners)
         if self.owners.shape != (len(self.text_vectors),) or self.owners.dtype.kind not in "iu":
             raise ValueError(f"owners are {self.owners.dtype} {self.owners.shape}: expected an integer for each of "
@@ -175,7 +176,7 @@ class JointCaptions(Loss):
         drawn = ops.cast(random.uniform(ops.shape(labels), seed=self._draws) * counts, "int32")
         drawn = ops.minimum(drawn, ops.take(self._counts, labels) - 1)
         captions = ops.take(self._sorted, ops.take(self._first, labels) + drawn)
-        told = ops.matmul(ops.take(self.text_vectors, captions, axis=0), self.kernel)
+        told = ops.matmul(ops.take(self._told, captions, axis=0), self.kernel)
         _, told = aligned(labels, told)
         scores = ops.matmul(rows, ops.transpose(told)) / self.temperature
         own = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))

@@ -175,6 +175,5 @@ def sentences_of(vectors: CaptionVectors, captions: Sequence[Sequence[str]]
                  ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Rows of all sentences that CaptionVectors know a word of, and the image of each: int64 (m,)."""
     told = [(text, owner) for owner, sentences in enumerate(captions) for text in sentences]
-    known = vectors.known([text for text, _ in told])
-    told = [pair for pair, kept in zip(told, known, strict=True) if kept]
-    return vectors.embed([text for text, _ in told]), np.array([owner for _, owner in told], np.int64)
+    rows, known = vectors.embed_known([text for text, _ in told])
+    return rows, np.array([owner for _, owner in told], np.int64)[known]

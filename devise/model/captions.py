@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from devise.heads import Head
     from devise.training import History
     from devise.words import WordVectors
+
+    Told = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 PENALTIES = (1.0, 3.0, 10.0)
 SPREAD = 1.0  # penalty of the text's start, in units of its mean variance
@@ -95,7 +97,7 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
     total = visual["epochs"] + joint["epochs"]
     sentences = CaptionVectors(words.vectors).fit(data.captions)
     learnt, history = train_visual(data, loss=loss, seed=seed, progress=_from(progress, 0, total), **visual)
-    shared, kernel, joint_history = train_joint(data, sentences, seed=seed,
+    shared, kernel, joint_history = train_joint(data, start_joint(data, sentences), seed=seed,
                                                 progress=_from(progress, visual["epochs"], total), **joint)
     record = {"seed": seed, "loss": loss, "terms": data.terms.to_json(), "skipped": [list(item) for item in skipped]}
     spaces = {LEARNT: Space(learnt), SHARED: Space(shared, SentenceText(words, sentences, kernel))}
@@ -155,51 +157,62 @@ def visual_objective(data: CaptionData, loss: str = "triplet", gap: Any = None, 
     return Objective(data.labels, data.held_labels, graded, data.score, before_epoch=before)
 
 
-def start_joint(data: CaptionData, sentences: CaptionVectors) -> tuple[Head, NDArray[np.float32]]:
-    """Principal components of the features' square roots, and a ridge map of sentences onto those of their images.
+class JointStart(NamedTuple):
+    """Where a joint training starts, the same for every seed.
 
-    Returns:
-        (head, kernel float32 (t, dim)), the start of `train_joint`.
+    Attributes:
+        head: principal components of the features' square roots.
+        kernel: float32 (t, dim), a ridge map of sentences onto those of their images.
+        told, held: (rows float32 (m, t), owners int64 (m,)), sentences of images to learn from, to choose by.
     """
+
+    head: Head
+    kernel: NDArray[np.float32]
+    told: Told
+    held: Told
+
+
+def start_joint(data: CaptionData, sentences: CaptionVectors) -> JointStart:
+    """The start of `train_joint`."""
     head = ProjectionHead(data.dim, start="pca", power=0.5).fit(data.features)
-    rows, owners = sentences_of(sentences, data.captions)
+    told, held = (sentences_of(sentences, captions) for captions in (data.captions, data.held_captions))
+    rows, owners = told
     gram = rows.T @ rows
     gram[np.diag_indices_from(gram)] += SPREAD * np.trace(gram) / len(gram)
     kernel = np.linalg.solve(gram, rows.T @ head.embed(data.features)[owners])
     kernel /= np.sqrt(np.mean(np.sum((rows @ kernel) ** 2, axis=1)))  # a learning rate means the same for both sides
-    return head, kernel.astype(np.float32)
+    return JointStart(head, kernel.astype(np.float32), told, held)
 
 
-def train_joint(data: CaptionData, sentences: CaptionVectors, *, seed: int = 0, progress: Callable | None = None,
+def train_joint(data: CaptionData, start: JointStart, *, seed: int = 0, progress: Callable | None = None,
                 **training: Any) -> tuple[Head, NDArray[np.float32], History]:
     """Images and sentences in one space, by symmetric InfoNCE from the start that `start_joint` gives.
 
     Returns:
         (head, kernel of the text side, History)
     """
-    head, kernel = start_joint(data, sentences)
-    goal = joint_objective(data, sentences, kernel, seed)
+    head = start.head.copy()
+    goal = joint_objective(data, start.told, start.held, start.kernel, seed)
     history = goal.train(head, data.features, data.held, seed=seed, progress=progress, **JOINT | training)
     return head, np.asarray(goal.loss.kernel), history
 
 
-def joint_objective(data: CaptionData, sentences: CaptionVectors, kernel: NDArray[np.float32], seed: int = 0
-                    ) -> Objective:
+def joint_objective(data: CaptionData, told: Told, held: Told, kernel: NDArray[np.float32], seed: int = 0) -> Objective:
     """Each image near its own sentences; the mean recall at 1, 5 and 10 both ways of the held images chooses the epoch.
 
     Args:
+        told, held: sentences, as of `JointStart`.
         kernel: where the text side starts; the loss holds what it becomes.
     """
     from devise.losses.graded import JointCaptions
 
-    rows, owners = sentences_of(sentences, data.captions)
-    held, held_owners = sentences_of(sentences, data.held_captions)
-    loss = JointCaptions(np.concatenate([rows, held]), np.concatenate([owners, len(data.features) + held_owners]),
+    (rows, owners), (held_rows, held_owners) = told, held
+    loss = JointCaptions(np.concatenate([rows, held_rows]), np.concatenate([owners, len(data.features) + held_owners]),
                          kernel.shape[1], temperature=CONTRAST, seed=seed)
     loss.kernel.assign(kernel)
 
     def score(embeddings):
-        found = text_retrieval(embeddings @ loss.embed_text(held).T, held_owners)
+        found = text_retrieval(embeddings @ loss.embed_text(held_rows).T, held_owners)
         return float(np.mean(list(found.means().values())))
 
     return Objective(data.labels, data.held_labels, loss, score)

@@ -141,7 +141,7 @@ def _by_classes(model, images, split, loss, options):
 
 def _by_captions(model, images, split, loss):
     from devise.model import captions
-    from devise.model.caption_data import caption_data
+    from devise.model.caption_data import caption_data, sentences_of
     from devise.model.text import SentenceText
 
     if images.captions is None:
@@ -152,7 +152,8 @@ def _by_captions(model, images, split, loss):
     table = model.features(model.table)
     data, _, _ = caption_data(captions.captioned(table, images), split, model.words)
     text = model.spaces[SHARED].text
-    goal = captions.joint_objective(data, text.sentences, text.kernel, model.record.get("seed", 0))
+    told, held = (sentences_of(text.sentences, said) for said in (data.captions, data.held_captions))
+    goal = captions.joint_objective(data, told, held, text.kernel, model.record.get("seed", 0))
 
     def whole(new, goal):
         fresh, _, _ = caption_data(captions.captioned(new.table, images), new.split, model.words)

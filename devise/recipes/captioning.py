@@ -96,9 +96,14 @@ class CaptionWorld:
         return SentenceVectors(self.words).fit([text for told in self.data.captions for text in told])
 
     @cached_property
+    def start(self):
+        """JointStart of the training's sentences."""
+        return start_joint(self.data, self.texts)
+
+    @property
     def started(self):
         """The joint space before any training."""
-        return Joint(self.texts, *start_joint(self.data, self.texts))
+        return Joint(self.texts, self.start.head, self.start.kernel)
 
     def tfidf(self, captions):
         """tf-idf cosines between pictures, from some of their captions."""
@@ -134,7 +139,7 @@ def learnt(world, seeds, step):
         for name, loss in ((TRIPLETS, "triplet"), (RANKING, "ranking")):
             heads[name].append(train_visual(world.data, loss=loss, seed=seed)[0])
             step()
-        heads[JOINT].append(Joint(world.texts, *train_joint(world.data, world.texts, seed=seed)))
+        heads[JOINT].append(Joint(world.texts, *train_joint(world.data, world.start, seed=seed)))
         step()
     return heads
 

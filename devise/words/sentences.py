@@ -85,18 +85,8 @@ class SentenceVectors:
         Raises:
             ValueError: if a text has no word with a vector; the message names it and counts the others.
         """
-        if self.common is None:
-            raise ValueError("the common component is not known yet: call fit with the captions of the training "
-                             "images, or make these vectors with components=0")
         texts = as_texts(texts)
-        rows = self._means(texts)
-        rows = rows - (rows @ self.common.T) @ self.common
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        lost = np.flatnonzero(lengths[:, 0] < 1e-9)
-        if lost.size:
-            raise ValueError(f"{lost.size} texts have no word of {self.words.name}, the first is "
-                             f"{texts[lost[0]]!r}: leave them out, `known` tells which")
-        return (rows / lengths).astype(np.float32)
+        return self._directions(texts, self._means(texts))
 
     def embed_pictures(self, captions: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """The unit mean of the vectors of each image's captions, float32 (n, dim); unknown captions are passed over.
@@ -113,6 +103,18 @@ class SentenceVectors:
         starts = np.cumsum([0, *map(len, kept)])[:-1]
         means = np.add.reduceat(vectors, starts, axis=0) if len(vectors) else vectors
         return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+    def _directions(self, texts, means):
+        """Unit rows of the texts' means, float32 (n, dim)."""
+        if self.common is None:
+            raise ValueError("the common component is not known yet: call fit with the captions of the training "
+                             "images, or make these vectors with components=0")
+        rows = means - (means @ self.common.T) @ self.common
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if (lost := np.flatnonzero(lengths[:, 0] < 1e-9)).size:
+            raise ValueError(f"{lost.size} texts have no word of {self.words.name}, the first is "
+                             f"{texts[lost[0]]!r}: leave them out, `known` tells which")
+        return (rows / lengths).astype(np.float32)
 
     def _means(self, texts):
         """The weighted means of the texts' vectors, float64 (n, dim); zeros where no word has one."""
@@ -261,12 +263,27 @@ class CaptionVectors:
             ValueError: if a text has neither a word with a vector nor a term; `known` tells which.
         """
         texts = as_texts(texts)
-        rows = self._embedded(texts)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if (lost := np.flatnonzero(lengths[:, 0] == 0)).size:
+        rows, known = self.embed_known(texts)
+        if (lost := np.flatnonzero(~known)).size:
             raise ValueError(f"{lost.size} texts have no word of {self.words.name} and no term of the captions, the "
                              f"first is {texts[lost[0]]!r}: say it in other words")
-        return rows / lengths
+        return rows
+
+    def embed_known(self, texts: str | Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Unit rows of the texts that have a word with a vector or a term, float32 (m, dim), and which these are.
+
+        Returns:
+            (rows, bool (n,)).
+
+        >>> from devise.words import WordVectors
+        >>> texts = CaptionVectors(WordVectors(["dog", "cat"], np.eye(2), name="toy")).fit([("a dog",), ("a cat",)])
+        >>> texts.embed_known(["a cat", "ufo"])[1]
+        array([ True, False])
+        """
+        rows = self._embedded(as_texts(texts))
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        known = lengths[:, 0] > 0
+        return rows[known] / lengths[known], known
 
     def to_json(self) -> dict:
         """What `fit` has found, ready for JSON; the words are not in it."""
@@ -286,8 +303,9 @@ class CaptionVectors:
         """Rows of any length, zero where nothing is known."""
         told = self.terms.texts(texts)
         meaning = np.zeros((len(texts), self.words.dim), np.float32)
-        known = np.flatnonzero(self.sentences.known(texts))
-        meaning[known] = self.sentences.embed([texts[row] for row in known])
+        means = self.sentences._means(texts)
+        known = np.flatnonzero(means.any(axis=1))
+        meaning[known] = self.sentences._directions([texts[row] for row in known], means[known])
         return np.hstack([np.sqrt(self.share) * meaning, np.sqrt(1 - self.share) * told.toarray()]).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from devise.evaluation import captions
 from devise.evaluation.captions import (
     ceiling,
     correlation,
@@ -149,6 +150,19 @@ def test_correlations_are_those_of_scipy_and_the_interval_holds_them():
              for _ in range(1000)]
     again = [spearmanr(scores[rows], said[rows].mean(axis=1)).statistic for rows in drawn]
     assert (found.low, found.high) == pytest.approx(np.quantile(again, [0.025, 0.975]))
+
+
+def test_the_interval_of_a_correlation_holds_the_truth(monkeypatch):
+    """1,000 pictures with two judgements each, which share a part; of normal rows ρ = 6/π asin(r/2)."""
+    monkeypatch.setattr(captions, "RESAMPLES", 100)
+    pictures, truth, held = np.repeat(np.arange(1000), 2), 6 / np.pi * np.arcsin(0.35), 0
+    for run in range(150):
+        random = np.random.default_rng(run)
+        left, noise = (np.sqrt(0.3) * random.normal(size=1000)[pictures] + np.sqrt(0.7) * random.normal(size=2000)
+                       for _ in range(2))
+        found = correlation(left, 0.7 * left + np.sqrt(1 - 0.49) * noise, pictures, seed=run)
+        held += found.low <= truth <= found.high
+    assert 0.89 <= held / 150 <= 0.99
 
 
 def test_judgements_of_one_picture_are_drawn_together():

@@ -158,8 +158,7 @@ def test_the_closed_form_takes_the_penalty_that_serves_the_held_pictures(data):
 
 def test_sentences_start_where_ridge_regression_puts_them(data, words):
     texts = CaptionVectors(words).fit(data.captions)
-    head, start = training.start_joint(data, texts)
-    rows, owners = sentences_of(texts, data.captions)
+    head, start, (rows, owners), _ = training.start_joint(data, texts)
     pictures = head.embed(data.features)[owners]
     penalty = np.trace(rows.T @ rows) / rows.shape[1]
 
