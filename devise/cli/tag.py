@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
+import json
+import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise.cli import Answer, Command, WrongUsage, opening, options
+from devise import storage
+from devise.cli import Answer, Command, WrongUsage, message, opening, options
 from devise.cli.terminal import progress_bar, say_skipped
 from devise.report import Report, Table
 
 if TYPE_CHECKING:
+    from devise.datasets import ImageSet
     from devise.features import FeatureTable
     from devise.model import TaggedImages
 
 SETS = ("concepts", "words", "seen", "unseen", "all")
 SOFTMAX = "softmax"
+XMP, TABLES = "xmp", ("csv", "json")
 UNCHANGED = "nothing was changed; the same command starts anew"
 
 
@@ -28,13 +38,20 @@ class Tag(Command):
     --json prints {"rule" (nearest, or softmax), "model", "backbone": {"name", …, "trained"}, "candidates"
     (what could be named; null for softmax), "root" (the folder that paths start from), "pictures": [{"path",
     "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
-    null)}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
+    null), "written" (null without --write, else {"file" (of a table, or null), "written", "merged", "unchanged"
+    (how many sidecars), "failed": [{"path", "reason"}]})}. Scores
+    are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
     too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
     listed, the others are tagged, and the exit code is 1.
+
+    --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it, cat.jpg.xmp,
+    where photo managers read keywords. Of a file that is there nothing else is changed; pictures never are.
     """
 
     example = """\
         devise tag cat.jpg
+        devise tag ~/pictures -k 5 --write xmp
+        devise tag ~/pictures --write tags.csv
         devise tag cat.jpg dog.jpg --candidates cat,dog,"dollar bill" -k 2 --save tags.png
         devise tag ~/pictures --model model
         devise tag --rule softmax --backbone efficientnet_lite0 cat.jpg"""
@@ -49,8 +66,13 @@ class Tag(Command):
         options.add_reject(parser)
         options.add(parser, "devise.model.devise:Devise.tag", "k", "candidates", "first")
         options.add(parser, "", "space", "save")
+        parser.add_argument("--write", type=written, metavar="FILE", default=argparse.SUPPRESS,
+                            help="xmp: keywords in sidecar files; csv, json or a name such as tags.csv: a table")
+        parser.add_argument("--overwrite", action="store_true", default=argparse.SUPPRESS,
+                            help="--write FILE: replace the file that is there by another table")
 
     def run(self, args: Namespace) -> Answer:
+        place = self._place(args)
         candidates = self._candidates(args)
         found = opening.images(args.pictures, **options.given(args, options.READ))
         table, tagged = (self._softmax if args.rule == SOFTMAX else self._nearest)(args, found, candidates)
@@ -62,18 +84,31 @@ class Tag(Command):
             shown = [plots.Tagged(plots.Card(images.file(row), label=images.label_of(row) or ""), tuple(tags))
                      for row, tags in enumerate(tagged)]
             plots.tag_sheet(shown, sheet, score="probability" if args.rule == SOFTMAX else "score of the word")
+        told = write(place, images, tagged, overwrite=bool(options.given(args, ["overwrite"]))) if place else None
         named = list(zip(images.paths, tagged, strict=True))
         rows = [(path, ", ".join(f"{tag.name} {tag.score:.2f}{'?' * tag.weak}" for tag in tags))
                 for path, tags in named]
         weak = any(tag.weak for tags in tagged for tag in tags)
         report = Report(f"{len(rows):,} pictures", tables=(Table(("picture", "tags"), rows),),
                         notes=(*(("?: weak, too unsure to be relied on",) if weak else ()),
-                               *((f"the sheet is {sheet}",) if sheet else ())), trained=table.backbone["trained"])
+                               *((f"the sheet is {sheet}",) if sheet else ()), *notes(told)),
+                        trained=table.backbone["trained"])
         return Answer(report, {
             "rule": args.rule if args.rule == SOFTMAX else "nearest", "model": vars(args).get("model"),
             "backbone": table.backbone, "candidates": candidates, "root": str(images.root),
             "pictures": [{"path": path, "tags": [tag._asdict() for tag in tags]} for path, tags in named],
-            "skipped": opening.skipped(images), "sheet": sheet}, failed=bool(images.skipped))
+            "skipped": opening.skipped(images), "sheet": sheet, "written": told},
+            failed=bool(images.skipped or told and told["failed"]))
+
+    def _place(self, args: Namespace) -> str | Path | None:
+        """What --write asks for, if that can be written at all."""
+        place = vars(args).get("write")
+        if place is None or place == XMP:
+            options.refuse(args, ["overwrite"], "it is of --write FILE; of a sidecar nothing is lost")
+        if place == XMP and args.pictures == [opening.SAMPLES] and not Path(opening.SAMPLES).exists():
+            raise WrongUsage("the samples are files of scikit-image, beside which nothing is written: give pictures of "
+                             "your own")
+        return place
 
     def _candidates(self, args: Namespace) -> str | list[str] | None:
         """What may be named: the name of a set, or a list of words and phrases; None for what the rule names."""
@@ -112,6 +147,68 @@ class Tag(Command):
         hits = Softmax().tag(table.matrix, min(k, len(names)))
         return table, [[Named(names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
                        for ids, scores in zip(*hits, strict=True)]
+
+
+def written(value: str) -> str | Path:
+    """An argument that is "xmp", or a table to write: its file, or its kind, which is tags.csv or tags.json here."""
+    if value == XMP:
+        return value
+    place = options.path(f"tags.{value}" if value in TABLES else value)
+    if place.suffix.lower().removeprefix(".") not in TABLES:
+        raise argparse.ArgumentTypeError(f"{value!r} is neither xmp nor the name of a table: expected xmp, csv, json "
+                                         "or a file that ends in .csv or .json")
+    if os.path.lexists(place) and (place.is_symlink() or not place.is_file()):
+        raise argparse.ArgumentTypeError(f"{place} is a link or no file: name another one")
+    return place
+
+
+def write(place: str | Path, images: ImageSet, tagged: Sequence, *, overwrite: bool = False) -> dict[str, Any]:
+    """Write the tags of pictures that are not weak, to sidecars or a table; how many were, for JSON.
+
+    Raises:
+        FileExistsError: if another table is there, and may not be replaced.
+    """
+    sure = [[tag for tag in tags if not tag.weak] for tags in tagged]
+    told: dict[str, Any] = {"file": None if place == XMP else str(place), "written": 0, "merged": 0, "unchanged": 0,
+                            "failed": []}
+    if not isinstance(place, Path):
+        from devise.datasets import write_keywords
+
+        for row, tags in enumerate(sure):
+            try:
+                told[write_keywords(images.file(row), [tag.name for tag in tags])] += 1
+            except (OSError, ValueError) as error:
+                told["failed"].append({"path": images.paths[row], "reason": message(error)})
+        return told
+    rows = [{"picture": path, "rank": rank, "name": tag.name, "score": round(float(tag.score), 6)}
+            for path, tags in zip(images.paths, sure, strict=True) for rank, tag in enumerate(tags, start=1)]
+    if place.suffix.lower() == ".json":
+        text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    else:
+        with io.StringIO(newline="") as file:
+            table = csv.DictWriter(file, ["picture", "rank", "name", "score"])
+            table.writeheader()
+            table.writerows(rows)
+            text = file.getvalue()
+    content = text.encode("utf-8", "surrogateescape")
+    if place.exists() and place.read_bytes() == content:
+        return told | {"unchanged": 1}
+    if place.exists() and not overwrite:
+        raise FileExistsError(f"{place} is there and holds something else, which would be lost: name another file, or "
+                              "allow it with --overwrite")
+    with storage.atomic_path(place) as temporary:
+        temporary.write_bytes(content)
+    return told | {"written": 1}
+
+
+def notes(told: dict[str, Any] | None) -> tuple[str, ...]:
+    """What `write` did, in sentences."""
+    if told is None:
+        return ()
+    if told["file"]:
+        return (f"{told['file']} is {'as it was' if told['unchanged'] else 'written'}",)
+    return (f"sidecars: {told['written']:,} written, {told['merged']:,} merged, {told['unchanged']:,} unchanged",
+            *(f"no sidecar of {lost['path']}: {lost['reason']}" for lost in told["failed"]))
 
 
 class Similarity(Command):

@@ -83,8 +83,11 @@ def metadata_of(images: ImageSet) -> list[Metadata | None]:
         held = images.held(row)
         if held is not None:
             found.append(Metadata(width=held.shape[1], height=held.shape[0]))
-        else:
-            found.append(None if images.root is None else read_metadata(images.file(row)))
+            continue
+        try:
+            found.append(read_metadata(images.file(row)))
+        except FileNotFoundError:  # it is on no disk of this machine
+            found.append(None)
     return found
 
 
