@@ -27,9 +27,9 @@ class Search(Command):
     where several are searched. Where the model has a threshold (that of a text is its own), "known" says whether
     the best score reaches it, and "weak" which scores don't: those pictures are merely the nearest, and --reject
     leaves them out. Else "known" and "threshold" are null and nothing is weak. The result of a picture that words
-    change has them as "plus" and "minus", lists of text; further pictures are in "also". With --where a result has
-    "where": {"condition", "selected" (pictures for which it holds), "lacking": {field: pictures of which it is not
-    known}}. With --word it prints {"query", "words": [{"word",
+    change has them as "plus" and "minus", lists of text; further pictures are in "also". With --where a result
+    has "where": {"condition", "selected" (pictures for which it holds), "lacking": {field: pictures of which
+    it is not known}}. With --word it prints {"query", "words": [{"word",
     "score"}]}. Of several queries each that fails is listed, the others are answered, and the exit code is 1.
     """
 

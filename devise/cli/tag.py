@@ -44,8 +44,8 @@ class Tag(Command):
     too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
     listed, the others are tagged, and the exit code is 1.
 
-    --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it, cat.jpg.xmp,
-    where photo managers read keywords. Of a file that is there nothing else is changed; pictures never are.
+    --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,
+    cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures never are.
     """
 
     example = """\

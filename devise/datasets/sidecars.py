@@ -63,7 +63,8 @@ def write_keywords(picture: str | os.PathLike, keywords: Iterable[str]) -> str:
     ...     [write_keywords(f"{folder}/cat.jpg", words) for words in (["cat"], ["cat", "sofa"], ["Sofa"])]
     ['written', 'merged', 'unchanged']
     """
-    path, wanted = sidecar_of(picture), {}
+    path = sidecar_of(picture)
+    wanted: dict[str, str] = {}
     for keyword in keywords:
         shown = " ".join("".join(sign if sign.isprintable() else " " for sign in keyword).split())
         if shown:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
+import posixpath
 import re
 from calendar import monthrange
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -267,9 +267,9 @@ def _column(name):
 
 FIELDS: dict[str, tuple[Callable[[str, str, str], Test], Callable[[ImageSet, Sequence], Iterable]]] = {
     "taken": (_date, _column("taken")), "camera": (_text, _column("camera")),
-    "folder": (_folder, lambda images, metadata: (str(PurePosixPath(path).parent) for path in images.paths)),
+    "folder": (_folder, lambda images, metadata: (posixpath.dirname(path) for path in images.paths)),
     "label": (_text, lambda images, metadata: map(images.label_of, range(len(images)))),
-    "name": (_text, lambda images, metadata: (PurePosixPath(path).name for path in images.paths)),
+    "name": (_text, lambda images, metadata: (posixpath.basename(path) for path in images.paths)),
     "place": (_place, lambda images, metadata: (
         None if one is None or one.latitude is None else (one.latitude, one.longitude) for one in metadata)),
     "latitude": (_number, _column("latitude")), "longitude": (_number, _column("longitude")),
