@@ -45,7 +45,8 @@ class Tag(Command):
     listed, the others are tagged, and the exit code is 1.
 
     --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,
-    cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures never are.
+    cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures
+    never are.
     """
 
     example = """\
