@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devise import features
 from devise.datasets import open_images, split_rows
 from devise.errors import unknown
 from devise.evaluation.captions import text_retrieval
 from devise.features import FeatureTable
-from devise.heads import ProjectionHead, RidgeHead
+from devise.heads import Head, ProjectionHead, RidgeHead
 from devise.model.caption_data import NO_CAPTIONS, CaptionData, caption_data, sentences_of
 from devise.model.devise import Devise
 from devise.model.objective import Objective
@@ -28,16 +29,13 @@ from devise.words.sentences import CaptionVectors
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
-    from devise.heads import Head
     from devise.training import History
     from devise.words import WordVectors
 
-    Told = tuple[NDArray[np.float32], NDArray[np.int64]]
-
+Told = tuple[NDArray[np.float32], NDArray[np.int64]]
 PENALTIES = (1.0, 3.0, 10.0)
 SPREAD = 1.0  # penalty of the text's start, in units of its mean variance
 GAPS = (0.2, 0.03)  # of relevance between the two of a triplet, in the first and the last epoch
