@@ -152,13 +152,14 @@ def test_correlations_are_those_of_scipy_and_the_interval_holds_them():
     assert (found.low, found.high) == pytest.approx(np.quantile(again, [0.025, 0.975]))
 
 
-def test_the_interval_of_a_correlation_holds_the_truth(monkeypatch):
-    """1,000 pictures with two judgements each, which share a part; of normal rows ρ = 6/π asin(r/2)."""
+@pytest.mark.parametrize("n", [150, 1000])
+def test_the_interval_of_a_correlation_holds_the_truth(n, monkeypatch):
+    """Pictures with two judgements each, which share a part; of normal rows ρ = 6/π asin(r/2)."""
     monkeypatch.setattr(captions, "RESAMPLES", 100)
-    pictures, truth, held = np.repeat(np.arange(1000), 2), 6 / np.pi * np.arcsin(0.35), 0
+    pictures, truth, held = np.repeat(np.arange(n), 2), 6 / np.pi * np.arcsin(0.35), 0
     for run in range(150):
         random = np.random.default_rng(run)
-        left, noise = (np.sqrt(0.3) * random.normal(size=1000)[pictures] + np.sqrt(0.7) * random.normal(size=2000)
+        left, noise = (np.sqrt(0.3) * random.normal(size=n)[pictures] + np.sqrt(0.7) * random.normal(size=2 * n)
                        for _ in range(2))
         found = correlation(left, 0.7 * left + np.sqrt(1 - 0.49) * noise, pictures, seed=run)
         held += found.low <= truth <= found.high
