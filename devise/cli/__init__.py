@@ -48,6 +48,7 @@ COMMANDS = {  # in the order of the pipeline
     "index": "pictures → an index to search",
     "add": "more pictures into an index",
     "remove": "pictures out of an index",
+    "sync": "an index in line with its folders again",
     "search": "pictures by a word, a phrase or a picture; words by a word",
     "serve": "a page over an index, with a JSON API",
     "tag": "name pictures, by classes never seen in training too",
@@ -60,7 +61,7 @@ COMMANDS = {  # in the order of the pipeline
     "completion": "a script that lets your shell complete all this",
 }
 MODULES = {"summary": "export", "siamese": "train", "captions": "train", "calibrate": "finetune", "add": "index",
-           "remove": "index", "similarity": "tag", "words": "search", "bench": "recipe",
+           "remove": "index", "sync": "index", "similarity": "tag", "words": "search", "bench": "recipe",
            "info": "check"}  # where it is not the command's own name
 EXAMPLE = """\
   devise index ~/pictures -o index

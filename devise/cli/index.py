@@ -1,7 +1,8 @@
-"""An index of pictures: `devise index` makes it, `add` and `remove` change it."""
+"""An index of pictures: `devise index` makes it, `add`, `remove` and `sync` change it."""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from devise.report import Report
 from devise.spelling import meant
 
 if TYPE_CHECKING:
-    from devise.search import Search
+    from devise.search import Changes, Search
 
 KNOBS = {"trees": ({"annoy"}, "n_trees"), "search_k": ({"annoy"}, "search_k"), "uri": ({"milvus", "lancedb"}, "uri")}
 AS_IT_WAS = "the index is as it was; the features are kept, and the same command goes on from them"
@@ -173,3 +174,62 @@ class Remove(Command):
         gone = search.remove(args.pictures)
         search.save(place, overwrite=True)
         return _answer(search, place, f"{len(gone):,} pictures removed: {len(search):,}", removed=list(gone))
+
+
+class Sync(Command):
+    """An index in line with its folders: what is new there, has changed, has moved or is gone.
+
+    It shows what it finds and asks; --yes does it without asking, --dry-run shows only. A picture that was
+    moved or renamed keeps its vectors, and its class follows where its folder named it. Where a folder is
+    missing or empty, as a drive is that is not mounted, or more than half of the pictures would leave, nothing
+    is done without --allow-empty. No picture's file is touched.
+
+    --json prints {"index", "n", "done" (whether the index was changed), "new", "changed", "gone" (paths),
+    "moved": [{"path", "now", "label"}], "unreached" (paths that stay, since it can't be seen whether they are
+    there), "skipped": [{"path", "reason"}]}, and, where the index was changed, "engine" and "recall_at_10" as
+    `devise index` has them.
+    """
+
+    example = """\
+        devise sync index
+        devise sync index --dry-run
+        devise sync index ~/pictures/2024 --yes"""
+    stopped = AS_IT_WAS
+    waits = True  # for an answer
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("index", metavar="INDEX", help="a folder that `devise index` wrote")
+        parser.add_argument("folder", nargs="?", metavar="FOLDER",
+                            help="look at its pictures alone, or at a further folder (default: all that the index has "
+                            "read)")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--yes", action="store_true", help="do it without asking")
+        how.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+        parser.add_argument("--allow-empty", action="store_true", help="take out what can't be found even where a "
+                            "folder is missing or empty, or more than half of the pictures would leave")
+
+    def run(self, args: Namespace) -> Answer:
+        place = opening.existing(args.index, "a folder that `devise index` wrote")
+        if not (args.yes or args.dry_run or sys.stdin.isatty()):
+            raise WrongUsage("nobody can be asked here: say --yes to do what is found, or --dry-run to see it")
+        search = opening.search([place])
+        with progress_bar("look") as progress:
+            found = search.changes(args.folder, allow_empty=args.allow_empty, progress=progress)
+        done = bool(found or found.stamps) and not args.dry_run and (args.yes or not found or _agreed(found))
+        if not done:
+            report = Report(f"{len(search):,} pictures in {place}, {len(found):,} differ from the folders",
+                            tables=(found.table(),))
+            return Answer(report, {"index": str(place), "n": len(search), "done": False, **found.to_json()})
+        with progress_bar("extract") as progress:
+            found = search.sync(changes=found, progress=progress)
+        search.save(place, overwrite=True)
+        told = _answer(search, place, f"{len(found):,} pictures brought in line: {len(search):,}", done=True,
+                       **found.to_json())
+        return told._replace(report=replace(told.report, tables=(found.table(),)))
+
+
+def _agreed(changes: Changes) -> bool:
+    """Whether the person at the terminal agrees to what is shown."""
+    say(changes.table().text())
+    print("Bring the index in line? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -45,6 +45,7 @@ class ImageSet:
             where all are in files. Not copied.
         class_level: "first" or "last", where a folder of that level names the class; else None.
         notes: what a person should know of how the set was read.
+        sources: the real paths of the folders that were read for it, whole.
     Raises:
         ValueError: if the rows are not aligned, a label names no class, or pixels are no image.
 
@@ -62,6 +63,7 @@ class ImageSet:
     pixels: tuple[NDArray[np.uint8] | None, ...] | None = None
     class_level: str | None = None
     notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self):
         keep = {
@@ -213,7 +215,8 @@ def join(sets: Iterable[ImageSet]) -> ImageSet:
     return ImageSet(_chained(part.paths for part in parts), np.concatenate(labels), names, parts[0].root,
                     _chained(part.skipped for part in parts), _chained(told) if len(told) == len(parts) else None,
                     _chained(pixels) if pixels else None, levels.pop() if len(levels) == 1 else None,
-                    tuple(dict.fromkeys(_chained(part.notes for part in parts))))
+                    tuple(dict.fromkeys(_chained(part.notes for part in parts))),
+                    tuple(dict.fromkeys(_chained(part.sources for part in parts))))
 
 
 def _chained(parts):
@@ -228,8 +231,13 @@ def _from_one_root(sets):
         return [replace(part, root=None) for part in sets]
     root = Path(os.path.commonpath([place.resolve() for place in roots]))
     return [replace(part, root=root, paths=part.paths if within else tuple(
-        path if part.held(row) is not None else (part.root.resolve() / path).relative_to(root).as_posix()
+        path if part.held(row) is not None else _told_from(root, part.root.resolve() / path)
         for row, path in enumerate(part.paths))) for part, within in zip(sets, held, strict=True)]
+
+
+def _told_from(root, file):
+    """The path of a file from a folder; the whole one where it lies elsewhere."""
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def _frozen(pixels):

@@ -100,6 +100,7 @@ def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping 
     if not len(images):
         raise ValueError(f"{root} holds no picture that can be used: looked for {' '.join(EXTENSIONS)} "
                          f"among {len(files):,} files in it and below{first_of(images.skipped)}")
+    images = replace(images, sources=(os.path.realpath(root),))
     if labels is not None:
         return images
     return replace(images, class_level=class_level, notes=levels(images.paths, class_level))
@@ -202,7 +203,7 @@ def by_folder(files: Iterable[str], class_level: str, look: Callable[[str], bool
             if reason:
                 unused[path] = reason
             elif reason is None:
-                classes[path] = _folder_class(path, class_level)
+                classes[path] = folder_class(path, class_level)
     return classes, unused
 
 
@@ -221,7 +222,16 @@ def _unread(path, name, look):
     return None if named or look else "its name has no ending of a picture: rename it"
 
 
-def _folder_class(path, level):
+def folder_class(path: str, level: str) -> str | None:
+    """The class that an image's folder names, None where it lies in none.
+
+    Args:
+        path: relative to the folder that is read, POSIX.
+        level: "first" or "last", as of `from_folder`.
+
+    >>> folder_class("2019/beach/1.jpg", "last"), folder_class("1.jpg", "last")
+    ('beach', None)
+    """
     folders = _parts(path)[:-1]
     if not folders:
         return None

@@ -265,7 +265,8 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
                 "size": stats[row][0], "mtime_ns": stats[row][1]} for row in rows]
     document = {"backbone": describe(backbone), "dim": backbone.dim, "dtype": dtype, "n": len(rows),
                 "root": str(images.root) if images.root else None, "label_names": list(images.label_names),
-                "class_level": images.class_level, "skipped": [list(item) for item in kept.skipped]}
+                "class_level": images.class_level, "sources": list(images.sources),
+                "skipped": [list(item) for item in kept.skipped]}
     if old and not prune:
         here = {record["sha256"] for record in records}
         idle = {record["sha256"]: record for record in old[1] if record["sha256"] not in here}

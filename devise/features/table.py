@@ -140,7 +140,7 @@ def _table(folder, document, paths):
                       label_names=tuple(document["label_names"]),
                       root=Path(root) if root else None,
                       skipped=tuple(Skipped(*item) for item in document["skipped"]),
-                      class_level=document.get("class_level"))
+                      class_level=document.get("class_level"), sources=tuple(document.get("sources", ())))
     return FeatureTable(matrix, images, document["backbone"], folder, contents=contents_of(records))
 
 

@@ -3,5 +3,6 @@
 from devise.search.engine import Search
 from devise.search.filters import Selection, select
 from devise.search.results import Match, Results
+from devise.search.syncing import Changes, Moved
 
-__all__ = ["Match", "Results", "Search", "Selection", "select"]
+__all__ = ["Changes", "Match", "Moved", "Results", "Search", "Selection", "select"]

@@ -23,12 +23,13 @@ from devise.features import FeatureTable
 from devise.features.table import has_changed
 from devise.model import Concepts, Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
-from devise.search import saving
+from devise.search import saving, syncing
 from devise.search.filters import Selection, select
 from devise.search.joining import joined
-from devise.search.links import below, inode_of, links_of, place_of
+from devise.search.links import below, links_of, once, placed
 from devise.search.pictures import Thumbnails
 from devise.search.results import Match, Results
+from devise.search.syncing import Changes
 from devise.words import phrase_vector
 
 if TYPE_CHECKING:
@@ -164,15 +165,15 @@ class Search:
         found, matrix, contents = _indexable(self.model, images, folder, progress, self.images.class_level)
         there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
                  for row, path in enumerate(found.paths)]
-        placed, moved = self._placed(found), self._moved(there, contents)
+        here, moved = placed(found, self.images.root), self._moved(there, contents)
         there = [moved.get(place, row) for place, row in enumerate(there)]
         new = np.array([row is None for row in there], bool)
         again = np.array([row is not None and contents is not None and self.contents is not None
                           and (place in moved
                                or not np.array_equal(contents[place]["sha256"], self.contents[row]["sha256"]))
                           for place, row in enumerate(there)], bool)
-        lost = [Skipped(placed.paths[place], "it is in the index already") for place in np.flatnonzero(~new & ~again)]
-        added = replace(placed.subset(new | again), skipped=(*placed.skipped, *lost))
+        lost = [Skipped(here.paths[place], "it is in the index already") for place in np.flatnonzero(~new & ~again)]
+        added = replace(here.subset(new | again), skipped=(*here.skipped, *lost))
         if not len(added):
             return added
         rows = {name: self.model.spaces[name].embed(matrix[new | again]) for name in self.indexes}  # what can fail
@@ -180,8 +181,9 @@ class Search:
         ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
         for name, part in self.indexes.items():
             _put(part, ids, rows[name])
-        mine = self._renamed({row: (placed.paths[place], placed.label_of(place)) for place, row in moved.items()})
-        rootless = [replace(part, root=None) for part in (mine, placed.subset(new))]  # paths as they shall be
+        mine = self._renamed({row: (here.paths[place], here.label_of(place) or self.images.label_of(row))
+                              for place, row in moved.items()})
+        rootless = [replace(part, root=None) for part in (mine, here.subset(new))]  # paths as they shall be
         self.images = replace(join(rootless), root=self.images.root, class_level=self.images.class_level)
         if self.contents is not None:
             self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
@@ -224,6 +226,52 @@ class Search:
         self.contents = None if self.contents is None else self.contents[kept]
         self._row = self._rows()
         return gone
+
+    def changes(self, folder: str | Path | None = None, *, allow_empty: bool = False,
+                progress: Callable | None = None) -> Changes:
+        """What is new, changed, moved and gone in the folders of the index; nothing is changed by asking.
+
+        Args:
+            folder: look at its pictures alone, of a new folder too; None for all folders that the index has read.
+            allow_empty: take out pictures even where a folder is missing or holds none, or more than half would go.
+            progress: called with (done, total) while headers are read.
+        Raises:
+            ValueError: if that is the case and not allowed, or the index knows no folder.
+        """
+        return syncing.changes(self, folder, allow_empty=allow_empty, progress=progress)
+
+    def sync(self, folder: str | Path | None = None, *, changes: Changes | None = None, allow_empty: bool = False,
+             progress: Callable | None = None) -> Changes:
+        """Bring the index in line with its folders, as if it were built anew, and return what was done.
+
+        New and changed pictures are looked at; a moved one keeps its vectors, and the class follows where its folder
+        named it; what is gone leaves. In memory, until `save`.
+
+        Args:
+            folder, allow_empty: as of `changes`.
+            changes: what `changes` gave, where that was asked before.
+        Raises:
+            ValueError: as `changes`, or if no picture would be left.
+        """
+        found = self.changes(folder, allow_empty=allow_empty) if changes is None else changes
+        return syncing.follow(self, found, progress)
+
+    def follow(self, places: Mapping[int, tuple[str, str | None]], stamps: Mapping[int, tuple[int, int]],
+               sources: Iterable[str], root: Path) -> None:
+        """Note where pictures lie now: their vectors stay. In memory, until `save`.
+
+        Args:
+            places: {row: (path as the index shall have it, class or None)} of those that moved.
+            stamps: {row: `devise.storage.stamp` of its file} of those whose content is known to be the same.
+            sources: the folders that the index is of, real paths.
+            root: the folder that the paths of the index shall start from.
+        """
+        self.images = placed(replace(self._renamed(places), sources=tuple(sources)), root)
+        if self.contents is not None:
+            for row, stamp in stamps.items():
+                self.contents["size"][row], self.contents["mtime_ns"][row] = stamp
+        self.links = links_of(self.images)
+        self._row = self._rows()
 
     def by_text(self, text: str | Mapping[str, float], k: int = 10, *, also: Any = (), space: str | None = None,
                 reject: bool = False, false_accept_rate: float | None = None,
@@ -432,7 +480,7 @@ class Search:
         paths, labels = list(self.images.paths), self.images.labels.copy()
         names = tuple(dict.fromkeys((*self.images.label_names, *(name for _, name in changes.values() if name))))
         for row, (path, name) in changes.items():
-            paths[row], labels[row] = path, labels[row] if name is None else names.index(name)
+            paths[row], labels[row] = path, -1 if name is None else names.index(name)
         return replace(self.images, paths=tuple(paths), labels=labels, label_names=names)
 
     def text_space(self, name: str | None = None) -> str:
@@ -478,15 +526,6 @@ class Search:
         self._behind = {place: rows[path] for path, place in self.links.items()}
         return rows
 
-    def _placed(self, images: ImageSet) -> ImageSet:
-        """The images under the paths that they have in this index."""
-        root = self.images.root
-        if images.root is None or root is None:
-            return images
-        return replace(images, root=root, paths=tuple(
-            path if images.held(row) is not None else below(os.path.abspath(images.file(row)), root)
-            for row, path in enumerate(images.paths)))
-
     def _matches(self, hits):
         pairs = zip(hits.ids[0].tolist(), hits.scores[0].tolist(), strict=True)
         return tuple(Match(row, self.images.paths[row], self.images.label_of(row), score) for row, score in pairs
@@ -520,14 +559,9 @@ def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: 
         table = features.extract(opened, model.backbone, folder, progress=progress)
     model.network.check(table)
     table = features.usable(table)
-    links, lost = links_of(table.images), []
-    first: dict[str | tuple, int] = {}
-    for row, path in enumerate(table.images.paths):
-        earlier = first.setdefault(inode_of(table.images, row) or links.get(path, place_of(table.images, row)), row)
-        if earlier != row and path != table.images.paths[earlier]:
-            lost.append(Skipped(path, f"the same file as {table.images.paths[earlier]}"))
-    if len(first) < len(table):
-        table = table.subset(list(first.values()))
+    rows, lost = once(table.images, links_of(table.images))
+    if len(rows) < len(table):
+        table = table.subset(rows)
     return (replace(table.images, skipped=(*table.images.skipped, *lost)), np.asarray(table.matrix, np.float32),
             table.contents)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from devise.datasets import ImageSet
+from devise.datasets import ImageSet, Skipped
 
 
 def links_of(images: ImageSet) -> dict[str, str]:
@@ -37,6 +37,30 @@ def place_of(images: ImageSet, row: int) -> str:
     return os.path.abspath(images.file(row))
 
 
+def placed(images: ImageSet, root: Path | None) -> ImageSet:
+    """The images under the paths that an index below `root` has for them."""
+    if images.root is None or root is None:
+        return images
+    return replace(images, root=root, paths=tuple(
+        path if images.held(row) is not None else below(os.path.abspath(images.file(row)), root)
+        for row, path in enumerate(images.paths)))
+
+
+def once(images: ImageSet, links: Mapping[str, str]) -> tuple[list[int], list[Skipped]]:
+    """The rows of a set with each file once, whatever links and further names lead to it, and the names left out.
+
+    Args:
+        links: of the images, as `links_of` gives them.
+    """
+    first: dict[str | tuple, int] = {}
+    lost = []
+    for row, path in enumerate(images.paths):
+        earlier = first.setdefault(inode_of(images, row) or links.get(path, place_of(images, row)), row)
+        if earlier != row and path != images.paths[earlier]:
+            lost.append(Skipped(path, f"the same file as {images.paths[earlier]}"))
+    return list(first.values()), lost
+
+
 def inode_of(images: ImageSet, row: int) -> tuple[int, int] | None:
     """(device, inode) of the file of an image that has several names (hard links); None of any other."""
     try:
@@ -48,7 +72,9 @@ def inode_of(images: ImageSet, row: int) -> tuple[int, int] | None:
 
 def below(place: str, root: Path) -> str:
     """A whole path as an index below `root` names it: from there, or as it is where it lies elsewhere."""
-    for above in (os.path.abspath(root), os.path.realpath(root)):
-        if Path(place).is_relative_to(above):
-            return Path(place).relative_to(above).as_posix()
-    return Path(place).as_posix()
+    for spelled in (os.path.abspath, os.path.realpath):
+        above = os.path.join(spelled(root), "")
+        if place.startswith(above):
+            place = place.removeprefix(above)
+            break
+    return place.replace(os.sep, "/")

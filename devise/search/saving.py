@@ -22,7 +22,8 @@ def save(search, folder, *, overwrite=False):
     """Write a Search to a folder, see `Search.save`."""
     images = search.images
     document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
-                "class_level": images.class_level, "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
+                "class_level": images.class_level, "sources": list(images.sources),
+                "fingerprint": _fingerprint(search), "spaces": list(search.indexes)}
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
             "skipped": [list(item) for item in images.skipped], "links": dict(search.links)}
     before = _outside(folder)
@@ -136,7 +137,7 @@ def _read(folder, words, document, paths):
                       label_names=tuple(document["label_names"]),
                       root=Path(document["root"]) if document["root"] else None,
                       skipped=tuple(Skipped(*item) for item in rows["skipped"]),
-                      class_level=document.get("class_level"))
+                      class_level=document.get("class_level"), sources=tuple(document.get("sources", ())))
     for space, space_index in indexes.items():
         if len(space_index) > len(images) or space_index.ids.max(initial=-1) >= len(images):
             raise ValueError(f"{folder}: the {space} index has {len(space_index)} vectors for {len(images)} "

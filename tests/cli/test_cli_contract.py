@@ -32,6 +32,7 @@ def lines(model, index, words_file, captions_file, picture_folder, tmp_path):
         "index": [picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "other"],
         "add": [index, picture],
         "remove": [index, picture],
+        "sync": [index, "--yes"],
         "search": [index, "--text", "ocean", "-k", 3],
         "tag": [picture, "--model", model],
         "words": [words_file, "--near", "cat"],

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -322,6 +323,27 @@ def test_a_threshold_is_chosen_for_a_space(answer, devise, model, picture_folder
                                                                 tmp_path / "sure").out
     ran = devise("calibrate", model, picture_folder, "-o", model)
     assert ran.code == 2 and "name another folder" in ran.err
+
+
+def test_an_index_follows_its_folder_when_that_is_agreed_to(answer, devise, index, picture_folder, monkeypatch):
+    (picture_folder / "cat/0.png").rename(picture_folder / "dog/was a cat.png")
+    (picture_folder / "car/1.png").unlink()
+    before = (index / "search.json").read_bytes()
+    ran = devise("sync", index)
+    assert ran.code == 2 and "nobody can be asked here: say --yes" in ran.err
+    shown = answer("sync", index, "--dry-run")
+    assert shown["moved"] == [{"path": "cat/0.png", "now": "dog/was a cat.png", "label": "dog"}] and not shown["done"]
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
+    ran = devise("sync", index)
+    assert ran.code == 0 and "[y/N]" in ran.err and (index / "search.json").read_bytes() == before
+    monkeypatch.setattr("sys.stdin.readline", lambda: "y\n")
+    done = answer("sync", index)
+    assert done["done"] and done["n"] == 39 and (done["moved"], done["gone"]) == (shown["moved"], ["car/1.png"])
+    assert done["recall_at_10"]["raw"] == 1 and not answer("sync", index, "--yes")["done"]
+    picture_folder.rename(picture_folder.with_name("unplugged"))
+    ran = devise("sync", index, "--yes")
+    assert ran.code == 1 and "is its drive mounted?" in ran.err and ran.err.rstrip().endswith("with --allow-empty")
+    assert len(Search.load(index)) == 39
 
 
 def test_several_indexes_are_searched_with_one_command(answer, devise, model, index, picture_folder, tmp_path):

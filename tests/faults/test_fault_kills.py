@@ -9,7 +9,7 @@ import pytest
 
 FETCHED = 200_004  # bytes of the file that is fetched
 ENGINES = ("exact", "annoy", "faiss", "hnswlib", "usearch")
-ACTS = ("extract", "train", "build", "add", "convert", *(f"save:{engine}" for engine in ENGINES))
+ACTS = ("extract", "train", "build", "add", "sync", "convert", *(f"save:{engine}" for engine in ENGINES))
 
 
 def of(act):

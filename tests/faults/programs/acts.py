@@ -5,6 +5,7 @@ model against one fitted anew. What is neither whole nor absent makes it raise.
 """
 
 import os
+import shutil
 import sys
 import time
 import zipfile
@@ -16,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from conftest import WORDS, ThumbnailBackbone, draw_pictures  # noqa: E402
 
-from devise import arrays, features, index, storage, words  # noqa: E402
+from devise import arrays, backbones, features, index, storage, words  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
 from devise.features import extraction  # noqa: E402
 from devise.heads import RidgeHead  # noqa: E402
@@ -181,6 +182,52 @@ class Add(Build):
         return self.world.chosen(number // self.spare).paths[:4 + 2 * (number % self.spare)]
 
 
+class Sync(Build):
+    """An index after its folder, of which a generation renames a part, replaces one and lacks some."""
+
+    def act(self, folder, number):
+        os.environ["DEVISE_HOME"] = str(self.pictures.parent / "home")
+        backbones.load = lambda name, **how: self.world.backbone
+        self.show(number)
+        if number == 0 or not (folder / "search.json").exists():
+            search = Search.build(self.model, self.pictures, engine=self.engine)
+        else:
+            search = Search.load(folder, words=self.world.words)
+            search.sync(self.pictures, allow_empty=True)
+        search.save(folder, overwrite=True)
+
+    @property
+    def pictures(self):
+        return Path(self.world.images.root).parent / "synced"
+
+    def names(self, number):
+        """{path: the picture of the world that lies there}; the class says which generation."""
+        rows = (3 * number + np.arange(20)) % len(self.world.images)
+        names = {f"{'even' if row % 2 else f'generation {number}'}/{row}.png": self.world.images.paths[row]
+                 for row in rows}
+        return names | {"even/replaced.png": self.world.images.paths[number % 40]}
+
+    def show(self, number):
+        shutil.rmtree(self.pictures, ignore_errors=True)
+        for name, path in self.names(number).items():
+            (self.pictures / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.world.images.root / path, self.pictures / name)
+
+    def look(self, folder):
+        try:
+            search = Search.load(folder, words=self.world.words)
+        except FileNotFoundError:
+            assert not (folder / "search.json").exists()
+            return None
+        number = number_in([name for name, count in search.images.counts().items() if count and name != "even"])
+        names = self.names(number)
+        assert sorted(search.images.paths) == sorted(names)
+        rows = np.stack([self.world.rows[names[path]] for path in search.images.paths])
+        np.testing.assert_allclose(search.indexes["raw"].vectors(np.arange(len(rows))), arrays.unit_rows(rows),
+                                   atol=1e-5)
+        return number
+
+
 class Save:
     """Vectors → the folder of one engine, with members added and removed behind the build."""
 
@@ -318,6 +365,6 @@ def sha256(content):
 def make(name, world):
     """An act by its name: "extract", "save:annoy", "fetch:http://127.0.0.1:8000" …"""
     kind, _, option = name.partition(":")
-    kinds = {"extract": Extract, "train": Train, "build": Build, "add": Add, "save": Save, "convert": Convert,
-             "unpack": Unpack, "fetch": Fetch, "plain": Plain}
+    kinds = {"extract": Extract, "train": Train, "build": Build, "add": Add, "sync": Sync, "save": Save,
+             "convert": Convert, "unpack": Unpack, "fetch": Fetch, "plain": Plain}
     return kinds[kind](world, *([option] if option else []))
