@@ -40,6 +40,13 @@ def search(model, picture_folder, tmp_path, looked_at):
     return Search.load(tmp_path / "index")
 
 
+def taken(date):
+    """EXIF that says when a picture was taken."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = date  # DateTimeOriginal
+    return exif
+
+
 def as_built_anew(search, folder):
     """Check rows, classes and vectors of an index against one that is built of the folder now."""
     anew = Search.build(search.model, from_folder(folder), engine="exact")
@@ -51,6 +58,7 @@ def as_built_anew(search, folder):
         np.testing.assert_allclose(search.indexes[space].vectors([mine[file][0] for file in mine]),
                                    part.vectors([theirs[file][0] for file in mine]), atol=1e-5)
     for file in mine:
+        assert search.metadata[mine[file][0]] == anew.metadata[theirs[file][0]]
         assert search.row(file) == mine[file][0] and not search.changed(mine[file][0])
     assert not search.changes() and not search.changes().stamps
 
@@ -61,6 +69,7 @@ def test_new_changed_moved_and_gone_at_once(search, picture_folder, looked_at, t
     Image.fromarray(255 - read_image(root / "cat/0.png")).save(root / "cat/new.png")
     shutil.copy(root / "dog/3.png", root / "dog/copy.png")  # the same picture twice
     shutil.copy(root / "car/1.png", root / "car/0.png")
+    Image.fromarray(read_image(root / "cat/1.png")).save(root / "cat/dated.jpg", exif=taken("2019:05:04 12:00:00"))
     (root / "cat/1.png").rename(root / "dog/from-cat.png")
     (root / "horse").rename(root / "pony")
     (root / "dog/9.png").unlink()
@@ -68,14 +77,14 @@ def test_new_changed_moved_and_gone_at_once(search, picture_folder, looked_at, t
     before = search.images.paths
     found = search.changes()
     assert search.images.paths == before and not looked_at, "asking changes nothing"
-    assert found.new == ("cat/new.png", "dog/copy.png") and found.changed == ("car/0.png",)
+    assert found.new == ("cat/dated.jpg", "cat/new.png", "dog/copy.png") and found.changed == ("car/0.png",)
     assert found.gone == ("dog/9.png",) and not found.unreached and set(found.stamps) == {"dog/8.png"}
     assert Moved("cat/1.png", "dog/from-cat.png", "dog") in found.moved
     assert {move.path: move for move in found.moved}["horse/4.png"] == Moved("horse/4.png", "pony/4.png", "pony")
-    assert (len(found.moved), len(found)) == (11, 15)
+    assert (len(found.moved), len(found)) == (11, 16)
     done = search.sync()
     assert (done.new, done.changed, done.moved, done.gone) == (found.new, found.changed, found.moved, found.gone)
-    assert sum(looked_at) == 1, "one content was never seen before"
+    assert sum(looked_at) == 2, "two contents were never seen before"
     search.save(tmp_path / "index", overwrite=True)
     as_built_anew(Search.load(tmp_path / "index"), root)
 
