@@ -80,6 +80,28 @@ def labels(page):
     return page.locator("#results .label").all_inner_texts()
 
 
+def test_a_condition_is_kept_corrected_and_shared(visit):
+    page = visit("/?q=cat&k=40")
+    expect(page.locator(".tile")).to_have_count(40)
+    page.locator("#condition").fill("label=dog or name~3")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tile")).to_have_count(13)
+    expect(page.locator("#status")).to_contain_text("13 of 13 pictures, best first")
+    assert "where=label%3Ddog" in page.url
+    page.locator("#condition").fill("takn=2024")
+    page.keyboard.press("Enter")
+    expect(page.locator("#problem")).to_contain_text("did you mean taken")
+    page.locator("#condition").fill("not taken=2024")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("40 of 40 pictures (40 have no taken)")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#condition")).to_have_value("label=dog or name~3")
+    page.locator("#text").fill("dog -cat")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tile")).to_have_count(13)
+
+
 def test_the_start_shows_pictures_and_words_to_try(visit):
     page = visit()
     expect(page.locator("h1")).to_have_text("40 pictures")

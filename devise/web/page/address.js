@@ -1,5 +1,5 @@
 // What is shown is what the address says: ?q= a text, ?like= a picture of the index (with plus= and minus= the words that
-// it is changed by), ?mine a picture of one's own.
+// it is changed by), ?mine a picture of one's own; where= is the condition on the pictures that may be found.
 
 export const USUAL = 24;
 
@@ -9,14 +9,14 @@ export function read() {
   const texts = (name) => values.getAll(name).map((text) => text.trim()).filter(Boolean);
   return {
     q: values.get("q")?.trim() || null, like: number("like"), plus: texts("plus"), minus: texts("minus"),
-    mine: values.has("mine"), k: number("k") || USUAL, space: values.get("space") || null, view: number("view"),
+    mine: values.has("mine"), k: number("k") || USUAL, space: values.get("space") || null, where: values.get("where")?.trim() || null, view: number("view"),
     seed: number("seed") ?? 0,
   };
 }
 
 export const changes = ({ plus = [], minus = [] }) => plus.length + minus.length > 0;
 
-export function href({ q, like, plus = [], minus = [], mine, k, space, view, seed }) {
+export function href({ q, like, plus = [], minus = [], mine, k, space, where, view, seed }) {
   const values = new URLSearchParams();
   const liked = !q && like !== null && like !== undefined;
   if (q) values.set("q", q);
@@ -26,6 +26,7 @@ export function href({ q, like, plus = [], minus = [], mine, k, space, view, see
   if (liked) for (const [name, texts] of Object.entries({ plus, minus })) texts.forEach((text) => values.append(name, text));
   if (k && k !== USUAL) values.set("k", k);
   if (space && !q && !(liked && changes({ plus, minus }))) values.set("space", space);
+  if (where && (q || liked || mine)) values.set("where", where);
   if (view !== null && view !== undefined) values.set("view", view);
   const text = values.toString().replace("mine=", "mine");
   return text ? `/?${text}` : "/";

@@ -23,8 +23,8 @@ let latest = 0;
 const state = () => read();
 const wanted = (now) => question(now) + (now.mine ? ` ${history.state?.mine}` : "");
 const addresses = {
-  text: (q) => href({ q, k: state().k }),
-  like: (like) => href({ like, k: state().k, space: state().q || changes(state()) ? null : state().space }),
+  text: (q) => href({ q, k: state().k, where: state().where }),
+  like: (like) => href({ like, k: state().k, where: state().where, space: state().q || changes(state()) ? null : state().space }),
   view: (view) => href({ ...state(), view }),
 };
 
@@ -45,6 +45,7 @@ async function load(now) {
   turn?.abort();
   const own = turn = new AbortController();
   if (now.q || asked !== null) by("text").value = now.q ?? "";  // what was typed while the page came stays
+  by("condition").value = now.where ?? "";
   asked = wanted(now);
   answer = null;
   viewer.hide();
@@ -63,7 +64,7 @@ async function load(now) {
     if (turn !== own) return;
     by("query").replaceChildren();
     by("results").replaceChildren();
-    by("line").hidden = true;
+    by("line").hidden = error.code !== "wrong_condition";  // it is corrected there
     document.title = "devise";
     complain(error, now);
   } finally {
@@ -97,16 +98,16 @@ function meet(known) {
 
 // The requests that a state needs: [what was found, {tags or words beside it}].
 async function answers_to(now, signal) {
-  const k = Math.min(MOST, info.limits.k);
+  const k = Math.min(MOST, info.limits.k), { where } = now;
   const optional = (promise) => promise.catch(() => null);
   if (now.q) {
     const near = optional(ask(address("by-word", { word: now.q, k: 6 }), { signal }));
-    return [await ask(address("by-text", { text: now.q, k }), { signal }), { near: (await near)?.words }];
+    return [await ask(address("by-text", { text: now.q, k, where }), { signal }), { near: (await near)?.words }];
   }
   if (now.like !== null) {
     const tags = info.tags ? optional(ask(address("tags", { id: now.like, k: 8 }), { signal })) : null;
     const [path, more] = changes(now) ? ["by-change", { plus: now.plus, minus: now.minus }] : ["by-picture", { space: now.space }];
-    return [await ask(address(path, { id: now.like, k, ...more }), { signal }), { tags: (await tags)?.tags }];
+    return [await ask(address(path, { id: now.like, k, where, ...more }), { signal }), { tags: (await tags)?.tags }];
   }
   if (now.mine) {
     const file = mine.get(history.state?.mine);
@@ -114,7 +115,7 @@ async function answers_to(now, signal) {
     if (file.size > info.limits.upload_bytes) {
       throw new Problem("too_large", `The picture has ${(file.size / 1e6).toFixed(1)} MB. The server takes up to ${info.limits.upload_bytes / 1e6} MB.`);
     }
-    const found = await ask(address("by-picture", { k, space: now.space }), posted(file, signal));
+    const found = await ask(address("by-picture", { k, where, space: now.space }), posted(file, signal));
     // asked second, so that the server knows the picture's features by then
     const tags = info.tags ? await optional(ask(address("tags", { k: 8 }), posted(file, signal))) : null;
     return [found, { tags: tags?.tags, file }];
@@ -176,9 +177,10 @@ function show(now) {
   by("line").hidden = false;
   const browsing = !found.matches;
   by("status").textContent = browsing ? `${count(n)} of ${count(found.total)} shown, drawn at random`
-    : `${count(n)} of ${count(found.total)} pictures, best first, in the ${found.space} space${SPACES[found.space] ? ` (${SPACES[found.space]})` : ""}`;
+    : `${count(n)} of ${count(found.selected ?? found.total)} pictures${lacking(found)}, best first, in the ${found.space} space${SPACES[found.space] ? ` (${SPACES[found.space]})` : ""}`;
   by("meaning").textContent = browsing || !n ? "" : found.threshold === null ? "Strong: stands out from the other pictures of the index."
     : "Weak: below the threshold, as unrelated pictures are.";
+  by("only").hidden = browsing;
   by("k").max = Math.max(4, Math.min(MOST, Math.ceil(pictures.length / 4) * 4));
   by("k").value = now.k;
   by("shown").textContent = n;
@@ -187,6 +189,12 @@ function show(now) {
   by("space").replaceChildren(...info.spaces.map((space) => element("option", { value: space, selected: space === found.space }, SPACES[space] ? `${space}: ${SPACES[space]}` : space)));
   look(now);
 }
+
+// Of how many pictures something that the condition asks for is not known.
+const lacking = (found) => {
+  const parts = Object.entries(found.lacking ?? {}).map(([field, n]) => `${count(n)} have no ${field}`);
+  return parts.length ? ` (${parts.join(", ")})` : "";
+};
 
 // Tiles that lie there already stay, so that the one in focus keeps it; their addresses follow the page's.
 function lay(shown, faded) {
@@ -262,10 +270,11 @@ function listen() {
   });
   by("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    go(href({ q: by("text").value.trim(), k: state().k }), { held: null });
+    go(href({ q: by("text").value.trim(), k: state().k, where: state().where }), { held: null });
     by("text").blur();
   });
   by("k").addEventListener("input", () => go(href({ ...state(), k: Number(by("k").value) }), { replace: true }));
+  by("condition").addEventListener("change", () => go(href({ ...state(), where: by("condition").value.trim(), view: null })));
   by("space").addEventListener("change", () => go(href({ ...state(), space: by("space").value, view: null })));
   by("shuffle").addEventListener("click", () => go(href({ k: state().k, seed: 1 + Math.floor(Math.random() * 1e6) }), { held: null }));
   addEventListener("keydown", (event) => {
