@@ -9,15 +9,16 @@ if TYPE_CHECKING:
     from devise.plots.maps import space_map
     from devise.plots.recall import recall_curves
     from devise.plots.sheets import Card, Compared, Row, Tagged, comparison_sheet, sheet, tag_sheet
+    from devise.plots.style import entitle, styled
 
 _HOME = {"Card": "sheets", "Compared": "sheets", "Row": "sheets", "Tagged": "sheets", "bar_plot": "bars",
-         "comparison_sheet": "sheets", "history_curve": "curves", "hit_curve": "curves", "interval_plot": "intervals",
-         "progress_curve": "curves", "recall_curves": "recall", "roc_plot": "curves", "schedule_plot": "curves",
-         "sheet": "sheets", "space_map": "maps", "tag_sheet": "sheets"}
+         "comparison_sheet": "sheets", "entitle": "style", "history_curve": "curves", "hit_curve": "curves",
+         "interval_plot": "intervals", "progress_curve": "curves", "recall_curves": "recall", "roc_plot": "curves",
+         "schedule_plot": "curves", "sheet": "sheets", "space_map": "maps", "styled": "style", "tag_sheet": "sheets"}
 
-__all__ = ["Card", "Compared", "Row", "Tagged", "bar_plot", "comparison_sheet", "history_curve", "hit_curve",
+__all__ = ["Card", "Compared", "Row", "Tagged", "bar_plot", "comparison_sheet", "entitle", "history_curve", "hit_curve",
            "interval_plot", "progress_curve", "recall_curves", "roc_plot", "schedule_plot", "sheet", "space_map",
-           "tag_sheet"]
+           "styled", "tag_sheet"]
 
 
 def __getattr__(name: str) -> Any:

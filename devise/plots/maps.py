@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike, NDArray
 
 from devise.plots.style import COLOURS, MARKERS, QUIET, entitle, new_figure, save, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
+
+GREY, BOX = "#b9c1c9", "#8a6d1b"
+AWAY = (0, 1, 6, 12, 20, 30, 42, 56, 72, 90)  # points between a place and its label
+LED = 12  # from here on a line leads from the one to the other
+TURNS = np.array([(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)])
 
 
 def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
@@ -21,12 +28,14 @@ def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
               note: str = "") -> str | Path:
     """Draw pictures as points, the name of each class at its middle and words where they lie; returns the path.
 
+    Names and words that would lie on one another are moved aside, far ones with a line to their place.
+
     Args:
         points: float (n, 2), of pictures, from t-SNE, UMAP or principal components.
         labels: n names of classes.
-        words: {word: (x, y)}, drawn as boxed text.
+        words: {word: (x, y)}, drawn as boxed text in italics.
         highlight: classes to draw in colour, seven at most; all others are grey.
-        note: a line beneath the title, such as how the plane was made.
+        note: a line beneath, such as how the plane was made.
     Raises:
         ValueError: if points and labels differ in number, points are not finite, or a highlighted class
             has no picture.
@@ -43,44 +52,71 @@ def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
         raise ValueError(f"no picture is of the class {strange[0]!r}: highlight some of {', '.join(names[:5])} …")
     if len(highlight) > len(COLOURS):
         raise ValueError(f"{len(highlight)} classes are to be highlighted: {len(COLOURS)} colours can be told apart")
+    from matplotlib.patheffects import withStroke
+
     with styled():
         figure = new_figure(8.4, 7.2)
         axes = figure.axes[0]
+        foremost: list[Annotation] = []
+        others: list[Annotation] = []
         for name in names:
             number = highlight.index(name) if name in highlight else None
             place = points[labels == name]
-            colour = "#b9c1c9" if number is None else COLOURS[number]
+            colour = GREY if number is None else COLOURS[number]
             axes.scatter(place[:, 0], place[:, 1], s=14 if number is None else 26, color=colour, linewidths=0,
                          marker="o" if number is None else MARKERS[number], zorder=2 + (number is not None))
-            axes.annotate(name, np.median(place, axis=0), fontsize=8 if number is None else 11, ha="center",
-                          color=QUIET if number is None else colour, weight="normal" if number is None else "bold",
-                          zorder=5, bbox={"facecolor": "white", "alpha": 0.65, "linewidth": 0, "pad": 0.6})
-        boxes = [axes.annotate(word, place, xytext=(0, 0), textcoords="offset points", fontsize=9, ha="center",
-                               va="center", style="italic", zorder=6,
-                               arrowprops={"arrowstyle": "-", "color": "#8a6d1b"},
-                               bbox={"facecolor": "#fff7df", "edgecolor": "#8a6d1b", "linewidth": 0.8, "pad": 1.4})
+            look: dict[str, Any] = ({"fontsize": 9, "color": QUIET} if number is None else
+                                    {"fontsize": 12, "color": colour, "weight": "bold"})
+            (others if number is None else foremost).append(_label(
+                axes, name, np.median(place, axis=0), zorder=5, **look,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")]))
+        boxes = [_label(axes, word, place, zorder=6, fontsize=10, style="italic",
+                        bbox={"facecolor": "#fff7df", "edgecolor": BOX, "linewidth": 0.8, "pad": 1.4})
                  for word, place in (words or {}).items()]
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
         for side in axes.spines.values():
             side.set_visible(False)
-        entitle(figure, title)
-        if note:
-            axes.set_title(note, loc="left", fontsize=10, color=QUIET)
-        _part(figure, boxes)
+        axes.margins(0.08)
+        entitle(figure, title, note)
+        _part(figure, axes, [*foremost, *boxes, *others], points)
         return save(figure, path)
 
 
-def _part(figure: Figure, boxes: Sequence[Annotation]) -> None:
-    """Move words that would cover one another up or down, each as little as will do."""
+def _label(axes: Axes, text: str, place: Any, **options: Any) -> Annotation:
+    """A text at a point, with a line to it for where it is moved away."""
+    return axes.annotate(text, place, xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+                         arrowprops={"arrowstyle": "-", "color": BOX if "bbox" in options else QUIET, "linewidth": 0.8,
+                                     "shrinkA": 0, "shrinkB": 2}, **options)
+
+
+def _part(figure: Figure, axes: Axes, labels: Sequence[Annotation], points: NDArray) -> None:
+    """Move labels so that none covers another and few points are covered, each as little as will do."""
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
-    taken: list[Any] = []
-    for box in boxes:
-        for step in sorted(range(-12, 13), key=abs):
-            box.set_position((0, 15 * step))
-            extent = Text.get_window_extent(box).padded(8)  # of the word alone, without its line
-            if not any(extent.overlaps(other) for other in taken):
-                break
-        taken.append(extent)
+    scale = figure.dpi / 72
+    dots = axes.transData.transform(points)
+    frame = axes.get_window_extent().padded(4 * scale)
+    taken: list[Bbox] = []
+    for label in labels:
+        anchor = axes.transData.transform(label.xy)
+        box = Text.get_window_extent(label).padded((2 + 2 * (label.get_bbox_patch() is not None)) * scale)
+        half = np.array([box.width, box.height]) / 2
+        best: tuple[float, Any, float] | None = None
+        for away in AWAY:
+            for turn in TURNS if away else TURNS[:1]:
+                middle = anchor + (turn * (half + away * scale) if away else 0)
+                extent = Bbox([middle - half, middle + half])
+                under = int(((dots > middle - half) & (dots < middle + half)).all(axis=1).sum())
+                over = sum(extent.overlaps(other) for other in taken)
+                out = extent.x0 < frame.x0 or extent.x1 > frame.x1 or extent.y0 < frame.y0 or extent.y1 > frame.y1
+                cost = 1000 * (over + out) + 4 * under + away
+                if best is None or cost < best[0]:
+                    best = cost, middle, away
+        assert best is not None
+        _, middle, away = best
+        label.set_position(tuple((middle - anchor) / scale))
+        taken.append(Bbox([middle - half, middle + half]))
+        assert label.arrow_patch is not None
+        label.arrow_patch.set_visible(away >= LED)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devise.plots.style import COLOURS, QUIET, entitle, look, new_figure, save, styled
+from devise.plots.style import COLOURS, QUIET, entitle, legend_beside, look, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
     sets = list(dict.fromkeys(point["vectors"] for point in points))
     engines = sorted({point["engine"] for point in points} - {REFERENCE})
     with styled():
-        figure = new_figure(max(6.4, 4.2 * len(sets) + 0.8), 4.6, panels=len(sets))
+        figure = new_figure(max(6.4, 4.2 * len(sets) + 1.6), 4.6, panels=len(sets))
         for axes, name in zip(figure.axes, sets, strict=True):
             of_set = [point for point in points if point["vectors"] == name]
             for number, engine in enumerate(engines):
@@ -51,7 +51,7 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
             axes.set_title(f"{name}, n = {of_set[0]['n']:,}", loc="left", fontsize=11, color=QUIET)
             axes.set_xlim(right=100)
         figure.axes[0].set_ylabel("single queries a second (log scale)")
-        figure.axes[0].legend(loc="lower left")
+        legend_beside(figure.axes[-1])
         entitle(figure, title)
         return save(figure, path)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 import hashlib
 import re
-import textwrap
 import unicodedata
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,16 +17,17 @@ from PIL import Image
 
 from devise.datasets.images import read_image
 from devise.figures import one_line, score
-from devise.plots.style import INK, QUIET, checked_format, new_figure, save, styled
+from devise.plots.style import INK, QUIET, TITLE, checked_format, families, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, GAP, MARGIN, LINE, BARS = 1.2, 0.12, 0.2, 0.15, 1.9  # inches: of a picture, between two, of a line, of bars
+SIDE, GAP, MARGIN, LINE, BARS = 1.4, 0.14, 0.2, 0.17, 2.1  # inches: of a picture, between two, of a line, of bars
 PIXELS = 320  # of a picture's longer side; more are not seen
-SIZE = 8  # points of text
-LETTERS = 19  # of a line beneath a picture
+SIZE = 9  # points of text
+MOST = 3  # lines of a label, and of a name, beneath a picture
+FADED = 0.5  # of a weak picture's colours
 LITTLE = 0.25  # lift's cosines are some hundredths
 PALE = "#b3bcc5"
 RIGHT, WRONG, DARK, MAT = "#0072b2", "#d55e00", "#2f3e4e", "#eef1f4"  # Okabe and Ito's blue and vermilion
@@ -121,7 +123,7 @@ def comparison_sheet(rows: Iterable[Compared | tuple], path: str | Path, *, titl
     """Draw what several systems answer to the same queries, and return the path of the file.
 
     Args:
-        rows: Compared, or such pairs; labels of cards are written out beneath them in up to three lines.
+        rows: Compared, or such pairs; beneath a card stand its label and its file's name, in up to three lines each.
         path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         note: a line under the title.
     Raises:
@@ -192,12 +194,12 @@ class _Page:
 
     def __init__(self, width: float, height: float, title: str, notes: Sequence[str], path: str | Path):
         checked_format(path)
-        titles = textwrap.wrap(tidy(title), max(20, int(8 * width)))
-        notes = textwrap.wrap(" ".join(notes), max(30, int(15 * width)))
+        titles = fitted(title, width, 3, size=TITLE, weight="bold") if title else []
+        notes = fitted(" ".join(notes), width, 5) if notes else []
         self._top = MARGIN + 0.22 * len(titles) + LINE * len(notes) + GAP
         self._width, self._height = width + 2 * MARGIN, self._top + height + MARGIN
         self.figure: Figure = new_figure(self._width, self._height, panels=0, layout=None)
-        self._text(0, MARGIN - self._top, titles, size=12, weight="bold", step=0.22)
+        self._text(0, MARGIN - self._top, titles, size=TITLE, weight="bold", step=0.22)
         self._text(0, MARGIN - self._top + 0.22 * len(titles), notes, colour=QUIET)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
@@ -221,28 +223,29 @@ class _Page:
             height, width = (length / max(pixels.shape[:2]) for length in pixels.shape[:2])
             axes.set_facecolor(MAT)
             axes.imshow(pixels, extent=((1 - width) / 2, (1 + width) / 2, (1 + height) / 2, (1 - height) / 2),
-                        aspect="auto", interpolation="antialiased", alpha=0.35 if known.weak else 1)
+                        aspect="auto", interpolation="antialiased", alpha=FADED if known.weak else 1)
             axes.set(xlim=(0, 1), ylim=(1, 0))
         else:
             axes.set_facecolor(DARK if word is not None else MAT if reason else class_colour(known.label))
             said = (word if word is not None else f"{_name(known)} can't be read: {reason}" if reason else
                     known.label or _name(known))
-            size, letters = (SIZE, 16) if reason else (10, 12)
-            axes.text(0.5, 0.5, "\n".join(_lines(said, 7, letters)), ha="center", va="center", fontsize=size,
-                      color="white" if word is not None else INK, weight="normal" if reason else "bold", clip_on=True)
+            size, weight = (SIZE, "normal") if reason else (11, "bold")
+            axes.text(0.5, 0.5, "\n".join(fitted(said, SIDE - 0.16, 6, size=size, weight=weight)), ha="center",
+                      va="center", fontsize=size, color="white" if word is not None else INK, weight=weight)
         answer = None if known.right is None else RIGHT if known.right else WRONG  # of a word: None
         frame = DARK if query else answer
         for side in axes.spines.values():
             side.set(visible=frame is not None, color=frame or MAT, linewidth=3)
         if word is not None:
             return
-        beneath = _beneath(known)
-        self._text(x, y + SIDE + 0.05, beneath, room=SIDE)
+        label, name = _beneath(known)
+        self._text(x, y + SIDE + 0.05, label)
+        self._text(x, y + SIDE + 0.05 + LINE * len(label), name, colour=QUIET if label else INK)
+        y += SIDE + 0.05 + LINE * len(label + name)
         if known.score is not None:
-            worth = score(known.score) + " weak" * known.weak
-            self._text(x, y + SIDE + 0.05 + LINE * len(beneath), [worth], colour=QUIET)
+            self._text(x, y, [score(known.score) + " weak" * known.weak], colour=QUIET)
         if known.right is not None:
-            self._text(x + SIDE, y + SIDE + 0.05 + LINE * len(beneath), ["✓" if known.right else "✗"], size=11,
+            self._text(x + SIDE, y, ["✓" if known.right else "✗"], size=11,
                        colour=answer if answer and not query else INK, weight="bold", ha="right")
 
     def heading(self, x: float, y: float, text: str) -> None:
@@ -250,17 +253,11 @@ class _Page:
         self._text(x, y, [text], colour=QUIET, weight="bold")
 
     def _text(self, x: float, y: float, lines: Sequence[str], *, size: float = SIZE, colour: str = INK,
-              step: float = LINE, room: float | None = None, **options: Any) -> None:
-        """Lines beneath one another, cut off where they are wider than there is room for."""
-        from matplotlib.transforms import Bbox, TransformedBbox
-
-        left, wide = (MARGIN + x) / self._width, 1 if room is None else room / self._width
-        inside = TransformedBbox(Bbox.from_bounds(left, 0, wide, 1), self.figure.transFigure)
+              step: float = LINE, **options: Any) -> None:
+        """Lines beneath one another."""
         for place, line in enumerate(lines):
-            text = self.figure.text(left, 1 - (self._top + y + place * step) / self._height, line, va="top",
-                                    fontsize=size, color=colour, **options)
-            if room is not None:
-                text.set(clip_on=True, clip_box=inside)
+            self.figure.text((MARGIN + x) / self._width, 1 - (self._top + y + place * step) / self._height, line,
+                             va="top", fontsize=size, color=colour, **options)
 
 
 def tidy(text: Any) -> str:
@@ -305,9 +302,10 @@ def _draw_bars(axes: Axes, row: Tagged, full: float) -> None:
         colour = RIGHT if word in row.right else PALE if any(weak) else QUIET
         axes.barh(place + 0.75, full, height=0.32, color=MAT)
         axes.barh(place + 0.75, max(value, 0), height=0.32, color=colour)
-        text = _lines(f"✓ {word}" if word in row.right else f"? {word}" if any(weak) else word, 1, 22)[0]
-        axes.text(0, place + 0.5, text, va="bottom", fontsize=SIZE, color=INK,
-                  weight="bold" if word in row.right else "normal")
+        right = word in row.right
+        weight = "bold" if right else "normal"
+        said, = fitted(f"✓ {word}" if right else f"? {word}" if any(weak) else word, BARS - 0.6, 1, weight=weight)
+        axes.text(0, place + 0.5, said, va="bottom", fontsize=SIZE, color=INK, weight=weight)
         axes.text(full, place + 0.5, score(value), va="bottom", ha="right", fontsize=SIZE, color=QUIET)
     axes.set(xlim=(0, full), ylim=(max(1, len(row.tags)), 0))
 
@@ -336,25 +334,63 @@ def _name(card: Card) -> str:
     return card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "") or "?"
 
 
-def _beneath(card: Card) -> list[str]:
-    """The lines beneath a picture: its label, and its file's name where it has one."""
+def _beneath(card: Card) -> tuple[list[str], list[str]]:
+    """The lines of a picture's label, and those of its file's name where it has one of its own."""
     name = card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "")
-    lines = _lines(card.label, 3) if card.label else []
-    return lines + (_lines(name, 3) if name and name != card.label else [])
+    return (fitted(card.label, SIDE, MOST) if card.label else [],
+            fitted(name, SIDE, MOST) if name and name != card.label else [])
 
 
 def _height(cards: Sequence[Card | str]) -> float:
     """Inches of a row of cards with the lines beneath them."""
-    lines = [len(_beneath(card)) + (card.score is not None or card.right is not None)
+    lines = [sum(map(len, _beneath(card))) + (card.score is not None or card.right is not None)
              for card in cards if not isinstance(card, str)]
     return SIDE + (0.05 + LINE * max(lines) if any(lines) else 0)
 
 
-def _lines(text: str, most: int, letters: int = LETTERS) -> list[str]:
-    """Text in lines of so many letters, wide ones counting twice; what is too long ends in …"""
+def fitted(text: str, width: float, most: int, *, size: float = SIZE, weight: str = "normal") -> list[str]:
+    """Text in at most so many lines of so many inches; of what is too long, the middle becomes one …
+
+    A line ends after a space, _, / or -, and within a word only where the word alone is wider than a line.
+    """
     text = tidy(text)
-    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
-    letters = letters // 2 if 2 * wide > len(text) else letters
-    lines = textwrap.wrap(re.sub(r"(?<=[_/])(?=\S)", " ", text), letters)  # a name may be broken there too
-    lines = [re.sub(r"(?<=[_/]) ", "", line) for line in lines] or [""]
-    return lines if len(lines) <= most else [*lines[:most - 1], lines[most - 1][:letters - 1] + "…"]
+    whole = _broken(text, width, size, weight)
+    if len(whole) <= most:
+        return whole
+    low, high, best = 0, len(text) - 1, ["…"]  # letters kept: the most that still fit
+    while low < high:
+        kept = (low + high + 1) // 2
+        short = f"{text[:kept - kept // 2].rstrip()}…{text[len(text) - kept // 2:].lstrip()}"
+        lines = _broken(short, width, size, weight)
+        if len(lines) <= most:
+            low, best = kept, lines
+        else:
+            high = kept - 1
+    return best
+
+
+def _broken(text: str, width: float, size: float, weight: str) -> list[str]:
+    """Text in lines of so many inches."""
+    lines = [""]
+    for part in re.findall(r"[^\s_/-]*[\s_/-]?", text):
+        if _inches((lines[-1] + part).rstrip(), size, weight) <= width:
+            lines[-1] += part
+            continue
+        lines.append("")
+        for sign in part:  # most parts fit as they are
+            if lines[-1] and _inches((lines[-1] + sign).rstrip(), size, weight) > width:
+                lines.append("")
+            lines[-1] += sign
+    return [line.rstrip() for line in lines if line.strip()] or [""]
+
+
+@functools.lru_cache(4096)
+def _inches(text: str, size: float, weight: str) -> float:
+    """How wide a text is drawn."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    face = FontProperties(family=families(), size=size, weight=weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # drawn as a box
+        return text_to_path.get_text_width_height_descent(text, face, ismath=False)[0] / 72

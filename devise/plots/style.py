@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = "osD^vPX"
 INK, QUIET = "#1f2933", "#56616d"
-STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
+DPI = 200
+TITLE = 13  # points of a figure's title
+STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
          "axes.grid": True, "grid.color": "#e3e7eb", "grid.linewidth": 0.8, "axes.axisbelow": True,
          "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
          "lines.linewidth": 2, "lines.markersize": 6, "legend.frameon": False, "savefig.facecolor": "white",
+         "axes.titlelocation": "left", "figure.dpi": DPI,
          "svg.hashsalt": "devise", "text.parse_math": False}  # a name may hold a $
 # where DejaVu Sans lacks a letter: faces that systems bring for the scripts of East and South Asia
 FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "PingFang SC", "Hiragino Sans",
             "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "WenQuanYi Zen Hei", "Arial Unicode MS",
             "Nirmala UI", "Noto Sans Devanagari")
-DPI = 200
 # the format of an ending, and in it our mark, without the time of drawing
 FORMATS: dict[str, tuple[str, dict]] = {".png": ("png", {"Software": MARK}), ".jpg": ("jpg", {}), ".jpeg": ("jpg", {}),
            ".pdf": ("pdf", {"Creator": MARK, "CreationDate": None}), ".svg": ("svg", {"Creator": MARK, "Date": None})}
@@ -41,7 +43,7 @@ def styled() -> AbstractContextManager:
     """A context in which matplotlib draws in our style; its own settings stay as they were."""
     import matplotlib
 
-    return matplotlib.rc_context(STYLE | {"font.family": ["DejaVu Sans", *_installed()]})
+    return matplotlib.rc_context(STYLE | {"font.family": families()})
 
 
 def new_figure(width: float, height: float, *, panels: int = 1,
@@ -59,14 +61,16 @@ def entitle(figure: Figure, title: str = "", note: str = "") -> None:
     """A title above all panels and a small note beneath them, wrapped to the figure's width."""
     width = figure.get_figwidth()
     if title:
-        figure.suptitle(textwrap.fill(title, int(9 * width)), x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(textwrap.fill(title, int(9 * width)), x=0.01, ha="left", fontsize=TITLE, fontweight="bold")
     if note:
         figure.supxlabel(textwrap.fill(note, int(13 * width)), x=0.01, ha="left", fontsize=10, color=QUIET)
 
 
 def legend_beside(axes: Axes) -> None:
-    """The names of the lines to the right of the axes."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
+    """The names of the lines of all panels, to the right of the last one's axes."""
+    named = {name: handle for panel in axes.figure.axes
+             for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
+    axes.legend(named.values(), named.keys(), loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def look(number: int) -> dict:
@@ -148,3 +152,8 @@ def _installed() -> tuple[str, ...]:
 
     there = {entry.name for entry in fontManager.ttflist}
     return tuple(family for family in FAMILIES if family in there)
+
+
+def families() -> list[str]:
+    """The faces of a figure's text, those tried first first."""
+    return ["DejaVu Sans", *_installed()]

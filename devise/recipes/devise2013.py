@@ -221,14 +221,12 @@ def papers_own(what, published):
 
 
 def draw_curve(harness, runs, title, rows=None):
-    """The curve of flat hit@k over the last set of candidates: of some rows with bands, or the means of all."""
+    """The curve of flat hit@k over the last set of candidates, of some rows or of all, with their bands."""
     name = list(runs[0])[-1]
     found = by_row([run[name].rows for run in runs])
-    drawn = curve(found, HITS) if rows is None else {
-        row: {k: cell for k, cell in zip(HITS, spreads(found[row], map("hit@{}".format, HITS)).values(), strict=False)}
-        for row in rows if row in found}
-    harness.draw(f"Flat hit@k against k, candidates: {name}; {seeds_text(len(runs)).split(',')[0]}, the mean",
-                 "hit_at_k.png", plots.hit_curve, drawn,
+    shown = {row: found[row] for row in rows or found if row in found}
+    harness.draw(f"Flat hit@k against k, candidates: {name}; {seeds_text(len(runs))}",
+                 "hit_at_k.png", plots.hit_curve, curve(shown, HITS),
                  title=f"{title}, candidates: {name} ({runs[0][name].n_labels:,})")
 
 

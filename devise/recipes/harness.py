@@ -199,7 +199,11 @@ def span(counts: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def curve(found: Mapping[str, Sequence[Figures]], ks: Iterable[int]) -> dict[str, dict[int, float]]:
-    """{row: {k: mean hit@k over the runs}}, as `plots.hit_curve` draws it: a dozen bands hide each other."""
-    return {name: {k: float(np.mean([run[f"hit@{k}"] for run in runs]))
-                   for k in ks if all(f"hit@{k}" in run for run in runs)} for name, runs in found.items()}
+def curve(found: Mapping[str, Sequence[Figures]], ks: Iterable[int]) -> dict[str, dict[int, Spread]]:
+    """{row: {k: hit@k over the runs, a Spread}}, as `plots.hit_curve` draws it.
+
+    >>> curve({"ridge": [{"hit@1": 0.5}, {"hit@1": 0.7}]}, (1, 2))["ridge"][1].mean
+    0.6
+    """
+    return {name: {int(column[4:]): value for column, value in spreads(runs, [f"hit@{k}" for k in ks]).items()}
+            for name, runs in found.items()}

@@ -7,6 +7,8 @@ kept unseen. Its table is printed beside ours; it does not say over which candid
 from pathlib import Path
 
 from devise import features, plots
+from devise.datasets import samples
+from devise.errors import MissingDependency
 from devise.evaluation import combine, exact_table, exact_tags, hit_table
 from devise.figures import score
 from devise.heads import RidgeHead
@@ -20,6 +22,7 @@ from devise.search import Search
 from devise.words import open_words
 
 QUERIES = ("elephant", "helicopter", "animal", "music", "ocean")
+OF_PHOTOGRAPHS = ("cup", "camera", "cat", "water", "metal")
 PUBLISHED = {part: published("hybrid", data=part) for part in ("train", "test")}
 HEADS = {"mlp": lambda dim: None, "ridge": lambda dim: RidgeHead()}  # None is the training's own
 PUBLISHED_EXACT = ("The reference reports the exact label among the tags of 16 of 50 unseen pictures, on one draw "
@@ -42,7 +45,7 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     Returns:
         Report.
     """
-    harness = Harness(output, progress)
+    harness, photographs = Harness(output, progress), images is None  # to look at: the bundled set has no pictures
     if images is None:
         table, bundled = bundled_table()
         unseen = bundled.unseen
@@ -60,7 +63,11 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     harness.save(models[0])
     combined = combine(hits)
     examples = _examples(models[0], table)
-    _draw(harness, models[0], combined, examples, table)
+    _draw_curves(harness, models[0], combined)
+    if photographs:
+        _draw_photographs(harness, models[0])
+    else:
+        _draw_sheets(harness, models[0], examples, table)
     return _report(harness, models, combined, examples, table)
 
 
@@ -72,8 +79,8 @@ def _exact(model):
     return exact_tags(model.embed_images(table.subset(rows)), table.images.labels[rows], model.candidates("words"))
 
 
-def _draw(harness, model, combined, examples, table):
-    """The curve and the sheets."""
+def _draw_curves(harness, model, combined):
+    """hit@k, and the training."""
     series = {f"{part} over {_count(combined, name)}": values for part, sets in combined.hit_at_k.items()
               for name, values in sets.items() if part != "train" and name != "all"}
     harness.draw("Flat hit@k against k", "hit_at_k.png", plots.hit_curve, series, title="Flat hit@k",
@@ -81,14 +88,33 @@ def _draw(harness, model, combined, examples, table):
     if model.history:
         harness.draw("Loss and validation hit@1 of seed 0", "history.png", plots.history_curve,
                      model.history[SHARED].to_json(), title="Training, seed 0")
+
+
+def _draw_sheets(harness, model, examples, table):
+    """Tags of an unseen class's pictures, and what words find among pictures that were not trained on."""
     if examples:
-        cards = [plots.Tagged(plots.Card(_file(table.images, row), label=label,
-                                         name=Path(table.images.paths[row]).name), tuple(tags), frozenset({label}))
+        cards = [plots.Tagged(_card(table.images, row, label), tuple(tags), frozenset({label}))
                  for row, label, tags in examples]
         harness.draw("Tags of unseen pictures, one a class", "tags.png", plots.tag_sheet, cards,
                      title="Tags of pictures of classes never seen in training")
-    harness.draw("Pictures found by a word", "search.png", plots.sheet, _searches(model, table),
+    held_out = table.subset([*model.split.test, *model.split.unseen_rows])
+    asked = [*model.split.unseen[:3], *(word for word in QUERIES if word in model.words)]
+    harness.draw("Pictures found by a word", "search.png", plots.sheet, _searches(model, held_out, asked),
                  title="Pictures of the test and the unseen classes, by word")
+
+
+def _draw_photographs(harness, model):
+    """The same of scikit-image's photographs, where it and the network are installed."""
+    try:
+        table = model.features(samples())
+    except MissingDependency:
+        return
+    tagged = [plots.Tagged(_card(table.images, row), tuple(tags)) for row, tags in enumerate(model.tag(table, k=5))]
+    harness.draw("Tags of photographs, most of which show none of the classes", "tags.png", plots.tag_sheet, tagged,
+                 title="Tags of scikit-image's photographs, most of none of the model's classes")
+    harness.draw("Photographs found by a word", "search.png", plots.sheet, _searches(
+        model, table, [word for word in OF_PHOTOGRAPHS if word in model.words]),
+        title="scikit-image's photographs, by word")
 
 
 def _examples(model, table):
@@ -110,24 +136,22 @@ def _tag_table(examples, images):
     return Table(("picture", "label", "tags, with their cosine"), rows, "Tags of one picture of each unseen class.")
 
 
-def _searches(model, table):
-    """Rows of the sheet: words, and what they find among pictures that were not trained on."""
-    held_out = table.subset([*model.split.test, *model.split.unseen_rows])
-    search = Search.build(model, held_out, engine="exact")
-    asked = [*model.split.unseen[:3], *(word for word in QUERIES if word in model.words)]
+def _searches(model, table, texts):
+    """Rows of the sheet: words, and what they find."""
+    search = Search.build(model, table, engine="exact")
     rows = []
-    for text in dict.fromkeys(asked):
-        cards = []
-        for match in search.by_text(text, k=6).matches:
-            right = match.label == text if text in model.labels.names else None
-            cards.append(plots.Card(_file(search.images, match.row), label=match.label or "", score=match.score,
-                                    right=right, name=Path(match.path).name))
-        rows.append(plots.Row(text, tuple(cards)))
+    for text in dict.fromkeys(texts):
+        judged = text in model.labels.names
+        rows.append(plots.Row(text, tuple(
+            _card(search.images, match.row, match.label or "", score=match.score,
+                  right=match.label == text if judged and match.label else None)
+            for match in search.by_text(text, k=6).matches)))
     return rows
 
 
-def _file(images, row):
-    return images.file(row) if images.root else None
+def _card(images, row, label="", **found):
+    return plots.Card(images.file(row) if images.root else None, label=label, name=Path(images.paths[row]).name,
+                      **found)
 
 
 def _head(config):

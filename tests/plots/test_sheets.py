@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from devise.plots import Card, Compared, Row, Tagged, comparison_sheet, sheet, sheets, tag_sheet
@@ -47,7 +48,6 @@ def edge_is_white(pixels, margin=8):
 def said(monkeypatch):
     """Every text that is drawn, in its order."""
     texts, save = [], sheets.save
-    from matplotlib.text import Text
 
     def kept(figure, path):
         texts.append([text.get_text() for text in figure.findobj(Text) if text.get_text()])
@@ -154,8 +154,38 @@ def test_every_system_has_a_line_beside_the_query(tmp_path, said):
     assert len(found[0]) == 1 and len(found[1]) == 3 and len({box[0] for box in found[1]}) == 2
     assert len({box[1] for box in found[1]}) == 2 and min(box[1] for box in found[1]) > found[0][0][1]
     assert {"raw", "learnt"} <= set(said[0]) and "A note." in " ".join(said[0]) and edge_is_white(pixels)
-    told = [text for text in said[0] if text in LONG or text.endswith("…")]
-    assert len([text for text in told if len(text) > 8]) >= 3 and any(text.endswith("…") for text in told)
+    start, end = " ".join(text for text in said[0] if text in LONG or "…" in text).split("…")  # without the middle
+    assert LONG.startswith(start) and LONG.endswith(end) and min(len(start), len(end)) > 20
+
+
+def test_names_are_whole_and_broken_where_they_may_be():
+    one = "folder_of-pictures/2019 summer/image_0001.jpg"
+    lines = sheets.fitted(one, sheets.SIDE, 5)
+    assert "".join(lines) == one.replace(" ", "") or " ".join(lines).replace("- ", "-").replace("_ ", "_").replace(
+        "/ ", "/") == one
+    assert all(line[-1] in "_-/" or one[one.index(line) + len(line)] == " " for line in lines[:-1])
+    for text, most in (("x" * 300, 3), (LONG, 2), ("昆虫" * 60, 3), ("a/" * 200, 1)):
+        short = sheets.fitted(text, sheets.SIDE, most)
+        start, end = "".join(short).replace(" ", "").split("…")
+        whole = text.replace(" ", "")
+        assert len(short) <= most and whole.startswith(start) and whole.endswith(end) and abs(len(start) - len(end)) < 8
+    assert sheets.fitted("short", sheets.SIDE, 1) == ["short"] and sheets.fitted("", sheets.SIDE, 1) == [""]
+
+
+def test_no_line_reaches_a_neighbour(tmp_path, monkeypatch):
+    figures, save = [], sheets.save
+    monkeypatch.setattr(sheets, "save", lambda figure, path: figures.append(figure) or save(figure, path))
+    one = card(0, "Wide Words " * 9, name="W" * 80 + "/" + "m" * 40 + ".jpg", right=True, weak=True)
+    sheet([Row("a long query of many words " * 9, (one, one)), Row(one, (one, one))], tmp_path / "sheet.png")
+    tag_sheet([Tagged(one, [("W" * 40, 0.123, True), ("w" * 90, 0.9)], {"w" * 90})] * 2, tmp_path / "tags.png")
+    for figure in figures:
+        extents = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text().strip()]
+        assert len(extents) > 12
+        for place, box in enumerate(extents):
+            for other in extents[:place]:
+                wide = min(box.x1, other.x1) - max(box.x0, other.x0)
+                high = min(box.y1, other.y1) - max(box.y0, other.y0)
+                assert min(wide, high) < 6  # pixels: of lines beneath one another the descenders
 
 
 def test_bars_are_as_long_as_their_scores(tmp_path):
@@ -224,8 +254,8 @@ def test_a_weak_picture_is_paler_and_the_sheet_says_why(tmp_path, monkeypatch):
     sheet([Row("a", (card(0), card(1, weak=True)))], tmp_path / "sheet.png")
     pixels = read(tmp_path / "sheet.png")
     assert boxes(pixels, COLOURS[0]) and not boxes(pixels, COLOURS[1])
-    assert boxes(pixels, [round(0.35 * colour + 0.65 * mat) for colour, mat in zip(COLOURS[1], (238, 241, 244),
-                                                                                 strict=True)])
+    assert boxes(pixels, [round(sheets.FADED * colour + (1 - sheets.FADED) * mat)
+                          for colour, mat in zip(COLOURS[1], (238, 241, 244), strict=True)])
     tag_sheet([Tagged(card(0), (("cat", 0.9, False), ("dog", 0.1, True)))], tmp_path / "tags.png")
     assert any("weak" in note for note in said[:3]) and "? weak: too low to be relied on." in said
     said.clear()

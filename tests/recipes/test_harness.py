@@ -32,7 +32,10 @@ def test_means_are_over_the_runs_that_have_a_figure():
     assert table.columns == ("rule", "hit@1", "hit@2") and table.row("chance")["hit@1"] == "?"
     row = Published("theirs", {"hit@5": 0.9}, "a paper")
     assert means_table("rule", found, ("hit@1", "hit@5"), published=(row,)).columns == ("rule", "hit@1", "hit@5")
-    assert curve(found, (1, 5)) == {"ridge": {1: 0.625}, "chance": {1: 0.25}}
+    drawn = curve(found, (1, 5))
+    assert {name: {k: (value.mean, value.n) for k, value in values.items()} for name, values in drawn.items()} == {
+        "ridge": {1: (0.625, 2)}, "chance": {1: (0.25, 2)}}
+    assert drawn["ridge"][1].std == pytest.approx(np.std([run["hit@1"] for run in found["ridge"]], ddof=1))
 
 
 def test_the_report_has_its_pictures_and_what_the_run_took(tmp_path):
