@@ -63,7 +63,7 @@ def kinds(cell):
         elif output.output_type == "error":
             found.append("error")
         else:
-            found.append("picture" if "image/png" in output.data else "table")
+            found.append("picture" if any(kind.startswith("image/") for kind in output.data) else "table")
     return found
 
 

@@ -1,14 +1,16 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from devise import storage
-from devise.datasets import ImageSet
+from devise import features, storage
+from devise.datasets import ImageSet, from_folder
+from devise.errors import MissingDependency
 from devise.features import FeatureTable
 from devise.heads import HeadConfig, MlpHead, RidgeHead
-from devise.model import Devise
+from devise.model import Devise, train_labels
 from devise.recipes import hybrid
 
 CLASSES = ("car", "cat", "dog", "horse")
@@ -83,6 +85,30 @@ def test_what_it_promises_is_in_the_folder(ran, page):
     assert {picture["file"] for picture in report["pictures"]} == {
         "hit_at_k.png", "history.png", "tags.png", "search.png"}
     assert (folder / "model" / "model.json").is_file()
+
+
+def test_photographs_are_drawn_where_the_features_have_none(drawn_folder, make_backbone, vocabulary, monkeypatch):
+    network, images = make_backbone(), from_folder(drawn_folder)
+    model = train_labels(features.compute(images, network), vocabulary, backbone=network, head=RidgeHead())
+    some, drawn = images.subset(np.arange(0, 40, 8)), {}
+    harness = SimpleNamespace(draw=lambda caption, name, plot, rows, **options: drawn.update({name: list(rows)}))
+    monkeypatch.setattr(hybrid, "samples", lambda: some)
+    monkeypatch.setattr(hybrid, "OF_PHOTOGRAPHS", ("cat", "no word", "ocean"))
+    hybrid._draw_photographs(harness, model)
+    files = [some.file(row) for row in range(len(some))]
+    assert [row.card.picture for row in drawn["tags.png"]] == files
+    assert [[tag.name for tag in row.tags] for row in drawn["tags.png"]] == [
+        [tag.name for tag in model.tag(file, k=5)[0]] for file in files]
+    assert [row.query for row in drawn["search.png"]] == ["cat", "ocean"]
+    assert all({card.picture for card in row.hits} == set(files) for row in drawn["search.png"])
+    drawn.clear()
+
+    def lacking():
+        raise MissingDependency("scikit-image is not installed")
+
+    monkeypatch.setattr(hybrid, "samples", lacking)
+    hybrid._draw_photographs(harness, model)
+    assert drawn == {}
 
 
 def test_figures_are_those_of_the_saved_model(ran, table, vocabulary):
