@@ -14,7 +14,7 @@ from devise.arrays import unit_rows
 from devise.figures import number
 from devise.heads import RidgeHead
 from devise.metrics import paired_difference, spread
-from devise.recipes.harness import Harness, by_row, curve, means_table, numbered, seeds_text, span, spreads, used
+from devise.recipes.harness import Harness, by_row, curve, means_table, numbered, seeds_text, span, used
 from devise.recipes.measuring import HITS, METRICS, RANKED, each_rank, means
 from devise.recipes.published import beside, published
 from devise.recipes.rules import COLUMNS, by_classifier, by_head, hinge_rank, softmax, widened
