@@ -49,6 +49,7 @@ COMMANDS = {  # in the order of the pipeline
     "add": "more pictures into an index",
     "remove": "pictures out of an index",
     "sync": "an index in line with its folders again",
+    "duplicates": "copies in an index, and pictures that are nearly the same",
     "search": "pictures by a word, a phrase or a picture; words by a word",
     "serve": "a page over an index, with a JSON API",
     "tag": "name pictures, by classes never seen in training too",
@@ -61,8 +62,8 @@ COMMANDS = {  # in the order of the pipeline
     "completion": "a script that lets your shell complete all this",
 }
 MODULES = {"summary": "export", "siamese": "train", "captions": "train", "calibrate": "finetune", "add": "index",
-           "remove": "index", "sync": "index", "similarity": "tag", "words": "search", "bench": "recipe",
-           "info": "check"}  # where it is not the command's own name
+           "remove": "index", "sync": "index", "duplicates": "search", "similarity": "tag", "words": "search",
+           "bench": "recipe", "info": "check"}  # where it is not the command's own name
 EXAMPLE = """\
   devise index ~/pictures -o index
   devise search index --text ocean --save sheet.png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
-from devise.cli.terminal import say
+from devise.cli.terminal import progress_bar, say
 from devise.report import Report, Table
+
+SHEET, LINE = 60, 8  # groups on a sheet, pictures in a line of it
 
 if TYPE_CHECKING:
     from devise.search import Results
@@ -153,6 +156,63 @@ def scored(found: Sequence[tuple[str, float]]) -> list[dict]:
 def words_report(word: str, found: list[tuple[str, float]]) -> Report:
     """The words near a word."""
     return Report(f"words near {word!r}", tables=(Table(("word", "cosine"), found, form="score"),))
+
+
+class Duplicates(Command):
+    """Copies in an index: the same bytes, resized, recompressed, slightly cropped pictures, bursts.
+
+    Pictures are grouped by their features and a perceptual hash. Nothing is deleted: what to keep is yours
+    to say.
+
+    --json prints {"index", "groups": [[{"row", "path", "score" (the cosine with the nearest other of the
+    group), "same_as" (the path of a picture with the same bytes, or null), "file"}]], "sheet"}; "file" is the
+    picture on this disk and "sheet" the drawing of --save, or null.
+    """
+
+    example = """\
+        devise duplicates index
+        devise duplicates index --save copies.png"""
+    stopped = "nothing was changed; the same command starts anew"
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("index", nargs="+", metavar="INDEX", help="a folder that `devise index` wrote; several of "
+                            "one model are looked at as one")
+        parser.add_argument("--alike", type=options.fraction, metavar="COSINE", default=argparse.SUPPRESS,
+                            help="of features, from which pictures are nearly the same whatever their hashes say "
+                            "(default: 0.85)")
+        options.add(parser, "", "save")
+
+    def run(self, args: Namespace) -> Answer:
+        places = [opening.existing(folder, "a folder that `devise index` wrote") for folder in args.index]
+        engine = opening.search(places)
+        with progress_bar("compare") as progress:
+            groups = engine.duplicates(**options.given(args, ("alike",)), progress=progress)
+        sheet = vars(args).get("save")
+        if sheet and groups:
+            _save_groups(engine, groups[:SHEET], sheet)
+        rows = [(number, copy.score, copy.path, f"same bytes as {copy.same_as}" if copy.same_as else "")
+                for number, group in enumerate(groups, 1) for copy in group]
+        n, names = sum(map(len, groups)), ", ".join(args.index)
+        drawn = f"the sheet is {sheet}" + (f", of the first {SHEET} groups" if len(groups) > SHEET else "")
+        report = Report(f"{n:,} of {len(engine):,} pictures in {names} are in {len(groups):,} groups of near copies",
+                        tables=(Table(("group", "cosine", "picture", ""), rows, form={"cosine": "score"}),) if rows
+                        else (), notes=(drawn,) if sheet and groups else ())
+        return Answer(report, {"index": args.index if len(args.index) > 1 else args.index[0], "groups": [
+            [copy._asdict() | {"file": _file(engine, copy)} for copy in group] for group in groups],
+            "sheet": sheet if groups else None})
+
+
+def _save_groups(engine, groups, path):
+    """Draw a group a line, its first picture before the others."""
+    from devise import plots
+    from devise.search.pictures import shown
+
+    def card(copy, label):
+        return plots.Card(shown(engine, copy.row), label=label, score=copy.score, name=copy.path)
+
+    return plots.sheet([plots.Row(card(first, "first")._replace(score=None), tuple(
+        card(copy, "same bytes" if copy.same_as else "") for copy in others)) for first, *others in groups], path,
+        columns=min(LINE, max(len(group) for group in groups) - 1))
 
 
 def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path:

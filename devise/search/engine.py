@@ -24,6 +24,7 @@ from devise.features.table import has_changed
 from devise.model import Concepts, Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving, syncing
+from devise.search.duplicates import ALIKE, Copy, duplicates
 from devise.search.filters import Selection, select
 from devise.search.joining import joined
 from devise.search.links import below, links_of, once, placed
@@ -226,6 +227,23 @@ class Search:
         self.contents = None if self.contents is None else self.contents[kept]
         self._row = self._rows()
         return gone
+
+    def duplicates(self, *, alike: float = ALIKE, progress: Callable | None = None) -> list[tuple[Copy, ...]]:
+        """Groups of images that are copies of one another or nearly so; none is changed.
+
+        Two are, where the cosine of their features is at least `alike`, where it is lower and their perceptual hashes
+        agree, or where their files have the same bytes; a group holds all that such pairs connect.
+
+        Args:
+            alike: chosen for EfficientNet-Lite0; another backbone may ask for another.
+            progress: called with (done, total) while images are hashed.
+        Returns:
+            list of groups of two or more, in the order of their rows; what can't be read is compared by features.
+        Raises:
+            ValueError: if the raw features are not indexed.
+        """
+        self._space("raw")
+        return duplicates(self, alike, progress)
 
     def changes(self, folder: str | Path | None = None, *, allow_empty: bool = False,
                 progress: Callable | None = None) -> Changes:

@@ -33,6 +33,7 @@ def lines(model, index, words_file, captions_file, picture_folder, tmp_path):
         "add": [index, picture],
         "remove": [index, picture],
         "sync": [index, "--yes"],
+        "duplicates": [index],
         "search": [index, "--text", "ocean", "-k", 3],
         "tag": [picture, "--model", model],
         "words": [words_file, "--near", "cat"],
