@@ -12,7 +12,8 @@ export function tile(picture) {
     shot.classList.add("gone");
     shot.replaceChildren(`${picture.name.split("/").pop()} can’t be shown: its file is gone or damaged`);
   });
-  const under = element("div", { className: "under" }, element("span", { className: "label", title: picture.name }, title(picture)));
+  const under = element("div", { className: "under" }, element("span", { className: "label", title: picture.name },
+    ...title(picture).split(/(?<=[_-])/).flatMap((part) => [part, element("wbr")])));  // where a long name may be broken
   if (picture.strength) under.append(element("span", { className: `strength ${picture.strength}`, title: `cosine ${number(picture.score)}` }, picture.strength));
   const made = element("li", { className: "tile" }, shot, under,
     link("/", { className: "like" }, icon(SIMILAR), element("span", {}, "More like this")));
