@@ -346,6 +346,17 @@ def test_an_index_follows_its_folder_when_that_is_agreed_to(answer, devise, inde
     assert len(Search.load(index)) == 39
 
 
+def test_duplicates_are_listed_and_drawn_and_stay(answer, devise, index, picture_folder, tmp_path):
+    shutil.copy(picture_folder / "dog/1.png", picture_folder / "dog/copy.png")
+    assert answer("sync", index, "--yes")["new"] == ["dog/copy.png"]
+    told = answer("duplicates", index, "--alike", 1, "--save", tmp_path / "copies.png")
+    [pair] = [group for group in told["groups"] if any(copy["same_as"] for copy in group)]
+    assert {copy["path"]: copy["same_as"] for copy in pair} == {"dog/1.png": None, "dog/copy.png": "dog/1.png"}
+    assert {copy["file"] for copy in pair} == {str(picture_folder / "dog/1.png"), str(picture_folder / "dog/copy.png")}
+    assert Image.open(tmp_path / "copies.png").size and (picture_folder / "dog/copy.png").is_file()
+    assert "same bytes as dog/1.png" in devise("duplicates", index, "--alike", 1).out
+
+
 def test_several_indexes_are_searched_with_one_command(answer, devise, model, index, picture_folder, tmp_path):
     ran = devise("index", picture_folder / "cat", "--model", model, "--engine", "exact", "-o", tmp_path / "cats")
     assert ran.code == 0

@@ -132,9 +132,9 @@ def test_one_of_two_same_files_goes_or_moves(search, picture_folder):
     search.sync()
     (picture_folder / "cat/0.png").unlink()
     assert search.changes().gone == ("cat/0.png",)
-    (picture_folder / "cat/again.png").rename(picture_folder / "dog/0 again.png")
-    shutil.copy(picture_folder / "dog/0 again.png", picture_folder / "dog/again.png")
-    assert search.changes().moved == (Moved("cat/0.png", "dog/0 again.png", "dog"),
+    (picture_folder / "cat/again.png").rename(picture_folder / "dog/zero.png")
+    shutil.copy(picture_folder / "dog/zero.png", picture_folder / "dog/again.png")
+    assert search.changes().moved == (Moved("cat/0.png", "dog/zero.png", "dog"),
                                       Moved("cat/again.png", "dog/again.png", "dog")), "its own name first"
     search.sync()
     as_built_anew(search, picture_folder)
