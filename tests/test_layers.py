@@ -35,8 +35,8 @@ ENGINES = {
                                                   "evaluation/retrieval.py", "recipes/rules.py"},
     "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"storage/places.py"},
-    "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"}, "uvicorn": {"web/server.py"},
-    "h11": {"web/server.py"},
+    "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"},
+    "uvicorn": {"web/server.py", "web/protocol.py"}, "h11": {"web/server.py", "web/protocol.py"},
     "pyarrow": {"words/readers.py", "distributed/parquet.py", "index/lancedb.py"},  # words, pictures, vectors
 }
 NETWORK = {"urllib.request", "http.client", "requests", "socket"}

@@ -10,6 +10,7 @@ live in a temporary database of this process, and the saved folder holds them al
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -18,7 +19,7 @@ import secrets
 import uuid
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Database(Index):
 
     can_map = False
     deepest: int | None = None  # how many answers the database gives to a query at most
+    failures: tuple[type[Exception], ...] = (OSError,)  # what its client raises where the database does not answer
 
     def __init__(self, *, uri: str | None = None, collection: str | None = None,
                  fingerprint: str | None = None) -> None:
@@ -196,15 +198,24 @@ class Database(Index):
         places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[places] == keys, ids[places], -1)
 
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Errors of the database as a ConnectionError that says which one does not answer."""
+        try:
+            yield
+        except self.failures as error:
+            raise ConnectionError(f"{self.collection!r} in {self.uri} does not answer: {error}") from error
+
     def _vectors(self, ids):
         keys, places = np.unique(self._keys[np.searchsorted(self._ids, ids)], return_inverse=True)
         rows, there = np.empty((len(keys), self.dim), np.float32), np.zeros(len(keys), bool)
         for batch in self._batches(len(keys)):
-            found, vectors = self._fetch(keys[batch])
+            with self._answering():
+                found, vectors = self._fetch(keys[batch])
             place = batch.start + np.searchsorted(keys[batch], found)
             rows[place], there[place] = vectors, True
         if not there.all():
-            raise ValueError(f"{(~there).sum():,} of {len(keys):,} rows asked for are gone from the collection "
+            raise ConnectionError(f"{(~there).sum():,} of {len(keys):,} rows asked for are gone from the collection "
                              f"{self.collection!r} in {self.uri}: build the index again")
         return rows[places]
 
@@ -226,7 +237,9 @@ class Database(Index):
 
     def _look_up(self, queries, k):
         ids, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32)
-        for row, (keys, found) in enumerate(self._nearest(queries, k) if len(queries) else ()):
+        with self._answering():
+            nearest = self._nearest(queries, k) if len(queries) else ()
+        for row, (keys, found) in enumerate(nearest):
             members = self._members(keys)
             known = members >= 0  # there may be rows that were not saved, or are another process's
             ids[row, :known.sum()], scores[row, :known.sum()] = members[known], found[known]

@@ -45,6 +45,7 @@ class Lancedb(Database):
     """
 
     engine = "lancedb"
+    failures = (OSError, RuntimeError)
 
     def __init__(self, *, uri=None, collection=None, n_probes=20, refine=4, fingerprint=None):
         super().__init__(uri=_place(uri), collection=collection, fingerprint=fingerprint)

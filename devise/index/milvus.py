@@ -54,6 +54,7 @@ class Milvus(Database):
                 raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")
         self.links, self.build_depth, self.search_depth = links, build_depth, search_depth
         self.deepest, self._token, self._package = DEEPEST, token, require("pymilvus", "milvus")
+        self.failures = (self._package.MilvusException, OSError)
         if not self._is_remote:
             require("milvus_lite", "milvus")
         else:

@@ -26,7 +26,7 @@ from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving, syncing
 from devise.search.duplicates import ALIKE, Copy, duplicates
 from devise.search.filters import Selection, select
-from devise.search.joining import joined
+from devise.search.joining import Part, joined, parts_of
 from devise.search.links import below, links_of, once, placed
 from devise.search.pictures import Thumbnails
 from devise.search.results import Match, Results
@@ -52,7 +52,7 @@ class Search:
             is not known.
         links: {path: the file's real place} of the images that lie behind a link.
         thumbnails: small copies of the images, where the index keeps them.
-        parts: (name, images) of each index that this one joins, in the order of their rows; none where it is one.
+        parts: `devise.search.joining.Part` of each index that it was opened from, in the order of their rows.
         metadata: a function that gives Metadata or None of each image, asked when they are first needed.
 
     >>> search = Search.load("index")  # doctest: +SKIP
@@ -62,7 +62,7 @@ class Search:
 
     def __init__(self, model: Devise, images: ImageSet, indexes: dict[str, Index],
                  contents: NDArray | None = None, links: Mapping[str, str] = MappingProxyType({}),
-                 thumbnails: Thumbnails | None = None, parts: Sequence[tuple[str, int]] = (),
+                 thumbnails: Thumbnails | None = None, parts: Sequence[Part] = (),
                  metadata: Callable[[], list[Metadata | None]] | None = None):
         self.model, self.images, self.indexes, self.contents, self.links = model, images, indexes, contents, links
         self.thumbnails, self.parts = thumbnails, tuple(parts)
@@ -133,8 +133,10 @@ class Search:
 
     def part_of(self, row: int) -> str | None:
         """The name of the index that a row is from, where several are joined; else None."""
-        ends = np.cumsum([n for _, n in self.parts])
-        return self.parts[int(np.searchsorted(ends, row, side="right"))][0] if self.parts else None
+        if len(self.parts) < 2:
+            return None
+        ends = np.cumsum([part.images for part in self.parts])
+        return self.parts[int(np.searchsorted(ends, row, side="right"))].name
 
     @cached_property
     def metadata(self) -> list[Metadata | None]:
@@ -535,7 +537,9 @@ class Search:
         if more:
             searches = [cls.load(each, words=words) for each in (folder, *more)]
             return cls(**joined(searches, (folder, *more)))
-        return cls(*saving.load(Path(folder), words))
+        search = cls(*saving.load(Path(folder), words))
+        search.parts = parts_of([search], [folder])
+        return search
 
     def _rows(self) -> dict[str, int]:
         """{path: row}, the first row of a path that comes twice."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from devise.datasets import ImageSet
     from devise.index import Index
     from devise.search.engine import Search
+
+
+class Part(NamedTuple):
+    """An index that a Search was opened from: its name, its images, its folder."""
+
+    name: str
+    images: int
+    folder: Path
 
 
 def joined(searches: Sequence[Search], folders: Sequence[str | Path]) -> dict:
@@ -57,8 +65,14 @@ def joined(searches: Sequence[Search], folders: Sequence[str | Path]) -> dict:
     small = [search.thumbnails for search in searches if search.thumbnails is not None]
     return {"model": first.model, "images": images, "indexes": indexes, "contents": contents,
             "links": links_of(images), "thumbnails": Thumbnails.join(small) if small else None,
-            "parts": tuple(zip(names_of(folders), map(len, searches), strict=True)),
+            "parts": parts_of(searches, folders),
             "metadata": lambda: list(chain.from_iterable(search.metadata for search in searches))}
+
+
+def parts_of(searches: Sequence[Search], folders: Sequence[str | Path]) -> tuple[Part, ...]:
+    """What each search was opened from."""
+    return tuple(Part(name, len(search), Path(folder).resolve())
+                 for name, search, folder in zip(names_of(folders), searches, folders, strict=True))
 
 
 def names_of(folders: Sequence[str | Path]) -> list[str]:

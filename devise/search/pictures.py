@@ -79,9 +79,8 @@ def shown(search: Search, row: int) -> Path | NDArray[np.uint8] | None:
     with contextlib.suppress(OSError):
         if (file := search.images.file(row)).is_file():
             return file
-    content = search.thumbnail(row)
-    with contextlib.suppress(OSError, ValueError):
-        return read_image(content or source(search.images, row))
+    with contextlib.suppress(OSError, ValueError, ImportError):
+        return read_image(search.thumbnail(row) or source(search.images, row))
     return None
 
 

@@ -8,6 +8,7 @@ class Picture:
     """A picture of the index: its id, class if it has one, file name, and where a small copy is had.
 
     `alt` says in words what it shows: its class, else the words of its file's name, else its first tags.
+    `index` is the one that it is from, where several are served as one.
     """
 
     id: int
@@ -15,6 +16,7 @@ class Picture:
     name: str
     alt: str
     image: str
+    index: str | None
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Info:
     """What the index is: pictures, classes, spaces (the first is the default), network, words, limits.
 
     `words` is null where the index has no space that it shares with words; then there are no tags
-    either. `examples` are texts worth trying. `false_accept_rate` is what the thresholds are for.
+    either. `examples` are texts worth trying. `false_accept_rate` is what the thresholds are for. `indexes`
+    are the names of those that are served as one, [] where it is one alone.
     """
 
     version: str
@@ -133,15 +136,17 @@ class Info:
     words: str | None
     tags: bool
     examples: list[str]
+    indexes: list[str]
     limits: Asked
 
 
 @dataclass(frozen=True)
 class Health:
-    """`ok`, and whether the network for uploads is `loading`, `ready` or `failed`."""
+    """`ok` or `unhealthy`, and then why; whether the network for uploads is `loading`, `ready` or `failed`."""
 
     status: str
     network: str
+    reason: str | None
 
 
 @dataclass(frozen=True)

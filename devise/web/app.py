@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
+import logging
 import mimetypes
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise import __version__
 from devise.errors import require
@@ -21,6 +22,7 @@ from devise.web.service import Service
 if TYPE_CHECKING:
     from devise.search import Search
 
+LOG = logging.getLogger("devise.web")
 PAGE = Path(__file__).parent / "page"
 ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one index.
 
@@ -28,16 +30,19 @@ Scores are cosines, higher is better, best first. An error has the body
 `{"error": {"code", "message", "suggestions"}}`."""
 CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "wrong_type", 422: "wrong_value"}
 PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
+WAITING_AT_ONCE = 16  # threads that wait for a database, or for a picture behind a URL
+HEALTH_SECONDS = 5  # for a sign of life of the index
+RELOAD = 3  # the exit code of a process that can't begin: uvicorn starts no other in its place
 
 
 def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK,
-        any_address: bool = False, token: str | None = None) -> Guard:
+        any_address: bool = False, token: str | None = None, root: str = "") -> Guard:
     """An ASGI application over a Search.
 
     Args:
         search: a `devise.search.Search`, which must not change while it is served.
         limits: a `devise.web.Limits`.
-        hosts, any_address, token: see `devise.web.guard.Guard`.
+        hosts, any_address, token, root: see `devise.web.guard.Guard`.
     Returns:
         the application; its attribute `service` is the Service behind it.
     Raises:
@@ -45,7 +50,7 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
     """
     fastapi = require("fastapi", "web")
     limits = limits or Limits()
-    service = Service(search, limits)
+    service = Service(search, limits, root)
     desk = Desk(service)
 
     @contextlib.asynccontextmanager
@@ -56,9 +61,11 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
             warming.add_done_callback(lambda done: done.cancelled() or done.exception())
             yield
 
-    api = fastapi.FastAPI(title="devise", version=__version__, description=ABOUT, docs_url=None, redoc_url=None,
-                          lifespan=lifespan, responses={"4XX": {"model": Failure, "description": "Not answered"},
-                                                        503: {"model": Failure, "description": "Busy"}})
+    api = fastapi.FastAPI(
+        title="devise", version=__version__, description=ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan,
+        servers=[{"url": root}] if root else None,
+        responses={"4XX": {"model": Failure, "description": "Not answered"},
+                   503: {"model": Failure, "description": "Busy, or the index does not answer"}})
     api.add_exception_handler(Refused, lambda request, error: _failure(fastapi, error.status, error.problem))
     api.add_exception_handler(fastapi.exceptions.RequestValidationError, lambda request, error: _failure(
         fastapi, 422, Problem("wrong_value", _wrong(error.errors()), [])))
@@ -67,9 +74,26 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
     api.add_exception_handler(Exception, lambda request, error: _failure(fastapi, 500, Problem(
         "internal", "something went wrong here; the server's log says what", [])))
     api.include_router(routes.of(desk))
-    _add_page(api)
-    return Guard(api, hosts=hosts, any_address=any_address, token=token, door=(PAGE / "door.html").read_bytes(),
-                 service=service)
+    _add_page(api, root)
+    return Guard(api, hosts=hosts, any_address=any_address, token=token, root=root, service=service,
+                 door=_below(root, (PAGE / "door.html").read_text(encoding="utf-8")).encode())
+
+
+def opened(folders: Sequence[str | Path], **options: Any) -> Guard:
+    """The application over the index in a folder, or in several as one, for a process that begins with it.
+
+    Args:
+        options: of `app`.
+    Raises:
+        SystemExit: if they can't be opened; the log says why.
+    """
+    from devise.search import Search
+
+    try:
+        return app(Search.load(*folders), **options)
+    except (OSError, ValueError) as error:
+        LOG.error("%s", error)
+        raise SystemExit(RELOAD) from None
 
 
 class Desk:
@@ -86,11 +110,14 @@ class Desk:
 
     def _open(self):
         self.pictures = ThreadPoolExecutor(PICTURES_AT_ONCE, "devise-picture")
-        self._queries = ThreadPoolExecutor(QUERIES_AT_ONCE, "devise-query")
+        self._queries = ThreadPoolExecutor(WAITING_AT_ONCE if self.service.asks_database else QUERIES_AT_ONCE,
+                                           "devise-query")
+        self._fetches = ThreadPoolExecutor(WAITING_AT_ONCE, "devise-fetch")
+        self._probes, self._probe = ThreadPoolExecutor(1, "devise-health"), None
 
     def close(self):
         """Drop what waits, and end the threads; what is asked afterwards begins new ones."""
-        ended = self.pictures, self._queries
+        ended = self.pictures, self._queries, self._fetches, self._probes
         self._open()
         for pool in ended:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -98,12 +125,27 @@ class Desk:
 
     async def ask(self, verb, *args):
         """What a verb of the service answers."""
-        return await asyncio.get_running_loop().run_in_executor(self._queries, verb, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._queries, self.service.asked, verb, *args)
 
     async def copy(self, row, size):
         """A small copy of a picture."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.pictures, self.service.renditions.get, row, size)
+        renditions = self.service.renditions
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._fetches if renditions.is_far(row) else self.pictures, renditions.get, row, size)
+        except TimeoutError:
+            raise Refused(503, "unreachable_picture", f"picture {row} could not be had within "
+                          f"{self.limits.seconds:g} seconds") from None
+
+    async def health(self):
+        """Health; it waits for a sign of life of the index, and not for long."""
+        if self._probe is None or self._probe.done():  # one that hangs is not asked again
+            self._probe = self._probes.submit(self.service.probe)
+        waiting = asyncio.wrap_future(self._probe)
+        done, _ = await asyncio.wait([waiting], timeout=HEALTH_SECONDS)
+        reason = waiting.result() if done else f"the index has said nothing for {HEALTH_SECONDS} seconds"
+        return self.service.health(reason)
 
     async def features(self, request):
         """The features of the picture in the body of a request; nothing of it is kept but these."""
@@ -125,11 +167,18 @@ class Desk:
         return self.service.remembered(digest, features)
 
 
-def _add_page(api):
+def _below(root, html):
+    """HTML whose addresses begin with the path below which a proxy shows the server."""
+    return html.replace('="/', f'="{root}/')
+
+
+def _add_page(api, root):
     """The page's few files, held in memory: no path from a request is ever opened."""
     import fastapi
 
     files = {path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0]) for path in PAGE.iterdir()}
+    files |= {name: (_below(root, content.decode()).encode(), kind) for name, (content, kind) in files.items()
+              if name.endswith(".html")}
     etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, (content, _) in files.items()}
 
     def file(request, name):
@@ -151,7 +200,8 @@ def _add_page(api):
 
     @api.get("/api", include_in_schema=False)
     def documentation():
-        return fastapi.responses.HTMLResponse(reference.page(api.openapi()), headers={"cache-control": "no-cache"})
+        html = _below(root, reference.page(api.openapi()))
+        return fastapi.responses.HTMLResponse(html, headers={"cache-control": "no-cache"})
 
 
 def _failure(fastapi, status, problem, headers=None):

@@ -32,11 +32,12 @@ class Guard:
         token: that an asker must show, as `Authorization: Bearer …` or once as `/?token=…`, which a
             cookie remembers; None for none.
         door: HTML for those who come to the page without it.
+        root: the path below which a proxy shows the server, "/pictures"; whether it strips that or not.
         service: what answers behind the app, for those who hold the Guard.
     """
 
-    def __init__(self, app, *, hosts=LOOPBACK, any_address=False, token=None, door=b"", service=None):
-        self.app, self.token, self.door, self.service = app, token, door, service
+    def __init__(self, app, *, hosts=LOOPBACK, any_address=False, token=None, door=b"", root="", service=None):
+        self.app, self.token, self.door, self.root, self.service = app, token, door, root, service
         self.hosts, self.any_address = frozenset(host.lower() for host in hosts), any_address
         self.cookie = f"devise_{sha256((token or '').encode()).hexdigest()[:8]}"  # of several servers on one host
 
@@ -50,6 +51,10 @@ class Guard:
         if not self._is_ours(headers.get("host", "")):
             return await _refuse(send, 421, "wrong_host", "this server does not answer under that name: use the "
                                  "address that `devise serve` printed, or start it with --allow-host NAME")
+        if self.root and scope["path"] == self.root:
+            return await _answer(send, 308, b"", {"location": f"{self.root}/", "cache-control": "no-store"})
+        if self.root and scope["path"].startswith(f"{self.root}/"):
+            scope = scope | {"path": scope["path"].removeprefix(self.root)}
         if self.token and scope["path"] not in OPEN:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
             if scope["path"] == "/" and self._is_token(query.pop("token", "")):
@@ -77,8 +82,8 @@ class Guard:
 
     async def _welcome(self, send, query):
         """Remember the token and go on without it in the address, which may be shared."""
-        place = f"/?{urlencode(query)}" if query else "/"
-        cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000"
+        place = f"{self.root}/?{urlencode(query)}" if query else f"{self.root}/"
+        cookie = f"{self.cookie}={self.token}; Path={self.root}/; HttpOnly; SameSite=Lax; Max-Age=2592000"
         await _answer(send, 303, b"", {"location": place, "set-cookie": cookie, "cache-control": "no-store"})
 
     async def _turn_away(self, scope, send):

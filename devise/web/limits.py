@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devise.errors import require
 from devise.web.answers import Refused
@@ -19,6 +19,7 @@ class Limits:
         seconds: for an upload to arrive, and again for its answer.
         uploads: uploads held in memory at once; others wait unread.
         cache_bytes: of small copies of pictures that are kept in memory.
+        picture_bytes: of a picture of the index behind a URL, which is fetched to be shown.
         connections: open at once; more are sent away.
     """
 
@@ -29,7 +30,13 @@ class Limits:
     seconds: float = 20
     uploads: int = 16
     cache_bytes: int = 64_000_000
+    picture_bytes: int = 100_000_000
     connections: int = 1000
+
+    def shared(self, workers: int) -> "Limits":
+        """What each of so many processes bears, for the whole to bear this."""
+        return replace(self, **{name: -(-value // workers) for name, value in (
+            ("uploads", self.uploads), ("cache_bytes", self.cache_bytes), ("connections", self.connections))})
 
 
 class Gate:

@@ -1,92 +1,112 @@
 """Small copies of the index's pictures: made anew, so that nothing of a file but its pixels goes out."""
 
 import hashlib
-import io
+import logging
 from typing import NamedTuple
-
-from PIL import Image
 
 from devise import storage
 from devise.datasets import read_image
+from devise.search.pictures import SMALL, jpeg, small_copy, source
 from devise.web.answers import Refused
 from devise.web.recent import Recent
 
-SMALL = 360  # the shorter side of a tile's copy, in pixels: 180 on a screen of two pixels a point
-LARGE = 1600  # the longer side of the one to look at
-LONG = 3  # times its shorter side is the most of a small copy's longer one
+LOG = logging.getLogger("devise.web")
+LARGE = 1600  # the longer side of the one to look at, in pixels
 SIZES = ("small", "large")
-QUALITY = 82
 
 
 class Rendition(NamedTuple):
-    """A JPEG, and the tag that changes when the file does."""
+    """A JPEG, the tag that changes when the file does, and whether it stands in for what can't be reached now."""
 
     content: bytes
     etag: str
+    stands_in: bool = False
 
 
 class Renditions:
-    """Copies of the pictures of an ImageSet, by row; those used last are kept.
+    """Copies of the pictures of a Search, by row; those used last are kept.
 
-    A copy has no EXIF, which may hold a place or a name, and stands upright.
+    A copy has no EXIF, which may hold a place or a name, and stands upright. Only what the index lists is opened: a
+    file, or a URL. Where a picture can't be had its thumbnail stands in, if the index keeps one.
 
     Args:
-        images: ImageSet.
+        search: a Search.
         cache_bytes: how much is kept.
+        most: bytes of a picture behind a URL.
     """
 
-    def __init__(self, images, cache_bytes):
-        self.images = images
+    def __init__(self, search, cache_bytes, most):
+        self.search, self._most = search, most
         self._recent = Recent(cache_bytes, size=lambda rendition: len(rendition.content))
 
     def get(self, row, size="small"):
         """The copy of a picture.
 
         Raises:
-            Refused: if its file is gone or can't be read.
+            Refused: if its file is gone or can't be read, or the place behind its URL does not answer.
         """
-        path, stamp = self._file(row)
-        key = (row, size, *stamp)
-        return self._recent.get(key, lambda: Rendition(self._made(row, path, size), self._etag(key)))
+        key = self._key(row, size)
+        try:
+            return self._recent.get(key, lambda: Rendition(self._made(row, size), self._etag(key)))
+        except Refused:
+            if content := self._thumbnail(row):
+                return Rendition(content, self._etag((*key, "thumbnail")), stands_in=True)
+            raise
 
     def etag(self, row, size="small"):
         """The tag that `get` would give, without making the copy."""
-        return self._etag((row, size, *self._file(row)[1]))
+        return self._etag(self._key(row, size))
+
+    def is_far(self, row):
+        """Whether a picture must be fetched."""
+        return storage.is_url(self.search.images.paths[row])
 
     def _etag(self, key):
-        text = repr((self.images.paths[key[0]], *key))
+        text = repr((self.search.images.paths[key[0]], *key))
         return f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
 
-    def _file(self, row):
-        try:
-            path = self.images.file(row)
-            return path, storage.stamp(path)
-        except OSError:
-            raise Refused(404, "missing_file", f"the file of picture {row} is no longer where it was when it was "
-                          "indexed") from None
+    def _key(self, row, size):
+        """What of a picture is asked for, and of which content: a file's stamp, else that of when it was indexed."""
+        if not self.is_far(row):
+            try:
+                return (row, size, *storage.stamp(self.search.images.file(row)))
+            except OSError:
+                pass
+        contents = self.search.contents
+        return row, size, "" if contents is None else contents["sha256"][row].tobytes().hex()
 
-    def _made(self, row, path, size):
+    def _thumbnail(self, row):
         try:
-            pixels = read_image(path, least_side=SMALL if size == "small" else LARGE)
+            return self.search.thumbnail(row)
+        except OSError as error:
+            LOG.error("%s", error)
+            return None
+
+    def _made(self, row, size):
+        if size == "small" and self.is_far(row) and (content := self._thumbnail(row)):
+            return content
+        pixels = self._pixels(row, SMALL if size == "small" else LARGE)
+        return small_copy(pixels) if size == "small" else jpeg(pixels, (LARGE, LARGE), progressive=True)
+
+    def _pixels(self, row, least_side):
+        found = None
+        try:
+            found = source(self.search.images, row, self._most)
+            return read_image(found, least_side=least_side)
+        except FileNotFoundError:
+            self._refuse_missing(row)
+        except (OSError, ImportError) as error:
+            LOG.error("picture %s: %s", row, error)
+            raise Refused(503, "unreachable_picture", f"the place where picture {row} lies does not answer, or lets "
+                          "nobody in: the server's log says why") from None
         except ValueError as error:
-            reason = str(error).removeprefix(f"{path}: ")  # the path is nobody's business
+            reason = str(error).removeprefix(f"{found}: ").removeprefix("the picture: ")
+            if reason == "no such file":
+                self._refuse_missing(row)
+            # where it lies is nobody's business
+            reason = reason.replace(self.search.images.paths[row], "it")
             raise Refused(404, "unreadable_file", f"the file of picture {row} can't be read: {reason}") from None
-        picture = Image.fromarray(pixels)
-        box = _small(picture.size) if size == "small" else (LARGE, LARGE)
-        picture.thumbnail(box, Image.Resampling.LANCZOS)
-        held = io.BytesIO()
-        picture.save(held, "JPEG", quality=QUALITY, progressive=size == "large")
-        return held.getvalue()
 
-
-def _small(shape):
-    """The box that makes a picture's shorter side SMALL, and its longer one LONG times that at most.
-
-    >>> _small((4000, 3000)), _small((9000, 100))
-    ((480, 360), (1080, 1080))
-    """
-    scale = SMALL / min(shape)
-    longer = round(max(shape) * scale)
-    if longer > LONG * SMALL:
-        return LONG * SMALL, LONG * SMALL
-    return tuple(SMALL if side == min(shape) else longer for side in shape)
+    def _refuse_missing(self, row):
+        raise Refused(404, "missing_file", f"the file of picture {row} is no longer where it was when it was "
+                      "indexed") from None

@@ -106,6 +106,8 @@ def of(desk):
         if request.headers.get("if-none-match") == headers["etag"]:
             return fastapi.Response(status_code=304, headers=headers)
         copy = await desk.copy(id, size)
+        if copy.stands_in:
+            headers["cache-control"] = FRESH
         return fastapi.Response(copy.content, media_type="image/jpeg", headers=headers | {"etag": copy.etag})
 
     @api.get("/info", operation_id="info", **told)
@@ -114,8 +116,10 @@ def of(desk):
         return await desk.ask(lambda: service.info)
 
     @api.get("/health", operation_id="health", **told)
-    async def health() -> answers.Health:
-        """Whether the server is there, and whether it can look at uploads yet."""
-        return service.health()
+    async def health(response: fastapi.Response) -> answers.Health:
+        """Whether the index answers, with status 503 where it does not, and whether uploads can be looked at yet."""
+        told = await desk.health()
+        response.status_code = 503 if told.reason else 200
+        return told
 
     return api

@@ -1,77 +1,58 @@
-"""The server on a port: uvicorn, with patience that ends."""
+"""The server on a port: uvicorn, in one process or in several behind the same port."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from devise.errors import require
 from devise.web.limits import Limits
 
-HEADER_SECONDS = 10  # for the head of a request; uvicorn alone would wait for ever
 GRACE = 3  # seconds for answers under way when the server is stopped
+STUCK = 60  # seconds after which a process that says nothing is replaced
 
 
 class Server:
     """An app on a port, which is held from the start, so that its number can be told.
 
     Args:
-        app: what `devise.web.app` gave.
+        app: what `devise.web.app` gave; for several processes a function that gives it, which each of them calls and
+            pickle can send there.
         port: 0 takes any that is free.
-        limits: a Limits.
+        limits: a Limits, of the whole server.
+        workers: processes; each has its own copy of the app, and one that dies is replaced.
     Raises:
         OSError: if the port can't be had.
     """
 
-    def __init__(self, app: Any, *, host: str = "127.0.0.1", port: int = 8000, limits: Limits | None = None):
+    def __init__(self, app: Any | Callable[[], Any], *, host: str = "127.0.0.1", port: int = 8000,
+                 limits: Limits | None = None, workers: int = 1):
         uvicorn = require("uvicorn", "web")
-        config = uvicorn.Config(app, host=host, port=port, http=_protocol(), ws="none", lifespan="on",
-                                log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                                limit_concurrency=(limits or Limits()).connections, timeout_graceful_shutdown=GRACE)
+        require("h11", "web")
+        connections = (limits or Limits()).shared(workers).connections
+        config = uvicorn.Config(app, factory=workers > 1, workers=workers, host=host, port=port,
+                                http="devise.web.protocol:Impatient", ws="none", lifespan="on", log_level="warning",
+                                access_log=False, server_header=False, proxy_headers=False,
+                                limit_concurrency=connections, timeout_graceful_shutdown=GRACE,
+                                timeout_worker_healthcheck=STUCK)
         try:
             self._listening = config.bind_socket()
         except SystemExit:  # which uvicorn raises once its log has said why
             raise OSError(f"{host}:{port} can't be had: is another server there? choose another --port") from None
         self._listening.listen()  # who asks before `run` waits
-        self._server = uvicorn.Server(config)
         self.port = self._listening.getsockname()[1]
+        if workers > 1:
+            self._processes = require("uvicorn.supervisors", "web").Multiprocess(config, [self._listening])
+            self._run, self._stop = self._processes.run, self._processes.should_exit.set
+        else:
+            server = uvicorn.Server(config)
+            self._run = partial(server.run, [self._listening])
+            self._stop = partial(setattr, server, "should_exit", True)
 
     def run(self) -> None:
         """Answer until `stop`, or a signal that comes to the main thread."""
         with self._listening:
-            self._server.run(sockets=[self._listening])
+            self._run()
 
     def stop(self) -> None:
         """Let `run` end, from any thread."""
-        self._server.should_exit = True
-
-
-def _protocol():
-    """uvicorn's HTTP over h11, which closes a connection whose request does not get on."""
-    h11 = require("h11", "web")
-    base = require("uvicorn.protocols.http.h11_impl", "web").H11Protocol
-
-    class Impatient(base):
-        _late = None
-
-        def connection_made(self, transport):
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data):
-            super().data_received(data)
-            if self.conn.their_state is not h11.IDLE:  # the head is complete
-                self._forget()
-            elif self._late is None:
-                self._watch()
-
-        def connection_lost(self, error):
-            self._forget()
-            super().connection_lost(error)
-
-        def _watch(self):
-            self._late = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-
-        def _forget(self):
-            if self._late:
-                self._late.cancel()
-                self._late = None
-
-    return Impatient
+        self._stop()

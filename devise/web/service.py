@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import re
 import threading
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from devise import __version__
 from devise.datasets import read_image
 from devise.model import changed, naming
+from devise.storage import is_url, open_artefact
 from devise.web import answers
 from devise.web.answers import Refused
 from devise.web.batcher import Batcher, Full
@@ -35,11 +37,14 @@ class Service:
     Args:
         search: a Search; nobody else may change it meanwhile.
         limits: a Limits.
+        root: the path before all addresses, as a proxy shows them.
     """
 
-    def __init__(self, search, limits=None):
-        self.search, self.limits = search, limits or Limits()
-        self.renditions = Renditions(search.images, self.limits.cache_bytes)
+    def __init__(self, search, limits=None, root=""):
+        self.search, self.limits, self.root = search, limits or Limits(), root
+        self.renditions = Renditions(search, self.limits.cache_bytes, self.limits.picture_bytes)
+        self.asks_database = any(part.outside for part in search.indexes.values())
+        self._shared_start = _shared_start(search.images.paths)
         self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
@@ -92,12 +97,41 @@ class Service:
             false_accept_rate=next((space.calibration["asked"] for space in asked.values()), None),
             engine=next(iter(search.indexes.values())).engine,
             network=model.network.name, words=self._words_name(), tags=self.can_text,
-            examples=self._examples(),
+            examples=self._examples(), indexes=[part.name for part in search.parts] if len(search.parts) > 1 else [],
             limits=answers.Asked(limits.k, limits.text, limits.upload_bytes, limits.upload_pixels, limits.seconds))
 
-    def health(self):
-        """Health; it never waits."""
-        return answers.Health("ok", self._network)
+    def health(self, reason=None):
+        """Health, of why the index does not answer, or None."""
+        return answers.Health("unhealthy" if reason else "ok", self._network, reason)
+
+    def probe(self):
+        """Why the index does not answer now, or None: its files are looked for, and each space is asked."""
+        def ask():
+            for part in self.search.parts:
+                open_artefact(part.folder, "search")
+            for part in self.search.indexes.values():
+                part.search(part.vectors(part.ids[:1]), 1)
+
+        try:
+            self.asked(ask)
+        except Refused as refused:
+            return refused.problem.message
+        return None
+
+    def asked(self, verb, *args):
+        """What a verb answers; a refusal where the index's files or its database are gone."""
+        try:
+            for part in self.search.parts:
+                (part.folder / "search.json").stat()
+            return verb(*args)
+        except ConnectionError as error:
+            LOG.error("%s", error)
+            message = "the database of the index does not answer; the server's log says more"
+        except OSError as error:
+            LOG.error("%s", error)
+            message = "the files of the index are no longer where they were, or can't be read: bring them back, or " \
+                      "start the server anew"
+        raise Refused(503, "no_index", message)
 
     def by_text(self, text, k, also=(), where=None):
         """Found, for words and perhaps pictures of the index."""
@@ -215,11 +249,11 @@ class Service:
 
     def _shown(self, rows):
         """The fields of a Picture for each row."""
-        paths = [PurePosixPath(self._path(row)) for row in rows]
+        paths = [self._path(row).removeprefix(self._shared_start) for row in rows]
         # a picture from elsewhere than the index's folder has its whole path, which is nobody's business
-        names = [path.name if path.is_absolute() else str(path) for path in paths]
+        names = [PurePosixPath(path).name if path.startswith("/") or is_url(path) else path for path in paths]
         return [{"id": row, "label": self.search.images.label_of(row), "name": name, "alt": alt,
-                 "image": f"/api/pictures/{row}/image?v={self._version}"}
+                 "image": f"{self.root}/api/pictures/{row}/image?v={self._version}", "index": self.search.part_of(row)}
                 for row, name, alt in zip(rows, names, self._alts(rows, names), strict=True)]
 
     def _alts(self, rows, names):
@@ -295,6 +329,12 @@ def _words_of(name):
     stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(name).stem)
     words = WORD.findall(stem)
     return "" if all(word.lower() in CAMERAS for word in words) else " ".join(words)
+
+
+def _shared_start(paths):
+    """What all paths begin with that lie behind URLs, up to a folder; "" where not all do."""
+    start = os.path.commonprefix(paths)
+    return start[:start.rindex("/") + 1] if is_url(start) else ""
 
 
 def _respelt(text, words):

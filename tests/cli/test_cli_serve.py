@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ def server(monkeypatch):
     given = []
 
     class Stopped:
-        def __init__(self, app, *, host, port, limits):  # as of devise.web.Server
+        def __init__(self, app, *, host, port, limits, workers):  # as of devise.web.Server
             given.append((app, host, limits))
             self.port = port or 45678
 
@@ -56,7 +57,8 @@ def test_json_is_printed_when_it_ends(devise, index, server):
 
 @pytest.mark.parametrize("argv, said", [
     (["--port", "65536"], "65536' is no port"), (["--token", "short"], "8 to 200 letters"),
-    (["--token", "with; semicolon"], "8 to 200 letters"), (["--max-upload", "0"], "whole number")])
+    (["--token", "with; semicolon"], "8 to 200 letters"), (["--max-upload", "0"], "whole number"),
+    (["--root-path", "/api/v1"], "no path below which"), (["--root-path", "a b"], "no path below which")])
 def test_wrong_usage(devise, argv, said):
     ran = devise("serve", "index", *argv)
     assert ran.code == 2 and said in ran.err
@@ -80,3 +82,15 @@ def test_control_c_ends_a_server_that_runs(index):
     server.send_signal(signal.SIGINT)
     out, _ = server.communicate(timeout=60)
     assert server.returncode == 0 and json.loads(out)["address"] == address
+
+
+def test_several_processes_open_the_index_themselves(devise, index, server):
+    """What they are sent is small: folders and what the guard and the limits are."""
+    ran = devise("serve", index, "--workers", 4, "--port", 9000, "--root-path", "pictures/", "--token", "my-own-token")
+    assert ran.code == 0 and "http://127.0.0.1:9000/pictures/?token=my-own-token" in ran.err
+    make, _, limits = server[0]
+    app = pickle.loads(pickle.dumps(make))()
+    assert (app.token, app.root, len(app.service.search)) == ("my-own-token", "/pictures", 40)
+    assert app.service.limits.uploads == limits.uploads // 4
+    with pytest.raises(SystemExit):
+        make.func([index / "nowhere"])

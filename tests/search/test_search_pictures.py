@@ -190,7 +190,8 @@ def test_indexes_of_a_folder_a_bucket_and_no_place_are_one(model, table, behind,
             search.make_thumbnails()
         search.save(tmp_path / name / "index")
     both = Search.load(*(tmp_path / name / "index" for name in kinds))
-    assert both.parts == tuple((f"{name}/index", 40) for name in kinds)
+    assert [(part.name, part.images) for part in both.parts] == [(f"{name}/index", 40) for name in kinds]
+    assert both.parts[1].folder == (tmp_path / "bucket" / "index").resolve()
     assert [both.part_of(row).split("/")[0] for row in (0, 39, 40, 199)] == ["disk", "disk", "bucket", "others"]
     found = both.by_image(7, 200).matches
     rows = {match.row for match in found}

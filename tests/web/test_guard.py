@@ -216,7 +216,7 @@ def test_uploads_beyond_the_places_wait_and_are_sent_away(search, draw):
 
 def test_a_head_that_does_not_come_is_given_up(served, monkeypatch):
     pytest.importorskip("uvicorn")
-    monkeypatch.setattr("devise.web.server.HEADER_SECONDS", 0.2)
+    monkeypatch.setattr("devise.web.protocol.HEADER_SECONDS", 0.2)
     port = int(served().rpartition(":")[2])
 
     async def run():

@@ -1,6 +1,8 @@
 // What is shown is what the address says: ?q= a text, ?like= a picture of the index (with plus= and minus= the words that
 // it is changed by), ?mine a picture of one's own; where= is the condition on the pictures that may be found.
 
+// "/", or the path below which a proxy shows the page: this file lies in it under page/.
+export const ROOT = new URL("..", import.meta.url).pathname;
 export const USUAL = 24;
 
 export function read() {
@@ -29,7 +31,7 @@ export function href({ q, like, plus = [], minus = [], mine, k, space, where, vi
   if (where && (q || liked || mine)) values.set("where", where);
   if (view !== null && view !== undefined) values.set("view", view);
   const text = values.toString().replace("mine=", "mine");
-  return text ? `/?${text}` : "/";
+  return text ? `${ROOT}?${text}` : ROOT;
 }
 
 // What is asked, whatever part of the answer is shown.

@@ -1,5 +1,7 @@
 // The JSON API as functions; what fails is a Problem.
 
+import { ROOT } from "./address.js";
+
 export class Problem extends Error {
   constructor(code, message, suggestions = []) {
     super(message);
@@ -33,7 +35,7 @@ export function address(path, values) {
   for (const [name, value] of Object.entries(values)) {
     for (const one of [value].flat()) if (one !== null && one !== undefined && one !== "") given.append(name, one);
   }
-  return `/api/${path}?${given}`;
+  return `${ROOT}api/${path}?${given}`;
 }
 
 export const posted = (file, signal) => ({

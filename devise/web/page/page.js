@@ -1,7 +1,7 @@
 // The page: the address is read, the question asked, the answer shown.
 
 import { Problem, address, ask, posted } from "./api.js";
-import { changes, href, question, read } from "./address.js";
+import { ROOT, changes, href, question, read } from "./address.js";
 import { by, changer, chip, chips, count, element, tagList, title } from "./elements.js";
 import * as intake from "./intake.js";
 import * as tiles from "./tiles.js";
@@ -51,7 +51,7 @@ async function load(now) {
   viewer.hide();
   wait(true);
   try {
-    const known = info ?? await ask("/api/info", { signal: own.signal });
+    const known = info ?? await ask(`${ROOT}api/info`, { signal: own.signal });
     if (turn !== own) return;
     if (!info) meet(known);
     const [found, extra] = await answers_to(now, own.signal);

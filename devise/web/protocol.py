@@ -1,0 +1,35 @@
+"""HTTP over h11 as uvicorn speaks it, with patience that ends: each process of a server loads it by its name."""
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_SECONDS = 10  # for the head of a request; uvicorn alone would wait for ever
+
+
+class Impatient(H11Protocol):
+    """Closes a connection whose request does not get on."""
+
+    _late = None
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data):
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:  # the head is complete
+            self._forget()
+        elif self._late is None:
+            self._watch()
+
+    def connection_lost(self, error):
+        self._forget()
+        super().connection_lost(error)
+
+    def _watch(self):
+        self._late = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _forget(self):
+        if self._late:
+            self._late.cancel()
+            self._late = None
