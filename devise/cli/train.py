@@ -39,7 +39,8 @@ class Train(Training):
 
     --json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
     "best_epoch", "batch_size", "seconds"} (null for the ridge head), "left_out" (labels that --skip-unknown left
-    out), "warnings" (what is doubtful about the labels), "skipped": [{"path", "reason"}]} and what
+    out), "warnings" (what is doubtful about the labels), "unseen_beside" ({"trained", "everyday", "chance"}: right
+    among the unseen labels, fractions; null without such), "skipped": [{"path", "reason"}]} and what
     `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that can't be
     read are listed and don't change the exit code.
     """
@@ -78,20 +79,36 @@ class Train(Training):
         from devise import plots
         from devise.datasets import Split
         from devise.model import train_labels
+        from devise.model.pretrained import unseen_beside
 
         with progress_bar("train", unit="steps") as progress:
             model = train_labels(found, backbone=backbone, head=opening.head(args), progress=progress, **asked,
                                  **training)
-        figures = model.evaluate()
+        figures, beside = model.evaluate(), unseen_beside(model)
         used = model.split or Split()
         history = next((history.to_json() for history in model.history.values()), None)
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
-            "left_out": model.record["left_out"], "warnings": model.record["doubts"], "history": history}, figures,
-            model.table.images, tuple(map(options.typed, model.record["doubts"])))
+            "left_out": model.record["left_out"], "warnings": model.record["doubts"], "unseen_beside": beside,
+            "history": history}, figures, model.table.images,
+            (*map(options.typed, model.record["doubts"]), *([_told(beside)] if beside else ())))
         if history:
             plots.history_curve(history, args.output / "history.png")
         return answer
+
+
+def _told(beside: dict[str, float]) -> str:
+    """What the figures of unseen classes say of words beyond the trained ones.
+
+    >>> _told({"trained": 0.2, "everyday": 0.9, "chance": 0.25})[-67:]
+    'take the model that comes with devise for words beyond the classes.'
+    """
+    told = (f"Unseen pictures among the unseen labels: {beside['trained']:.1%} right, {beside['everyday']:.1%} by the "
+            f"model that comes with devise, {beside['chance']:.1%} by chance.")
+    if beside["trained"] > max(beside["everyday"], beside["chance"]):
+        return told
+    worse = "not better than that model" if beside["trained"] > beside["chance"] else "not better than chance"
+    return f"{told} The training is {worse} here: take the model that comes with devise for words beyond the classes."
 
 
 class Siamese(Training):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise.backbones import efficientnet_lite
-from devise.errors import unknown
+from devise.errors import MissingDependency, unknown
 from devise.heads import ConseHead, LiftHead, restored
 from devise.model import text
 from devise.model.devise import Devise
+from devise.model.objective import float_rows
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import SHARED, Space
 from devise.model.text import LiftText, WordText
@@ -59,6 +60,30 @@ def pretrained(name: str = DEFAULT, words: str | Path | WordVectors = "glove-6b-
         raise ValueError(unknown("pretrained model", name, [DEFAULT, *known]))
     network, words = Network.of(backbone), Words(words)
     return Devise(network, words, {SHARED: known[name](network.backbone, words)}, record={"pretrained": name})
+
+
+def unseen_beside(model: Devise) -> dict[str, float] | None:
+    """How often a model names its unseen images rightly among its unseen labels, beside "everyday" and chance.
+
+    Returns:
+        {"trained", "everyday", "chance"}, fractions; None where the model has no unseen classes, and where "everyday"
+        is not to be had, is of another backbone, or doesn't know a label.
+    """
+    if model.split is None or not len(model.split.unseen_rows):
+        return None
+    rows, names = model.split.unseen_rows, model.split.unseen
+    own = np.array([names.index(model.label_names[label]) for label in model.table.images.labels[rows]])
+    try:
+        base = pretrained()
+        base.network.check(model.table)
+        asked = {"trained": (model, model.candidates("unseen").vectors),
+                 DEFAULT: (base, base.embed_text([model.record["synonyms"].get(name, name) for name in names]))}
+    except (MissingDependency, FileNotFoundError, KeyError, ValueError):
+        return None
+    features = float_rows(model.table.matrix, rows)
+    spaces = {name: each.spaces[each.text_space()] for name, (each, _) in asked.items()}
+    return {name: float(((spaces[name].embed(features) @ texts.T).argmax(axis=1) == own).mean())
+            for name, (_, texts) in asked.items()} | {"chance": 1 / len(names)}
 
 
 def write(model: Devise, path: str | Path) -> None:

@@ -1,13 +1,15 @@
 """The model that comes with devise: a few facts of the file, and what it refuses."""
 
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
 
 from devise import features, storage
-from devise.model import Devise, pretrained
-from devise.model.pretrained import read, write
+from devise.heads import RidgeHead
+from devise.model import Devise, pretrained, train_labels
+from devise.model.pretrained import read, unseen_beside, write
 from devise.model.sources import Network
 from devise.words import WordVectors
 
@@ -102,3 +104,20 @@ def test_words_not_at_hand_are_told_at_once(monkeypatch):
     monkeypatch.setattr(module, "open_words", lacking)
     with pytest.raises(FileNotFoundError, match="glove-6b-50d is not at hand"):
         pretrained()
+
+
+def test_a_training_is_told_what_this_one_and_chance_would_have_named(model, table):
+    unseen = ("elephant", "flamingo", "helicopter", "lobster", "saxophone")
+    trained = train_labels(table, head=RidgeHead(penalty=1.0), unseen=unseen)
+    right = {"trained": [], "everyday": []}
+    for row in trained.split.unseen_rows:
+        image, own = table.subset([row]), table.images.label_of(row)
+        for name, each in (("trained", trained), ("everyday", model)):
+            scores = each.embed_text(unseen) @ each.embed_images(image, each.text_space())[0]
+            right[name].append(unseen[int(scores.argmax())] == own)
+    found = unseen_beside(trained)
+    assert found == pytest.approx({name: np.mean(each) for name, each in right.items()} | {"chance": 0.2})
+    assert unseen_beside(train_labels(table, head=RidgeHead(penalty=1.0))) is None  # no class is unseen
+    other = dataclasses.replace(table, backbone=table.backbone | {"name": "other", "fingerprint": "another"})
+    trained = train_labels(other, head=RidgeHead(penalty=1.0), unseen=unseen)
+    assert unseen_beside(trained) is None
