@@ -40,7 +40,14 @@ FORMATS: dict[str, tuple[str, dict]] = {".png": ("png", {"Software": MARK}), ".j
 
 
 def styled() -> AbstractContextManager:
-    """A context in which matplotlib draws in our style; its own settings stay as they were."""
+    """A context in which matplotlib draws in our style; its own settings stay as they were.
+
+    >>> import matplotlib
+    >>> with styled():
+    ...     inside = matplotlib.rcParams["font.family"]
+    >>> inside == families()
+    True
+    """
     import matplotlib
 
     return matplotlib.rc_context(STYLE | {"font.family": families()})
@@ -58,7 +65,13 @@ def new_figure(width: float, height: float, *, panels: int = 1,
 
 
 def entitle(figure: Figure, title: str = "", note: str = "") -> None:
-    """A title above all panels and a small note beneath them, wrapped to the figure's width."""
+    """A title above all panels and a small note beneath them, wrapped to the figure's width.
+
+    >>> figure = new_figure(4, 3)
+    >>> entitle(figure, "Flat hit@k")
+    >>> figure.get_suptitle()
+    'Flat hit@k'
+    """
     width = figure.get_figwidth()
     if title:
         figure.suptitle(textwrap.fill(title, int(9 * width)), x=0.01, ha="left", fontsize=TITLE, fontweight="bold")

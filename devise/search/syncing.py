@@ -54,6 +54,9 @@ class Changes:
         images: the new and the changed, to be looked at; None without any.
         stamps: {path: `devise.storage.stamp`} of pictures that were touched or copied and are the same.
         folders: the real paths of the folders that were read.
+
+    >>> Changes(new=("a.jpg",), gone=("b.jpg", "c.jpg")).gone
+    ('b.jpg', 'c.jpg')
     """
 
     new: tuple[str, ...] = ()

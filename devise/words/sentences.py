@@ -86,7 +86,11 @@ class SentenceVectors:
             ValueError: if a text has no word with a vector; the message names it and counts the others.
         """
         texts = as_texts(texts)
-        return self._directions(texts, self._means(texts))
+        rows = self._directions(self._means(texts))
+        if (lost := np.flatnonzero(~rows.any(axis=1))).size:
+            raise ValueError(f"{lost.size} texts have no word of {self.words.name}, the first is "
+                             f"{texts[lost[0]]!r}: leave them out, `known` tells which")
+        return rows
 
     def embed_pictures(self, captions: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """The unit mean of the vectors of each image's captions, float32 (n, dim); unknown captions are passed over.
@@ -104,17 +108,14 @@ class SentenceVectors:
         means = np.add.reduceat(vectors, starts, axis=0) if len(vectors) else vectors
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
-    def _directions(self, texts, means):
-        """Unit rows of the texts' means, float32 (n, dim)."""
+    def _directions(self, means):
+        """Unit rows of texts' means, float32 (n, dim); zeros where nothing but what all sentences share is said."""
         if self.common is None:
             raise ValueError("the common component is not known yet: call fit with the captions of the training "
                              "images, or make these vectors with components=0")
         rows = means - (means @ self.common.T) @ self.common
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if (lost := np.flatnonzero(lengths[:, 0] < 1e-9)).size:
-            raise ValueError(f"{lost.size} texts have no word of {self.words.name}, the first is "
-                             f"{texts[lost[0]]!r}: leave them out, `known` tells which")
-        return (rows / lengths).astype(np.float32)
+        return np.where(lengths < 1e-9, 0, rows / np.maximum(lengths, 1e-9)).astype(np.float32)
 
     def _means(self, texts):
         """The weighted means of the texts' vectors, float64 (n, dim); zeros where no word has one."""
@@ -302,10 +303,7 @@ class CaptionVectors:
     def _embedded(self, texts):
         """Rows of any length, zero where nothing is known."""
         told = self.terms.texts(texts)
-        meaning = np.zeros((len(texts), self.words.dim), np.float32)
-        means = self.sentences._means(texts)
-        known = np.flatnonzero(means.any(axis=1))
-        meaning[known] = self.sentences._directions([texts[row] for row in known], means[known])
+        meaning = self.sentences._directions(self.sentences._means(texts))
         return np.hstack([np.sqrt(self.share) * meaning, np.sqrt(1 - self.share) * told.toarray()]).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ before = {module.partition(".")[0] for module in sys.modules}
 from devise import cli
 
 class Warmed:
-    def __init__(self, app, *, host, port, limits):
+    def __init__(self, app, *, port, **others):
         self.service, self.port = app.service, port
     def run(self):
         self.service.warm()
