@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -142,6 +144,21 @@ def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *,
         raise ValueError(f"{path} holds {array.dtype} {array.shape}: expected {np.dtype(dtype)} "
                          f"({', '.join('any' if want is None else str(want) for want in shape)})")
     return array
+
+
+def read_rows(array: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]:
+    """Rows of an array as float32; of a mapped one the pages are let go, so that reading it all holds a block of it.
+
+    >>> read_rows(np.eye(3), 1, 2)
+    array([[0., 1., 0.]], dtype=float32)
+    """
+    rows = np.array(array[start:stop], np.float32)
+    base = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and sys.platform == "linux":
+        base.madvise(mmap.MADV_DONTNEED)
+    return rows
 
 
 def write_npy(path: str | Path, array: ArrayLike) -> None:

@@ -24,13 +24,7 @@ def check_index(found, folder, progress):
         found.problem(str(error), AGAIN["index"])
         return
     found.facts = {"vectors": len(part), "dim": part.dim, "engine": part.engine}
-    wrong = 0
-    ids = part.ids
-    for start in range(0, len(ids), ROWS):
-        lengths = np.linalg.norm(part.vectors(ids[start:start + ROWS]), axis=1)
-        wrong += int((~(np.abs(lengths - 1) < LENGTH)).sum())  # NaN is not near 1 either
-    if wrong:
-        found.problem(f"{wrong:,} of {len(ids):,} vectors are not of length 1, or hold NaN", AGAIN["index"])
+    _check_lengths(found, part)
 
 
 def check_search(found, folder, progress):
@@ -38,17 +32,12 @@ def check_search(found, folder, progress):
     opened = whole(found, folder, "search", progress)
     if not opened:
         return
-    document, parts = opened[0], Path(folder) / str(opened[0].get("build"))
-    names = document.get("spaces", ())
-    indexes = {space: Checked(str(parts / space), "index") for space in names}
-    model = Checked(str(parts / "model"), "model")
-    for space, part in indexes.items():
-        check_index(part, parts / space, progress)
-    check_model(model, parts / "model", progress, within=True)
-    for part in (*indexes.values(), model):
-        found.problems += part.problems
-        found.notes += part.notes
-    if any(part.opened is None for part in (*indexes.values(), model)):
+    document, place = opened[0], Path(folder) / str(opened[0].get("build")) / "model"
+    model = Checked(str(place), "model")
+    check_model(model, place, progress, within=True)
+    found.problems += model.problems
+    found.notes += model.notes
+    if model.opened is None:
         return
     try:
         found.opened = search = Search.load(folder)
@@ -56,10 +45,23 @@ def check_search(found, folder, progress):
         found.problem(str(error), AGAIN["search"])
         return
     engines = sorted({part.engine for part in search.indexes.values()})
-    found.facts = {"pictures": len(search), "spaces": list(names), "engine": ", ".join(engines), **model.facts}
+    found.facts = {"pictures": len(search), "spaces": list(document["spaces"]), "engine": ", ".join(engines),
+                   **model.facts}
+    for part in search.indexes.values():
+        _check_lengths(found, part)
     check_pictures(found, search.images, search.changed, f"devise add {folder} with them takes them as they are now")
     _check_spaces(found, search)
-    fit_model(found, search, search.model, parts / "model")
+    fit_model(found, search, search.model, place)
+
+
+def _check_lengths(found, part):
+    """Whether all vectors of an index have a direction and the length 1."""
+    wrong, ids = 0, part.ids
+    for start in range(0, len(ids), ROWS):
+        lengths = np.linalg.norm(part.vectors(ids[start:start + ROWS]), axis=1)
+        wrong += int((~(np.abs(lengths - 1) < LENGTH)).sum())  # NaN is not near 1 either
+    if wrong:
+        found.problem(f"{wrong:,} of {len(ids):,} vectors are not of length 1, or hold NaN", AGAIN["index"])
 
 
 def repair(folder) -> list[str]:

@@ -17,8 +17,8 @@ import numpy as np
 
 from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest, read_npy, unit_rows, write_npy
 from devise.index.comparing import compare_some
-from devise.index.members import as_ids, exclusions, listed, member_rows, refuse_repeats
-from devise.storage import Commit
+from devise.index.members import Made, as_ids, exclusions, held, listed, member_rows, refuse_repeats
+from devise.storage import Commit, Part, publish
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -59,8 +59,6 @@ class Index(ABC):
     """
 
     engine = ""
-    can_add = True
-    can_remove = True
     can_map = True  # a saved index stays on the disk; processes that open it share one copy in memory
 
     def __init__(self, *, fingerprint: str | None = None) -> None:
@@ -84,13 +82,14 @@ class Index(ABC):
         return len(self._ids)
 
     def __contains__(self, member: int) -> bool:
-        return bool(np.isin(member, self._ids))
+        return bool(held(np.asarray(member), self._ids))
 
-    def build(self, vectors: Rows, ids: ArrayLike | None = None) -> Self:
+    def build(self, vectors: Rows | Made, ids: ArrayLike | None = None) -> Self:
         """Store these vectors in place of all that was there.
 
         Args:
-            vectors: (n, dim), any lengths but zero.
+            vectors: (n, dim), any lengths but zero; a memory-mapped array is read, and `Made` rows are made, a block
+                at a time.
             ids: int64 (n,), 0..n-1 where none are given.
         Returns:
             The index itself.
@@ -117,7 +116,7 @@ class Index(ABC):
         """
         self._require_built("add to it")
         ids, rows = member_rows(vectors, ids, self.dim)
-        known = ids[np.isin(ids, self._ids)]
+        known = ids[held(ids, self._ids)]
         if known.size:
             raise ValueError(f"ids {listed(known)} are in the index already: remove them first")
         if len(ids):
@@ -136,6 +135,11 @@ class Index(ABC):
         if len(ids):
             self._remove(ids)
             self._ids = np.delete(self._ids, np.searchsorted(self._ids, ids))
+
+    def renumber(self) -> None:
+        """Give the members the ids 0 to n - 1, in the order of those that they have."""
+        self._require_built("renumber it")
+        self.build(self._vectors(self._ids))
 
     def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The unit rows stored under these ids, float32 (n, dim), in the order asked for.
@@ -213,26 +217,39 @@ class Index(ABC):
         """What of the index lies in no folder, such as a database's collection and whose it is; None where all does."""
         return None
 
-    def save(self, folder: str | Path, *, document: dict | None = None, home: str | Path | None = None) -> None:
+    def save(self, folder: str | Path, *, document: dict | None = None) -> None:
         """Write the index and all that is needed to read it again; whole or not at all.
+
+        What the folder holds of it already, and is as it was, is not written again.
 
         Args:
             document: more to keep in the manifest, a dict that JSON can hold; `load` gives it back
                 as the attribute `document`.
-            home: the folder that `folder` is a part of, whose manifest is what makes the save count; what lies
-                outside belongs to it. None for an index that is one alone.
         """
         self._require_built("save it")
         document = dict(self.document if document is None else document)
-        manifest = {"engine": self.engine, "parameters": self.parameters, "metric": "cosine",
-                    "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint,
-                    "document": document}
-        if self.outside:
-            manifest["outside"] = self.outside
-        with Commit(folder, "index", manifest) as commit:
-            write_npy(commit.file("ids.npy"), self._ids)
-            self._save(commit)
+
+        def fill(commit):
+            commit.document = self.stored(commit, folder) | {"document": document}
+
+        self.settled(publish(folder, "index", fill, stamps=True))
         self.document = document
+
+    def stored(self, commit: Commit | Part, home: str | Path) -> dict[str, Any]:
+        """Write the index into a commit, or into the part that is its own; what the manifest must say of it.
+
+        Args:
+            home: the folder of the commit; what lies outside belongs to it.
+        """
+        self._require_built("save it")
+        self._write_ids(commit)
+        self._save(commit)
+        manifest = {"engine": self.engine, "parameters": self.parameters, "metric": "cosine",
+                    "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint}
+        return manifest | ({"outside": self.outside} if self.outside else {})
+
+    def settled(self, commit: Commit | Part) -> None:  # noqa: B027 an engine need not
+        """Note that what was `stored` in a commit, or in a part of one, is what counts now."""
 
     def repair(self, folder: str | Path, keep: Iterable[str] = ()) -> list[str]:
         """Remove what lies outside and no manifest names any more; what was done, in sentences.
@@ -248,18 +265,21 @@ class Index(ABC):
 
     def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
         """Take the state that `save` wrote; `load` calls it on an empty index."""
-        self.dim, self.document = document["dim"], dict(document["document"])
+        self.dim, self.document = document["dim"], dict(document.get("document", {}))
         if type(self.dim) is not int or self.dim < 1:
             raise ValueError(f"dim is {self.dim!r}: expected a whole number from 1")
-        self._ids = read_npy(paths["ids.npy"], np.int64, (document["n"],))
+        self._ids = self._read_ids(paths)
+        if len(self) != document["n"]:
+            raise ValueError(f"there are {len(self)} ids, the manifest says {document['n']}")
         if (self._ids < 0).any() or (np.diff(self._ids) <= 0).any():
             raise ValueError("the ids are not ascending from 0 on")
         self._load(paths)
 
-    def _check_held(self, n, dim):
-        """Refuse a file of other vectors than the manifest tells of; an engine's `_load` asks."""
-        if (n, dim) != (len(self), self.dim):
-            raise ValueError(f"its file holds {n} × {dim} numbers, the manifest says {len(self)} × {self.dim}")
+    def _write_ids(self, commit):
+        write_npy(commit.file("ids.npy"), self._ids)
+
+    def _read_ids(self, paths):
+        return read_npy(paths["ids.npy"], np.int64, (None,))
 
     def blocks(self, among: NDArray[np.int64] | None = None
                ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -306,7 +326,7 @@ class Index(ABC):
             raise ValueError(f"the index is not built yet: call build(vectors, ids) before you {purpose}")
 
     def _require_members(self, ids):
-        unknown = ids[~np.isin(ids, self._ids)]
+        unknown = ids[~held(ids, self._ids)]
         if unknown.size:
             raise KeyError(f"ids {listed(unknown)} are not in the index")
 

@@ -28,6 +28,7 @@ import numpy as np
 from devise.arrays import NEAR, read_npy, write_npy
 from devise.index.base import Index
 from devise.index.comparing import SPARE, widened
+from devise.storage import Commit, Part
 
 BATCH = 5000  # rows of an insert or a look-up, at most
 MESSAGE_BYTES = 32 << 20  # of an insert or a look-up; a server takes 64 MB in one message
@@ -71,16 +72,25 @@ class Database(Index):
         self._own, self._owner, self.dim, self._ids = False, None, None, self._ids[:0]
         self._keys = self._saved = self._keys[:0]
 
-    def save(self, folder: str | Path, *, document: dict | None = None, home: str | Path | None = None) -> None:
+    def save(self, folder: str | Path, *, document: dict | None = None) -> None:
+        super().save(folder, document=document)
+        while self.uri and self._replaced:
+            self._drop_collection(self._replaced.pop())
+
+    def stored(self, commit: Commit | Part, home: str | Path) -> dict[str, Any]:
         self._require_built("save it")
         if self.uri:
-            self._move_in(_owner(home or folder))
-        super().save(folder, document=document, home=home)
+            self._move_in(_owner(home))
+        return super().stored(commit, home)
+
+    def settled(self, commit: Commit | Part) -> None:
         before, self._saved = self._saved, self._keys.copy()
-        if self.uri and home is None:
+        if self.uri:
             self._delete(np.setdiff1d(before, self._keys))
-            while self._replaced:
-                self._drop_collection(self._replaced.pop())
+
+    def renumber(self) -> None:
+        self._require_built("renumber it")
+        self._ids, self._found = np.arange(len(self)), None
 
     def repair(self, folder: str | Path, keep: Iterable[str] = ()) -> list[str]:
         if not self._owner:

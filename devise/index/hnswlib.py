@@ -11,26 +11,24 @@ import struct
 
 import numpy as np
 
-from devise.arrays import read_npy, write_npy
+from devise.arrays import BLOCK_BYTES
 from devise.errors import require
-from devise.index.base import Index
-from devise.index.comparing import approximately
+from devise.index.approximate import RECALL, Approximate, whole
 from devise.storage import written
 
 
-class Hnswlib(Index):
-    """Approximate neighbours in a graph that grows and shrinks in place.
+class Hnswlib(Approximate):
+    """Approximate neighbours in a graph.
 
-    A removed row stays in the graph as a way to others, until the index is built again. Up to 1,000
-    rows, and for k above a quarter of them, every row is compared. The library reads a saved graph
-    whole and can't map it, so each process holds a copy of its own.
+    The library reads a saved graph whole and can't map it, so each process holds a copy of its own.
 
     Args:
         links: M of the paper.
         build_depth: efConstruction of the paper.
-        search_depth: ef of the paper, at least k.
+        search_depth: ef of the paper; None for the least that finds `recall` of the neighbours.
         seed: of the levels.
         n_jobs: threads of build and search; with 1 two builds of the same rows are the same graph.
+        recall: see `Approximate`.
     Raises:
         MissingDependency: if hnswlib is not installed.
 
@@ -41,96 +39,55 @@ class Hnswlib(Index):
 
     engine = "hnswlib"
     can_map = False
+    file, knob, grows = "graph.hnsw", "search_depth", True
 
-    def __init__(self, *, links: int = 16, build_depth: int = 200, search_depth: int = 100, seed: int = 0,
-                 n_jobs: int = 1, fingerprint: str | None = None) -> None:
-        super().__init__(fingerprint=fingerprint)
+    def __init__(self, *, links: int = 16, build_depth: int = 200, search_depth: int | None = None, seed: int = 0,
+                 n_jobs: int = 1, recall: float = RECALL, fingerprint: str | None = None) -> None:
+        super().__init__(recall=recall, fingerprint=fingerprint)
         self._package = require("hnswlib", "hnswlib")
-        for name, value, least in [("links", links, 2), ("build_depth", build_depth, 1), ("seed", seed, 0),
-                                   ("search_depth", search_depth, 1), ("n_jobs", n_jobs, 1)]:
-            if not isinstance(value, int) or not least <= value < 2**31:
-                raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")
+        whole(links=(links, 2), build_depth=(build_depth, 1), search_depth=(search_depth, 1), seed=(seed, 0),
+              n_jobs=(n_jobs, 1))
         self.links, self.build_depth, self.search_depth = links, build_depth, search_depth
         self.seed, self.n_jobs = seed, n_jobs
 
     @property
     def parameters(self) -> dict:
         return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
-                "seed": self.seed, "n_jobs": self.n_jobs}
+                "seed": self.seed, "n_jobs": self.n_jobs, "recall": self.target}
 
-    def _build(self, rows, ids):
+    def _plant(self, rows, places):
         graph = self._package.Index(space="ip", dim=rows.shape[1])
-        graph.init_index(max_elements=len(rows), ef_construction=self.build_depth, M=self.links,
-                         random_seed=self.seed, allow_replace_deleted=False)
-        graph.set_num_threads(self.n_jobs)
-        self._graph, self._items, self._planted = graph, np.empty(0, np.int64), 0
-        self._plant(rows, ids)
+        graph.init_index(max_elements=len(rows), ef_construction=self.build_depth, M=self.links, random_seed=self.seed)
+        self._grow(graph, rows, places)
+        return graph
 
-    def _plant(self, rows, ids):
-        """Put rows under item numbers of their own: an id that was removed may come back."""
-        items = np.arange(self._planted, self._planted + len(rows))
-        self._graph.add_items(rows, items, num_threads=self.n_jobs)
-        self._number(np.concatenate([self._items, ids]))
-        self._planted += len(rows)
+    def _grow(self, graph, rows, places):
+        step = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
+        for start in range(0, len(places), step):
+            chosen = places[start:start + step]
+            graph.add_items(rows[chosen], chosen, num_threads=self.n_jobs)
 
-    def _number(self, items):
-        self._items = items  # item → id, -1 once removed
-        alive = np.flatnonzero(items >= 0)
-        self._by_id = alive[np.argsort(items[alive])]  # the items of the members, by ascending id
+    def _look_up(self, graph, queries, k, depth):
+        if k > graph.get_current_count():
+            return np.full((len(queries), k), -1)
+        with self._turn:
+            graph.set_ef(int(max(depth, k)))
+            return graph.knn_query(queries, k, num_threads=self.n_jobs)[0].astype(np.int64)
 
-    def _add(self, rows, ids):
-        room = self._planted + len(rows)
-        if room > self._graph.get_max_elements():
-            self._graph.resize_index(max(room, self._planted + self._planted // 2))
-        self._plant(rows, ids)
+    def _write(self, graph, path):
+        graph.save_index(str(path))
+        written(path, graph.index_file_size())
 
-    def _remove(self, ids):
-        gone = self._item_of(ids)
-        for item in gone:
-            self._graph.mark_deleted(int(item))
-        self._items[gone] = -1
-        self._number(self._items)
-
-    def _item_of(self, ids):
-        return self._by_id[np.searchsorted(self._ids, ids)]
-
-    def _vectors(self, ids):
-        rows = self._graph.get_items(self._item_of(ids), return_type="numpy")
-        return np.array(rows, np.float32).reshape(len(ids), self.dim)
-
-    def _search(self, queries, k):
-        return approximately(self, queries, k, self._look_up)
-
-    def _look_up(self, queries, k):
-        depth = max(self.search_depth, k)
-        while depth < self._planted:
-            try:
-                with self._turn:
-                    self._graph.set_ef(int(depth))
-                    items, distances = self._graph.knn_query(queries, k, num_threads=self.n_jobs)
-                return self._items[items.astype(np.int64)], 1 - distances
-            except RuntimeError:  # it found fewer than k: removed rows took their places
-                depth *= 4
-        return None
-
-    def _save(self, commit):
-        write_npy(commit.file("items.npy"), self._items)
-        self._graph.save_index(str(commit.file("graph.hnsw")))
-        written(commit.file("graph.hnsw"), self._graph.index_file_size())
-
-    def _load(self, paths):
-        self._graph = self._package.Index(space="ip", dim=self.dim)
+    def _open(self, path, n):
+        graph = self._package.Index(space="ip", dim=self.dim)
         try:
-            self._graph.load_index(str(paths["graph.hnsw"]))
+            graph.load_index(str(path))
         except RuntimeError as error:
-            raise ValueError(f"{paths['graph.hnsw']} is no graph of hnswlib: {error}") from error
-        # by the library's own word it would read beyond its rows; removed nodes are in its count
-        self._check_held(len(self), _dim_in(paths["graph.hnsw"]))
-        self._graph.set_num_threads(self.n_jobs)
-        self._number(read_npy(paths["items.npy"], np.int64, (self._graph.get_current_count(),)))
-        self._planted = len(self._items)
-        if not np.array_equal(self._items[self._by_id], self._ids):
-            raise ValueError("the nodes of the graph are not the members")
+            raise ValueError(f"{path} is no graph of hnswlib: {error}") from error
+        # by the library's own word it would read beyond its rows
+        if (held := (graph.get_current_count(), _dim_in(path))) != (n, self.dim):
+            raise ValueError(f"{path} holds {held[0]} × {held[1]} numbers, the manifest says {n} × {self.dim}")
+        return graph
 
 
 def _dim_in(path):

@@ -63,11 +63,11 @@ class Lancedb(Database):
     def outside(self):
         return super().outside and super().outside | {"version": self._table.version}
 
-    def save(self, folder, *, document=None, home=None):
+    def stored(self, commit, home):
         self._require_built("save it")
         if self.uri:
             self._tidy()
-        super().save(folder, document=document, home=home)
+        return super().stored(commit, home)
 
     def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
         self._version = document.get("outside", {}).get("version")

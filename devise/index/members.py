@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from devise.arrays import unit_rows
+from devise.arrays import BLOCK_BYTES, read_rows, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def member_rows(vectors: ArrayLike, ids: ArrayLike, dim: int | None = None
+class Made(NamedTuple):
+    """Rows that are made a block at a time, so that a table larger than memory can become an index.
+
+    Attributes:
+        shape: (n, dim).
+        rows: from (start, stop) to those rows, float (stop - start, dim).
+
+    >>> len(Made((3, 2), lambda start, stop: np.ones((stop - start, 2))))
+    3
+    """
+
+    shape: tuple[int, int]
+    rows: Callable[[int, int], NDArray]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = None
                 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Checked ids in ascending order, and their unit rows.
 
@@ -30,20 +48,39 @@ def member_rows(vectors: ArrayLike, ids: ArrayLike, dim: int | None = None
     (array([3, 7]), array([[1., 0.],
            [0., 1.]], dtype=float32))
     """
-    ids = as_ids(ids)
-    rows = np.asarray(vectors, dtype=np.float32)
-    if rows.ndim != 2 or not rows.shape[1] or (dim is not None and rows.shape[1] != dim):
-        raise ValueError(f"vectors have shape {rows.shape}: expected (n, {dim or 'dim'}), one row a member")
-    if len(rows) != len(ids):
-        raise ValueError(f"there are {len(rows)} vectors and {len(ids)} ids: expected one id a vector")
-    bad = ids[~(np.isfinite(rows).all(axis=1) & rows.any(axis=1))]
-    if bad.size:
+    ids, source = as_ids(ids), vectors if isinstance(vectors, Made) else _given(vectors)
+    if len(source.shape) != 2 or not source.shape[1] or (dim is not None and source.shape[1] != dim):
+        raise ValueError(f"vectors have shape {source.shape}: expected (n, {dim or 'dim'}), one row a member")
+    if source.shape[0] != len(ids):
+        raise ValueError(f"there are {source.shape[0]} vectors and {len(ids)} ids: expected one id a vector")
+    order = np.argsort(ids, kind="stable")
+    rows, bad = np.empty(source.shape, np.float32), []
+    places = np.empty_like(order)
+    places[order] = np.arange(len(ids))
+    step = max(1, BLOCK_BYTES // (4 * source.shape[1]))
+    for start in range(0, len(ids), step):
+        stop = min(start + step, len(ids))
+        block = np.asarray(source.rows(start, stop), np.float32)
+        good = np.isfinite(block).all(axis=1) & block.any(axis=1)
+        if good.all():
+            rows[places[start:stop]] = unit_rows(block)
+        bad += ids[start:stop][~good].tolist()
+    if bad:
         raise ValueError(f"the vectors of ids {listed(bad)} are zero, NaN or infinite: they have no "
                          "direction, leave them out")
-    order = np.argsort(ids, kind="stable")
-    ids, rows = ids[order], unit_rows(rows)
+    ids = ids[order]
     refuse_repeats(ids)
-    return ids, rows if (order[:-1] < order[1:]).all() else rows[order]
+    return ids, rows
+
+
+def _given(vectors):
+    """An array, which may be memory-mapped, as rows that are read a block at a time."""
+    rows = vectors if isinstance(vectors, np.ndarray) else np.asarray(vectors, dtype=np.float32)
+
+    def block(start, stop):
+        return read_rows(rows, start, stop)
+
+    return Made(rows.shape, block)
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
@@ -59,6 +96,17 @@ def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     if wrong.size:
         raise ValueError(f"ids {listed(wrong)} are out of range: expected 0 to 2**63 - 1")
     return ids.astype(np.int64)
+
+
+def held(ids: NDArray[np.int64], members: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which ids are members, bool of their shape; quick where there are many members, which are ascending.
+
+    >>> held(np.array([7, 2]), np.array([2, 3]))
+    array([False,  True])
+    """
+    if not len(members):
+        return np.zeros(ids.shape, bool)
+    return members[np.minimum(np.searchsorted(members, ids), len(members) - 1)] == ids
 
 
 def refuse_repeats(ids: NDArray[np.int64]) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise.errors import MissingDependency, pip_line, unknown
-from devise.storage import digest, open_artefact, read_artefact
+from devise.storage import inside, read_artefact
 
 if TYPE_CHECKING:
     from devise.index.base import Index
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 # comes as a wheel.
 EXACT_NUMBERS = 30_000_000
 PREFERRED = ("usearch", "hnswlib", "faiss", "annoy")
-OTHERS = {"base", "comparing", "database", "members", "registry"}  # the files here that are no engines
+# the files here that are no engines
+OTHERS = {"approximate", "base", "comparing", "database", "members", "registry", "segments"}
 
 
 def engines() -> tuple[str, ...]:
@@ -100,13 +100,12 @@ def choose(n: int, dim: int, *, options: Sequence[str] = ()) -> tuple[str, str]:
                      f"{pip_line(PREFERRED[0])}")
 
 
-def outside(folder: str | Path) -> dict | None:
-    """What a saved index has outside its folder, {"engine", "collection" …}; None where it is all there.
+def outside(document: Mapping[str, Any]) -> dict | None:
+    """What a saved index has outside its folder, by its manifest; None where it is all there.
 
-    >>> outside("index")  # doctest: +SKIP
-    {'engine': 'milvus', 'collection': 'devise_shared_1a2b', …}
+    >>> outside({"engine": "milvus", "outside": {"collection": "devise_shared_1a2b"}})
+    {'engine': 'milvus', 'collection': 'devise_shared_1a2b'}
     """
-    document = open_artefact(folder, "index")[0]
     return {"engine": document["engine"], **document["outside"]} if document.get("outside") else None
 
 
@@ -118,7 +117,7 @@ def discard(record: dict, folder: str | Path) -> None:
     Raises:
         ConnectionError: if the database does not answer.
 
-    >>> discard(outside("index"), "index")  # doctest: +SKIP
+    >>> discard({"engine": "milvus", "uri": "pictures.db", "collection": "a", "owner": {}}, "index")  # doctest: +SKIP
     """
     _kind(record["engine"]).discard(record, folder)
 
@@ -136,7 +135,7 @@ def load(folder: str | Path, *, fingerprint: str | None = None, check: bool = Tr
 
     Args:
         fingerprint: of the model whose vectors will be searched; None takes any.
-        check: compare each file with its digest, at the price of reading it once. A damaged tree
+        check: compare files with their digests, but for those that lie there as they were written. A damaged tree
             could crash the process, so leave it on for folders that have travelled.
     Raises:
         FileNotFoundError: if there is no index, or a file of it is gone.
@@ -148,10 +147,36 @@ def load(folder: str | Path, *, fingerprint: str | None = None, check: bool = Tr
     ...     load(folder).search([[1, 0]], k=1).ids
     array([[1]])
     """
-    return read_artefact(folder, "index", partial(_read, folder, fingerprint, check))
+    def read(document, paths):
+        return _restored(document, paths, folder, fingerprint=fingerprint, digests=_digests(document))
+
+    return read_artefact(folder, "index", read, check=None if check else ())
 
 
-def _read(folder, fingerprint, check, document, paths):
+def loaded(document: Mapping[str, Any], files: Mapping[str, Path], part: str, folder: str | Path) -> Index:
+    """An index that was `stored` as a part of an artefact.
+
+    Args:
+        document: the artefact's manifest, which has what the part says under "indexes".
+        files: {name: path} of the artefact in `folder`.
+    """
+    return _restored({"document": {}, **document["indexes"][part]}, inside(files, part), folder,
+                    digests=inside(_digests(document), part))
+
+
+def _digests(document):
+    return {name: entry["sha256"] for name, entry in document["files"].items()}
+
+
+def _restored(document: Mapping[str, Any], paths: Mapping[str, Path], folder: str | Path, *,
+             fingerprint: str | None = None, digests: Mapping[str, str] | None = None) -> Index:
+    """The index that a manifest tells of.
+
+    Args:
+        paths: {name: path} of its files; digests: {name: sha256} of them.
+    Raises:
+        ValueError: if it can't be, or is of another model.
+    """
     lacks = {"engine", "parameters", "dim", "n", "fingerprint", "document"} - set(document)
     if lacks:
         raise ValueError(f"the manifest in {folder} lacks {', '.join(sorted(lacks))}: build the index again")
@@ -160,11 +185,8 @@ def _read(folder, fingerprint, check, document, paths):
         raise ValueError(f"the index in {folder} was built for model {made_for!r}, not for {fingerprint!r}: "
                          "build it again with this model, or load the model it was built for")
     index = make(document["engine"], fingerprint=made_for, **document["parameters"])
-    for name, path in paths.items() if check else ():
-        if digest(path) != document["files"][name]["sha256"]:
-            raise ValueError(f"{path} is damaged, its content is not what was saved: build the index again")
     try:
-        index.restore(document, paths)
+        index.restore({**document, "digests": digests or {}}, paths)
     except (KeyError, OSError, EOFError, ValueError) as error:
         raise ValueError(f"the index in {folder} is damaged ({error}): build it again") from error
     return index

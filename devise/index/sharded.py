@@ -7,8 +7,9 @@ parts find.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from devise.arrays import read_npy, write_npy
 from devise.index.base import Index
 from devise.index.comparing import DEEP, compare_all
-from devise.index.members import listed
+from devise.index.members import held, listed
 from devise.index.registry import choose, make
-from devise.storage import read_json, write_json
+from devise.storage import Commit, Part, inside, read_json, write_json
 
 FILE = "parts.json"
 
@@ -126,25 +127,37 @@ class Sharded(Index):
         found = [part.search(queries, min(k, len(part))) for part in self._parts if len(part)]
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
-    def _save(self, commit):
-        parts = [part.inside() for part in self._parts]
-        stated = [{"engine": part.index.engine, "parameters": part.index.parameters, "n": len(part.index),
-                   "first": part.first} for part in parts]
-        write_json(commit.file(FILE), stated)
-        for number, part in enumerate(parts):
-            write_npy(commit.file(f"{number}-ids.npy"), part.index._ids)
-            write_npy(commit.file(f"{number}-hidden.npy"), part.hidden)
-            part.index._save(_Numbered(commit, number))
+    def _write_ids(self, commit):
+        """None: each part has its own."""
 
-    def _load(self, paths):
+    def _read_ids(self, paths):
         self._parts = []
         for number, stated in enumerate(read_json(paths[FILE])):
-            index, own = make(stated["engine"], **stated["parameters"]), f"{number}-"
-            index.restore({"dim": self.dim, "n": stated["n"], "document": {}},
-                          {name.removeprefix(own): path for name, path in paths.items() if name.startswith(own)})
-            self._parts.append(_Part(index, stated["first"], read_npy(paths[own + "hidden.npy"], np.int64, (None,))))
-        if (n := sum(map(len, self._parts))) != len(self):
-            raise ValueError(f"the parts have {n} rows, the manifest {len(self)}")
+            own = inside(paths, str(number))
+            index = make(stated["engine"], **stated["parameters"])
+            index.restore({**stated, "dim": self.dim, "digests": inside(self._known, str(number))}, own)
+            self._parts.append(_Part(index, stated["first"], read_npy(own["hidden.npy"], np.int64, (None,))))
+        return np.sort(np.concatenate([part.ids for part in self._parts]))
+
+    def _save(self, commit):
+        parts, stated = [part.inside() for part in self._parts], []
+        for number, part in enumerate(parts):
+            within = commit.part(str(number))
+            stated.append(part.index.stored(within, "") | {"first": part.first})
+            write_npy(within.file("hidden.npy"), part.hidden)
+        write_json(commit.file(FILE), stated)
+
+    def settled(self, commit: Commit | Part) -> None:
+        for number, part in enumerate(self._parts):
+            if not part.borrowed:
+                part.index.settled(commit.part(str(number)))
+
+    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
+        self._known = document.get("digests", {})
+        super().restore(document, paths)
+
+    def _load(self, paths):
+        """Nothing: the parts were read for their ids."""
 
 
 @dataclass(eq=False)
@@ -165,9 +178,14 @@ class _Part:
     def __len__(self) -> int:
         return len(self.index) - len(self.hidden)
 
+    @property
+    def ids(self):
+        """The ids of the whole that it shows, ascending."""
+        return self.index._ids[~held(self.index._ids, self.hidden)] + self.first
+
     def shows(self, ids):
         """Which of these of its own ids it holds and does not hide, bool of their shape."""
-        return np.isin(ids, self.index._ids) & ~np.isin(ids, self.hidden)
+        return held(ids, self.index._ids) & ~held(ids, self.hidden)
 
     def remove(self, ids):
         """Take members out of the whole."""
@@ -186,7 +204,7 @@ class _Part:
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """As of an index, without what is hidden."""
         for ids, rows in self.index.blocks():
-            shown = ~np.isin(ids, self.hidden)
+            shown = ~held(ids, self.hidden)
             if shown.any():
                 yield ids[shown], rows[shown]
 
@@ -194,20 +212,10 @@ class _Part:
         """Ids of the whole and cosines (q, at least k), with the k best that are not hidden in them."""
         depth = k + min(k, len(self.hidden))
         ids, scores = self.index.search(queries, min(depth, len(self.index)))
-        while ((shown := (ids >= 0) & ~np.isin(ids, self.hidden)).sum(axis=1) < k).any():
+        while ((shown := (ids >= 0) & ~held(ids, self.hidden)).sum(axis=1) < k).any():
             depth *= 4
             if depth > DEEP:
                 ids, scores = compare_all(self, queries, k)
             else:
                 ids, scores = self.index.search(queries, min(depth, len(self.index)))
         return np.where(shown, ids + self.first, -1), np.where(shown, scores, -np.inf)
-
-
-class _Numbered:
-    """A commit in which a part's files have its number before their names."""
-
-    def __init__(self, commit, number):
-        self._commit, self._number = commit, number
-
-    def file(self, name):
-        return self._commit.file(f"{self._number}-{name}")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise import features, index, storage
-from devise.arrays import unit_rows
+from devise.arrays import read_rows, unit_rows
 from devise.datasets import ImageSet, Metadata, Skipped, join, metadata_of, open_images
 from devise.errors import unknown
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
 from devise.features.table import has_changed
+from devise.index.members import Made, held
 from devise.model import Concepts, Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
 from devise.search import saving, syncing
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from devise.index import Index
-    from devise.model import Tags
+    from devise.model import Space, Tags
     from devise.words import WordVectors
 
 
@@ -90,12 +91,12 @@ class Search:
         if not len(found):
             raise ValueError("there is no picture to index: every feature vector is zero")
         if engine == "auto":
-            widest = max(space.embed(matrix[:1]).shape[1] for space in chosen.values())
+            widest = max(_embedded(space, matrix).shape[1] for space in chosen.values())
             engine, _ = index.choose(len(found), widest, options=tuple(options))
         indexes, made_by = {}, model.fingerprint
         for name, space in chosen.items():
             indexes[name] = index.make(engine, fingerprint=made_by, **options)
-            indexes[name].build(space.embed(matrix))
+            indexes[name].build(_embedded(space, matrix))
         metadata = metadata_of(found)
         return cls(model, found, indexes, contents, links_of(found), metadata=lambda: metadata)
 
@@ -179,7 +180,8 @@ class Search:
         added = replace(here.subset(new | again), skipped=(*here.skipped, *lost))
         if not len(added):
             return added
-        rows = {name: self.model.spaces[name].embed(matrix[new | again]) for name in self.indexes}  # what can fail
+        chosen = np.asarray(matrix[new | again], np.float32)
+        rows = {name: self.model.spaces[name].embed(chosen) for name in self.indexes}  # what can fail
         metadata, known = [*self.metadata, *[None] * int(new.sum())], metadata_of(added)
         ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
         for name, part in self.indexes.items():
@@ -223,7 +225,8 @@ class Search:
         if not len(kept):
             raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
         for part in self.indexes.values():
-            part.build(part.vectors(kept))
+            part.remove(leaving)
+            part.renumber()
         gone, self.metadata = tuple(self.images.paths[row] for row in leaving), [self.metadata[row] for row in kept]
         self.images = self.images.subset(kept)
         self.contents = None if self.contents is None else self.contents[kept]
@@ -573,7 +576,7 @@ class Search:
 
 
 def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None,
-               class_level: str | None = None) -> tuple[ImageSet, NDArray[np.float32], NDArray | None]:
+               class_level: str | None = None) -> tuple[ImageSet, NDArray, NDArray | None]:
     """Images, their features and contents for an index, each file once; all-zero features are left out and listed."""
     table = images
     if not isinstance(images, FeatureTable):
@@ -584,8 +587,13 @@ def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: 
     rows, lost = once(table.images, links_of(table.images))
     if len(rows) < len(table):
         table = table.subset(rows)
-    return (replace(table.images, skipped=(*table.images.skipped, *lost)), np.asarray(table.matrix, np.float32),
-            table.contents)
+    return replace(table.images, skipped=(*table.images.skipped, *lost)), table.matrix, table.contents
+
+
+def _embedded(space: Space, matrix: NDArray) -> Made:
+    """Features, which may be memory-mapped, as rows of a space that are made a block at a time."""
+    return Made((len(matrix), space.embed(read_rows(matrix, 0, 1)).shape[1]),
+                lambda start, stop: space.embed(read_rows(matrix, start, stop)))
 
 
 def _written(weights: Mapping[str, float]) -> str:
@@ -597,11 +605,5 @@ def _written(weights: Mapping[str, float]) -> str:
 
 def _put(part: Index, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
     """Give an index these rows, in place of those that it has under the same ids."""
-    known = np.isin(ids, part.ids)
-    if part.can_add and (part.can_remove or not known.any()):
-        part.remove(ids[known])
-        part.add(rows, ids)
-        return
-    vectors = np.concatenate([part.vectors(part.ids), rows[~known]])
-    vectors[ids[known]] = rows[known]
-    part.build(vectors)
+    part.remove(ids[held(ids, part.ids)])
+    part.add(rows, ids)

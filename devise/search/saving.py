@@ -19,7 +19,7 @@ METADATA = {"taken": "text", "camera": "text", "latitude": "real", "longitude": 
 
 
 def save(search, folder, *, overwrite=False):
-    """Write a Search to a folder, see `Search.save`."""
+    """Write a Search to a folder, see `Search.save`: what the folder holds of its vectors already stays as it is."""
     images = search.images
     document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
                 "class_level": images.class_level, "sources": list(images.sources),
@@ -27,18 +27,22 @@ def save(search, folder, *, overwrite=False):
     rows = {"paths": list(images.paths), "labels": images.labels.tolist(),
             "skipped": [list(item) for item in images.skipped], "links": dict(search.links)}
     before = _outside(folder)
-    with storage.Commit(folder, "search", document, lost=partial(_lost, search), overwrite=overwrite) as commit:
+
+    def fill(commit):
         build = commit.subfolder()  # becomes the index's when search.json names it
-        commit.document["build"] = build.name
-        for space, space_index in search.indexes.items():
-            space_index.save(build / space, home=folder)
+        indexes = {space: part.stored(commit.part(space), folder) for space, part in search.indexes.items()}
+        commit.document = {**document, "build": build.name, "indexes": indexes}
         search.model.save(build / "model")
-        storage.write_json(commit.file("rows.json"), rows)
+        storage.write_json(commit.file("rows.json"), rows, indent=None)
         commit.file("metadata.sqlite").write_bytes(packed(search.metadata))
         if search.contents is not None:
             write_npy(commit.file("contents.npy"), search.contents)
         if search.thumbnails is not None:
             search.thumbnails.save(commit, search.contents)
+
+    commit = storage.publish(folder, "search", fill, lost=partial(_lost, search), overwrite=overwrite, stamps=True)
+    for space, part in search.indexes.items():
+        part.settled(commit.part(space))
     _drop(folder, before, [part.outside["collection"] for part in search.indexes.values() if part.outside])
 
 
@@ -46,8 +50,8 @@ def _outside(folder):
     """{space: what an index that is there keeps in a database}, before another takes its place."""
     try:
         document = storage.open_artefact(folder, "search")[0]
-        return {space: index.outside(folder / document["build"] / space) for space in document["spaces"]}
-    except (OSError, ValueError, LookupError):
+        return {space: index.outside(part) for space, part in document["indexes"].items()}
+    except (OSError, ValueError, LookupError, AttributeError):
         return {}
 
 
@@ -65,9 +69,11 @@ def _lost(search, document, paths):
         return f"{document['n']:,} pictures by another model"
     if spaces := set(document["spaces"]) - set(search.indexes):
         return f"the space {sorted(spaces)[0]} of {document['n']:,} pictures"
-    mine = set(_places(_root(search.images), search.images.paths))
-    lost = [place for place in _places(document["root"], storage.read_json(paths["rows.json"])["paths"])
-            if place not in mine]
+    root, theirs = _root(search.images), storage.read_json(paths["rows.json"])["paths"]
+    if root == document["root"] and not set(theirs) - set(search.images.paths):
+        return None
+    mine = set(_places(root, search.images.paths))
+    lost = [place for place in _places(document["root"], theirs) if place not in mine]
     return f"{len(lost):,} of {document['n']:,} pictures, such as {lost[0]}, are not in the new one" if lost else None
 
 
@@ -86,8 +92,7 @@ def _places(root, paths):
 
 def load(folder, words=None):
     """What a Search is made of, from a folder that `save` wrote, see `Search.load`."""
-    return storage.read_artefact(folder, "search", partial(_read, folder, words),
-                                 check=["rows.json", "metadata.sqlite"])
+    return storage.read_artefact(folder, "search", partial(_read, folder, words), check=None)
 
 
 def packed(metadata):
@@ -132,7 +137,7 @@ def _read(folder, words, document, paths):
             raise ValueError(f"{(parts / name).parent} is not the one that the index in {folder} was saved with: "
                              "build the index again")
     model = Devise.load(parts / "model", words=words)
-    indexes = {space: index.load(parts / space) for space in names}
+    indexes = {space: index.loaded(document, paths, space, folder) for space in names}
     images = ImageSet(paths=tuple(rows["paths"]), labels=np.array(rows["labels"], np.int64),
                       label_names=tuple(document["label_names"]),
                       root=Path(document["root"]) if document["root"] else None,

@@ -3,9 +3,12 @@
 from devise.storage.archives import unpack
 from devise.storage.atomic import (
     Commit,
+    Part,
     atomic_path,
+    inside,
     open_artefact,
     part_digests,
+    publish,
     read_artefact,
     read_json,
     write_json,
@@ -18,7 +21,7 @@ from devise.storage.locks import alone
 from devise.storage.places import is_url, read_url
 from devise.storage.roots import bundled, checkout, data_root, home, pretrained_root, user_home
 
-__all__ = ["DRAWN", "MARK", "Commit", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root", "digest",
-           "fetch", "home", "is_manifest", "is_url", "megabytes", "open_artefact", "part_digests", "pretrained_root",
-           "read_artefact", "read_json", "read_url", "remove", "replaceable", "stamp", "unpack", "user_home", "vacant",
-           "verify", "write_json", "write_report", "writable", "written"]
+__all__ = ["DRAWN", "MARK", "Commit", "Part", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root",
+           "digest", "fetch", "home", "inside", "is_manifest", "is_url", "megabytes", "open_artefact", "part_digests",
+           "pretrained_root", "publish", "read_artefact", "read_json", "read_url", "remove", "replaceable", "stamp",
+           "unpack", "user_home", "vacant", "verify", "write_json", "write_report", "writable", "written"]

@@ -24,6 +24,7 @@ from devise.storage.claims import (
     is_ours,
     put,
     remove,
+    stamp,
     sweep,
     vacant,
 )
@@ -34,6 +35,10 @@ FORMAT = 1
 CALLED = {"search": "index", "words": "word vectors"}  # kinds, for a person, that are called otherwise
 OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
+
+
+class Overtaken(RuntimeError):
+    """Another process replaced the artefact whose files a commit was about to keep: begin the commit again."""
 
 
 @contextlib.contextmanager
@@ -65,8 +70,11 @@ def replace(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
     flush(Path(path).parent)
 
 
-def write_json(path: str | os.PathLike, document: object) -> None:
-    """`document` as indented UTF-8 JSON, atomically; NaN is refused, since JSON has none.
+def write_json(path: str | os.PathLike, document: object, *, indent: int | None = 2) -> None:
+    """`document` as UTF-8 JSON, atomically; NaN is refused, since JSON has none.
+
+    Args:
+        indent: spaces a level; None for one line, which takes a twentieth of the time.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +82,7 @@ def write_json(path: str | os.PathLike, document: object) -> None:
     ...     Path(folder, "a.json").read_text()
     '{\\n  "seeds": 5\\n}\\n'
     """
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         # a path that is not UTF-8 holds surrogates; "\\udcff" is what JSON calls one
         temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
@@ -113,6 +121,8 @@ class Commit:
         lost: callable (document, paths) of the artefact that is there: what of it the new one lacks, in
             words, or None. Without it any content is replaced.
         overwrite: whether what `lost` tells of may be lost.
+        stamps: whether the manifest notes each file's `stamp`, so that `read_artefact` need not digest it again
+            while it lies there as it was written.
     Raises:
         ValueError: if the document has a key that the manifest needs for itself.
         FileExistsError: if the folder holds files of somebody else's and no artefact, if its `<kind>.json` is no
@@ -128,15 +138,18 @@ class Commit:
     """
 
     def __init__(self, folder: str | os.PathLike, kind: str, document: Mapping[str, Any], *,
-                 lost: Callable[[dict, dict[str, Path]], str | None] | None = None, overwrite: bool = False):
+                 lost: Callable[[dict, dict[str, Path]], str | None] | None = None, overwrite: bool = False,
+                 stamps: bool = False):
         if taken := OWN & set(document):
             raise ValueError(f"the document of a {kind} has the key {sorted(taken)[0]!r}, which its "
                              "manifest uses itself: choose another name")
         self.folder, self.kind, self.document = Path(folder), kind, dict(document)
         self._lost = None if overwrite else lost
+        self.digests: dict[str, str] = {}  # {name: sha256} of the files, once they are committed
+        self._stamps, self._there = stamps, {}
         self._temporary: dict[str, Path] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
         self._folders: dict[str, Path] = {}
-        self._kept: set[str] = set()
         self._journal, self._locks = Journal(self.folder), contextlib.ExitStack()
 
     def file(self, name: str) -> Path:
@@ -147,9 +160,33 @@ class Commit:
             self._journal.note(path.name, os.stat(path).st_ino)
         return self._temporary[name]
 
-    def keep(self, name: str) -> None:
-        """Take over a data file that the artefact has already; one that it no longer has is not named."""
-        self._kept.add(name)
+    def keep(self, name: str, sha256: str | None = None) -> bool:
+        """Take a file over from the artefact that is there, as `name` and without writing it again.
+
+        Args:
+            sha256: of the file, whatever it is called there; None for the one of that name.
+        Returns:
+            whether there is an undamaged one of this digest; else write it.
+        """
+        there = self._there.get("files", {})
+        known = there.get(name) if sha256 is None else next(
+            (entry for entry in there.values() if entry.get("sha256") == sha256), None)
+        if known is None:
+            return False
+        path = self.folder / Path(known["file"]).name
+        try:
+            if known.get("stamp") != (now := list(stamp(path))):
+                if not is_ours(path, known["sha256"]):
+                    return False
+                known = {**known, "stamp": now} if self._stamps else known
+        except OSError:
+            return False
+        self._kept[name] = known
+        return True
+
+    def part(self, name: str) -> Part:
+        """The commit as a part of the artefact sees it, whose files have its name before theirs."""
+        return Part(self, name)
 
     def subfolder(self) -> Path:
         """A new folder to commit further artefacts to, which becomes part of this one with its manifest."""
@@ -189,7 +226,7 @@ class Commit:
         return document
 
     def __enter__(self):
-        self.check()
+        self._there = self.check()
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -215,29 +252,90 @@ class Commit:
         parts = {name: known for name, known in before.get("folders", {}).items() if known}
         for name, claim in {**generation(before), **parts}.items():
             self._journal.note(name, claim)
-        files = {name: entry for name, entry in before.get("files", {}).items() if name in self._kept}
+        claimed, files = files_of(before), {}
+        for name, entry in self._kept.items():
+            if claimed.get(entry["file"]) != entry["sha256"] or not (self.folder / entry["file"]).is_file():
+                raise Overtaken(f"{self.folder} has no {entry['file']} any more: another process wrote a new state")
+            files[name] = entry
         for name, temporary in self._temporary.items():
             checksum = digest(temporary)
             files[name] = {"file": self._put(temporary, name, checksum), "sha256": checksum}
+            if self._stamps:
+                files[name]["stamp"] = list(stamp(self.folder / files[name]["file"]))
         manifest = {"kind": self.kind, "format": FORMAT, **self.document, "files": files}
         if folders:
             manifest["folders"] = folders
         write_json(self.folder / f"{self.kind}.json", manifest)
+        self.digests = {name: entry["sha256"] for name, entry in files.items()}
 
     def _put(self, temporary, name, checksum):
         """Put a finished file under a name with its digest, longer where other content has the short one."""
-        stem, suffix = os.path.splitext(name)
+        stem, suffix = os.path.splitext(name.replace("/", "-"))
         flush(temporary)
         for length in (12, 24, 64):
             path = self.folder / f"{stem}-{checksum[:length]}{suffix}"
             if not os.path.lexists(path):
                 self._journal.note(path.name, checksum)
                 put(temporary, path)
+                temporary.unlink(missing_ok=True)
                 flush(self.folder)
                 return path.name
             if is_ours(path, checksum):
                 return path.name
         raise FileExistsError(f"{path} is there already, and not ours: move it away")
+
+
+class Part:
+    """A part of an artefact in a commit: its files are named `part/name`, see `Commit.part`."""
+
+    def __init__(self, whole: Commit | Part, name: str):
+        self._whole, self._name = whole, name
+
+    def file(self, name: str) -> Path:
+        """As of `Commit`."""
+        return self._whole.file(f"{self._name}/{name}")
+
+    def keep(self, name: str, sha256: str) -> bool:
+        """As of `Commit`."""
+        return self._whole.keep(f"{self._name}/{name}", sha256)
+
+    def part(self, name: str) -> Part:
+        """A part of the part."""
+        return Part(self, name)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """{name: sha256} of the part's files, once they are committed."""
+        return inside(self._whole.digests, self._name)
+
+
+def inside(files: Mapping[str, T], part: str) -> dict[str, T]:
+    """What belongs to a part of an artefact, by the part's own names.
+
+    >>> inside({"raw/rows.npy": 1, "rows.json": 2}, "raw")
+    {'rows.npy': 1}
+    """
+    return {name.removeprefix(f"{part}/"): known for name, known in files.items() if name.startswith(f"{part}/")}
+
+
+def publish(folder: str | os.PathLike, kind: str, fill: Callable[[Commit], None], **options: Any) -> Commit:
+    """A commit that `fill(commit)` fills, begun again where another process replaced what it was about to keep.
+
+    Args:
+        options: of `Commit`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sorted(publish(folder, "note", lambda commit: write_json(commit.file("note.json"), 3)).digests)
+    ['note.json']
+    """
+    while True:
+        try:
+            with Commit(folder, kind, {}, **options) as commit:
+                fill(commit)
+            return commit
+        except Overtaken:
+            continue
 
 
 def part_digests(folder: str | os.PathLike) -> dict[str, str]:
@@ -329,13 +427,14 @@ def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any],
 
 
 def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str, Any], dict[str, Path]], T], *,
-                  check: Collection[str] = ()) -> T:
+                  check: Collection[str] | None = ()) -> T:
     """What `read(document, paths)` makes of an artefact, called again where a commit came in between.
 
     Args:
         read: gets what `open_artefact` returns. Whatever it stumbles over in a damaged artefact, a
             key that is missing or a value of another type, becomes a ValueError.
-        check: the names of files to be compared with their digests first, where they are there.
+        check: the names of files to be compared with their digests first, where they are there; None for all. One
+            that lies there as its manifest noted when it was written, see `stamp`, is not read for that.
     Raises:
         FileNotFoundError, ValueError: as `open_artefact`; or if the artefact can't be read.
 
@@ -349,8 +448,9 @@ def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str
     while True:
         document, paths = open_artefact(folder, kind)
         try:
-            for name in paths.keys() & set(check):
-                if digest(paths[name]) != document["files"][name]["sha256"]:
+            since = stamp(Path(folder) / f"{kind}.json")[1]
+            for name in paths.keys() if check is None else paths.keys() & set(check):
+                if not _as_written(paths[name], document["files"][name], since):
                     raise ValueError(f"{paths[name]} is damaged, its content is not what was saved: make it again")
             return read(document, paths)
         except (OSError, *STUMBLES) as error:
@@ -361,6 +461,13 @@ def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str
             detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise ValueError(f"the {_called(kind)} in {folder} is damaged or of another devise ({detail}): "
                              "make it again") from error
+
+
+def _as_written(path, entry, since):
+    """Whether a file is what the manifest of the time `since` names; of the same tick of the clock, none is trusted."""
+    if (now := list(stamp(path))) == entry.get("stamp") and now[1] < since:
+        return True
+    return digest(path) == entry["sha256"]
 
 
 def _paths(manifest, document, kind):

@@ -265,8 +265,8 @@ def test_refused_changes_change_nothing(new):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("threshold", [4, 1000])
 def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, monkeypatch):
-    """Small whole numbers make many equal rows and many ties; a low threshold makes annoy grow anew."""
-    monkeypatch.setattr("devise.index.annoy.CHANGED_ROWS", threshold)
+    """Small whole numbers make many equal rows and many ties; a low threshold plants small segments, too."""
+    monkeypatch.setattr("devise.index.segments.PLAIN_NUMBERS", threshold)
     random = np.random.default_rng(seed)
 
     def draw(n):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from devise.index import load, make
-from devise.index.comparing import SPARE, Table
+from devise.index.comparing import SPARE
 
 
 @pytest.mark.parametrize("n_equal", [1, 5, 5 + SPARE, 6 + SPARE, 200])
@@ -20,18 +20,9 @@ def test_ties_of_any_length(n_equal):
 def test_opened_by_mapping(tmp_path):
     make("exact").build(np.eye(5)).save(tmp_path)
     index = load(tmp_path)
-    assert isinstance(index._table.rows, np.memmap)
+    assert isinstance(index._segments[0].rows, np.memmap)
     index.add([[1, 1, 0, 0, 0]], [7])
     assert index.search([[1, 1, 0, 0, 0]], 1).ids.tolist() == [[7]]
-
-
-def test_a_table_is_never_changed():
-    table = Table(np.array([2, 5]), np.eye(2, dtype=np.float32))
-    more = table.with_rows(np.array([1, 9]), np.ones((2, 2), np.float32))
-    less = more.without(np.array([1, 5]))
-    assert (table.ids.tolist(), more.ids.tolist(), less.ids.tolist()) == ([2, 5], [1, 2, 5, 9], [2, 9])
-    assert less.rows.tolist() == [[1, 0], [1, 1]]
-    assert more.vectors(np.array([9, 2])).tolist() == [[1, 1], [1, 0]]
 
 
 def test_recall_is_one_by_definition():
