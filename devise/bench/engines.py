@@ -9,6 +9,7 @@ from devise import index as indexes
 from devise.machine import memory, proportional
 
 SINGLE_QUERIES, SINGLE_SECONDS = 200, 3.0  # a round of single queries ends with either
+CHANGED = 10  # rows
 CURVES = {"annoy": ("search_k", (2_000, 8_000, 32_000, 128_000)), "faiss": ("n_probes", (1, 4, 16, 64, 256)),
           "hnswlib": ("search_depth", (10, 30, 100, 300)), "usearch": ("search_depth", (10, 30, 100, 300))}
 
@@ -24,7 +25,23 @@ def build(state, *, engine, folder, jobs):
     seconds = time.perf_counter() - started
     new.save(Path(folder) / engine)
     size = sum(path.stat().st_size for path in (Path(folder) / engine).iterdir())
-    return {"dim": members.shape[1], "build_s": seconds, "build_mib": memory()[1] / 2**20, "disk_mib": size / 2**20}
+    peak = memory()[1]
+    return {"dim": members.shape[1], "looks": new.looks, "build_s": seconds, **_changes(Path(folder) / engine),
+            "build_mib": peak / 2**20, "disk_mib": size / 2**20}
+
+
+def _changes(folder):
+    """Seconds in which ten rows are removed from a saved index, and added again, each with opening and saving it."""
+    index = indexes.load(folder)
+    ids = index.ids[:CHANGED]
+    rows, took = index.vectors(ids), {}
+    for verb, change in (("remove_s", lambda index: index.remove(ids)), ("add_s", lambda index: index.add(rows, ids))):
+        started = time.perf_counter()
+        index = indexes.load(folder)
+        change(index)
+        index.save(folder)
+        took[verb] = time.perf_counter() - started
+    return took
 
 
 def open_index(state, *, engine, folder, k):

@@ -44,10 +44,11 @@ def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=10
         jobs: threads; None for all processors.
         progress: called with the steps done and their number.
     Returns:
-        {"bench": "index", "rows": [{"vectors", "engine", "n", "dim", "build_s", "build_mib" (peak), "disk_mib",
-        "open_s" (checksums included), "resident_mib", "each_of_3_mib", "recall_at_10", "p50_ms", "p99_ms" (single
-        queries), "batched_per_s"}], "curve": [{"vectors", "engine", "n", "parameter", "value",
-        "recall_at_10", "single_per_s" (by the median)}], "ratios": {vectors: {engine: {"single", "batched"}}}
+        {"bench": "index", "rows": [{"vectors", "engine", "n", "dim", "looks" (how deep), "build_s", "add_s",
+        "remove_s" (ten rows, opening and saving included), "build_mib" (peak), "disk_mib", "open_s", "resident_mib",
+        "each_of_3_mib", "recall_at_10", "p50_ms", "p99_ms" (single queries), "batched_per_s"}], "curve":
+        [{"vectors", "engine", "n", "parameter", "value", "recall_at_10", "single_per_s" (by the median)}],
+        "ratios": {vectors: {engine: {"single", "batched"}}}
         (exact's time / the engine's), "skipped": {name: reason}}, and what it was measured on.
     """
     names, skipped = _installed(("exact", *indexes.PREFERRED) if engines is None else engines)
@@ -173,8 +174,8 @@ def _shared(folder, name, k):
 def _row(name, row, rounds, k):
     single = np.concatenate([part["single_ms"] for part in rounds])
     p50, p99 = np.percentile(single, [50, 99])
-    names = ("dim", "build_s", "build_mib", "disk_mib", "open_s", "resident_mib", f"each_of_{SHARING}_mib",
-             f"recall_at_{k}")
+    names = ("dim", "looks", "build_s", "add_s", "remove_s", "build_mib", "disk_mib", "open_s", "resident_mib",
+             f"each_of_{SHARING}_mib", f"recall_at_{k}")
     return {"engine": name, **{name: row[name] for name in names}, "p50_ms": float(p50), "p99_ms": float(p99),
             "batched_per_s": float(np.median([part["batched_per_s"] for part in rounds]))}
 

@@ -1,7 +1,7 @@
 """Engines that find most of the neighbours without looking at every row, as deep as a promised recall takes.
 
 A segment's rows are kept as they are, and candidates are compared by them: what an engine holds of the rows itself may
-be as coarse as it likes. How deep it looks is measured when a segment is planted: rows, which a graph does not hold yet,
+be as coarse as it likes. How deep it looks is measured when a segment is planted: rows that a graph does not hold yet
 are asked, their true neighbours known by comparing, deeper and deeper until the share that is found reaches `recall`.
 """
 
@@ -66,6 +66,10 @@ class Approximate(Local):
         self.measured: Depth | None = None  # of the segment that was planted last
 
     @property
+    def looks(self) -> str | None:
+        return str(self.measured) if self.measured else None
+
+    @property
     def given(self) -> int | None:
         """The depth that was asked for; None where it is measured."""
         return vars(self)[self.knob]
@@ -85,17 +89,15 @@ class Approximate(Local):
 
     def _measured(self, part: Segment, asked: NDArray[np.int64]) -> Depth:
         """The least depth that finds enough of the neighbours of some rows, to about a tenth."""
-        queries = part.rows[asked]
-        # none is nearer to a member than it is itself, so its k-th other is the (k + 1)-th of all
-        least = -np.sort(-part.compare(queries, DEEP + 1)[1], axis=1)[:, DEEP:DEEP + 1]
+        queries, others = part.rows[asked], part.without(part.items[asked])  # a graph does not hold them yet
+        least = -np.sort(-others.compare(queries, DEEP)[1], axis=1)[:, DEEP - 1:DEEP]
         tried: dict[int, tuple[float, float]] = {}
 
         def found(depth):
             started = time.perf_counter()
-            ids, scores = part.search(queries, DEEP + 1, self._looking(part, depth))
+            scores = others.search(queries, DEEP, self._looking(part, depth))[1]
             spent = 1e3 * (time.perf_counter() - started) / len(queries)
-            itself = (ids == part.items[asked, None]).any(axis=1)
-            share = float(np.mean(np.minimum((scores >= least - NEAR).sum(axis=1) - itself, DEEP)) / DEEP)
+            share = float(np.mean(np.minimum((scores >= least - NEAR).sum(axis=1), DEEP)) / DEEP)
             tried[depth] = share, spent
             return share >= self.target
 

@@ -74,6 +74,11 @@ class Index(ABC):
         return self._ids.copy()
 
     @property
+    def looks(self) -> str | None:
+        """How deep the index looks, what that finds and costs, as measured when it was built; None where it was not."""
+        return None
+
+    @property
     def parameters(self) -> dict:
         """The engine's options, as `make` takes them."""
         return {}

@@ -1,8 +1,8 @@
 """Approximate search by an inverted file: rows in cells, and only the nearest cells are looked at (Faiss, Meta).
 
 Two knobs. `n_cells`: into how many cells the rows are clustered. `n_probes`: how many are looked at in a query; more
-find more and cost time in the query alone. A saved index is mapped, not read: several processes share one copy in memory.
-It holds the rows in a byte a number; they are compared as they are.
+find more and cost time in the query alone. A saved index is mapped, not read: several processes share one copy in
+memory. It holds the rows in a byte a number; they are compared as they are.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Segment:
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
     def _looked_up(self, queries, places):
-        """Ids and cosines of the rows that an engine proposed, best first, and the least cosine, of removed ones too."""
+        """Ids and cosines of the rows that an engine proposed, best first, and the least cosine of all of them."""
         scores = np.empty(places.shape, np.float32)
         step = max(1, BLOCK_BYTES // (4 * places.shape[1] * self.rows.shape[1]))
         for start in range(0, len(queries), step):

@@ -92,7 +92,9 @@ class Search:
             raise ValueError("there is no picture to index: every feature vector is zero")
         if engine == "auto":
             widest = max(_embedded(space, matrix).shape[1] for space in chosen.values())
-            engine, _ = index.choose(len(found), widest, options=tuple(options))
+            engine, _ = index.choose(len(found), widest, options=tuple(set(options) - {"recall"}))
+            if engine == "exact":  # which finds all
+                options.pop("recall", None)
         indexes, made_by = {}, model.fingerprint
         for name, space in chosen.items():
             indexes[name] = index.make(engine, fingerprint=made_by, **options)

@@ -146,7 +146,8 @@ class Commit:
         self.folder, self.kind, self.document = Path(folder), kind, dict(document)
         self._lost = None if overwrite else lost
         self.digests: dict[str, str] = {}  # {name: sha256} of the files, once they are committed
-        self._stamps, self._there = stamps, {}
+        self._there: dict[str, Any] = {}
+        self._stamps = stamps
         self._temporary: dict[str, Path] = {}
         self._kept: dict[str, dict[str, Any]] = {}
         self._folders: dict[str, Path] = {}

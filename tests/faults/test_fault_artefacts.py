@@ -211,9 +211,9 @@ def test_swapped_models_are_refused(artefacts, opened, tmp_path):
 
 def test_an_index_of_another_build_is_refused(artefacts, opened, tmp_path):
     folder = shutil.copytree(artefacts["search"], tmp_path / "search")
-    space = next(folder.glob("*/raw"))
-    shutil.rmtree(space)
-    index.make("exact").build(np.random.default_rng(0).normal(size=(16, 24))).save(space)
+    [rows] = folder.glob("raw-0-rows-*.npy")
+    index.make("exact").build(np.random.default_rng(0).normal(size=(16, 24))).save(tmp_path / "other")
+    shutil.copy(next((tmp_path / "other").glob("0-rows-*.npy")), rows)
     assert is_refusal(opened("search", folder), folder)
 
 

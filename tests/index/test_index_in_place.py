@@ -97,3 +97,21 @@ def test_options_that_are_no_numbers_are_refused(engine, option):
         option = "n_cells"
     with pytest.raises(ValueError, match=f"{option} is 0"):
         make(engine, **{option: 0})
+
+
+def test_the_depth_is_the_one_that_finds_enough(engine, tmp_path):
+    rows = np.random.default_rng(0).standard_normal((4000, 40)).astype(np.float32)  # without clusters: hard
+    options = {"links": 4, "build_depth": 20} if engine != "faiss" else {"n_cells": 60}
+    depths = []
+    for target in (0.5, 0.97):
+        index = make(engine, recall=target, **options).build(rows)
+        assert index.measured.recall >= target and index.measured.knob in index.looks
+        asked = clustered(100, seed=3)
+        assert share_found(dict(enumerate(rows)), asked, index.search(asked, 10).ids) > target - 0.15
+        index.save(tmp_path / f"{target}")
+        assert load(tmp_path / f"{target}")._segments[0].depth == index.measured.value
+        depths.append(index.measured.value)
+    assert depths[0] < depths[1]
+    assert make(engine, **{index.knob: 7}).build(rows).measured is None
+    with pytest.raises(ValueError, match="recall is 2: expected a share"):
+        make(engine, recall=2)
