@@ -38,11 +38,11 @@ class Train(Training):
     """Pictures with classes → a model that carries them onto the word vectors of their labels.
 
     --json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
-    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "left_out" (labels that --skip-unknown left
-    out), "warnings" (what is doubtful about the labels), "unseen_beside" ({"trained", "everyday", "chance"}: right
-    among the unseen labels, fractions; null without such), "skipped": [{"path", "reason"}]} and what
-    `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates", "without_answer". Files that can't be
-    read are listed and don't change the exit code.
+    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "left_out" (labels that --skip-unknown
+    left out), "warnings" (what is doubtful about the labels), "unseen_beside" ({"trained", "everyday",
+    "chance"}: right among the unseen labels, fractions; null without such), "skipped": [{"path",
+    "reason"}]} and what `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates",
+    "without_answer". Files that can't be read are listed and don't change the exit code.
     """
 
     example = """\

@@ -159,6 +159,10 @@ def loaded(document: Mapping[str, Any], files: Mapping[str, Path], part: str, fo
     Args:
         document: the artefact's manifest, which has what the part says under "indexes".
         files: {name: path} of the artefact in `folder`.
+
+    >>> document, files = storage.open_artefact("index", "search")  # doctest: +SKIP
+    >>> len(loaded(document, files, "shared", "index"))  # doctest: +SKIP
+    110
     """
     return _restored({"document": {}, **document["indexes"][part]}, inside(files, part), folder,
                     digests=inside(_digests(document), part))

@@ -287,7 +287,14 @@ class Commit:
 
 
 class Part:
-    """A part of an artefact in a commit: its files are named `part/name`, see `Commit.part`."""
+    """A part of an artefact in a commit: its files are named `part/name`, see `Commit.part`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Commit(folder, "note", {}) as commit:
+    ...     write_json(commit.part("raw").file("note.json"), 3)
+    >>> sorted(commit.digests), sorted(commit.part("raw").digests)
+    (['raw/note.json'], ['note.json'])
+    """
 
     def __init__(self, whole: Commit | Part, name: str):
         self._whole, self._name = whole, name
