@@ -8,11 +8,12 @@ are asked, their true neighbours known by comparing, deeper and deeper until the
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from devise.arrays import NEAR
+from devise.arrays import BLOCK_BYTES, NEAR
 from devise.index.segments import FEW_ROWS, Local, Segment
 
 if TYPE_CHECKING:
@@ -117,17 +118,41 @@ class Approximate(Local):
         """How the engine finds neighbours, looking so deep."""
         return lambda queries, k, times: self._look_up(part.finder, queries, k, depth * times)
 
+    @abstractmethod
     def _plant(self, rows: NDArray[np.float32], places: NDArray[np.int64]) -> Any:
         """A finder of the rows at these places, ascending; all of them unless the engine `grows`."""
-        raise NotImplementedError
 
     def _grow(self, finder: Any, rows: NDArray[np.float32], places: NDArray[np.int64]) -> None:
-        """Plant the rows at these places, too."""
-        raise NotImplementedError
+        """Plant the rows at these places, too, where the engine `grows`."""
 
+    @abstractmethod
     def _look_up(self, finder: Any, queries: NDArray[np.float32], k: int, depth: int) -> NDArray[np.int64]:
         """The places of the k rows nearest to each query, int64 (q, k), -1 where the engine found fewer."""
-        raise NotImplementedError
+
+
+class Graph(Approximate):
+    """An engine whose graph takes further rows."""
+
+    knob, grows = "search_depth", True
+
+    @abstractmethod
+    def _empty(self, n: int, dim: int) -> Any:
+        """A graph without rows, with room for n of dim numbers."""
+
+    @abstractmethod
+    def _insert(self, graph: Any, rows: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+        """Put rows into a graph, under their places."""
+
+    def _plant(self, rows, places):
+        graph = self._empty(*rows.shape)
+        self._grow(graph, rows, places)
+        return graph
+
+    def _grow(self, finder, rows, places):
+        step = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
+        for start in range(0, len(places), step):
+            chosen = places[start:start + step]
+            self._insert(finder, rows[chosen], chosen)
 
 
 def whole(**options: tuple[int | None, int]) -> None:

@@ -11,13 +11,12 @@ import struct
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES
 from devise.errors import require
-from devise.index.approximate import RECALL, Approximate, whole
+from devise.index.approximate import RECALL, Graph, whole
 from devise.storage import written
 
 
-class Hnswlib(Approximate):
+class Hnswlib(Graph):
     """Approximate neighbours in a graph.
 
     The library reads a saved graph whole and can't map it, so each process holds a copy of its own.
@@ -39,7 +38,7 @@ class Hnswlib(Approximate):
 
     engine = "hnswlib"
     can_map = False
-    file, knob, grows = "graph.hnsw", "search_depth", True
+    file = "graph.hnsw"
 
     def __init__(self, *, links: int = 16, build_depth: int = 200, search_depth: int | None = None, seed: int = 0,
                  n_jobs: int = 1, recall: float = RECALL, fingerprint: str | None = None) -> None:
@@ -55,17 +54,13 @@ class Hnswlib(Approximate):
         return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
                 "seed": self.seed, "n_jobs": self.n_jobs, "recall": self.target}
 
-    def _plant(self, rows, places):
-        graph = self._package.Index(space="ip", dim=rows.shape[1])
-        graph.init_index(max_elements=len(rows), ef_construction=self.build_depth, M=self.links, random_seed=self.seed)
-        self._grow(graph, rows, places)
+    def _empty(self, n, dim):
+        graph = self._package.Index(space="ip", dim=dim)
+        graph.init_index(max_elements=n, ef_construction=self.build_depth, M=self.links, random_seed=self.seed)
         return graph
 
-    def _grow(self, graph, rows, places):
-        step = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
-        for start in range(0, len(places), step):
-            chosen = places[start:start + step]
-            graph.add_items(rows[chosen], chosen, num_threads=self.n_jobs)
+    def _insert(self, graph, rows, places):
+        graph.add_items(rows, places, num_threads=self.n_jobs)
 
     def _look_up(self, graph, queries, k, depth):
         if k > graph.get_current_count():

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES
 from devise.errors import require
-from devise.index.approximate import RECALL, Approximate, whole
+from devise.index.approximate import RECALL, Graph, whole
 from devise.storage import written
 
 NUMBERS = ("f32", "f16", "i8")
 
 
-class Usearch(Approximate):
+class Usearch(Graph):
     """Approximate neighbours in a graph.
 
     Args:
@@ -35,7 +34,7 @@ class Usearch(Approximate):
     """
 
     engine = "usearch"
-    file, knob, grows = "graph.usearch", "search_depth", True
+    file = "graph.usearch"
 
     def __init__(self, *, links: int = 16, build_depth: int = 128, search_depth: int | None = None, numbers: str = "i8",
                  n_jobs: int = 1, recall: float = RECALL, fingerprint: str | None = None) -> None:
@@ -52,20 +51,12 @@ class Usearch(Approximate):
         return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
                 "numbers": self.numbers, "n_jobs": self.n_jobs, "recall": self.target}
 
-    def _empty(self, dim):
+    def _empty(self, n, dim):
         return self._package.Index(ndim=dim, metric="cos", dtype=self.numbers, connectivity=self.links,
                                    expansion_add=self.build_depth)
 
-    def _plant(self, rows, places):
-        graph = self._empty(rows.shape[1])
-        self._grow(graph, rows, places)
-        return graph
-
-    def _grow(self, graph, rows, places):
-        step = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
-        for start in range(0, len(places), step):
-            chosen = places[start:start + step]
-            graph.add(chosen.astype(np.uint64), rows[chosen], threads=self.n_jobs)
+    def _insert(self, graph, rows, places):
+        graph.add(places.astype(np.uint64), rows, threads=self.n_jobs)
 
     def _look_up(self, graph, queries, k, depth):
         with self._turn:
@@ -82,7 +73,7 @@ class Usearch(Approximate):
         written(path, graph.serialized_length)
 
     def _open(self, path, n):
-        graph = self._empty(self.dim)
+        graph = self._empty(n, self.dim)
         try:
             graph.view(str(path))
         except RuntimeError as error:

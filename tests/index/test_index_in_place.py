@@ -115,3 +115,13 @@ def test_the_depth_is_the_one_that_finds_enough(engine, tmp_path):
     assert make(engine, **{index.knob: 7}).build(rows).measured is None
     with pytest.raises(ValueError, match="recall is 2: expected a share"):
         make(engine, recall=2)
+
+
+def test_what_is_promised_is_found_with_standard_errors_to_spare(engine, monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((4000, 40)).astype(np.float32)
+    options = {"links": 4, "build_depth": 20} if engine != "faiss" else {"n_cells": 60}
+    depths = []
+    for errors in (0, 20):
+        monkeypatch.setattr("devise.index.approximate.SURE", errors)
+        depths.append(make(engine, recall=0.6, **options).build(rows).measured.value)
+    assert depths[0] < depths[1]

@@ -11,17 +11,8 @@ from PIL import Image
 
 from devise import backbones, features
 from devise.checks import check
-from devise.datasets import from_folder, read_image
-from devise.heads import RidgeHead
-from devise.model import train_labels
+from devise.datasets import read_image
 from devise.search import Search
-
-
-@pytest.fixture(scope="module")
-def model(drawn_folder, make_backbone, vocabulary):
-    backbone = make_backbone()
-    table = features.compute(from_folder(drawn_folder), backbone)
-    return train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=["horse"])
 
 
 @pytest.fixture(autouse=True)

@@ -8,18 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise import backbones, features
+from devise import backbones
 from devise.datasets import from_folder, read_image
-from devise.heads import RidgeHead
-from devise.model import train_labels
 from devise.search import Moved, Search
-
-
-@pytest.fixture(scope="module")
-def model(drawn_folder, make_backbone, vocabulary):
-    backbone = make_backbone()
-    table = features.compute(from_folder(drawn_folder), backbone)
-    return train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=["horse"])
 
 
 @pytest.fixture(autouse=True)
