@@ -66,8 +66,8 @@ def number(value: Any, form: str = "plain") -> str:
 
     >>> number(1609), number(0.012345), number(1170.4), number(["cat", 2]), number(None), number(True)
     ('1,609', '0.0123', '1,170', 'cat, 2', '–', 'yes')
-    >>> number(0.9741, "percent"), number(-0.5, "score"), number(float("nan"), "score")
-    ('97.4', '−0.500', '–')
+    >>> number(0.9741, "percent"), number(-0.5, "score"), number(-0.0001, "score"), number(float("nan"), "score")
+    ('97.4', '−0.500', '0.000', '–')
     """
     if form not in FORMS:
         raise ValueError(f"form is {form!r}: expected one of {', '.join(FORMS)}")
@@ -152,8 +152,8 @@ def _real(value: float, form: str) -> str:
     if not math.isfinite(value):
         return DASH
     if form == "plain":
-        return _signed(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}")
-    return _signed(f"{value:.3f}" if form == "score" else f"{100 * value:.1f}")
+        return _signed(f"{value:,.0f}" if abs(value) >= 100 else f"{value:z.3g}")
+    return _signed(f"{value:z.3f}" if form == "score" else f"{100 * value:z.1f}")
 
 
 def _spread(value: Spread, form: str) -> str:
@@ -171,7 +171,7 @@ def _comparison(value: Comparison, form: str) -> str:
     scale, digits = (100, 2) if form in ("percent", "interval") else (1, 3)
     if math.isnan(value.difference):
         return DASH
-    difference, low, high = (_signed(f"{scale * part:+.{digits}f}") for part in value[:3])
+    difference, low, high = (_signed(f"{scale * part:+z.{digits}f}") for part in value[:3])
     return difference if math.isnan(value.low) else f"{difference} ({low} to {high})"
 
 

@@ -28,7 +28,8 @@ def test_counts_and_text_are_the_same_in_every_form(form):
 @pytest.mark.parametrize("value, expected", [
     (0.5, ("50.0", "0.5", "0.500")), (np.float32(0.25), ("25.0", "0.25", "0.250")),
     (-0.12345, ("−12.3", "−0.123", "−0.123")), (41.25812, ("4125.8", "41.3", "41.258")),
-    (1e-7, ("0.0", "1e-07", "0.000")), (123456.7, ("12345670.0", "123,457", "123456.700"))])
+    (1e-7, ("0.0", "1e-07", "0.000")), (-1e-5, ("0.0", "−1e-05", "0.000")), (-0.0, ("0.0", "0", "0.000")),
+     (123456.7, ("12345670.0", "123,457", "123456.700"))])
 def test_fractions_by_form(value, expected):
     assert (number(value, "percent"), number(value, "plain"), number(value, "score")) == expected
     assert number(value, "interval") == expected[0]
