@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -13,6 +14,7 @@ import numpy as np
 from devise import __version__
 from devise.datasets import read_image
 from devise.model import changed, naming
+from devise.search import select
 from devise.storage import is_url, open_artefact
 from devise.web import answers
 from devise.web.answers import Refused
@@ -44,7 +46,7 @@ class Service:
         self.search, self.limits, self.root = search, limits or Limits(), root
         self.renditions = Renditions(search, self.limits.cache_bytes, self.limits.picture_bytes)
         self.asks_database = any(part.outside for part in search.indexes.values())
-        self._shared_start = _shared_start(search.images.paths)
+        self._listed = replace(search.images, paths=_names(search.images.paths))
         self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
         self._batcher, self._loading = Batcher(self.backbone), threading.Lock()
@@ -243,15 +245,13 @@ class Service:
         if where is None or not where.strip():
             return None
         try:
-            return self.search.select(where)
+            return select(where, self._listed, self.search.metadata)
         except ValueError as error:
             raise Refused(422, "wrong_condition", str(error)) from None
 
     def _shown(self, rows):
         """The fields of a Picture for each row."""
-        paths = [self._path(row).removeprefix(self._shared_start) for row in rows]
-        # a picture from elsewhere than the index's folder has its whole path, which is nobody's business
-        names = [PurePosixPath(path).name if path.startswith("/") or is_url(path) else path for path in paths]
+        names = [self._listed.paths[row] for row in rows]
         return [{"id": row, "label": self.search.images.label_of(row), "name": name, "alt": alt,
                  "image": f"{self.root}/api/pictures/{row}/image?v={self._version}", "index": self.search.part_of(row)}
                 for row, name, alt in zip(rows, names, self._alts(rows, names), strict=True)]
@@ -316,9 +316,6 @@ class Service:
             raise Refused(404, "unknown_picture", f"there is no picture {row}: the index has {len(self.search):,}, "
                           "from 0")
 
-    def _path(self, row):
-        return self.search.images.paths[row]
-
 
 def _words_of(name):
     """The words of a file's name: "" where a camera gave it.
@@ -331,10 +328,16 @@ def _words_of(name):
     return "" if all(word.lower() in CAMERAS for word in words) else " ".join(words)
 
 
-def _shared_start(paths):
-    """What all paths begin with that lie behind URLs, up to a folder; "" where not all do."""
+def _names(paths):
+    """Paths as the page shows them, and as conditions know them: behind what all of them begin with that lie behind
+    URLs; of one from elsewhere than the index's folder its file's name, since the whole path is nobody's business.
+
+    >>> _names(["cat/1.jpg", "/home/ada/2.jpg"]), _names(["s3://bucket/cat/1.jpg", "s3://bucket/2.jpg"])
+    (('cat/1.jpg', '2.jpg'), ('cat/1.jpg', '2.jpg'))
+    """
     start = os.path.commonprefix(paths)
-    return start[:start.rindex("/") + 1] if is_url(start) else ""
+    names = (path[start.rindex("/") + 1:] if is_url(start) else path for path in paths)
+    return tuple(PurePosixPath(name).name if name.startswith("/") or is_url(name) else name for name in names)
 
 
 def _respelt(text, words):

@@ -87,6 +87,24 @@ def learnt(search):
 
 
 @pytest.fixture
+def folders(search, tmp_path):
+    """Two indexes of the same pictures by name, in other folders."""
+    for name in ("one", "two"):
+        root = shutil.copytree(search.images.root, tmp_path / f"pictures-{name}")
+        images = replace(search.images, root=root)
+        Search(search.model.with_space("raw", search.model.spaces["raw"]), images, {"raw": search.indexes["raw"]}).save(
+            tmp_path / name)
+    return [tmp_path / "one", tmp_path / "two"]
+
+
+@pytest.fixture
+def both(folders, search, vocabulary):
+    opened = Search.load(*folders, words=vocabulary)
+    opened.model = search.model
+    return opened
+
+
+@pytest.fixture
 def draw():
     """The bytes of a drawn picture."""
     def make(colour=(220, 40, 40), size=(32, 24), kind="PNG", **options):

@@ -294,8 +294,11 @@ def test_a_file_that_is_gone_or_damaged_says_so_and_not_where_it_was(client, sea
 
 def test_the_place_of_a_picture_from_elsewhere_is_not_told(ask, search):
     search.images.__dict__["paths"] = ("/home/me/private/a.png", *search.images.paths[1:])
-    found = ask().get("/api/pictures/0").json()
+    client = ask()
+    found = client.get("/api/pictures/0").json()
     assert found["name"] == "a.png" and "private" not in str(found)
+    for where, selected in [("folder~private", 0), ("folder=/home", 0), ("folder=car", 9), ("name=a.png", 1)]:
+        assert client.get("/api/by-picture", params={"id": 5, "where": where}).json()["selected"] == selected
 
 
 def test_head_is_get_without_a_body(client):

@@ -530,6 +530,23 @@ def test_the_door_takes_the_token(browser, drawn, served):
     page.close()
 
 
+def test_a_picture_says_which_of_several_indexes_it_is_from(browser, both, served):
+    page = browser.new_page()
+    page.goto(served(both) + "/?like=7&k=4")
+    expect(page.locator(".tile")).to_have_count(4)
+    parts = [both.part_of(match.row) for match in both.by_image(7, 4).matches]
+    assert page.locator(".tile .from").all_inner_texts() == parts and set(parts) == {"one", "two"}
+    page.locator(".tile .shot").first.click()
+    expect(page.locator("#viewer-name")).to_contain_text(f"{parts[0]} · ")
+    page.close()
+
+
+def test_a_score_that_rounds_to_zero_has_no_sign(visit):
+    said = visit().evaluate("""async () => { const { number } = await import("/page/elements.js");
+        return [-0.004, 0, -0.5, 0.254, -0.0004].map((score) => number(score)).concat(number(-0.0004, 3)); }""")
+    assert said == ["0.00", "0.00", "−0.50", "0.25", "0.00", "0.000"]
+
+
 def test_a_picture_whose_file_is_gone_has_a_place_and_says_why(browser, search, served):
     search.images.file(3).unlink()
     page = browser.new_page()

@@ -12,24 +12,6 @@ from devise.web.limits import Limits
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.fixture
-def folders(search, tmp_path):
-    """Two indexes of the same pictures by name, in other folders."""
-    for name in ("one", "two"):
-        root = shutil.copytree(search.images.root, tmp_path / f"pictures-{name}")
-        images = replace(search.images, root=root)
-        Search(search.model.with_space("raw", search.model.spaces["raw"]), images, {"raw": search.indexes["raw"]}).save(
-            tmp_path / name)
-    return [tmp_path / "one", tmp_path / "two"]
-
-
-@pytest.fixture
-def both(folders, search, vocabulary):
-    opened = Search.load(*folders, words=vocabulary)
-    opened.model = search.model
-    return opened
-
-
 def test_each_picture_says_which_index_it_is_from(ask, both):
     client = ask(both)
     assert client.get("/api/info").json()["indexes"] == ["one", "two"]

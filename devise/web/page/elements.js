@@ -29,9 +29,13 @@ export const link = (href, values, ...children) => {
   return made;
 };
 
-export const number = (score) => score.toFixed(2).replace("-", "−");
+// A score; what rounds to zero has no sign.
+export const number = (score, digits = 2) => score.toFixed(digits).replace(/^-(?=0\.0*$)/, "").replace("-", "−");
 
 export const count = (n) => n.toLocaleString("en");
+
+// A picture by its file, and by the index that it is from where there are several.
+export const named = (picture) => [picture.index, picture.name].filter(Boolean).join(" · ");
 
 export const title = (picture) => picture.label?.replaceAll("_", " ") || picture.name.split("/").pop();
 

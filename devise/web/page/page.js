@@ -2,7 +2,7 @@
 
 import { Problem, address, ask, posted } from "./api.js";
 import { ROOT, changes, href, question, read } from "./address.js";
-import { by, changer, chip, chips, count, element, tagList, title } from "./elements.js";
+import { by, changer, chip, chips, count, element, named, number, tagList, title } from "./elements.js";
 import * as intake from "./intake.js";
 import * as tiles from "./tiles.js";
 import * as viewer from "./viewer.js";
@@ -140,7 +140,7 @@ function introduce(now) {
     image.addEventListener("load", () => { if (file) URL.revokeObjectURL(source); });
     image.addEventListener("error", () => image.replaceWith(element("p", { className: "quiet" }, "no preview")));
     const words = element("div", {}, heading(file ? name : `Like ${name}`),
-      element("p", { className: "quiet" }, file ? `${file.name} · looked at and not kept; this address can’t be shared` : found.picture.name),
+      element("p", { className: "quiet" }, file ? `${file.name} · looked at and not kept; this address can’t be shared` : named(found.picture)),
       tags?.length ? tagList(tags, addresses.text) : null,
       !file && info.words ? changer(now, change(now.like)) : null);
     parts.push(element("div", { className: "asked" }, element("div", { className: "shown" }, image), words));
@@ -162,7 +162,7 @@ const change = (like) => (words) => go(href({ like, ...words, k: state().k }), {
 const heading = (text) => element("h1", { tabIndex: -1 }, text);
 
 function warn(found) {
-  const best = found.matches.length ? `the best score, ${found.matches[0].score.toFixed(3)}, is below the threshold of ${found.threshold?.toFixed(3)}` : "there is nothing to compare with";
+  const best = found.matches.length ? `the best score, ${number(found.matches[0].score, 3)}, is below the threshold of ${number(found.threshold ?? Infinity, 3)}` : "there is nothing to compare with";
   const rate = info.false_accept_rate === null ? "" : ` (false accepts ${(100 * info.false_accept_rate).toFixed(1)} % on validation classes)`;
   by("problem").replaceChildren(element("div", { className: "note" }, element("strong", {}, "No match in this index"),
     element("p", {}, `${best[0].toUpperCase()}${best.slice(1)}${rate}. Below are the nearest pictures.`)));

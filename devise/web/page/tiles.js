@@ -1,6 +1,6 @@
 // The grid of pictures: tiles, and the arrow keys among them.
 
-import { element, icon, link, number, title } from "./elements.js";
+import { element, icon, link, named, number, title } from "./elements.js";
 
 const SIMILAR = "M4 6.5h9v9H4zM16 9.5h4v9h-9v-1.5";
 
@@ -12,10 +12,11 @@ export function tile(picture) {
     shot.classList.add("gone");
     shot.replaceChildren(`${picture.name.split("/").pop()} can’t be shown: its file is gone or damaged`);
   });
-  const under = element("div", { className: "under" }, element("span", { className: "label", title: picture.name },
+  const under = element("div", { className: "under" }, element("span", { className: "label", title: named(picture) },
     ...title(picture).split(/(?<=[_-])/).flatMap((part) => [part, element("wbr")])));  // where a long name may be broken
   if (picture.strength) under.append(element("span", { className: `strength ${picture.strength}`, title: `cosine ${number(picture.score)}` }, picture.strength));
-  const made = element("li", { className: "tile" }, shot, under,
+  const from = picture.index ? element("div", { className: "from" }, picture.index) : null;
+  const made = element("li", { className: "tile" }, shot, under, from,
     link("/", { className: "like" }, icon(SIMILAR), element("span", {}, "More like this")));
   made.dataset.id = picture.id;
   return made;

@@ -1,7 +1,7 @@
 // One picture, large, with its words; the arrows go to its neighbours among the results.
 
 import { address, ask } from "./api.js";
-import { by, changer, number, tagList, title } from "./elements.js";
+import { by, changer, named, number, tagList, title } from "./elements.js";
 
 const dialog = by("viewer");
 let shown = null;
@@ -14,8 +14,8 @@ export function show(picture, { before, after, addresses, tags, change }) {
   image.alt = picture.alt;
   image.onerror = () => { image.hidden = true; };
   by("viewer-title").textContent = title(picture);
-  by("viewer-name").textContent = picture.score === undefined ? picture.name
-    : `${picture.name} · ${picture.strength}, cosine ${number(picture.score)}`;
+  by("viewer-name").textContent = picture.score === undefined ? named(picture)
+    : `${named(picture)} · ${picture.strength}, cosine ${number(picture.score)}`;
   by("viewer-like").href = addresses.like(picture.id);
   by("before").disabled = before === null;
   by("after").disabled = after === null;
