@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say
+from devise.figures import score
 from devise.report import Report, Table
 
-SHEET, LINE = 60, 8  # groups on a sheet, pictures in a line of it
+LINES, LINE = 30, 12  # of a sheet, and pictures in a line
 
 if TYPE_CHECKING:
     from devise.search import Results
@@ -83,16 +84,14 @@ class Search(Command):
         results, failed = self._ask(engine, args)
         index = args.index if len(args.index) > 1 else args.index[0]
         sheet = vars(args).get("save")
-        if sheet:
-            save_sheet(engine, results, sheet)
+        drawn = (save_sheet(engine, results, sheet),) if sheet else ()
         from devise.model import weights_of
 
         texts = [part for text in args.text or () for part in weights_of(text)]
         asked = [*texts, *(args.plus or ()), *(args.minus or ())]
         report = Report(f"{len(engine):,} pictures in {', '.join(args.index)}",
                         tables=tuple(_table(engine, result) for result in results),
-                        notes=(*(note for text in asked for note in strange_words(text, engine.model.words)),
-                               *((f"the sheet is {sheet}",) if sheet else ())))
+                        notes=(*(note for text in asked for note in strange_words(text, engine.model.words)), *drawn))
         return Answer(report, {"index": index, "results": [_result(engine, found) for found in results],
                                "failed": failed, "sheet": sheet}, failed=bool(failed))
 
@@ -188,35 +187,50 @@ class Duplicates(Command):
         with progress_bar("compare") as progress:
             groups = engine.duplicates(**options.given(args, ("alike",)), progress=progress)
         sheet = vars(args).get("save")
-        if sheet and groups:
-            _save_groups(engine, groups[:SHEET], sheet)
+        drawn = (_save_groups(engine, groups, sheet),) if sheet and groups else ()
         rows = [(number, copy.score, copy.path, f"same bytes as {copy.same_as}" if copy.same_as else "")
                 for number, group in enumerate(groups, 1) for copy in group]
         n, names = sum(map(len, groups)), ", ".join(args.index)
-        drawn = f"the sheet is {sheet}" + (f", of the first {SHEET} groups" if len(groups) > SHEET else "")
         report = Report(f"{n:,} of {len(engine):,} pictures in {names} are in {len(groups):,} groups of near copies",
                         tables=(Table(("group", "cosine", "picture", ""), rows, form={"cosine": "score"}),) if rows
-                        else (), notes=(drawn,) if sheet and groups else ())
+                        else (), notes=drawn)
         return Answer(report, {"index": args.index if len(args.index) > 1 else args.index[0], "groups": [
             [copy._asdict() | {"file": _file(engine, copy)} for copy in group] for group in groups],
             "sheet": sheet if groups else None})
 
 
 def _save_groups(engine, groups, path):
-    """Draw a group a line, its first picture before the others."""
+    """Draw a group a line, its first picture before the others; a sentence on the sheet."""
     from devise import plots
     from devise.search.pictures import shown
 
     def card(copy, label):
         return plots.Card(shown(engine, copy.row), label=label, score=copy.score, name=copy.path)
 
-    return plots.sheet([plots.Row(card(first, "first")._replace(score=None), tuple(
-        card(copy, "same bytes" if copy.same_as else "") for copy in others)) for first, *others in groups], path,
-        columns=min(LINE, max(len(group) for group in groups) - 1))
+    return _drawn([(card(first, "first")._replace(score=None), [
+        (copy, "same bytes" if copy.same_as else "") for copy in others]) for first, *others in groups], card, path)
 
 
-def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path:
-    """Draw each query and what it found."""
+def _drawn(rows, card, path):
+    """Draw rows (query, found), as many as one sheet holds; a sentence on the sheet.
+
+    Args:
+        card: from each of what was found to its Card; called for what is drawn.
+    """
+    from devise import plots
+
+    kept, lines, n = [], 0, sum(len(found) for _, found in rows)
+    for query, found in rows:
+        if lines < LINES:
+            kept.append(plots.Row(query, tuple(card(*one) for one in found[:LINE * (LINES - lines)])))
+            lines += max(1, -(-len(found) // LINE))
+    plots.sheet(kept, path, columns=LINE)
+    shown = sum(len(row.hits) for row in kept)
+    return f"the sheet is {path}" + (f", with the first {shown:,} of {n:,} pictures" if shown < n else "")
+
+
+def save_sheet(engine: Engine, results: list[Results], path: Path) -> str:
+    """Draw each query and what it found; a sentence on the sheet."""
     from devise import plots
     from devise.search.pictures import shown
 
@@ -227,11 +241,12 @@ def save_sheet(engine: Engine, results: list[Results], path: Path) -> str | Path
         picture = result.query if row is None else shown(engine, row)
         return plots.Card(picture, label=result.change or "query", name=Path(result.query).name)
 
-    def cards(result):
-        return tuple(plots.Card(shown(engine, match.row), label=match.label or "", score=match.score, name=match.path,
-                                weak=weak) for match, weak in zip(result.matches, result.weak, strict=True))
+    def card(match, weak):
+        return plots.Card(shown(engine, match.row), label=match.label or "", score=match.score, name=match.path,
+                          weak=weak)
 
-    return plots.sheet([plots.Row(query(result), cards(result)) for result in results], path)
+    return _drawn([(query(result), list(zip(result.matches, result.weak, strict=True))) for result in results], card,
+                  path)
 
 
 def _file(engine, match):
@@ -263,7 +278,7 @@ def _table(engine, result):
     if result.known is False:
         calibration = engine.model.spaces[result.space].calibration
         rate = f" (false accepts {100 * calibration['asked']:.1f} % on validation classes)" if calibration else ""
-        best = f": the best score {rows[0][0]:.3f} is below {result.threshold:.3f}" if rows else ""
+        best = f": the best score {score(rows[0][0])} is below {score(result.threshold)}" if rows else ""
         caption += f", no match in the index{best}{rate}{'; the nearest:' if rows else ''}"
     columns = ("cosine", "", "picture", "class")
     if not any(result.weak):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SETS = ("concepts", "words", "seen", "unseen", "all")
 SOFTMAX = "softmax"
+SHEET, FEW = 60, 8  # pictures on a sheet, and those for which two columns are enough
 XMP, TABLES = "xmp", ("csv", "json")
 UNCHANGED = "nothing was changed; the same command starts anew"
 
@@ -83,16 +84,18 @@ class Tag(Command):
             from devise import plots
 
             shown = [plots.Tagged(plots.Card(images.file(row), label=images.label_of(row) or ""), tuple(tags))
-                     for row, tags in enumerate(tagged)]
-            plots.tag_sheet(shown, sheet, score="probability" if args.rule == SOFTMAX else "score of the word")
+                     for row, tags in enumerate(list(tagged)[:SHEET])]
+            plots.tag_sheet(shown, sheet, columns=2 if len(shown) <= FEW else 4,
+                            score="probability" if args.rule == SOFTMAX else "score of the word")
+        rest = f", with the first {SHEET} of {len(images):,} pictures" if len(images) > SHEET else ""
         told = write(place, images, tagged, overwrite=bool(options.given(args, ["overwrite"]))) if place else None
         named = list(zip(images.paths, tagged, strict=True))
-        rows = [(path, ", ".join(f"{tag.name} {tag.score:.2f}{'?' * tag.weak}" for tag in tags))
+        rows = [(path, ", ".join(f"{tag.name} {tag.score:z.2f}{'?' * tag.weak}" for tag in tags))
                 for path, tags in named]
         weak = any(tag.weak for tags in tagged for tag in tags)
         report = Report(f"{len(rows):,} pictures", tables=(Table(("picture", "tags"), rows),),
                         notes=(*(("?: weak, too unsure to be relied on",) if weak else ()),
-                               *((f"the sheet is {sheet}",) if sheet else ()), *notes(told)),
+                               *((f"the sheet is {sheet}{rest}",) if sheet else ()), *notes(told)),
                         trained=table.backbone["trained"])
         return Answer(report, {
             "rule": args.rule if args.rule == SOFTMAX else "nearest", "model": vars(args).get("model"),

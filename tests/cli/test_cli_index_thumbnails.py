@@ -13,7 +13,7 @@ def cards(monkeypatch):
     from devise import plots
 
     drawn = []
-    monkeypatch.setattr(plots, "sheet", lambda rows, path: drawn.extend(rows) or path)
+    monkeypatch.setattr(plots, "sheet", lambda rows, path, columns: drawn.extend(rows) or path)
     return drawn
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devise import features
+from devise import features, plots
 from devise.arrays import unit_rows
 from devise.cli import opening
 from devise.model import Devise
@@ -255,6 +255,21 @@ def test_softmax_tags_are_the_classes_of_the_backbone(answer, stub, picture_fold
         assert picture["tags"][0]["name"] == best and len(picture["tags"]) == 3
         assert sum(tag["score"] for tag in picture["tags"]) == pytest.approx(1, abs=1e-5)
     assert document["sheet"] == str(tmp_path / "tags.png") and Image.open(tmp_path / "tags.png").size
+
+
+def test_a_sheet_that_can_not_hold_all_says_what_it_holds(devise, model, index, picture_folder, tmp_path, monkeypatch):
+    drawn, sheet, two = [], tmp_path / "sheet.png", ["search", index, "--text", "cat", "--text", "dog"]
+    monkeypatch.setattr(plots, "sheet", lambda rows, path, columns: drawn.append([len(row.hits) for row in rows]))
+    monkeypatch.setattr(plots, "tag_sheet", lambda rows, path, **how: drawn.append(len(rows)))
+    monkeypatch.setattr("devise.cli.search.LINES", 3)  # of 12 pictures
+    monkeypatch.setattr("devise.cli.tag.SHEET", 7)
+    for argv, expected, said in [
+            ([*two, "-k", 20], [20, 12], ", with the first 32 of 40 pictures"), ([*two, "-k", 12], [12, 12], ""),
+            (["duplicates", index, "--alike", 0.01], [36], ", with the first 36 of 39 pictures"),
+            (["tag", picture_folder / "cat", "--model", model], 7, ", with the first 7 of 10 pictures")]:
+        ran = devise(*argv, "--save", sheet)
+        assert ran.code == 0 and drawn.pop() == expected
+        assert " ".join(ran.out.split()).endswith(f"the sheet is {sheet}{said}")
 
 
 def test_similarity_is_the_cosine_in_each_space(answer, devise, model, picture_folder, tmp_path):
