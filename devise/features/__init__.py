@@ -6,7 +6,8 @@ a picture whose content is already in the table is not computed again, whatever 
 """
 
 from devise.features.augmented import Augmented
-from devise.features.extraction import compute, default_folder, extract
+from devise.features.extraction import compute, default_folder, extract, extract_some
 from devise.features.table import FeatureTable, describe, load, usable
 
-__all__ = ["Augmented", "FeatureTable", "compute", "default_folder", "describe", "extract", "load", "usable"]
+__all__ = ["Augmented", "FeatureTable", "compute", "default_folder", "describe", "extract", "extract_some", "load",
+           "usable"]

@@ -143,6 +143,21 @@ def extract(images: Images | FeatureTable, backbone: str | Backbone | keras.Mode
     return extract(images, backbone, dtype=dtype, prune=prune, progress=progress)
 
 
+def extract_some(images: Images, backbone: Backbone, *,
+                 progress: Callable[[int, int], object] | None = None) -> FeatureTable:
+    """The feature table of images that join others: those of no whole folder share one, beside the folder's own.
+
+    Args:
+        images, backbone, progress: as in `extract`; what the shared table had before is kept behind these.
+    """
+    images = open_images(images)
+    folder = default_folder(images, backbone)
+    folder = folder.with_name(f"{folder.name}-added")
+    if images.sources or images.all_held or not storage.writable(folder):
+        return extract(images, backbone, progress=progress)
+    return extract(images, backbone, folder, overwrite=True, progress=progress)
+
+
 def home(images: ImageSet, backbone: Backbone, folder: str | os.PathLike | None) -> tuple[Path, tuple | None]:
     """Where the table of some images lies, and what `table_of` gives of it.
 

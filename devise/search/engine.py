@@ -168,7 +168,7 @@ class Search:
         Raises:
             ValueError: if the features are of another backbone.
         """
-        found, matrix, contents = _indexable(self.model, images, folder, progress, self.images.class_level)
+        found, matrix, contents = _indexable(self.model, images, folder, progress, self.images.class_level, joins=True)
         there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
                  for row, path in enumerate(found.paths)]
         here, moved = placed(found, self.images.root), self._moved(there, contents)
@@ -578,12 +578,13 @@ class Search:
 
 
 def _indexable(model: Devise, images: Any, folder: str | Path | None, progress: Callable | None,
-               class_level: str | None = None) -> tuple[ImageSet, NDArray, NDArray | None]:
+               class_level: str | None = None, joins: bool = False) -> tuple[ImageSet, NDArray, NDArray | None]:
     """Images, their features and contents for an index, each file once; all-zero features are left out and listed."""
     table = images
     if not isinstance(images, FeatureTable):
         opened = open_images(images, class_level=class_level or model.class_level)
-        table = features.extract(opened, model.backbone, folder, progress=progress)
+        table = (features.extract_some(opened, model.backbone, progress=progress) if joins and not folder else
+                 features.extract(opened, model.backbone, folder, progress=progress))
     model.network.check(table)
     table = features.usable(table)
     rows, lost = once(table.images, links_of(table.images))

@@ -14,7 +14,6 @@ import numpy as np
 from devise import features, storage
 from devise.datasets import ImageSet, Skipped, check_image, from_folder, join
 from devise.datasets.folders import folder_class
-from devise.features.extraction import default_folder
 from devise.report import Table
 from devise.search.links import links_of, once, placed
 
@@ -273,11 +272,8 @@ def _looked_at(search: Search, images: ImageSet | None, progress: Callable | Non
     """The features of new and changed pictures, None without any, and {path: why it has none} of the others."""
     if images is None:
         return None, {}
-    folder = default_folder(images, search.model.backbone)
-    folder = folder.with_name(f"{folder.name}-added")  # beside the folder's own table, which has all its pictures
     try:
-        table = features.extract(images, search.model.backbone, folder if storage.writable(folder) else None,
-                                 overwrite=True, progress=progress)
+        table = features.extract_some(images, search.model.backbone, progress=progress)
     except ValueError:
         unread = {path: reason for row, path in enumerate(images.paths) if (reason := _unreadable(images, row))}
         if len(unread) < len(images):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from devise import backbones
 from devise.datasets import from_folder, read_image
+from devise.features import default_folder
 from devise.search import Moved, Search
 
 
@@ -237,6 +238,18 @@ def test_pictures_from_elsewhere_and_classes_given_by_hand(search, picture_folde
     assert search.changes().unreached == (str(stray),)
     stray.parent.mkdir()
     assert str(stray) in search.sync().gone and search.row(hidden) is not None
+
+
+def test_single_pictures_that_are_added_share_a_table(search, picture_folder, looked_at, tmp_path):
+    (tmp_path / "more").mkdir()
+    files = [tmp_path / f"more/{number}.png" for number in range(3)]
+    for number, file in enumerate(files):
+        Image.fromarray(255 - read_image(picture_folder / f"cat/{number}.png")).save(file)
+        assert len(search.add(file)) == 1
+    place = default_folder(search.images, search.model.backbone).parent
+    assert len(list(place.glob("more-*"))) == 1 and looked_at == [1, 1, 1]
+    again = Search.load(tmp_path / "index")
+    assert len(again.add(files)) == 3 and len(looked_at) == 3  # what each of them gave is known
 
 
 def test_labels_that_no_folder_gave_stay(model, picture_folder, tmp_path):
