@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,16 +39,16 @@ class Train(Training):
     """Pictures with classes → a model that carries them onto the word vectors of their labels.
 
     --json prints {"model", "seen", "unseen" (class names), "history": {"loss", "validation_loss", "score",
-    "best_epoch", "batch_size", "seconds"} (null for the ridge head), "left_out" (labels that --skip-unknown
-    left out), "warnings" (what is doubtful about the labels), "unseen_beside" ({"trained", "everyday",
-    "chance"}: right among the unseen labels, fractions; null without such), "skipped": [{"path",
-    "reason"}]} and what `devise evaluate` prints: "backbone", "hit_at_k", "n", "candidates",
-    "without_answer". Files that can't be read are listed and don't change the exit code.
+    "best_epoch", "batch_size", "seconds"} (null without epochs), "start" (the model beside which it learnt, null
+    for none), "left_out" (labels that --skip-unknown left out), "warnings" (what is doubtful about the
+    labels), "unseen_beside" ({"trained", "everyday", "chance"}: right among the unseen labels, fractions; null
+    without such), "skipped": [{"path", "reason"}]} and what `devise evaluate` prints: "backbone", "hit_at_k",
+    "n", "candidates", "without_answer". Files that can't be read are listed and don't change the exit code.
     """
 
     example = """\
         devise train ~/pictures --unseen elephant,lobster -o model
-        devise train caltech37 --head ridge -o model
+        devise train caltech37 --from none --head ridge -o model
         devise train features --words glove-6b-300d --epochs 30 -o model"""
     split = ("unseen", "test", "validation", "seed", "skip_unknown")
     training = ("epochs", "batch_size", "optimiser", "learning_rate", "momentum", "patience")
@@ -58,6 +59,10 @@ class Train(Training):
         options.add_output(parser)
         options.add(parser, source, *self.split, "words", "synonyms")
         options.add_network(parser)
+        parser.add_argument("--from", dest="start", metavar="MODEL", default=SUPPRESS, help="learn beside this model, "
+                            "which goes on finding and naming what it knew: everyday, the one that comes with devise, "
+                            "a folder of one trained beside it, or none (default: everyday where backbone and words "
+                            "are its own and none of the options below is given)")
         options.add(parser, "", "head")
         options.add(parser, "devise.heads.mlp:HeadConfig", *options.SHAPE)
         options.add(parser, source, "loss", choices=("cosine", "hinge", "infonce"), help="of the mlp: cosine, DeViSE's "
@@ -65,7 +70,7 @@ class Train(Training):
         options.add(parser, options.TRAIN, *self.training)
 
     def run(self, args: Namespace) -> Answer:
-        training = options.given(args, (*self.training, "loss"))
+        training, start = options.given(args, (*self.training, "loss")), self._start(args)
         if "head" in args and args.head == "ridge":
             options.refuse(args, (*self.training, "loss", *options.SHAPE), "the ridge head has a closed form")
         found = opening.data(args, args.pictures)
@@ -82,33 +87,47 @@ class Train(Training):
         from devise.model.pretrained import unseen_beside
 
         with progress_bar("train", unit="steps") as progress:
-            model = train_labels(found, backbone=backbone, head=opening.head(args), progress=progress, **asked,
-                                 **training)
+            model = train_labels(found, backbone=backbone, head=opening.head(args), progress=progress, start=start,
+                                 **asked, **training)
         figures, beside = model.evaluate(), unseen_beside(model)
         used = model.split or Split()
         history = next((history.to_json() for history in model.history.values()), None)
+        told = (_told(beside, model.record["start"]),) if beside else ()
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
-            "left_out": model.record["left_out"], "warnings": model.record["doubts"], "unseen_beside": beside,
-            "history": history}, figures, model.table.images,
-            (*map(options.typed, model.record["doubts"]), *([_told(beside)] if beside else ())))
+            **{name: model.record[name] for name in ("start", "left_out")}, "warnings": model.record["doubts"],
+            "unseen_beside": beside, "history": history}, figures, model.table.images,
+            (*map(options.typed, model.record["doubts"]), *told))
         if history:
             plots.history_curve(history, args.output / "history.png")
         return answer
 
+    def _start(self, args: Namespace) -> str | Path | None:
+        """What to learn beside: as asked, else nothing where the training itself is asked for."""
+        asked = vars(args).get("start")
+        own = ("head", *options.SHAPE, "loss", *self.training)
+        if asked is None:
+            return None if options.given(args, own) else "auto"
+        if asked != "none":
+            options.refuse(args, own, "they are for a training from nothing, --from none")
+        return None if asked == "none" else asked
 
-def _told(beside: dict[str, float]) -> str:
+
+def _told(beside: dict[str, float], start: str | None = None) -> str:
     """What the figures of unseen classes say of words beyond the trained ones.
 
-    >>> _told({"trained": 0.2, "everyday": 0.9, "chance": 0.25})[-67:]
-    'take the model that comes with devise for words beyond the classes.'
+    >>> _told({"trained": 0.2, "everyday": 0.9, "chance": 0.25})[-45:]
+    '--from everyday for words beyond the classes.'
     """
+    if start:
+        return (f"Unseen pictures among the unseen labels: {beside['trained']:.1%} right, {beside['everyday']:.1%} by "
+                f"the model beside which this one learnt, {beside['chance']:.1%} by chance.")
     told = (f"Unseen pictures among the unseen labels: {beside['trained']:.1%} right, {beside['everyday']:.1%} by the "
             f"model that comes with devise, {beside['chance']:.1%} by chance.")
     if beside["trained"] > max(beside["everyday"], beside["chance"]):
         return told
     worse = "not better than that model" if beside["trained"] > beside["chance"] else "not better than chance"
-    return f"{told} The training is {worse} here: take the model that comes with devise for words beyond the classes."
+    return f"{told} The training is {worse} here: --from everyday for words beyond the classes."
 
 
 class Siamese(Training):

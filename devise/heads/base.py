@@ -119,7 +119,7 @@ class Head(ABC):
         Raises:
             ValueError: if the head is not trained by gradient steps.
         """
-        raise self._no_gradient()
+        raise self.no_gradient()
 
     def keras_model(self) -> keras.Sequential:
         """The network whose weights gradient training changes: features in, embeddings of any length out.
@@ -127,7 +127,7 @@ class Head(ABC):
         Raises:
             ValueError: if the head is not trained by gradient steps, or has no weights yet.
         """
-        raise self._no_gradient()
+        raise self.no_gradient()
 
     def keras_layers(self) -> list[keras.layers.Layer]:
         """The head as layers in order, to be put behind a backbone.
@@ -174,7 +174,8 @@ class Head(ABC):
                              "use load_head, which reads every kind")
         return cast(Self, restored(path, config, weights))
 
-    def _no_gradient(self):
+    def no_gradient(self) -> ValueError:
+        """The error of a head that is not trained by gradient steps: what to do instead."""
         return ValueError(f"the {self.kind} head is a closed form: train an mlp head, which has a gradient")
 
     def _require_weights(self) -> int:

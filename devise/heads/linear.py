@@ -7,7 +7,7 @@ number of images; the papers' are not, and their values can't be taken over as t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -121,9 +121,10 @@ class RidgeHead(LinearHead):
     (Hoerl and Kennard 1970).
 
     Args:
-        penalty: λ in that unit; None chooses the one of PENALTIES with the best hit@1 on validation
+        penalty: λ in that unit; None chooses the one of `penalties` with the best hit@1 on validation
             data among the labels trained on, of equals the one with the largest mean cosine. Without
             validation data each training image is left out in turn, which has a closed form.
+        penalties: those to choose from.
     Attributes:
         penalty: the one in use; None before it is chosen.
 
@@ -134,9 +135,9 @@ class RidgeHead(LinearHead):
 
     kind = "ridge"
 
-    def __init__(self, penalty: float | None = None):
+    def __init__(self, penalty: float | None = None, *, penalties: Sequence[float] = PENALTIES):
         super().__init__(penalty=penalty)
-        self._given = penalty
+        self._given, self._penalties = penalty, penalties
 
     @property
     def penalty(self) -> float | None:
@@ -147,10 +148,10 @@ class RidgeHead(LinearHead):
         if self._given is not None:
             penalty = self._given
         elif validation is not None:
-            penalty = _best_penalty(lambda penalty: _embedded(solve(penalty), validation[0]), len(validation[0]),
-                                    validation[1], vectors, np.unique(labels))
+            penalty = _best_penalty(self._penalties, lambda penalty: _embedded(solve(penalty), validation[0]),
+                                    len(validation[0]), validation[1], vectors, np.unique(labels))
         else:
-            penalty = _best_penalty(left_out, len(labels), labels, vectors, np.unique(labels))
+            penalty = _best_penalty(self._penalties, left_out, len(labels), labels, vectors, np.unique(labels))
         self._options = {"penalty": penalty}
         return solve(penalty)
 
@@ -311,7 +312,7 @@ def _embedded(solved: Map, features: Rows) -> NDArray[np.float32]:
     return head.embed(features)
 
 
-def _best_penalty(embeddings, n, labels, vectors, seen):
+def _best_penalty(penalties, embeddings, n, labels, vectors, seen):
     """The penalty whose embeddings of n labelled images have the best (hit@1 among seen labels, mean cosine)."""
     labels = check_labels(labels, n, n_labels=len(vectors), name="validation labels")
 
@@ -320,4 +321,4 @@ def _best_penalty(embeddings, n, labels, vectors, seen):
         hits = seen[cosines[:, seen].argmax(axis=1)] == labels
         return hits.mean(), cosines[np.arange(len(labels)), labels].mean()
 
-    return max(PENALTIES, key=quality)
+    return max(penalties, key=quality)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -40,6 +40,15 @@ FAR_FROM_CLASSES = 3  # of ten tags, those kept for what neither the classifier 
 FALSE_ACCEPT_RATE = 0.01
 
 
+class Scored(Protocol):
+    """Names of things, and how sure each is for each image."""
+
+    names: tuple[str, ...]
+
+    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of embedded images (n, dim) the scores of all names, float32 (n, names)."""
+
+
 class Concepts:
     """Names of things that can be seen: which classes are kinds of each, which are near, what captions say.
 
@@ -49,6 +58,7 @@ class Concepts:
         names: the names, all different.
         row: {name or further name: row}.
         exact: bool (n,), whether a class of the classifier is this thing or a kind of it.
+        limit: the score below which a tag is weak.
 
     >>> model.spaces["shared"].text.concepts.names[:2]  # doctest: +SKIP
     ('abacus', 'abandoned ship')
@@ -63,10 +73,15 @@ class Concepts:
         self._gate, self._trust = (weights[name].astype(np.float32) for name in ("gate", "trust"))
         self._term, self._usual = weights["name_terms"].astype(np.int64), weights["term_shares"].astype(np.float32)
         self._mean = weights["probe_mean"].astype(np.float32)
-        self._limit = float(weights["tag_threshold"][0])
+        self.limit = float(weights["tag_threshold"][0])
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def rare(self) -> NDArray[np.bool_]:
+        """Whether neither a class nor captions know a name, bool (n,)."""
+        return ~self.exact & (self._term < 0)
 
     def mixture(self, row: int) -> NDArray[np.float32]:
         """A name among the classes, a unit vector (C,): its kinds, else the classes that are near."""
@@ -112,26 +127,8 @@ class Concepts:
         return (1 - (1 - seen) * (1 - said)).astype(np.float32)
 
     def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
-        """The k surest names of each image, best first; of ten or more the last three are kept for rare things.
-
-        These are the likeliest of the things that have no class and that no caption named, which would
-        hardly ever be among the surest.
-
-        Args:
-            rows: as of `scores`.
-        """
-        kept = FAR_FROM_CLASSES if k >= 10 else 0
-        rare = ~self.exact & (self._term < 0)
-        tagged = TaggedImages()
-        for start in range(0, len(rows), BLOCK):
-            for scores in self.scores(rows[start:start + BLOCK]):
-                first = np.argsort(-scores, kind="stable")[:k - kept]
-                rest = np.where(rare, scores, -1)
-                rest[first] = -1
-                found = [*first, *np.argsort(-rest, kind="stable")[:kept]]
-                tagged.append(Tags(Tag(self.names[row], float(scores[row]), bool(scores[row] < self._limit))
-                                   for row in found))
-        return tagged
+        """The k surest names of each image, see `surest`."""
+        return surest(self, rows, k, self.rare, self.limit)
 
 
 class ConceptText(Text):
@@ -201,6 +198,9 @@ class ConceptText(Text):
             place += n
         return found
 
+    def asked(self, text: str) -> str:
+        return " ".join(self.units(text)) or super().asked(text)
+
     def _tokens(self, text):
         """The words of a text in lower case; of #GoldenRetriever two, and without the 's that makes one unknown."""
         words = WORD.findall(folded(TAG.sub(lambda tag: CAPITAL.sub(" ", tag[0]), text)))
@@ -227,10 +227,16 @@ class ConceptText(Text):
         return (usual.mean(axis=1) + deviations * np.sqrt(usual.var(axis=1) + FLOOR)).astype(np.float32)
 
     def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = np.zeros((len(texts), self.dim), np.float32)
+        rows, alone = np.zeros((len(texts), self.dim), np.float32), {}
         for place, text in enumerate(texts):
-            found = self._row(text)
-            rows[place] = 0 if found is None else directions(found)
+            units = self.units(text)
+            if len(units) == 1 and len(self._tokens(text)) < SENTENCE:
+                alone[place] = units[0]
+            elif (found := self._row(text)) is not None:
+                rows[place] = directions(found)
+        for start in range(0, len(alone), BLOCK):  # a vocabulary: what is compared with the background is so at once
+            places = list(alone)[start:start + BLOCK]
+            rows[places] = directions(self._alone([alone[place] for place in places]))
         return rows
 
     def _embed(self, texts):
@@ -241,21 +247,34 @@ class ConceptText(Text):
                 raise KeyError(f"{quoted(text)} has no word that is known: ask for a thing by its name")
         return np.stack(found)
 
+    def _alone(self, units):
+        """Texts of one unit each as rows (n, dim), each as `_row` places it."""
+        halves = [np.zeros((len(units), width), np.float32) for width in (self._classes, self._map.shape[1])]
+        shares = np.zeros((len(units), 2), np.float32)
+        for place, unit in enumerate(units):
+            mixture, clear, use, known = self._unit(unit)
+            shares[place] = _shares(clear, known)
+            for half, part in zip(halves, (mixture, use), strict=True):
+                half[place] = 0 if part is None else part
+        for half, rows in enumerate(halves):
+            rows *= shares[:, half:half + 1] / np.maximum((self._half(half) @ rows.T).std(axis=0), 1e-6)[:, None]
+        return np.hstack(halves)
+
     def _row(self, text):
         """A text in the space, of any length; None where nothing of it is known."""
-        units, sentence = self.units(text), self._sentence(text)
+        units, long = self.units(text), len(self._tokens(text)) >= SENTENCE
+        sentence = self._sentence(text) if long or len(units) != 1 else None
         if not units and sentence is None:
             return None
         seen, said = np.zeros(self._classes, np.float32), np.zeros(self._map.shape[1], np.float32)
         for unit in units:
             mixture, clear, use, known = self._unit(unit)
-            first, second = max(clear * (1 - known), 0.1 if clear == 1 else 0), known + 0.15 * (1 - known)
+            first, second = _shares(clear, known)
             if mixture is not None and first:
-                seen += first / (first + second) * mixture / self._deviation(mixture, 0)
+                seen += first * mixture / self._deviation(mixture, 0)
             if use is not None:
-                said += second / (first + second) * use / self._deviation(use, 1)
-        long = len(self._tokens(text)) >= SENTENCE
-        if sentence is not None and (long or len(units) != 1):
+                said += second * use / self._deviation(use, 1)
+        if sentence is not None:
             own = sentence / self._deviation(sentence, 1)
             if long or not units:
                 said, seen = own, seen / (2 * max(1, len(units)))
@@ -304,8 +323,11 @@ class ConceptText(Text):
 
     def _deviation(self, row, half):
         """The standard deviation of a half row's scores over the background."""
-        part = self.background[:, self._classes:] if half else self.background[:, :self._classes]
-        return max(float((part @ row).std()), 1e-6)
+        return max(float((self._half(half) @ row).std()), 1e-6)
+
+    def _half(self, half):
+        """The background's columns of classes, 0, or of captions, 1."""
+        return self.background[:, self._classes:] if half else self.background[:, :self._classes]
 
     @property
     def config(self) -> dict:
@@ -317,6 +339,37 @@ class ConceptText(Text):
     @classmethod
     def restore(cls, config: dict, weights: dict, words: Words) -> ConceptText:
         return cls(words, weights, false_accept_rate=config["false_accept_rate"])
+
+
+def _shares(clear, known):
+    """How much the classes and the captions count for a unit, (first, second) of sum 1."""
+    first, second = max(clear * (1 - known), 0.1 if clear == 1 else 0), known + 0.15 * (1 - known)
+    return first / (first + second), second / (first + second)
+
+
+def surest(concepts: Scored, rows: NDArray[np.float32], k: int, rare: NDArray[np.bool_], limit: float) -> TaggedImages:
+    """The k surest names of each image, best first; of ten or more the last three are kept for rare things.
+
+    These are the likeliest of the things that have no class and that no caption named, which would
+    hardly ever be among the surest.
+
+    Args:
+        concepts: names, and their scores of images.
+        rows: (n, dim), embedded images.
+        rare: bool (names,), which are rare.
+        limit: the score below which a tag is weak.
+    """
+    kept = FAR_FROM_CLASSES if k >= 10 else 0
+    tagged = TaggedImages()
+    for start in range(0, len(rows), BLOCK):
+        for scores in concepts.scores(rows[start:start + BLOCK]):
+            first = np.argsort(-scores, kind="stable")[:k - kept]
+            rest = np.where(rare, scores, -1)
+            rest[first] = -1
+            found = [*first, *np.argsort(-rest, kind="stable")[:kept]]
+            tagged.append(Tags(Tag(concepts.names[row], float(scores[row]), bool(scores[row] < limit))
+                               for row in found))
+    return tagged
 
 
 def word_weight(word: str, words: WordVectors) -> float:

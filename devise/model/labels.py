@@ -12,9 +12,12 @@ import numpy as np
 
 from devise import features
 from devise.datasets import split as draw_split
-from devise.errors import unknown
+from devise.errors import MissingDependency, unknown
+from devise.model.concepts import ConceptText
 from devise.model.devise import Devise
+from devise.model.extended import ExtendedText, extended
 from devise.model.objective import Objective, float_rows, labelled, without
+from devise.model.pretrained import DEFAULT, pretrained
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import SHARED, Space
 from devise.model.text import WordText
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
-    from devise.heads import Head, LinearHead
+    from devise.heads import ExtendedHead, Head, LinearHead
     from devise.training import History
     from devise.words import WordVectors
 
@@ -35,18 +38,26 @@ LOSSES = ("cosine", "hinge", "infonce")
 
 def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", *,
                  backbone: str | Backbone | keras.Model = AUTO, weights: str | None = "imagenet",
-                 layer: str | None = None, head: Head | None = None, unseen: int | str | Collection[str] = (),
+                 layer: str | None = None, head: Head | None = None,
+                 start: str | Path | Devise | None = AUTO, unseen: int | str | Collection[str] = (),
                  test: float = 0.2, validation: float = 0.1, split: Split | None = None,
                  synonyms: dict[str, str] | None = None, skip_unknown: bool = False, loss: Any = "cosine",
                  folder: str | Path | None = None, seed: int = 0, progress: Callable | None = None,
                  **training: Any) -> Devise:
-    """A model that carries images onto the word vectors of their labels.
+    """A model that knows the labels of images: learnt beside the model that comes with devise, or from nothing.
+
+    Beside it, other words find and name what they did before, and the classes have columns of their own, see
+    `devise.heads.ExtendedHead`. From nothing, images are carried onto the word vectors of their labels, as in Frome
+    et al. 2013, and words that are no labels know little.
 
     Args:
         images: labelled ones: a folder a class, an ImageSet, or a FeatureTable.
         words: WordVectors, or a name or path of some.
         backbone, weights, layer: the frozen network; "auto" takes that of the features, else the best at hand.
-        head: MlpHead (default, 2000 hidden units) or RidgeHead, not fitted yet.
+        head: MlpHead (from nothing the default, 2000 hidden units) or RidgeHead, not fitted yet.
+        start: None trains from nothing; "everyday" beside `devise.pretrained()`, as does a Devise, or a folder, that is
+            that model or was trained beside it; "auto" beside it where it is of this backbone and these words, and
+            no head, loss or option of a training is given. `record["start"]` says which it was.
         unseen: names of the classes to keep out of training, or how many to draw.
         test: share of each seen class kept for testing; validation: share of the rest.
         split: a Split to use in place of a drawn one.
@@ -58,9 +69,10 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
         training: options of `devise.training.train`: epochs, batch_size, learning_rate …
     Returns:
         Devise with the spaces "raw", "hidden" where the head has a hidden layer, and "shared", which has a text side.
+        Only one from nothing, or finetuned, is a network that can be exported.
         What is doubtful about the labels is warned of before the features are made, and in `record["doubts"]`.
     Raises:
-        ValueError: if a label has no word vector, or there is nothing to train on.
+        ValueError: if a label has no word vector, there is nothing to train on, or the start doesn't fit.
 
     >>> from devise.heads import RidgeHead
     >>> from devise.words import WordVectors
@@ -70,7 +82,7 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
     'shared'
     """
     found, table = labelled(images)
-    words = Words(words)
+    words, plain = Words(words), head is None and loss == "cosine" and not training
     labels = label_vectors(found.label_names, words.vectors, synonyms=synonyms, skip_unknown=skip_unknown)
     left_out = [name for name in found.label_names if name not in labels.names]
     doubtful = doubts(labels, synonyms)
@@ -86,18 +98,56 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
     if split is None:
         drawn(found)  # fails before hours of extraction too
     network = Network.of(backbone, weights, layer)
+    if table is not None:
+        network.adopt(table)
+    base, came = _start(start, words, network, plain)
     if table is None:
         table = features.extract(found, network.backbone, folder, progress=progress)
     y = table.images.labels
     split = split or drawn(table.images)
-    head, history = train_head(head, table.matrix, y, labels.vectors, split, loss=loss, seed=seed, progress=progress,
-                               **training)
-    record = {"seed": seed, "loss": loss if isinstance(loss, str) else type(loss).__name__,
+    if base is None:
+        head, history = train_head(head, table.matrix, y, labels.vectors, split, loss=loss, seed=seed,
+                                   progress=progress, **training)
+        space = Space(head, WordText(words))
+    else:
+        space, history = extended(base, table.matrix, y, labels, split), None
+    record = {"seed": seed, "start": came, "loss": loss if isinstance(loss, str) else type(loss).__name__,
               "synonyms": dict(synonyms or {}), "class_level": table.images.class_level, "left_out": left_out,
               "doubts": doubtful}
-    return Devise(network, words, {SHARED: Space(head, WordText(words))}, labels=labels, split=split,
+    return Devise(network, words, {SHARED: space}, labels=labels, split=split,
                   paths=table.images.paths, table=table, record=record,
                   history={SHARED: history} if history else {})
+
+
+def _start(start: str | Path | Devise | None, words: Words, network: Network, plain: bool
+           ) -> tuple[Space | None, str | None]:
+    """The space beside which classes are learnt, and its model's name; None for a training from nothing.
+
+    Args:
+        plain: whether neither a head nor an option of a training is asked for.
+    """
+    if start is None or start == AUTO and not plain:
+        return None, None
+    if not plain:
+        raise ValueError("a head, a loss and options of a training are for one from nothing: leave them out, or "
+                         "give None for start (`--from none`)")
+    try:
+        if isinstance(start, str) and start in (AUTO, DEFAULT):
+            network = Network.of(network.backbone) if network.name == AUTO else network
+            base = pretrained(DEFAULT, words.vectors, backbone=network)
+        else:
+            base = start if isinstance(start, Devise) else Devise.load(start, words=words.vectors)
+            network.required(base.network.record, "the model to start from")
+    except (FileNotFoundError, MissingDependency, ValueError):
+        if start == AUTO:
+            return None, None
+        raise
+    space = base.spaces.get(SHARED)
+    if space is not None and isinstance(space.text, ExtendedText):
+        space = Space(cast("ExtendedHead", space.head).base, space.text.base)
+    if space is None or not isinstance(space.text, ConceptText):
+        raise ValueError(f"{base} knows no concepts to start from: take 'everyday', the model that comes with devise")
+    return space, base.record.get("pretrained") or base.record.get("start") or base.fingerprint
 
 
 def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], vectors: NDArray[np.float32],

@@ -203,13 +203,11 @@ def candidates(model: Devise, which: str | Sequence[str] = "words", *, space: st
 
 def label_rows(model: Devise, space: str) -> NDArray[np.float32]:
     """The labels of a model as unit rows of a space with a text side, (C, dim)."""
-    from devise.model.text import WordText
-
     if model.labels is None:
         return model.embed_text([name.replace("_", " ") for name in model.label_names], space)
-    if isinstance(model.spaces[space].text, WordText):
-        return model.labels.vectors
-    return model.embed_text([" ".join(parts) for parts in model.labels.parts], space)
+    text = model.spaces[space].text
+    assert text is not None  # a space of tags has a text side
+    return text.of_labels(model.labels)
 
 
 def _at_hand(images) -> bool:

@@ -14,6 +14,7 @@ from devise.backbones import imagenet
 from devise.errors import unknown
 from devise.heads import lift_vectors
 from devise.heads.imagenet import imagenet_vectors
+from devise.spelling import folded
 from devise.words import embed_texts, taxonomy_for
 from devise.words.phrases import resolve
 from devise.words.sentences import CaptionVectors
@@ -22,8 +23,9 @@ from devise.zeroshot import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from devise.model.concepts import Concepts
     from devise.model.sources import Words
+    from devise.model.tags import Names
+    from devise.words import LabelTable
 
 KINDS: dict[str, type[Text]] = {}  # every class of text sides by its kind
 
@@ -49,7 +51,7 @@ class Text(ABC):
         KINDS[cls.kind] = cls
 
     @property
-    def concepts(self) -> Concepts | None:
+    def concepts(self) -> Names | None:
         """The names of its own that it gives images, see `devise.model.concepts`; None where it ranks any words."""
         return None
 
@@ -79,6 +81,14 @@ class Text(ABC):
         if strange := [text for text in texts if not isinstance(text, str)]:
             raise TypeError(f"a text is {type(strange[0]).__name__}: expected a str, or several in a list")
         return unit_rows(self._embed(texts), "embedded text")
+
+    def asked(self, text: str) -> str:
+        """What a text asks for: equal for two that ask for the same thing."""
+        return folded(text).strip()
+
+    def of_labels(self, labels: LabelTable) -> NDArray[np.float32]:
+        """The classes of a training as unit rows, float32 (C, dim)."""
+        return self.embed([" ".join(parts) for parts in labels.parts])
 
     def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Many texts as unit rows (n, dim), zero for one that has no place in the space."""
@@ -119,6 +129,9 @@ class WordText(Text):
 
     def _embed(self, texts):
         return embed_texts(texts, self.words.vectors)
+
+    def of_labels(self, labels: LabelTable) -> NDArray[np.float32]:
+        return labels.vectors
 
     def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         words = self.words.vectors

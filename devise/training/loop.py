@@ -219,7 +219,7 @@ def check_options(*, optimiser: str, learning_rate: float, epochs: int, validati
 def check_gradient(head: Head) -> None:
     """Refuse a head that has no gradient to train by."""
     if not head.trains:
-        raise ValueError(f"the {head.kind} head is a closed form: train an mlp head, which has a gradient")
+        raise head.no_gradient()
 
 
 def _warn_left_out(labels):
