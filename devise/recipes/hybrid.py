@@ -56,7 +56,8 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     dim = open_words(words).dim
 
     def of_seed(seed):
-        model = train_labels(table, words, head=make(dim), unseen=unseen, synonyms=synonyms, seed=seed, **training)
+        model = train_labels(table, words, head=make(dim), start=None, unseen=unseen, synonyms=synonyms, seed=seed,
+                             **training)
         return model, model.evaluate().hits
 
     models, hits = zip(*harness.each(range(seeds), of_seed), strict=True)
