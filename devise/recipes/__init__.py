@@ -18,6 +18,7 @@ RECIPES = {  # {name, that of its module: what it is in one line}
     "siamese": "triplets on a folder of classes, before and after on classes that nothing learned from",
     "xian2018": "the attribute benchmarks SUN, CUB, AWA1, AWA2 and APY, proposed splits",
     "pretrained": "the model that comes with devise, made again and measured",
+    "beside": "classes learnt beside the model that comes with devise, from nothing, and that model alone",
     "flickr8k": "sentences and pictures of Flickr8k in the standard protocol, beside the published rows",
     "captions": "pictures retrieved as captions say, sentences and pictures, what people said",
 }

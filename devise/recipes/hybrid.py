@@ -21,6 +21,7 @@ from devise.report import Table
 from devise.search import Search
 from devise.words import open_words
 
+BESIDE = "by the classes learnt beside the model that comes with devise"
 QUERIES = ("elephant", "helicopter", "animal", "music", "ocean")
 OF_PHOTOGRAPHS = ("cup", "camera", "cat", "water", "metal")
 PUBLISHED = {part: published("hybrid", data=part) for part in ("train", "test")}
@@ -105,17 +106,25 @@ def _draw_sheets(harness, model, examples, table):
 
 
 def _draw_photographs(harness, model):
-    """The same of scikit-image's photographs, where it and the network are installed."""
+    """The same of scikit-image's photographs, where it and the network are installed.
+
+    Most show none of the classes, of which alone a training from nothing knows: they are shown to the same classes
+    learnt beside the model that comes with devise, where words and network are its own.
+    """
     try:
         table = model.features(samples())
     except MissingDependency:
         return
+    try:
+        model, by = train_labels(model.table, model.words, start="everyday", split=model.split), BESIDE
+    except (FileNotFoundError, MissingDependency, ValueError):
+        by = "by the model"
     tagged = [plots.Tagged(_card(table.images, row), tuple(tags)) for row, tags in enumerate(model.tag(table, k=5))]
-    harness.draw("Tags of photographs, most of which show none of the classes", "tags.png", plots.tag_sheet, tagged,
-                 title="Tags of scikit-image's photographs, most of none of the model's classes")
-    harness.draw("Photographs found by a word", "search.png", plots.sheet, _searches(
+    harness.draw(f"Tags of photographs, most of which show none of the classes, {by}", "tags.png", plots.tag_sheet,
+                 tagged, title=f"Tags of scikit-image's photographs, {by}", score="score of the word")
+    harness.draw(f"Photographs found by a word, {by}", "search.png", plots.sheet, _searches(
         model, table, [word for word in OF_PHOTOGRAPHS if word in model.words]),
-        title="scikit-image's photographs, by word")
+        title=f"scikit-image's photographs by word, {by}")
 
 
 def _examples(model, table):
@@ -142,11 +151,11 @@ def _searches(model, table, texts):
     search = Search.build(model, table, engine="exact")
     rows = []
     for text in dict.fromkeys(texts):
-        judged = text in model.labels.names
+        judged, found = text in model.labels.names, search.by_text(text, k=6)
         rows.append(plots.Row(text, tuple(
-            _card(search.images, match.row, match.label or "", score=match.score,
+            _card(search.images, match.row, match.label or "", score=match.score, weak=weak,
                   right=match.label == text if judged and match.label else None)
-            for match in search.by_text(text, k=6).matches)))
+            for match, weak in zip(found.matches, found.weak, strict=True))))
     return rows
 
 
