@@ -248,10 +248,7 @@ def _frozen(pixels):
 
 
 def _label_rows(labels, n_classes):
-    rows = np.array(labels)
-    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-        raise ValueError(f"labels have shape {rows.shape} and type {rows.dtype}: expected integers (n,)")
-    rows = rows.astype(np.int64)
+    rows = whole_numbers(labels, "labels")
     wrong = np.flatnonzero((rows < -1) | (rows >= n_classes))
     if wrong.size:
         raise ValueError(f"label {rows[wrong[0]]} of row {wrong[0]} is not in -1..{n_classes - 1}, "
@@ -266,13 +263,30 @@ def _row_ids(rows, n):
         if rows.shape != (n,):
             raise ValueError(f"the mask has shape {rows.shape}: expected ({n},), one entry a picture")
         return np.flatnonzero(rows)
-    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-        raise ValueError(f"rows have shape {rows.shape} and type {rows.dtype}: expected row ids or a mask")
-    rows = rows.astype(np.int64)
+    rows = whole_numbers(rows, "rows, as row ids or a mask,")
     wrong = rows[(rows < 0) | (rows >= n)]
     if wrong.size:
         raise ValueError(f"row {wrong[0]} is not in 0..{n - 1}")
     return rows
+
+
+def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Labels, or row ids, as an array of their own (n,); ValueError where they are none."""
+    values = np.asarray(values)
+    if values.ndim != 1 or values.size and values.dtype.kind not in "iu":
+        raise ValueError(f"{name} are {values.dtype} {values.shape}: expected whole numbers (n,)")
+    return values.astype(np.int64)
+
+
+def numbered(classes: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The labels of images by the names of their classes, None for no class, and the names, sorted.
+
+    >>> numbered(["dog", None, "cat"])
+    (array([ 1, -1,  0]), ('cat', 'dog'))
+    """
+    names = tuple(sorted({name for name in classes if name is not None}))
+    position = {None: -1} | {name: label for label, name in enumerate(names)}
+    return np.array([position[name] for name in classes], np.int64), names
 
 
 def _number(count, singular, plural=None):

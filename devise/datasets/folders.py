@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from devise import storage
-from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.base import ImageSet, Skipped, numbered
 from devise.datasets.images import EXTENSIONS, RAW, RAW_REASON, check_image, has_image
 from devise.errors import quoted
 
@@ -374,11 +374,8 @@ def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: d
             kept.append(path)
         if progress:
             progress(done, len(paths))
-    names = tuple(sorted({classes[path] for path in kept} - {None}))
-    position = {None: -1} | {name: label for label, name in enumerate(names)}
-    labels = np.array([position[classes[path]] for path in kept], np.int64)
     skipped = tuple(Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts))
-    return ImageSet(tuple(kept), labels, names, root, skipped,
+    return ImageSet(tuple(kept), *numbered([classes[path] for path in kept]), root, skipped,
                     pixels=tuple(pixels.get(path) for path in kept) if pixels else None)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.datasets.splits import generator, whole_numbers
+from devise.datasets.base import whole_numbers
+from devise.datasets.splits import generator
 
 
 def query_gallery(labels: ArrayLike, *, seed: int = 0, queries: int = 1) -> tuple[NDArray, NDArray]:

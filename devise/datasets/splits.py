@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from devise.datasets.base import whole_numbers
 from devise.errors import unknown
 from devise.spelling import meant
 
@@ -158,11 +159,11 @@ def split(labels: ArrayLike, label_names: Sequence[str], *, unseen: int | str | 
     >>> len(parts.train), len(parts.test), parts.unseen_rows.tolist()
     (4, 1, [5, 6])
     """
-    for name, share in (("test", test), ("validation", validation)):
-        if not 0 <= share < 1:
-            raise ValueError(f"{name} is {share}: expected a share from 0 to below 1")
+    _check_shares(test=test, validation=validation)
     rows, unseen = _rows_by_class(labels, label_names), _known(unseen, label_names)
-    apart = _unseen(unseen, rows, label_names, seed)
+    if isinstance(unseen, (int, np.integer)) and not 0 <= unseen < len(rows):
+        raise ValueError(f"unseen is {unseen}: expected 0 to {len(rows) - 1}, one class must be seen")
+    apart = _classes(unseen, rows, rows, label_names, seed, "unseen")
     seen = tuple(name for name in rows if name not in apart)
     if not seen:
         raise ValueError(f"no seen class is left: all {len(apart)} classes with pictures are unseen")
@@ -233,8 +234,7 @@ def split_rows(n: int, *, validation: float = 0.1, test: float = 0.1, seed: int 
     >>> {part: len(split_rows(50).rows(part)) for part in ("train", "validation", "test")}
     {'train': 40, 'validation': 5, 'test': 5}
     """
-    if not (0 <= validation < 1 and 0 <= test < 1):
-        raise ValueError(f"validation is {validation} and test is {test}: expected shares from 0 to below 1")
+    _check_shares(validation=validation, test=test)
     held = [max(FEWEST, round(share * n)) if share else 0 for share in (validation, test)]
     if n - sum(held) < FEWEST:
         raise ValueError(f"of {n} pictures {held[0]} are for validation and {held[1]} for the test, which leaves "
@@ -270,8 +270,7 @@ def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen
     for name, value in (("n", n), ("unseen", unseen), ("pictures", pictures)):
         if value < 1:
             raise ValueError(f"{name} is {value}: expected 1 or more")
-    if not 0 <= test < 1:
-        raise ValueError(f"test is {test}: expected a share from 0 to below 1")
+    _check_shares(test=test)
     rows = _rows_by_class(labels, label_names)
     if unseen > len(rows) - 2:
         raise ValueError(f"unseen is {unseen} of {len(rows)} classes: expected at most {len(rows) - 2}, so that "
@@ -303,12 +302,10 @@ def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *words.tolist()])
 
 
-def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
-    """Labels, or row ids, as an array (n,); ValueError where they are none."""
-    values = np.asarray(values)
-    if values.ndim != 1 or values.size and values.dtype.kind not in "iu":
-        raise ValueError(f"{name} are {values.dtype} {values.shape}: expected whole numbers (n,)")
-    return values.astype(np.int64)
+def _check_shares(**shares):
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ValueError(f"{name} is {share}: expected a share from 0 to below 1")
 
 
 def _rows_by_path(paths):
@@ -351,23 +348,11 @@ def _ordered(wanted, rows, label_names):
     return tuple(name for name in rows if name in wanted)
 
 
-def _drawn(count, names, seed, purpose):
-    """Some of the names, each by a number of its own: adding a class moves one of them at most."""
-    ranks = {name: generator(seed, purpose, name).random() for name in names}
-    return set(sorted(names, key=ranks.get)[:count])
-
-
-def _unseen(asked, rows, label_names, seed):
-    """Names of the unseen classes, asked for by name or number."""
-    if not isinstance(asked, (int, np.integer)):
-        return _ordered(_named(asked), rows, label_names)
-    if not 0 <= asked < len(rows):
-        raise ValueError(f"unseen is {asked}: expected 0 to {len(rows) - 1}, one class must be seen")
-    return _ordered(_drawn(asked, rows, seed, "unseen"), rows, label_names)
-
-
 def _classes(asked, names, rows, label_names, seed, part):
-    """Names of the classes of a part, asked for by name, number or share of `names`."""
+    """Names of the classes of a part, asked for by name, number or share of `names`.
+
+    Each is drawn by a number of its own: adding a class moves one of them at most.
+    """
     if not isinstance(asked, (int, float, np.number)):
         return _ordered(_named(asked), rows, label_names)
     count = asked
@@ -378,7 +363,8 @@ def _classes(asked, names, rows, label_names, seed, part):
     if not 0 <= count <= len(names):
         raise ValueError(f"{part} asks for {count} of {len(names)} classes with two pictures or more: expected "
                          f"0 to {len(names)}, or a share below 1")
-    return _ordered(_drawn(count, names, seed, part), rows, label_names)
+    ranks = {name: generator(seed, part, name).random() for name in names}
+    return _ordered(set(sorted(names, key=ranks.get)[:count]), rows, label_names)
 
 
 def _share(share, n, least=1):

@@ -70,8 +70,8 @@ def test_subset_of_rows_that_are_not_there(rows, message):
 @pytest.mark.parametrize("changes, message", [
     ({"labels": [0, 1, 1]}, "4 paths but 3 labels"), ({"captions": [("a",)]}, "4 paths but 1 captions"),
     ({"labels": [0, 1, 2, -1]}, "label 2 of row 2 is not in -1..1"),
-    ({"labels": [0, 1, 1, -2]}, "label -2 of row 3"), ({"labels": [0.0, 1, 1, 1]}, "expected integers"),
-    ({"labels": [[0, 1, 1, 1]]}, "expected integers"), ({"label_names": ("ant", "ant")}, "a name twice"),
+    ({"labels": [0, 1, 1, -2]}, "label -2 of row 3"), ({"labels": [0.0, 1, 1, 1]}, "expected whole numbers"),
+    ({"labels": [[0, 1, 1, 1]]}, "expected whole numbers"), ({"label_names": ("ant", "ant")}, "a name twice"),
 ])
 def test_rows_that_are_not_aligned(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -192,7 +192,7 @@ def test_rows_without_classes_are_drawn_once_each(n, validation, test):
 def test_too_few_rows_and_shares_out_of_range_are_refused():
     with pytest.raises(ValueError, match="of 8 pictures 3 are for validation and 3 for the test, which leaves 2 to"):
         split_rows(8)
-    with pytest.raises(ValueError, match="validation is 1.0 and test is 0.1: expected shares from 0 to below 1"):
+    with pytest.raises(ValueError, match="validation is 1.0: expected a share from 0 to below 1"):
         split_rows(50, validation=1.0)
 
 
