@@ -37,7 +37,7 @@ ENGINES = {
     "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"storage/places.py"},
     "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"},
     "uvicorn": {"web/server.py", "web/protocol.py"}, "h11": {"web/server.py", "web/protocol.py"},
-    "pyarrow": {"words/readers.py", "distributed/parquet.py", "index/lancedb.py"},  # words, pictures, vectors
+    "pyarrow": {"words/readers.py", "distributed/sources.py", "index/lancedb.py"},  # words, pictures, vectors
 }
 NETWORK = {"urllib.request", "http.client", "requests", "socket"}
 

@@ -14,8 +14,8 @@ from devise.bench.worker import Steps
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
-from devise.distributed.pictures import OnDisk
-from devise.distributed.worker import THREADS, Worker
+from devise.distributed.extraction import THREADS, Worker
+from devise.distributed.sources import OnDisk
 from devise.machine import cpus
 
 SHARD_ROWS = 16

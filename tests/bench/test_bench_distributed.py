@@ -6,7 +6,7 @@ import pytest
 
 from devise import backbones
 from devise.bench import distributed
-from devise.distributed.worker import Worker
+from devise.distributed.extraction import Worker
 
 
 class InThisProcess:

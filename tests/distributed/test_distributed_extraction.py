@@ -13,7 +13,7 @@ from devise import distributed, features
 from devise.datasets import from_folder
 from devise.distributed import extraction, from_parquet, from_url
 from devise.distributed import ray as cluster
-from devise.distributed.worker import Worker
+from devise.distributed.extraction import Worker
 
 
 def assert_same_table(folder, other):

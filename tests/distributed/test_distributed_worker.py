@@ -9,9 +9,8 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder, read_image
-from devise.distributed.extraction import _Run
-from devise.distributed.pictures import OnDisk, Part
-from devise.distributed.worker import THREADS, Worker, unread
+from devise.distributed.extraction import THREADS, Worker, _Run, unread
+from devise.distributed.sources import OnDisk, Part
 
 NO_PICTURE = "not a picture: its content is no jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga"
 
