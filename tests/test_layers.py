@@ -33,8 +33,8 @@ ENGINES = {
     "milvus_lite": {"index/milvus.py"},
     "gensim": {"words/readers.py"}, "sklearn": {"words/sentences.py", "metrics/open_set.py",
                                                   "evaluation/retrieval.py", "recipes/rules.py"},
-    "onnxruntime": {"backbones/runtimes/onnxruntime.py"}, "openvino": {"backbones/runtimes/openvino.py"},
-    "tf2onnx": {"backbones/runtimes/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"storage/places.py"},
+    "onnxruntime": {"backbones/runtimes.py"}, "openvino": {"backbones/runtimes.py"},
+    "tf2onnx": {"backbones/onnx.py"}, "ray": {"distributed/ray.py"}, "fsspec": {"storage/places.py"},
     "fastapi": {"web/app.py", "web/routes.py"}, "starlette": {"web/limits.py"},
     "uvicorn": {"web/server.py", "web/protocol.py"}, "h11": {"web/server.py", "web/protocol.py"},
     "pyarrow": {"words/readers.py", "distributed/sources.py", "index/lancedb.py"},  # words, pictures, vectors

@@ -1,7 +1,6 @@
 """Frozen networks that turn pictures into feature vectors."""
 
 from devise.backbones.base import Backbone, Preprocessing
-from devise.backbones.own import from_keras
-from devise.backbones.registry import as_backbone, choose, load, names
+from devise.backbones.registry import as_backbone, choose, from_keras, load, names
 
 __all__ = ["Backbone", "Preprocessing", "as_backbone", "choose", "from_keras", "load", "names"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from devise.arrays import as_rows
 from devise.backbones import graphs, runtimes
-from devise.backbones.runtimes.onnx import Graph
+from devise.backbones.onnx import Graph
 
 if TYPE_CHECKING:
     import keras

@@ -19,7 +19,7 @@ import numpy as np
 
 from devise.backbones import imagenet
 from devise.backbones.base import Backbone, Preprocessing, randomise, seed_of
-from devise.backbones.runtimes.onnx import FEATURES, FREE, INPUT, Graph
+from devise.backbones.onnx import FEATURES, FREE, INPUT, Graph
 from devise.backbones.torch_weights import read_tensors
 from devise.errors import require
 from devise.storage import atomic_path
@@ -108,12 +108,7 @@ def build(name: str, *, weights: str | None = "imagenet", layer: str | None = No
           **options) -> Backbone:
     """An EfficientNet-Lite as a backbone; with trained weights and the usual cut it needs no Keras.
 
-    Args:
-        name: "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2".
-        weights: "imagenet" (from the package), the path of a .pth file, or None, "random" or "random:SEED".
-        layer: where it is cut; None is "pooled", 1280 values.
-        seed: of random weights.
-        options: `runtime` and `batch` of `Backbone`.
+    Args: as of `devise.backbones.load`; a file of weights is a .pth, and None for `layer` is "pooled", 1280 values.
     Raises:
         MissingDependency: if the package with the weights is not installed.
         ValueError: if the file does not fill the network exactly.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -78,15 +79,11 @@ NETWORKS = {
 
 def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
           **options) -> Backbone:
-    """A network of keras.applications as a backbone.
+    """A network of keras.applications as a backbone; arguments as of `devise.backbones.load`.
 
     Args:
-        name: one of `NETWORKS`.
-        weights: "imagenet" (a file in `pretrained/`, or Keras' cache, or Keras' download), the
-            path of a Keras weights file, or None, "random" or "random:SEED".
-        layer: where it is cut; None is the layer before its classes ("fc2" of VGG16).
-        seed: of random weights.
-        options: `runtime` and `batch` of `Backbone`.
+        weights: for "imagenet" a file in `pretrained/`, or in Keras' cache, or Keras' download is taken.
+        layer: None is the layer before its classes ("fc2" of VGG16).
     Raises:
         FileNotFoundError: if there is no such file, or ImageNet weights can't be had.
         ValueError: if the file is of another network.
@@ -106,11 +103,28 @@ def preprocessing_of(name: str) -> Preprocessing:
     return Preprocessing((side, side), **MODES[NETWORKS[name].mode])
 
 
-def local_weights() -> Path | None:
-    """The path of VGG16's ImageNet weights in `pretrained/` or in Keras' cache, or None."""
-    keras_home = Path(os.environ.get("KERAS_HOME") or user_home() / ".keras")
-    candidates = (pretrained_root() / VGG16_FILE, keras_home / "models" / VGG16_FILE)
-    return next((path for path in candidates if path.is_file()), None)
+def cache() -> Path:
+    """The folder of the weights that Keras has downloaded."""
+    return Path(os.environ.get("KERAS_HOME") or user_home() / ".keras") / "models"
+
+
+def local_weights(name: str = "vgg16") -> Path | None:
+    """The path of a network's ImageNet weights in `pretrained/`, for VGG16, or in Keras' cache; or None.
+
+    Keras' names of files follow no rule: the longest of our names in one counts.
+    """
+    if name == "vgg16":
+        places = [folder / VGG16_FILE for folder in (pretrained_root(), cache())]
+        return next((path for path in places if path.is_file()), None)
+    for file in sorted(cache().glob("*.h5")):
+        meant = [known for known in NETWORKS if _letters(known) in _letters(file.name)]
+        if "notop" not in file.name and max(meant, key=len, default=None) == name:
+            return file
+    return None
+
+
+def _letters(name):
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _with_weights(name, weights, seed):
@@ -121,7 +135,7 @@ def _with_weights(name, weights, seed):
         randomise(network, random)
         return network, f"random:{random}", False
     if weights == "imagenet":
-        local = local_weights() if name == "vgg16" else None
+        local = local_weights(name) if name == "vgg16" else None
         return _loaded(name, local) if local else _imagenet(name), "imagenet", True
     path = Path(weights).expanduser().absolute()
     return _loaded(name, path), str(path), True

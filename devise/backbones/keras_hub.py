@@ -9,6 +9,7 @@ Zhai et al. 2023 and Tschannen et al. 2025 (SigLIP), Dosovitskiy et al. 2021 (Vi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from devise.backbones.base import Backbone, Preprocessing, randomise, seed_of
 from devise.errors import require
+from devise.storage import user_home
 
 TOWER = "encoder"  # its name in the network; keras-hub puts it in front of the names of the layers inside
 
@@ -76,16 +78,12 @@ NETWORKS = {
 
 def build(name: str, *, weights: str | None = "imagenet", layer: str | None = None, seed: int = 0,
           **options) -> Backbone:
-    """A network of keras-hub as a backbone.
+    """A network of keras-hub as a backbone; arguments as of `devise.backbones.load`.
 
     Args:
-        name: one of `NETWORKS`.
         weights: "preset", or "imagenet" for the same (keras-hub downloads it, or has it in its cache), a
-            handle such as "hf://user/model", the folder of a saved preset, or None, "random" or "random:SEED".
-        layer: where it is cut: "class_token" or, the default of CLIP, "vision_projection"; SigLIP has
-            one place only.
-        seed: of random weights.
-        options: `runtime` and `batch` of `Backbone`.
+            handle such as "hf://user/model", or the folder of a saved preset.
+        layer: "class_token" or, the default of CLIP, "vision_projection"; SigLIP has one place only.
     Raises:
         MissingDependency: without keras-hub.
         FileNotFoundError: if there is no such folder, or the preset can't be had.
@@ -117,6 +115,12 @@ def preprocessing_of(name: str) -> Preprocessing:
     return Preprocessing((side, side), scale=tuple(1 / 255 / spread for spread in family.spread),
                          offset=tuple(-mean / spread for mean, spread in zip(family.mean, family.spread, strict=True)),
                          resampling=family.resampling, crop=family.crop)
+
+
+def local_weights(name: str) -> Path | None:
+    """The folder of a network's preset in the cache of keras-hub's downloads, or None."""
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or user_home() / ".cache/kagglehub")
+    return next(iter(sorted(cache.glob(f"models/keras/*/keras/{name}"))), None)
 
 
 def _config(size):

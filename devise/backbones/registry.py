@@ -1,23 +1,27 @@
-"""Backbones by name."""
+"""Backbones by name, whose weights are on this machine, and a user's own Keras model as one."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from devise.backbones import efficientnet_lite, keras_applications, keras_hub
-from devise.backbones.base import RUNTIME, STRETCHED, Backbone
-from devise.backbones.own import from_keras
-from devise.errors import MissingDependency
+import numpy as np
+
+from devise.backbones import efficientnet_lite, graphs, keras_applications, keras_hub
+from devise.backbones.base import BATCH, RUNTIME, STRETCHED, Backbone, Preprocessing
+from devise.errors import MissingDependency, pip_line, unknown
 
 if TYPE_CHECKING:
     import keras
 
 AUTO = "auto"
-
 DEFAULT = "vgg16"
+SIDE = 224  # of a user's model that takes any size
+PROBE = 8  # pixels a side of what a preprocessing function is tried on
+TOLERANCE = 1e-4  # of the largest value: float32
 BUILDERS = {DEFAULT: keras_applications.build,
             **dict.fromkeys(efficientnet_lite.VARIANTS, efficientnet_lite.build),
             **dict.fromkeys(keras_applications.NETWORKS, keras_applications.build),
@@ -60,9 +64,7 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
     """
     plain = plain_name(name)
     if plain not in BUILDERS:
-        near = difflib.get_close_matches(str(name), BUILDERS, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else f"expected one of {', '.join(BUILDERS)}"
-        raise ValueError(f"there is no backbone {name!r}: {hint}")
+        raise ValueError(unknown("backbone", name, BUILDERS))
     found = BUILDERS[plain](plain, weights=weights, layer=layer, seed=seed, runtime=runtime, batch=batch)
     return found if plain == name else found.stretched()
 
@@ -100,6 +102,43 @@ def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:
     return backbone
 
 
+class Weights(NamedTuple):
+    """Where a backbone's trained weights are, or how to bring them.
+
+    Attributes:
+        place: the file or folder, None where they are not on this machine.
+        bring: a command or a sentence.
+    """
+
+    place: Path | None
+    bring: str
+
+
+def weights_of(name: str) -> Weights:
+    """Where the trained weights of a backbone are; nothing is loaded.
+
+    Args:
+        name: one of `names()`, "-stretched" or not.
+    Returns:
+        Weights.
+
+    >>> weights_of("vgg16").bring
+    'devise fetch vgg16'
+    """
+    name, extract = plain_name(name), f"devise extract samples --backbone {plain_name(name)} with internet"
+    if name in efficientnet_lite.VARIANTS:
+        try:
+            return Weights(efficientnet_lite.package_file(name), "")
+        except MissingDependency as error:
+            return Weights(None, str(error).partition(": ")[2])
+    if name in keras_applications.NETWORKS:
+        bring = f"{extract}, or bring Keras' file to {keras_applications.cache()}"
+        return Weights(keras_applications.local_weights(name), "devise fetch vgg16" if name == "vgg16" else bring)
+    if name in keras_hub.NETWORKS:
+        return Weights(keras_hub.local_weights(name), f"{pip_line('hub')} and {extract}")
+    return Weights(None, "load it once on a machine with internet")
+
+
 def choose() -> tuple[str, str]:
     """The backbone that needs no download: VGG16 if its weights are here, else EfficientNet-Lite0.
 
@@ -113,10 +152,71 @@ def choose() -> tuple[str, str]:
     """
     path = keras_applications.local_weights()
     if path:
-        return "vgg16", f"its ImageNet weights are in {path.parent}"
+        return DEFAULT, f"its ImageNet weights are in {path.parent}"
     try:
         efficientnet_lite.package_file("efficientnet_lite0")
     except MissingDependency as error:
         raise MissingDependency(f"{error}. Or fetch VGG16's weights: devise fetch vgg16") from error
     return "efficientnet_lite0", ("its ImageNet weights come with a package; VGG16's are not on this machine "
                                   "(`devise fetch vgg16` brings them, 553 MB)")
+
+
+def from_keras(model: keras.Model, *, preprocess: Preprocessing | Callable | None = None, layer: str | None = None,
+               name: str | None = None, size: tuple[int, int] | None = None, class_names: Sequence[str] = (),
+               runtime: str = "function", batch: int = BATCH) -> Backbone:
+    """A Keras model as a backbone: images in, features out, its weights frozen.
+
+    Args:
+        model: float32 (n, h, w, 3) in, (n, dim) or (n, h, w, dim) out, of which positions are averaged.
+        preprocess: what the model's inputs are made with from pixel values of 0 to 255: a function of
+            float32 (n, h, w, 3), such as `keras.applications.resnet50.preprocess_input`, which scales
+            and shifts each channel and may swap red and blue; or a `Preprocessing`, which says size
+            and crop too. None where the model does it by itself.
+        layer: where the model is cut, the name of a layer, or "pooled", the last global pooling; None
+            is its end.
+        name: what tables and messages call it; None is the model's own name.
+        size: (height, width) of images, where the model takes any; 224 × 224 by default.
+        class_names: the classes of the model's output, where it is a classifier cut at an inner layer.
+        runtime, batch: as in `Backbone`.
+    Returns:
+        Backbone.
+    Raises:
+        ValueError: if the model doesn't take images, it has no such layer, or the function does more
+            than scale, shift and swap channels.
+
+    >>> from_keras(model, preprocess=keras.applications.resnet50.preprocess_input)  # doctest: +SKIP
+    Backbone(resnet50, layer=output, dim=2048, weights=own)
+    """
+    import keras
+
+    shape = model.input_shape if len(model.inputs) == 1 else None
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
+        raise ValueError(f"{model.name} takes inputs of shape {model.input_shape}: expected one, (n, h, w, 3)")
+    if not isinstance(preprocess, Preprocessing):
+        height, width = size or (shape[1] or SIDE, shape[2] or SIDE)
+        preprocess = Preprocessing((height, width), **(_affine(preprocess) if preprocess else {}))
+    if any(given not in (None, mine) for given, mine in zip(shape[1:3], preprocess.size, strict=True)):
+        raise ValueError(f"{model.name} takes images of {shape[1]} × {shape[2]} pixels, but preprocess gives "
+                         f"{preprocess.size[0]} × {preprocess.size[1]}")
+    functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # a Sequential is none
+    network = graphs.copied(functional, preprocess.inputs())
+    return Backbone(name or model.name, network, layer=layer or graphs.END, weights="own", trained=True,
+                    preprocessing=preprocess, class_names=class_names, runtime=runtime, batch=batch)
+
+
+def _affine(function):
+    """What a function does to pixel values, as the arguments of `Preprocessing`."""
+    values = np.random.default_rng(0).integers(0, 256, (2, PROBE, PROBE, 3)).astype(np.float32)
+    values[1] //= 4  # darker, so that what depends on the whole image shows
+    found = np.concatenate([function(values[:1].copy()), function(values[1:].copy())])  # Keras' own write into theirs
+    if found.shape != values.shape:
+        raise ValueError(f"preprocess makes {found.shape} of {values.shape}: expected the same shape; resizing is done "
+                         "before it")
+    for bgr in (False, True):
+        given = values[..., ::-1] if bgr else values
+        fits = [np.polyfit(given[..., channel].ravel(), found[..., channel].ravel(), 1) for channel in range(3)]
+        scale, offset = (tuple(float(value) for value in line) for line in np.transpose(fits))
+        if np.abs(given * scale + offset - found).max() <= TOLERANCE * max(1.0, float(np.abs(found).max())):
+            return {"scale": scale, "offset": offset, "bgr": bgr}
+    raise ValueError("preprocess does more than scale, shift and swap the channels of pixels: make it the model's "
+                     "first layer, and leave preprocess out")

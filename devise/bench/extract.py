@@ -14,8 +14,7 @@ from PIL import Image
 
 from devise import backbones, features
 from devise.backbones import keras_applications, keras_hub
-from devise.backbones.runtimes import ENGINES, choose, relative_error
-from devise.backbones.runtimes.tensorflow import MIXED, has_gpu
+from devise.backbones.runtimes import ENGINES, MIXED, choose, has_gpu, relative_error
 from devise.bench.worker import Steps
 from devise.datasets import from_folder, read_image
 

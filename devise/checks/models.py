@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import backbones
-from devise.backbones.offline import weights_of
-from devise.backbones.registry import plain_name
+from devise.backbones.registry import plain_name, weights_of
 from devise.checks.base import AGAIN, DAMAGE, Checked, whole
 from devise.datasets import PARTS
 from devise.model import Devise

@@ -102,7 +102,7 @@ class Info(Command):
 
 def _backbones() -> list[dict]:
     from devise import backbones
-    from devise.backbones.offline import weights_of
+    from devise.backbones.registry import weights_of
 
     return [_row(name, *weights_of(name)) for name in backbones.names()]
 

@@ -111,7 +111,7 @@ def _write_keras(network, path):
 
 
 def _write_onnx(network, path):
-    from devise.backbones.runtimes.onnx import export
+    from devise.backbones.onnx import export
 
     export(network, path, name=OUTPUT)
 
@@ -124,9 +124,9 @@ def _read_keras(path, pictures):
 
 def _read_onnx(path, pictures):
     try:
-        from devise.backbones.runtimes.onnxruntime import compiled
+        from devise.backbones.runtimes import by_onnxruntime
 
-        return compiled(path, pictures.shape)(pictures)
+        return by_onnxruntime(path, pictures.shape)(pictures)
     except ImportError:
         return None
 

@@ -3,7 +3,7 @@
 import pytest
 
 from devise import backbones
-from devise.backbones.offline import weights_of
+from devise.backbones.registry import weights_of
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from devise import backbones
-from devise.backbones import Preprocessing, from_keras, own
+from devise.backbones import Preprocessing, from_keras
 from devise.backbones.base import randomise
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (3, 12, 10, 3), np.uint8)
@@ -58,7 +58,7 @@ def test_weights_and_preprocessing_are_in_the_fingerprint_and_later_training_is_
 
 def test_a_model_of_any_size_is_given_one():
     model = network(keras.layers.GlobalAveragePooling2D(), size=(None, None))
-    assert from_keras(model).size == (own.SIDE, own.SIDE) and from_keras(model, size=(12, 10)).size == (12, 10)
+    assert from_keras(model).size == (224, 224) and from_keras(model, size=(12, 10)).size == (12, 10)
     backbone = from_keras(model, preprocess=Preprocessing((12, 10), crop=1.0))
     np.testing.assert_array_equal(backbone.prepare(IMAGES[0]), IMAGES[0])
 

@@ -71,7 +71,7 @@ def test_a_runtime_that_is_not_there_is_said(monkeypatch):
     def lacking(path, shape):
         raise ImportError("openvino is not installed: pip install it")
 
-    monkeypatch.setattr(runtimes.openvino, "compiled", lacking)
+    monkeypatch.setitem(runtimes.ENGINES, "openvino", lacking)
     monkeypatch.setattr(runtimes.onnx, "export", lambda model, path: path.parent.mkdir(parents=True, exist_ok=True))
     document = extract.run(backbone="first", n=2, rounds=1, runtimes=("openvino",))
     assert document["skipped"] == {"openvino": "openvino is not installed: pip install it"}

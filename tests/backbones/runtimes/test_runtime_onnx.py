@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from devise.backbones.runtimes import onnx as room
+from devise.backbones import onnx as room
 from devise.errors import MissingDependency
 
 onnx = pytest.importorskip("onnx", reason="no onnx")

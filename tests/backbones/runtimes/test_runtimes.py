@@ -114,13 +114,13 @@ def test_another_cut_of_the_same_network_has_a_file_of_its_own(engine, root):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_that_disagrees_is_refused_by_name_and_left_aside_by_auto(engine, monkeypatch):
-    right = runtimes.ENGINES[engine].compiled
+    right = runtimes.ENGINES[engine]
 
     def wrong(path, shape):
         forward = right(path, shape)
         return lambda pictures: forward(pictures) * 1.001
 
-    monkeypatch.setattr(runtimes.ENGINES[engine], "compiled", wrong)
+    monkeypatch.setitem(runtimes.ENGINES, engine, wrong)
     monkeypatch.setattr(runtimes, "ENGINES", {engine: runtimes.ENGINES[engine]})
     for _ in range(2):  # measured once, refused always
         with pytest.raises(ValueError, match=f"{engine} gives other features for small.* than Keras: .*1.0e-03"):
@@ -191,6 +191,6 @@ def test_auto_leaves_the_engines_of_processors_aside_where_there_is_a_gpu(monkey
     assert runtimes.choose("auto", lasting=True) == next(iter(runtimes.ENGINES))
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [f"a {kind}"])
     assert runtimes.choose("auto", lasting=True) in runtimes.ENGINES  # no driver is there: TensorFlow is not asked
-    monkeypatch.setattr(runtimes.tensorflow, "DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr(runtimes, "DRIVERS", (str(tmp_path),))
     assert runtimes.choose("auto", lasting=True) == "function"
     assert runtimes.choose("onnxruntime", lasting=True) == "onnxruntime"

@@ -123,18 +123,6 @@ def by_reference(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float
     return lambda pictures: cast(list, evaluator.run(None, {INPUT: pictures}))[0]
 
 
-def threads() -> int | None:
-    """How many threads OMP_NUM_THREADS allows an engine, which does not ask; None where it says nothing."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) else None
-
-
-def unusable(path: Path, engine: str, error: Exception) -> ValueError:
-    """The error for a file that an engine can't run."""
-    return ValueError(f"{path} can't be run by {engine} ({' '.join(str(error).split())}): remove it, it is written "
-                      "again, or take runtime='function'")
-
-
 def _refusal(model, error):
     return ValueError(f"{model.name} can't be written as ONNX ({' '.join(str(error).split())}): "
                       "take runtime='function'")
