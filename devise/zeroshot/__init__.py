@@ -23,11 +23,19 @@ tests/zeroshot/test_zeroshot_contract.py. A new way to learn an embedding is a `
 array([0, 1, 2])
 """
 
-from devise.zeroshot.calibration import CoverageCurve, Stacking, choose_gamma, choose_threshold, coverage_curve
-from devise.zeroshot.holdout import Choice, choose_options, class_folds
-from devise.zeroshot.hubness import CSLS
-from devise.zeroshot.lift import Lift, kernel
-from devise.zeroshot.nearest import Adjusted, InnerProduct, NearestLabel, Rule, Softmax, onto
+from devise.zeroshot.choices import (
+    CSLS,
+    Adjusted,
+    Choice,
+    CoverageCurve,
+    Stacking,
+    choose_gamma,
+    choose_options,
+    choose_threshold,
+    class_folds,
+    coverage_curve,
+)
+from devise.zeroshot.rules import InnerProduct, Lift, NearestLabel, Rule, Softmax, kernel, onto
 
 __all__ = ["Adjusted", "CSLS", "Choice", "CoverageCurve", "InnerProduct", "Lift", "NearestLabel", "Rule", "Softmax",
            "Stacking", "choose_gamma", "choose_options", "choose_threshold", "class_folds", "coverage_curve",

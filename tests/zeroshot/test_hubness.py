@@ -49,7 +49,7 @@ def test_a_hub_loses_its_tags_and_the_right_ones_win():
 
 def test_the_reference_is_measured_in_blocks(monkeypatch):
     whole = CSLS(RULE, REFERENCE).scores(QUERIES)
-    monkeypatch.setattr("devise.zeroshot.nearest.BLOCK_BYTES", 4 * 6 * 7)
+    monkeypatch.setattr("devise.zeroshot.rules.BLOCK_BYTES", 4 * 6 * 7)
     np.testing.assert_allclose(CSLS(RULE, REFERENCE).scores(QUERIES), whole, atol=1e-5)
 
 

@@ -35,7 +35,7 @@ def test_the_kernel_entry_by_entry(a, b):
 
 def test_the_kernel_in_parts_is_the_kernel(monkeypatch):
     whole = kernel(VECTORS, CANDIDATES, STEPS)
-    monkeypatch.setattr("devise.zeroshot.lift.COLUMNS", 2)
+    monkeypatch.setattr("devise.zeroshot.rules.COLUMNS", 2)
     np.testing.assert_allclose(kernel(VECTORS, CANDIDATES, STEPS), whole, rtol=1e-6)
 
 

@@ -62,5 +62,5 @@ def test_softmax_refuses_what_the_contract_refuses():
 
 def test_softmax_in_small_blocks_is_softmax(monkeypatch):
     whole = Softmax().tag(LOGITS, k=3)
-    monkeypatch.setattr("devise.zeroshot.nearest.BLOCK_BYTES", 1)
+    monkeypatch.setattr("devise.zeroshot.rules.BLOCK_BYTES", 1)
     np.testing.assert_array_equal(Softmax().tag(LOGITS, k=3).ids, whole.ids)
