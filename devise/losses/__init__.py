@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 from devise.losses.base import Loss, as_loss
 
 if TYPE_CHECKING:
-    from devise.losses.alignment import Cosine, HingeRank, cosine_loss, hinge_costs
-    from devise.losses.classification import InfoNCE, Softmax, cross_entropy
+    from devise.losses.labels import Cosine, HingeRank, InfoNCE, Softmax, cosine_loss, cross_entropy, hinge_costs
     from devise.losses.memory import CrossBatchMemory
     from devise.losses.pairs import PairLoss
 
-_LEAVES = {"Cosine": "alignment", "cosine_loss": "alignment",  # these import keras
-           "HingeRank": "alignment", "hinge_costs": "alignment",
-           "InfoNCE": "classification", "Softmax": "classification", "cross_entropy": "classification",
-           "CrossBatchMemory": "memory", "PairLoss": "pairs"}
+_LEAVES = {"CrossBatchMemory": "memory", "PairLoss": "pairs",  # these import keras
+           **dict.fromkeys(("Cosine", "HingeRank", "InfoNCE", "Softmax", "cosine_loss", "cross_entropy", "hinge_costs"),
+                           "labels")}
 
 __all__ = ["Cosine", "CrossBatchMemory", "HingeRank", "InfoNCE", "Loss", "PairLoss", "Softmax", "as_loss",
            "cosine_loss", "cross_entropy", "hinge_costs"]

@@ -9,8 +9,7 @@ from keras import ops
 
 from devise.losses.base import Loss
 from devise.losses.pairs.base import PairLoss, aligned
-from devise.losses.pairs.range import Range
-from devise.losses.pairs.triplet import Triplet
+from devise.losses.pairs.rows import Triplet
 
 if TYPE_CHECKING:
     from keras import KerasTensor as Tensor
@@ -40,7 +39,7 @@ class CrossBatchMemory(Loss):
     """
 
     def __init__(self, loss: PairLoss, *, size: int, dim: int, warm_up: int = 0):
-        if not isinstance(loss, PairLoss) or isinstance(loss, Range):
+        if not isinstance(loss, PairLoss):
             raise ValueError(f"the loss {getattr(loss, 'name', loss)} has no form against a memory: expected "
                              "contrastive, triplet, margin, n-pair or multi-similarity")
         if not (loss.miner.quadratic if loss.miner else not isinstance(loss, Triplet)):

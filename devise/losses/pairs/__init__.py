@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from devise.errors import unknown
 from devise.losses.pairs.base import PairLoss
-from devise.losses.pairs.contrastive import Contrastive, Margin
 from devise.losses.pairs.proxies import NormalisedSoftmax, Proxies, ProxyAnchor
-from devise.losses.pairs.range import Range
-from devise.losses.pairs.triplet import MultiSimilarity, NPair, Triplet
+from devise.losses.pairs.rows import Contrastive, Margin, MultiSimilarity, NPair, Range, Triplet
 
 if TYPE_CHECKING:
     from devise.losses.base import Loss
@@ -46,14 +44,15 @@ def make(name: str, *, n_labels: int | None = None, dim: int | None = None, mine
     """
     from devise.losses import mining
 
+    if name not in NAMES:
+        raise ValueError(unknown("loss", name, NAMES))
+    if name in MINED:
+        options |= {"miner": mining.make(miner) if isinstance(miner, str) else miner}
+    elif miner is not None:
+        raise ValueError(f"the {name} loss weighs all pairs of a batch itself, or compares with proxies: leave the "
+                         f"miner out, or take {', '.join(MINED)}")
     if name in _PROXIES:
-        if miner is not None:
-            raise ValueError(f"the {name} loss compares rows with its proxies, not with one another: "
-                             "leave the miner out")
         if n_labels is None or dim is None:
             raise ValueError(f"the {name} loss learns a point for each class: give n_labels and dim")
         return _PROXIES[name](n_labels, dim, **options)
-    if name not in _PAIRS:
-        raise ValueError(unknown("loss", name, NAMES))
-    soft = {"soft": True} if name == "soft-triplet" else {}
-    return _PAIRS[name](miner=mining.make(miner) if isinstance(miner, str) else miner, **soft, **options)
+    return _PAIRS[name](**{"soft": True} if name == "soft-triplet" else {}, **options)

@@ -41,7 +41,7 @@ class PairLoss(Loss):
         if miner is not None and not isinstance(miner, Miner):
             raise ValueError(f"miner is {miner!r}: expected one that devise.losses.mining.make gives")
         self.miner = miner
-        self.empty_batches = keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
+        self.empty_batches = empty_batches()
 
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
@@ -74,9 +74,21 @@ class PairLoss(Loss):
         value = self._value(ops.matmul(rows, ops.transpose(others)), positive, negative, rows.shape[1])
         return ops.where(something, value, 0.0)
 
+    def _pairs(self, cosines, positive, negative, dim):
+        """Cosines of positives and of negatives, and which of them count: of the mined triplets, or of all pairs."""
+        if not self.miner:
+            return cosines, cosines, positive, negative
+        near, far, counted = self.miner.triplets(cosines, positive, negative, dim)
+        return near, far, counted, counted
+
     @abstractmethod
     def _value(self, cosines, positive, negative, dim):
         """The loss, finite whatever the masks hold; cosines float (n, m), masks bool (n, m)."""
+
+
+def empty_batches() -> keras.Variable:
+    """A count of batches that had nothing to compare."""
+    return keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
 
 
 def aligned(labels: ArrayLike, embeddings: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
@@ -108,13 +120,6 @@ def mean_cost(costs: Tensor, counted: Tensor) -> Tensor:
     """
     costs = ops.where(counted, costs, 0.0)
     return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(costs > 0, costs.dtype)), 1.0)
-
-
-def no_miner(loss: PairLoss, miner: Miner | None) -> None:
-    """Refuse a miner where a loss weighs all pairs of a batch itself."""
-    if miner is not None:
-        raise ValueError(f"the {loss.name} loss weighs all pairs of the batch itself: leave the miner "
-                         f"{miner.name!r} out, or take contrastive, triplet or margin")
 
 
 def above(**values: float) -> None:
