@@ -15,11 +15,18 @@ from devise.storage.atomic import (
     write_report,
 )
 from devise.storage.claims import DRAWN, MARK, digest, is_manifest, remove, replaceable, stamp, vacant
-from devise.storage.disk import megabytes, writable, written
+from devise.storage.disk import alone, megabytes, writable, written
 from devise.storage.fetch import bring, fetch, verify
-from devise.storage.locks import alone
-from devise.storage.places import is_url, read_url
-from devise.storage.roots import bundled, checkout, data_root, home, pretrained_root, user_home
+from devise.storage.places import (
+    bundled,
+    checkout,
+    data_root,
+    home,
+    is_url,
+    pretrained_root,
+    read_url,
+    user_home,
+)
 
 __all__ = ["DRAWN", "MARK", "Commit", "Part", "alone", "atomic_path", "bring", "bundled", "checkout", "data_root",
            "digest", "fetch", "home", "inside", "is_manifest", "is_url", "megabytes", "open_artefact", "part_digests",

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from devise.storage import disk
 from devise.storage.atomic import replace
-from devise.storage.locks import alone
+from devise.storage.disk import alone
 
 BLOCK = 2**20
 JOURNAL, HEADER = ".unpacking.journal", "devise unpacking 1"

@@ -28,7 +28,7 @@ from devise.storage.claims import (
     sweep,
     vacant,
 )
-from devise.storage.locks import alone
+from devise.storage.disk import alone
 
 T = TypeVar("T")
 FORMAT = 1

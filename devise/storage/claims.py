@@ -17,7 +17,7 @@ import stat
 import time
 from pathlib import Path
 
-from devise.storage.locks import alone
+from devise.storage.disk import alone
 
 MARK = "devise, which may replace this file"  # in a single file that we wrote, such as a drawing
 DRAWN = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
