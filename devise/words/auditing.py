@@ -15,8 +15,6 @@ from devise.words.taxonomy import shipped_taxonomy
 from devise.words.vocabulary import singulars
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from devise.words.phrases import Phrase
     from devise.words.vectors import WordVectors
 
@@ -201,34 +199,28 @@ def audit_table(records: Sequence[Audited]) -> Table:
     return Table(("label", "words", "rank", "neighbours", "warnings"), rows)
 
 
-def themes(vector: ArrayLike, words: WordVectors, *, own: Sequence[str] = ()
+def themes(near: Sequence[tuple[str, float]], words: WordVectors, *, own: Sequence[str] = ()
            ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Two far-apart halves of the neighbours of a vector, as of a mean of unrelated senses.
 
-    The THEMES nearest of the RARE most frequent words, without those spelt like its own, are
-    split by two-means, started from the two that are farthest apart.
+    The THEMES nearest, without those spelt like its own, are split by two-means, started from the two that are
+    farthest apart.
 
     Args:
-        vector: (dim,).
+        near: (word, cosine), nearest first.
         own: words that the vector is made of.
     Returns:
         two tuples of words, the larger first and each nearest first, if the cosine of their centres is
         below APART and the smaller has at least FEWEST; else None, as where there are fewer words.
     """
-    return _halves(words.neighbours(vector, THEMES + 20 + len(own), first=RARE), own, words)
-
-
-def _halves(near, own, words):
-    """What `themes` says of the neighbours of a vector."""
-    near = [word for word, cosine in near if cosine > 0 and not any(word.startswith(form) for form in own)]
-    if len(near) < THEMES:
+    known = [word for word, cosine in near if cosine > 0 and not any(word.startswith(form) for form in own)][:THEMES]
+    if len(known) < THEMES:
         return None
-    near = near[:THEMES]
-    unit = words.unit([words.row(word) for word in near]).astype(np.float64)
+    unit = words.unit([words.row(word) for word in known]).astype(np.float64)
     first = _two_means(unit)
     centres = unit[first].mean(axis=0), unit[~first].mean(axis=0)
     cosine = centres[0] @ centres[1] / np.prod([np.linalg.norm(centre) for centre in centres])
-    halves = sorted((tuple(np.array(near)[half].tolist()) for half in (first, ~first)), key=len, reverse=True)
+    halves = sorted((tuple(np.array(known)[half].tolist()) for half in (first, ~first)), key=len, reverse=True)
     return (halves[0], halves[1]) if cosine < APART and len(halves[1]) >= FEWEST else None
 
 
@@ -315,7 +307,8 @@ def _vector_warnings(phrase, near, words):
     warnings = ["no vector"] if phrase.vector is None else []
     if any(words.row(word) + 1 > RARE for word in phrase.words):
         return [*warnings, "rare"]  # a rare word's neighbours are too random to hold themes
-    if phrase.vector is not None and (halves := _halves(near[:THEMES + 20 + len(phrase.words)], phrase.words, words)):
+    own = phrase.words
+    if phrase.vector is not None and (halves := themes(near[:THEMES + 20 + len(own)], words, own=own)):
         warnings.append("polysemous ({} | {})".format(*(", ".join(half[:2]) for half in halves)))
     return warnings
 

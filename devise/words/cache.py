@@ -33,10 +33,14 @@ class Block(NamedTuple):
     undecodable: int = 0
 
 
-def blocks_of(words: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[Block]:
-    """The blocks of words and a matrix (n, dim) that are at hand already."""
+def blocks_of(words: Sequence[str], matrix: NDArray[np.float32],
+              progress: Callable[[int, int], object] | None = None) -> Iterator[Block]:
+    """The blocks of words and a matrix (n, dim) that are at hand already; progress is told in bytes."""
     for start in range(0, len(words), BLOCK_ROWS):
-        yield Block(words[start:start + BLOCK_ROWS], matrix[start:start + BLOCK_ROWS])
+        rows = matrix[start:start + BLOCK_ROWS]
+        yield Block(words[start:start + BLOCK_ROWS], rows)
+        if progress:
+            progress(matrix[:start].nbytes + rows.nbytes, matrix.nbytes)
 
 
 def fingerprint_of(words: Sequence[str], matrix: NDArray[np.float32]) -> str:

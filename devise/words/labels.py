@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -317,7 +318,5 @@ def _failure(name, failed, words):
 
 
 def _refuse_repeats(names):
-    seen = set()
-    repeats = sorted({name for name in names if name in seen or seen.add(name)})
-    if repeats:
+    if repeats := sorted(name for name, times in Counter(names).items() if times > 1):
         raise ValueError(f"label names repeat: {', '.join(repeats)}: expected each once")

@@ -122,11 +122,7 @@ def convert(path: str | Path, folder: str | Path, *, name: str | None = None, so
     """
     path = Path(path)
     name = name or _name(path)
-    if _is_binary(path):
-        _write(_read_binary(path, name), folder, source, overwrite=overwrite)
-    else:
-        text = VectorText(path)
-        cache.write(folder, text.blocks(progress), dim=text.dim, name=name, source=source, overwrite=overwrite)
+    _store(_read(path, name), name, folder, source, overwrite, progress)
 
 
 def from_gensim(vectors: KeyedVectors, *, name: str = "gensim") -> WordVectors:
@@ -157,9 +153,7 @@ def _named(name, progress):
 
 
 def _cached(path, progress):
-    return _opened(_cache_folder(path), path,
-                   lambda folder, stamp: convert(path, folder, source=stamp, overwrite=True, progress=progress),
-                   lambda: _in_memory(path, progress))
+    return _opened(_cache_folder(path), path, _name(path), lambda: _read(path, _name(path)), progress)
 
 
 def _packaged(root, name, progress):
@@ -170,17 +164,15 @@ def _packaged(root, name, progress):
         # not by read_table, which imports pandas
         with require("pyarrow.parquet", "demo").ParquetFile(root / "glove_6B_index.parquet") as file:
             names = file.read(columns=["index"]).column("index").to_pylist()
-        return WordVectors(names, np.load(path, mmap_mode="r", allow_pickle=False),
-                           name=name)
+        return WordVectors(names, np.load(path, mmap_mode="r", allow_pickle=False), name=name)
 
-    return _opened(_cache_folder(path, name), path,
-                   lambda folder, stamp: _write(read(), folder, stamp, progress, overwrite=True), read)
+    return _opened(_cache_folder(path, name), path, name, read, progress)
 
 
-def _opened(folder, path, make, read):
-    """The vectors cached in a folder; `make` writes it first unless it stems from the file as it is now.
+def _opened(folder, path, name, read, progress):
+    """The vectors cached in a folder; what `read` gives is written there unless it stems from the file as it is now.
 
-    Where it can't be written, `read` gives them in memory.
+    Where it can't be written, they are held in memory.
     """
     facts = path.stat()
     stamp = {"file": path.name, "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
@@ -189,38 +181,39 @@ def _opened(folder, path, make, read):
             return WordVectors.load(folder)
     except (FileNotFoundError, ValueError):
         pass  # not there yet, or damaged: made again
+    found = read()
     try:
-        make(folder, stamp)
+        _store(found, name, folder, stamp, True, progress)
     except OSError as error:
         if isinstance(error, FileExistsError):
             raise
         warnings.warn(f"{folder} can't be written ({error.strerror or error}), so that {path.name} is read anew each "
                       "time: set DEVISE_HOME to a folder that can be", stacklevel=4)
-        return read()
+        return found if isinstance(found, WordVectors) else _in_memory(found, name, progress)
     return WordVectors.load(folder)
 
 
-def _in_memory(path, progress):
-    """The vectors in a text or word2vec binary file."""
-    if _is_binary(path):
-        return _read_binary(path, _name(path))
-    blocks = list(VectorText(path).blocks(progress))
+def _read(path, name):
+    """The vectors in word2vec's binary form, or a text of vectors, of which a sample is read."""
+    return _read_binary(path, name) if _is_binary(path) else VectorText(path)
+
+
+def _store(found, name, folder, source, overwrite, progress):
+    """Write what `_read` gives as a folder of ours."""
+    how = {"dim": found.dim, "name": name, "source": source, "overwrite": overwrite}
+    if isinstance(found, VectorText):
+        cache.write(folder, found.blocks(progress), **how)
+    else:
+        cache.write(folder, cache.blocks_of(found.words, found.matrix, progress), counts=found.counts,
+                    known=found.fingerprint, **how)
+
+
+def _in_memory(text, name, progress):
+    """The vectors in a VectorText."""
+    blocks = list(text.blocks(progress))
     return WordVectors([word for block in blocks for word in block.words],
-                       np.concatenate([block.rows for block in blocks]), name=_name(path),
+                       np.concatenate([block.rows for block in blocks]), name=name,
                        counts={"undecodable": sum(block.undecodable for block in blocks)})
-
-
-def _write(words, folder, source, progress=None, *, overwrite):
-    def blocks():
-        done = 0
-        for block in cache.blocks_of(words.words, words.matrix):
-            yield block
-            done += block.rows.nbytes
-            if progress:
-                progress(done, words.matrix.nbytes)
-
-    cache.write(folder, blocks(), dim=words.dim, name=words.name, source=source, counts=words.counts,
-                known=words.fingerprint, overwrite=overwrite)
 
 
 def _cache_folder(path, name=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,61 @@ TERMS = 1000  # the most frequent ones
 SHARE = 0.5  # of a row's squared length that word vectors have
 
 
-class SentenceVectors:
+class Texts(ABC):
+    """Sentences as unit rows, where something is known of them.
+
+    Attributes:
+        words: WordVectors.
+    """
+
+    words: WordVectors
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Columns of a row."""
+
+    @abstractmethod
+    def _rows(self, texts: list[str]) -> NDArray[np.float32]:
+        """Unit rows of texts (n, dim), zero where nothing is known."""
+
+    def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
+        """Of which texts something is known, bool (n,)."""
+        return self._rows(as_texts(texts)).any(axis=1)
+
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
+        """Unit rows of sentences, float32 (n, dim).
+
+        Args:
+            texts: one string, which gives one row, or several.
+        Raises:
+            ValueError: if of a text nothing is known; the message names it and counts the others.
+        """
+        texts = as_texts(texts)
+        rows, known = self.embed_known(texts)
+        if (lost := np.flatnonzero(~known)).size:
+            raise ValueError(f"{lost.size} texts have {self._lacking}, the first is {texts[lost[0]]!r}: leave them "
+                             "out, `known` tells which, or say it in other words")
+        return rows
+
+    def embed_known(self, texts: str | Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Unit rows of the texts of which something is known, float32 (m, dim), and which these are, bool (n,).
+
+        >>> from devise.words import WordVectors
+        >>> texts = CaptionVectors(WordVectors(["dog", "cat"], np.eye(2), name="toy")).fit([("a dog",), ("a cat",)])
+        >>> texts.embed_known(["a cat", "ufo"])[1]
+        array([ True, False])
+        """
+        rows = self._rows(as_texts(texts))
+        known = rows.any(axis=1)
+        return rows[known], known
+
+    @property
+    def _lacking(self):
+        return f"no word of {self.words.name}"
+
+
+class SentenceVectors(Texts):
     """Smooth inverse frequency (Arora, Liang and Ma 2017, A simple but tough-to-beat baseline for
     sentence embeddings, algorithm 1).
 
@@ -71,27 +126,6 @@ class SentenceVectors:
         self.common = directions.T[::-1][:self.components].astype(np.float32)
         return self
 
-    def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
-        """Which texts have a word with a vector, bool (n,)."""
-        return self._means(as_texts(texts)).any(axis=1)
-
-    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of sentences.
-
-        Args:
-            texts: one string, which gives one row, or several.
-        Returns:
-            float32 (n, dim).
-        Raises:
-            ValueError: if a text has no word with a vector; the message names it and counts the others.
-        """
-        texts = as_texts(texts)
-        rows = self._directions(self._means(texts))
-        if (lost := np.flatnonzero(~rows.any(axis=1))).size:
-            raise ValueError(f"{lost.size} texts have no word of {self.words.name}, the first is "
-                             f"{texts[lost[0]]!r}: leave them out, `known` tells which")
-        return rows
-
     def embed_pictures(self, captions: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """The unit mean of the vectors of each image's captions, float32 (n, dim); unknown captions are passed over.
 
@@ -108,11 +142,12 @@ class SentenceVectors:
         means = np.add.reduceat(vectors, starts, axis=0) if len(vectors) else vectors
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
-    def _directions(self, means):
-        """Unit rows of texts' means, float32 (n, dim); zeros where nothing but what all sentences share is said."""
+    def _rows(self, texts):
+        """Unit rows, float32 (n, dim); zeros where nothing but what all sentences share is said."""
         if self.common is None:
             raise ValueError("the common component is not known yet: call fit with the captions of the training "
                              "images, or make these vectors with components=0")
+        means = self._means(texts)
         rows = means - (means @ self.common.T) @ self.common
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.where(lengths < 1e-9, 0, rows / np.maximum(lengths, 1e-9)).astype(np.float32)
@@ -209,7 +244,7 @@ class Tfidf:
         return found
 
 
-class CaptionVectors:
+class CaptionVectors(Texts):
     """Weighted word vectors (SIF) and tf-idf side by side, as unit rows.
 
     v = (√share · SIF(s), √(1 - share) · tf-idf(s)), divided by its length: see `SentenceVectors` and
@@ -251,41 +286,6 @@ class CaptionVectors:
         """Columns of a row, after `fit`."""
         return self.words.dim + len(self.terms.terms)
 
-    def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
-        """Which texts have a word with a vector, or a term: bool (n,)."""
-        return self._embedded(as_texts(texts)).any(axis=1)
-
-    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
-        """Unit rows of sentences, float32 (n, dim).
-
-        Args:
-            texts: one string, which gives one row, or several.
-        Raises:
-            ValueError: if a text has neither a word with a vector nor a term; `known` tells which.
-        """
-        texts = as_texts(texts)
-        rows, known = self.embed_known(texts)
-        if (lost := np.flatnonzero(~known)).size:
-            raise ValueError(f"{lost.size} texts have no word of {self.words.name} and no term of the captions, the "
-                             f"first is {texts[lost[0]]!r}: say it in other words")
-        return rows
-
-    def embed_known(self, texts: str | Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Unit rows of the texts that have a word with a vector or a term, float32 (m, dim), and which these are.
-
-        Returns:
-            (rows, bool (n,)).
-
-        >>> from devise.words import WordVectors
-        >>> texts = CaptionVectors(WordVectors(["dog", "cat"], np.eye(2), name="toy")).fit([("a dog",), ("a cat",)])
-        >>> texts.embed_known(["a cat", "ufo"])[1]
-        array([ True, False])
-        """
-        rows = self._embedded(as_texts(texts))
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        known = lengths[:, 0] > 0
-        return rows[known] / lengths[known], known
-
     def to_json(self) -> dict:
         """What `fit` has found, ready for JSON; the words are not in it."""
         common = self.sentences.common
@@ -300,11 +300,15 @@ class CaptionVectors:
         found.sentences.common = np.array(document["common"], np.float32).reshape(-1, words.dim)
         return found
 
-    def _embedded(self, texts):
-        """Rows of any length, zero where nothing is known."""
-        told = self.terms.texts(texts)
-        meaning = self.sentences._directions(self.sentences._means(texts))
-        return np.hstack([np.sqrt(self.share) * meaning, np.sqrt(1 - self.share) * told.toarray()]).astype(np.float32)
+    def _rows(self, texts):
+        meaning, told = self.sentences._rows(texts), self.terms.texts(texts).toarray()
+        rows = np.hstack([np.sqrt(self.share) * meaning, np.sqrt(1 - self.share) * told]).astype(np.float32)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.divide(rows, lengths, out=rows, where=lengths > 0)
+
+    @property
+    def _lacking(self):
+        return f"{self.sentences._lacking} and no term of the captions"
 
 
 def empty(rows: csr_matrix) -> NDArray[np.int64]:

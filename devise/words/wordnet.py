@@ -67,14 +67,9 @@ def read_details(folder: str | Path | None = None) -> tuple[dict[str, Detail], d
         the database lacks cntlist.rev.
     """
     data, _, place = _database(folder)
-    details = {}
-    for line in data.split(b"\n"):
-        if line and not line.startswith(b" "):
-            head, _, gloss = line.decode().partition(" | ")
-            fields = head.split()
-            words = int(fields[3], 16)
-            details[f"n{fields[0]}"] = Detail(FIELDS[int(fields[1])], "@i" in fields[5 + 2 * words::4],
-                                              re.sub('"[^"]*"', "", gloss).strip(" ;\n"))
+    details = {f"n{fields[0]}": Detail(FIELDS[int(fields[1])], "@i" in pointers[::4],
+                                       re.sub('"[^"]*"', "", gloss).strip(" ;\n"))
+               for fields, _, pointers, gloss in _entries(data)}
     counts, listed = {}, place / "cntlist.rev"
     for line in listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ():
         key, number, count = line.split()
@@ -85,20 +80,24 @@ def read_details(folder: str | Path | None = None) -> tuple[dict[str, Detail], d
 
 
 def _synsets(data):
-    synsets, place = {}, 0
+    return {f"n{fields[0]}": (tuple(lemma.replace("_", " ") for lemma in lemmas), tuple(
+        f"n{target}" for symbol, target in zip(pointers[::4], pointers[1::4], strict=True) if symbol in UP))
+        for fields, lemmas, pointers, _ in _entries(data)}
+
+
+def _entries(data):
+    """The fields, lemmas, pointers (symbol, target and two more in turn) and gloss of each line of data.noun."""
+    place = 0
     for line in data.split(b"\n"):
         if line and not line.startswith(b" "):
-            fields = line.partition(b" | ")[0].decode().split()
+            head, _, gloss = line.decode().partition(" | ")
+            fields = head.split()
             if fields[0] != f"{place:08d}":
                 raise ValueError("data.noun does not have its synsets where their numbers say: its line ends "
                                  "were changed in copying, or it is another file; take it as it is published")
             n_words = int(fields[3], 16)
-            lemmas, pointers = fields[4:4 + 2 * n_words:2], fields[5 + 2 * n_words:]  # a count lies between
-            links = zip(pointers[::4], pointers[1::4], strict=True)
-            synsets[f"n{fields[0]}"] = (tuple(lemma.replace("_", " ") for lemma in lemmas),
-                                        tuple(f"n{target}" for symbol, target in links if symbol in UP))
+            yield fields, fields[4:4 + 2 * n_words:2], fields[5 + 2 * n_words:], gloss  # a count lies between
         place += len(line) + 1
-    return synsets
 
 
 def _database(folder):

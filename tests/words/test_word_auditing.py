@@ -97,7 +97,7 @@ def test_a_planted_polysemous_label_is_caught(seed):
     mixed, plain = audit(labels, words)
     assert [warning for warning in mixed.warnings if warning.startswith("polysemous (")]
     assert not [warning for warning in plain.warnings if warning.startswith("polysemous")]
-    halves = themes(words.vector(labels[0]), words, own=labels[:1])
+    halves = themes(words.neighbours(words.vector(labels[0]), 51), words, own=labels[:1])
     assert {frozenset(word[:2] for word in half) for half in halves} == {frozenset({"aa"}), frozenset({"ab"})}
 
 
@@ -118,7 +118,7 @@ def test_a_hub_is_caught_and_its_words_are_counted():
 
 
 def test_few_words_tell_neither_hubs_nor_themes(words):
-    assert themes(words.vector("car"), words) is None
+    assert themes(words.neighbours("car"), words) is None
     assert occurrences([resolve("car", words)], words)[0] == [None]
     assert audit([], words) == []
 
