@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.metrics.summary import NO_LABEL, Mean, mean_over_classes
+from devise.metrics.summary import NO_LABEL, Mean, label_rows, mean_over_classes
 
 
 class Generalised(NamedTuple):
@@ -174,10 +174,5 @@ def _scores(scores, labels):
                          "and (n,)")
     if not np.isfinite(scores).all():
         raise ValueError("scores hold NaN or infinity: expected a finite score for every class")
-    if labels.size and not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels have dtype {labels.dtype}: expected whole numbers, columns of the scores")
-    if labels.size and not (NO_LABEL <= labels.min() and labels.max() < scores.shape[1]):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: scores have classes 0 to "
-                         f"{scores.shape[1] - 1}, and -1 is none")
-    known = labels != NO_LABEL
-    return scores[known], labels[known].astype(np.int64)
+    labels = label_rows(labels, "labels", 1, scores.shape[1])
+    return scores[labels != NO_LABEL], labels[labels != NO_LABEL]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.metrics.summary import NO_LABEL
+from devise.metrics.summary import NO_LABEL, label_rows
 
 
 def hit_at_k(relevant: ArrayLike, k: int) -> NDArray[np.float64]:
@@ -178,8 +178,8 @@ def hierarchical_precision(query_labels: ArrayLike, hit_labels: ArrayLike, dista
     array([0.5])
     """
     distances = _distances(distances)
-    query_labels = _indices(query_labels, "query_labels", 1, distances.shape[0])
-    hit_labels = _indices(hit_labels, "hit_labels", 2, distances.shape[1])
+    query_labels = label_rows(query_labels, "query_labels", 1, distances.shape[0])
+    hit_labels = label_rows(hit_labels, "hit_labels", 2, distances.shape[1])
     if len(query_labels) != len(hit_labels):
         raise ValueError(f"there are {len(query_labels)} queries and {len(hit_labels)} rows of hits: "
                          "expected one row a query")
@@ -250,14 +250,3 @@ def _distances(values):
         raise ValueError(f"distances have shape {values.shape}: expected (n_true, n_candidates), none "
                          "negative and none NaN, as Taxonomy.distances gives them")
     return values
-
-
-def _indices(values, name, n_axes, size):
-    values = np.asarray(values)
-    if values.ndim != n_axes or (values.size and not np.issubdtype(values.dtype, np.integer)):
-        raise ValueError(f"{name} have shape {values.shape} and dtype {values.dtype}: expected whole "
-                         f"numbers, {n_axes} axes")
-    if values.size and not (NO_LABEL <= values.min() and values.max() < size):
-        raise ValueError(f"{name} run from {values.min()} to {values.max()}: distances know labels 0 to "
-                         f"{size - 1}, and -1 is none")
-    return values.astype(np.int64)

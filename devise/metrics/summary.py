@@ -30,6 +30,22 @@ class Mean(NamedTuple):
     undefined: int
 
 
+def label_rows(values: ArrayLike, name: str, n_axes: int, n_labels: int) -> NDArray[np.int64]:
+    """Labels as int64, each in 0..n_labels - 1 or NO_LABEL.
+
+    >>> label_rows([0, -1], "labels", 1, n_labels=1)
+    array([ 0, -1])
+    """
+    values = np.asarray(values)
+    if values.ndim != n_axes or (values.size and not np.issubdtype(values.dtype, np.integer)):
+        raise ValueError(f"{name} have shape {values.shape} and dtype {values.dtype}: expected whole "
+                         f"numbers, {n_axes} axes")
+    if values.size and not (NO_LABEL <= values.min() and values.max() < n_labels):
+        raise ValueError(f"{name} run from {values.min()} to {values.max()}: expected 0 to {n_labels - 1}, and -1 for "
+                         "none")
+    return values.astype(np.int64)
+
+
 def mean_over_queries(values: ArrayLike) -> Mean:
     """The mean of the defined values; every query counts the same.
 
