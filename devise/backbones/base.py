@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,7 +139,9 @@ class Backbone:
         self.dim = len(self._graph.classifier[0]) if self._graph else self._model.output_shape[-1]
         self.batch = batch or (1 if self._graph and self.runtime in runtimes.ENGINES else BATCH)
         self.changes = dict(changes or {})
-        self._asked, self._batch = runtime, batch
+        self._given: dict[str, Any] = {"layer": layer, "weights": weights, "trained": trained, "batch": batch,
+                                       "preprocessing": preprocessing, "class_names": class_names,
+                                       "runtime": runtime, "changes": changes}
         self._turn = threading.RLock()  # engines, and Keras, keep what they work on between two calls
 
     @cached_property
@@ -229,23 +231,17 @@ class Backbone:
         """
         model = graphs.replaced(self._model, changes)
         weights = self.weights if self.changes else f"{self.weights}, fine-tuned"
-        return Backbone(self.name, model, layer=self.layer, weights=weights, trained=self.trained,
-                        preprocessing=self._preprocessing, runtime=self._asked, batch=self._batch,
-                        changes={**self.changes, **changes})
+        return Backbone(self.name, model, **self._given | {"weights": weights, "class_names": (),
+                                                           "changes": {**self.changes, **changes}})
 
     def with_runtime(self, runtime: str) -> Backbone:
         """The same backbone run by another engine."""
-        return self._copy(runtime=runtime)
+        return Backbone(self.name, self._source, **self._given | {"runtime": runtime})
 
     def stretched(self) -> Backbone:
         """The same network on whole pictures (`Preprocessing.stretched`), with a name and a fingerprint of its own."""
-        return self._copy(name=f"{self.name}{STRETCHED}", preprocessing=self._preprocessing.stretched)
-
-    def _copy(self, *, name: str | None = None, runtime: str | None = None,
-              preprocessing: Preprocessing | None = None) -> Backbone:
-        return Backbone(name or self.name, self._source, layer=self.layer, weights=self.weights, trained=self.trained,
-                        preprocessing=preprocessing or self._preprocessing, class_names=self.class_names,
-                        runtime=runtime or self._asked, batch=self._batch, changes=self.changes)
+        given = self._given | {"preprocessing": self._preprocessing.stretched}
+        return Backbone(f"{self.name}{STRETCHED}", self._source, **given)
 
     @property
     def pending_export(self) -> Path | None:
@@ -275,7 +271,7 @@ class Backbone:
             try:
                 return runtimes.compiled(self._graph or self._model, self.runtime, self._shape, self._stem)
             except (ValueError, ImportError, OSError):
-                if self._asked != "auto":
+                if self._given["runtime"] != "auto":
                     raise
                 self.runtime = "function"  # nobody asked for this engine, which can't do it
         return runtimes.compiled(self._model, self.runtime, self._shape)

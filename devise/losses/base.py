@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from keras import KerasTensor as Tensor
@@ -26,13 +29,10 @@ class Loss(ABC):
             the constructor, trained and kept with the head's best weights.
         empty_batches: how many batches had nothing to learn from, for a loss that counts them.
 
-    >>> import numpy as np
     >>> class Squares(Loss):
     ...     name = "squares"
     ...     def __call__(self, labels, embeddings):
     ...         return (embeddings ** 2).mean()
-    ...     def get_config(self):
-    ...         return {}
     >>> float(Squares()([0], np.array([[1.0, 3.0]])))
     5.0
     """
@@ -54,9 +54,11 @@ class Loss(ABC):
             a scalar tensor.
         """
 
-    @abstractmethod
     def get_config(self) -> dict:
-        """The constructor's arguments, ready for JSON."""
+        """The constructor's arguments, ready for JSON: the attributes of the same names, without objects as a miner."""
+        values = {name: vars(self).get(name) for name in inspect.signature(type(self)).parameters}
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
+                if value is None or isinstance(value, (bool, int, float, str, np.ndarray))}
 
 
 class FunctionLoss(Loss):
@@ -69,13 +71,10 @@ class FunctionLoss(Loss):
     name = "function"
 
     def __init__(self, function: Callable[[Any, Any], Tensor]):
-        self._function = function
+        self.function = function
 
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
-        return self._function(labels, embeddings)
-
-    def get_config(self) -> dict:
-        return {}
+        return self.function(labels, embeddings)
 
 
 def as_loss(loss: Loss | Callable[[Any, Any], Tensor]) -> Loss:

@@ -45,9 +45,6 @@ class Graded(Loss):
         apart = ops.not_equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))
         return ops.matmul(rows, ops.transpose(rows)), ops.matmul(told, ops.transpose(told)), apart
 
-    def get_config(self) -> dict:
-        return {"relevance_vectors": self.relevance_vectors.tolist()}
-
 
 class RelevanceTriplet(Graded):
     """The more alike of two images nearer to the query (Gordo and Larlus 2017, section 4.2, as recalled).
@@ -84,7 +81,7 @@ class RelevanceTriplet(Graded):
         return mean_cost(costs, ops.logical_and(ordered, two)) + 0 * ops.sum(relevance)
 
     def get_config(self) -> dict:
-        return super().get_config() | {"margin": self.margin, "gap": self.start}
+        return super().get_config() | {"gap": self.start}
 
 
 class RelevanceRanking(Graded):
@@ -115,10 +112,6 @@ class RelevanceRanking(Graded):
         found = ops.log_softmax(ops.where(apart, cosines / self.temperature, FAR), axis=1)
         costs = ops.where(apart, ops.exp(wanted) * (wanted - found), 0.0)
         return ops.mean(ops.sum(costs, axis=1)) + 0 * ops.sum(relevance)
-
-    def get_config(self) -> dict:
-        return super().get_config() | {"temperature": self.temperature,
-                                       "target_temperature": self.target_temperature}
 
 
 class JointCaptions(Loss):
@@ -197,7 +190,3 @@ class JointCaptions(Loss):
         """
         rows = arrays.unit_rows(vectors, "text vectors", self.text_vectors.shape[1])
         return arrays.unit_rows(rows @ np.asarray(self.kernel), "embedded text")
-
-    def get_config(self) -> dict:
-        return {"text_vectors": self.text_vectors.tolist(), "owners": self.owners.tolist(), "dim": self.dim,
-                "temperature": self.temperature, "seed": self.seed}

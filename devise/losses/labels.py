@@ -71,9 +71,6 @@ class Cosine(Loss):
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         return cosine_loss(labels, embeddings, self.label_vectors)
 
-    def get_config(self) -> dict:
-        return {"label_vectors": self.label_vectors.tolist()}
-
 
 def hinge_costs(labels: ArrayLike, embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *,
                 margin: float = MARGIN, normalise: bool = False) -> Tensor:
@@ -147,10 +144,6 @@ class HingeRank(Loss):
         first = ops.argmax(ops.where(costs > 0, ranks, -1), axis=1)
         return ops.squeeze(ops.take_along_axis(costs, first[:, None], axis=1), axis=1)
 
-    def get_config(self) -> dict:
-        return {"label_vectors": self.label_vectors.tolist(), "margin": self.margin,
-                "negatives": self.negatives, "normalise": self.normalise, "seed": self.seed}
-
 
 def cross_entropy(labels: ArrayLike, logits: ArrayLike | Tensor) -> Tensor:
     """The mean of -log softmax(logits) at the right label, in nats.
@@ -209,9 +202,6 @@ class Softmax(Loss):
         """The classifier's scores, a tensor (n, n_labels), of embeddings (n, dim) of any length."""
         return ops.matmul(ops.cast(embeddings, "float32"), self._kernel) + self._bias
 
-    def get_config(self) -> dict:
-        return {"n_labels": self.n_labels, "dim": self.dim, "seed": self.seed}
-
 
 class InfoNCE(Loss):
     """Cross-entropy over the cosines with every label vector, divided by a temperature.
@@ -267,5 +257,4 @@ class InfoNCE(Loss):
         return ops.exp(self._log_scale + ops.stop_gradient(highest - self._log_scale))
 
     def get_config(self) -> dict:
-        return {"label_vectors": self.label_vectors.tolist(), "temperature": self._start,
-                "learn_temperature": self.learn_temperature}
+        return super().get_config() | {"temperature": self._start}

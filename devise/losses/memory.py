@@ -79,6 +79,3 @@ class CrossBatchMemory(Loss):
         self._labels.assign(ops.scatter_update(self._labels.value, places, labels))
         self._seen.assign(self._seen.value + n)
         self._batches.assign(self._batches.value + 1)
-
-    def get_config(self) -> dict:
-        return {"size": self.size, "dim": self.dim, "warm_up": self.warm_up}

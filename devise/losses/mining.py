@@ -70,10 +70,6 @@ class Miner(ABC):
             dim: of the space, for miners that know how distances spread in it.
         """
 
-    def get_config(self) -> dict:
-        """The constructor's arguments, ready for JSON."""
-        return {"seed": self.seed}
-
     def _eased(self, mined, cosines, negative):
         """Mined negatives (n, t), each replaced by any negative with a chance of 1 - difficulty."""
         noise = random.uniform(ops.shape(cosines), seed=self._draws)

@@ -43,7 +43,7 @@ class Texts(ABC):
 
     def known(self, texts: str | Sequence[str]) -> NDArray[np.bool_]:
         """Of which texts something is known, bool (n,)."""
-        return self._rows(as_texts(texts)).any(axis=1)
+        return self.embed_known(texts)[1]
 
     def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
         """Unit rows of sentences, float32 (n, dim).
@@ -69,7 +69,7 @@ class Texts(ABC):
         array([ True, False])
         """
         rows = self._rows(as_texts(texts))
-        known = rows.any(axis=1)
+        known = np.asarray(rows.any(axis=1))
         return rows[known], known
 
     @property

@@ -31,11 +31,7 @@ class Adjusted(Rule):
     """
 
     def __init__(self, rule: Rule):
-        self.rule = rule
-
-    @property
-    def n_candidates(self) -> int | None:
-        return self.rule.n_candidates
+        self.rule, self.n_candidates = rule, rule.n_candidates
 
     def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         return self.rule.prepare(x)

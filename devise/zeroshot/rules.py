@@ -34,10 +34,7 @@ class Rule(ABC):
     array([[1, 2]])
     """
 
-    @property
-    def n_candidates(self) -> int | None:
-        """How many candidates there are; None where x itself has a column for each."""
-        return None
+    n_candidates: int | None = None
 
     @abstractmethod
     def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -97,10 +94,7 @@ class NearestLabel(Rule):
 
     def __init__(self, vectors: ArrayLike, embed: Callable[[Any], NDArray] | None = None):
         self.vectors, self.embed = unit_rows(vectors, "candidate vectors"), embed
-
-    @property
-    def n_candidates(self) -> int:
-        return len(self.vectors)
+        self.n_candidates = len(self.vectors)
 
     def prepare(self, x: ArrayLike) -> NDArray[np.float32]:
         x = x if self.embed is None else self.embed(x)
@@ -162,8 +156,6 @@ class Lift(Rule):
     >>> Lift(near).tag([[0.0, 3.0]], k=1).ids
     array([[1]])
     """
-
-    n_candidates: int | None = None
 
     def __init__(self, kernel: ArrayLike, *, temperature: float = 1.0, gamma: float = 1.0,
                  mask: ArrayLike | None = None):

@@ -67,10 +67,6 @@ class ProxyAnchor(Proxies):
                  + ops.mean(ops.softplus(pushes)))
         return value + 0 * ops.sum(found)  # NaN where a label is none of the classes
 
-    def get_config(self) -> dict:
-        return {"n_labels": self.n_labels, "dim": self.dim, "scale": self.scale, "margin": self.margin,
-                "seed": self.seed}
-
 
 class NormalisedSoftmax(Proxies):
     """Cross-entropy over cosines with a point for each class (Zhai and Wu 2019, section 3.2).
@@ -91,6 +87,3 @@ class NormalisedSoftmax(Proxies):
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         cosines, _own, found = self._cosines(labels, embeddings)
         return ops.mean(ops.logsumexp(cosines / self.temperature, axis=1) - found[:, 0] / self.temperature)
-
-    def get_config(self) -> dict:
-        return {"n_labels": self.n_labels, "dim": self.dim, "temperature": self.temperature, "seed": self.seed}

@@ -53,9 +53,6 @@ class Contrastive(PairLoss):
         return (mean_cost(ops.relu(self.positive_margin - near), positive)
                 + mean_cost(ops.relu(far - self.negative_margin), negative))
 
-    def get_config(self) -> dict:
-        return {"positive_margin": self.positive_margin, "negative_margin": self.negative_margin}
-
 
 class Margin(PairLoss):
     """A learnt boundary between the distances of positives and of negatives (Wu et al. 2017, section 4.3).
@@ -91,7 +88,7 @@ class Margin(PairLoss):
         return (ops.sum(pulls) + ops.sum(pushes)) / ops.maximum(active, 1.0)
 
     def get_config(self) -> dict:
-        return {"margin": self.margin, "beta": self.start}
+        return super().get_config() | {"beta": self.start}
 
 
 class Triplet(PairLoss):
@@ -124,9 +121,6 @@ class Triplet(PairLoss):
         gap = 2 * (far - near)
         return mean_cost(ops.softplus(gap) if self.soft else ops.relu(gap + self.margin), counted)
 
-    def get_config(self) -> dict:
-        return {"margin": self.margin, "soft": self.soft}
-
 
 class NPair(PairLoss):
     """Each positive against all negatives of its anchor (Sohn 2016, N-pair; with a temperature, InfoNCE).
@@ -154,9 +148,6 @@ class NPair(PairLoss):
         pushing = ops.logsumexp(ops.where(negative, scores, -1e9), axis=1, keepdims=True)
         costs = ops.where(positive, ops.softplus(pushing - scores), 0.0)
         return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(positive, costs.dtype)), 1.0)
-
-    def get_config(self) -> dict:
-        return {"temperature": self.temperature}
 
 
 class MultiSimilarity(PairLoss):
@@ -193,9 +184,6 @@ class MultiSimilarity(PairLoss):
         pulls = _log_one_plus(-self.alpha * (cosines - self.base), positive) / self.alpha
         pushes = _log_one_plus(self.beta * (cosines - self.base), negative) / self.beta
         return ops.mean(pulls + pushes)
-
-    def get_config(self) -> dict:
-        return {"alpha": self.alpha, "beta": self.beta, "base": self.base, "epsilon": self.epsilon}
 
 
 class Range(Loss):
@@ -264,9 +252,6 @@ class Range(Loss):
         two = ops.logical_and(both, ops.logical_not(same))
         nearest = ops.min(ops.where(two, ops.maximum(squared, 0.0), 1e9))
         return ops.relu(self.margin - nearest)
-
-    def get_config(self) -> dict:
-        return {"margin": self.margin, "within": self.within, "between": self.between}
 
 
 def _log_one_plus(exponents, mask):
