@@ -74,13 +74,12 @@ def put(temporary: Path, path: Path) -> None:
     """
     try:
         os.link(temporary, path)  # unlike a renaming it never replaces
-    except FileExistsError:
-        raise FileExistsError(f"{path} is there already, and not ours: move it away") from None
     except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        if os.path.lexists(path):
+        without_links = error.errno in NO_LINKS
+        if isinstance(error, FileExistsError) or without_links and os.path.lexists(path):
             raise FileExistsError(f"{path} is there already, and not ours: move it away") from None
+        if not without_links:
+            raise
         os.rename(temporary, path)
 
 

@@ -67,7 +67,7 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
         ValueError: if there is no word, or a word holds a line break.
         FileExistsError: if other word vectors would be lost, or the folder holds files of somebody else's.
     """
-    kept: dict[str, int] = {}
+    kept: dict[str, None] = {}
     counts = Counter(counts or {"duplicates": 0, "undecodable": 0, "blank": 0})
     content = hashlib.sha256()
     made = {"fingerprint": known}
@@ -76,13 +76,10 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
         with open(commit.file("vectors.npy"), "wb") as file:
             _write_header(file, 0, dim)
             for block in blocks:
-                fresh = _first_of_each(block.words, kept)
+                fresh = first_of_each(block.words, kept, counts)
                 rows = _little_endian(block.rows if len(fresh) == len(block.words) else block.rows[fresh])
                 content.update(rows)
                 file.write(rows)
-                blank = sum(not word.strip() for word in block.words)
-                counts["duplicates"] += len(block.words) - len(fresh) - blank
-                counts["blank"] += blank
                 counts["undecodable"] += block.undecodable
             _write_header(file, len(kept), dim)
         if not kept:
@@ -118,13 +115,15 @@ def _read(make, document, paths):
     return make(document, words, np.asarray(matrix))
 
 
-def _first_of_each(words, kept):
-    """The places of the words that are not blank and not in the dict `kept` yet; they are put into it."""
+def first_of_each(words: Sequence[str], kept: dict[str, None], counts: dict[str, int]) -> list[int]:
+    """The places of the words that are not blank and not in `kept` yet, which they are put into; others are counted."""
     fresh = []
     for place, word in enumerate(words):
         if word not in kept and word.strip():
             kept[word] = None
             fresh.append(place)
+        else:
+            counts["duplicates" if word.strip() else "blank"] += 1
     return fresh
 
 

@@ -68,18 +68,10 @@ class WordVectors:
                              "expected one vector a word, and at least one")
         if strange := [word for word in words if not isinstance(word, str)]:
             raise TypeError(f"{self.name} holds {strange[0]!r}, a {type(strange[0]).__name__}: words are str")
-        rows = {}
-        for row, word in enumerate(words):
-            rows.setdefault(word, row)
-        if not (filled := [word for word in rows if word.strip()]):
+        kept = cache.first_of_each(words, {}, self.counts)
+        if not kept:
             raise ValueError(f"{self.name} holds no word that is not blank")
-        if len(filled) == len(words):
-            return words, matrix
-        blank = sum(not word.strip() for word in words)
-        self.counts["blank"] += blank
-        self.counts["duplicates"] += len(words) - len(filled) - blank
-        rows = {word: rows[word] for word in filled}
-        return list(rows), matrix[list(rows.values())]
+        return (words, matrix) if len(kept) == len(words) else ([words[row] for row in kept], matrix[kept])
 
     @cached_property
     def fingerprint(self) -> str:
