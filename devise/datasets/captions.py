@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from devise.datasets.base import ImageSet, Skipped
-from devise.datasets.folders import from_folder
+from devise.datasets.folders import columns_of, from_folder
 from devise.datasets.splits import Split
 
 LISTS = {"train": ("train.txt", "Flickr_8k.trainImages.txt"),
@@ -259,15 +259,7 @@ def _layout(text):
         return "coco"
     if re.match(r"\s*image_name\s*\|", first, re.IGNORECASE):
         return "flickr30k"
-    return "csv" if _columns(next(csv.reader([first]), [])) else "tokens"
-
-
-def _columns(header):
-    """(column of the picture, column of the sentence) that a header names, or None."""
-    names = [name.strip().lower() for name in header]
-    places = [next((place for place, name in enumerate(names) if name in known), None)
-              for known in (PICTURE, SENTENCE)]
-    return None if None in places else tuple(places)
+    return "csv" if columns_of(next(csv.reader([first]), []), PICTURE, SENTENCE) else "tokens"
 
 
 def _lines(text):
@@ -302,18 +294,19 @@ def _flickr30k(path, text):
 
 def _csv(path, text):
     rows = csv.reader(io.StringIO(text, newline=""))
-    columns, width = None, None
+    places, width = None, None
     for cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
         if width is None:
-            columns, width = _columns(cells) or (0, 1), len(cells)
-            if _columns(cells):
+            named = columns_of(cells, PICTURE, SENTENCE)
+            places, width = named or (0, 1), len(cells)
+            if named:
                 continue
-        if len(cells) != width or width < 2 or not cells[columns[0]].strip():
+        if len(cells) != width or width < 2 or not cells[places[0]].strip():
             raise ValueError(f"{path}, line {rows.line_num}: {len(cells)} columns, expected {width}, among them a "
                              "picture and a sentence")
-        yield cells[columns[0]].strip(), None, cells[columns[1]]
+        yield cells[places[0]].strip(), None, cells[places[1]]
 
 
 def _coco(path, text):

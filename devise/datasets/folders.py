@@ -282,19 +282,24 @@ def _csv_pairs(file):
             rows = [(number, row) for number, row in enumerate(csv.reader(text), 1) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file} is not UTF-8 text in columns ({error}): save it as CSV, UTF-8") from error
-    path_column, label_column, first = _csv_columns(rows[0][1] if rows else [])
-    for number, row in rows[first:]:
+    named = columns_of(rows[0][1], PATH_COLUMNS, LABEL_COLUMNS) if rows else None
+    path_column, label_column = named or (0, 1)
+    rows = rows[1:] if named else rows
+    for number, row in rows:
         if len(row) <= max(path_column, label_column):
             raise ValueError(f"{file} has too few columns in row {number}: expected path,label, came {row}")
-    return [(row[path_column], row[label_column]) for _, row in rows[first:]]
+    return [(row[path_column], row[label_column]) for _, row in rows]
 
 
-def _csv_columns(row):
-    """Where path and label stand, and the first row of data: 1 behind a header, 0 without one."""
-    header = [cell.strip().lower() for cell in row]
-    paths = [header.index(name) for name in PATH_COLUMNS if name in header]
-    labels = [header.index(name) for name in LABEL_COLUMNS if name in header]
-    return (paths[0], labels[0], 1) if paths and labels else (0, 1, 0)
+def columns_of(header: Sequence[str], *names: Sequence[str]) -> tuple[int, ...] | None:
+    """The columns of a table, each known by several names; None where the header, if it is one, lacks one of them.
+
+    >>> columns_of(["Class", "File"], ("path", "file"), ("label", "class")), columns_of(["a.jpg", "cat"], ("path",))
+    ((1, 0), None)
+    """
+    cells = [cell.strip().lower() for cell in header]
+    found = [next((cells.index(name) for name in known if name in cells), None) for known in names]
+    return None if None in found else tuple(place for place in found if place is not None)
 
 
 def _class_name(path, label, said_by):
