@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from devise.datasets.base import ImageSet, join
 from devise.datasets.folders import first_of, from_folder, listed
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     Images: TypeAlias = str | os.PathLike | Image.Image | NDArray[np.uint8] | ImageSet | Iterable
 
@@ -124,8 +124,6 @@ def samples() -> ImageSet:
 
 def _items(images):
     """The images one by one, as paths or arrays."""
-    from PIL import Image
-
     if isinstance(images, np.ndarray) and images.ndim == 4:
         images = list(images)
     elif isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)):
@@ -140,8 +138,6 @@ def _items(images):
 
 def _item(item, place):
     """A path, or the pixels of an image in memory."""
-    from PIL import Image
-
     if isinstance(item, (str, os.PathLike)):
         return Path(item).expanduser()
     try:

@@ -14,7 +14,7 @@ import numpy as np
 
 from devise.arrays import as_rows
 from devise.spelling import folded
-from devise.words.phrases import SEPARATORS, Phrase, as_texts, direction, plural_spellings, resolve, usable
+from devise.words.phrases import CAPITAL, SEPARATORS, Phrase, as_texts, direction, plural_spellings, resolve, usable
 from devise.words.taxonomy import shipped_taxonomy, taxonomy_for
 from devise.words.vocabulary import singulars
 
@@ -27,7 +27,6 @@ BRACKETED = re.compile(r"(?P<phrase>.*?)\s*(\((?P<context>[^()]*)\)|\[(?P<synset
 SYNSET = re.compile(r"n\d{8}")
 NUMBERING = re.compile(r"(?P<number>\d+)[\W_]+(?=[^\W\d_])")  # 009.bear, 12_cats
 NO_WORD = re.compile(r"[\W\d_]*[A-Za-z]?[\W\d_]*")  # a number or a single letter
-HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # GoldenRetriever
 COMMON, SHORTEST = 50_000, 3  # the parts of a compound are among so many first words, and no shorter
 
 
@@ -168,8 +167,8 @@ def _spellings(text: str) -> Iterator[str]:
     yield text
     if numbered := NUMBERING.match(text):
         yield text[numbered.end():]
-    if HUMP.search(text):
-        yield HUMP.sub(" ", text)
+    if CAPITAL.search(text):
+        yield CAPITAL.sub(" ", text)
     if synset := SYNSET.match(text):
         yield text[synset.end():]
         if synset[0] in shipped_taxonomy():
