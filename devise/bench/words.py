@@ -17,7 +17,7 @@ from devise.bench.worker import Steps, Worker, measured
 from devise.errors import MissingDependency
 from devise.machine import cpus, machine, proportional
 from devise.words import WordVectors, convert
-from devise.words.text import VectorText
+from devise.words.files import VectorText
 
 K, LOOK_UP = 10, 20  # neighbours, and the words whose neighbours are timed
 CLUSTER = 100  # words that lie around one centre

@@ -8,7 +8,7 @@ from devise import features
 from devise.checks.base import AGAIN, DAMAGE, some, whole
 from devise.features.table import has_changed
 from devise.words import WordVectors
-from devise.words.cache import fingerprint_of
+from devise.words.files import fingerprint_of
 
 ROWS = 4096  # read at a time
 

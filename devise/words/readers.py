@@ -13,8 +13,8 @@ import numpy as np
 
 from devise.errors import MissingDependency, pip_line, require, unknown
 from devise.storage import open_artefact, pretrained_root
-from devise.words import cache
-from devise.words.text import VectorText
+from devise.words import files
+from devise.words.files import VectorText
 from devise.words.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def at_hand(name: str) -> Path | None:
     text = pretrained_root() / NAMES[name]
     if text.is_file():
         return text
-    if (_cache_folder(text) / f"{cache.KIND}.json").is_file():
+    if (_cache_folder(text) / f"{files.KIND}.json").is_file():
         return _cache_folder(text)
     carried = find_spec(PACKAGE) if name == CARRIED else None
     return Path(carried.origin).parent if carried and carried.origin else None
@@ -139,7 +139,7 @@ def _named(name, progress):
     if text.is_file():
         return _cached(text, progress)
     # the text may go once it is converted: it is twice as large as its cache
-    if (_cache_folder(text) / f"{cache.KIND}.json").is_file():
+    if (_cache_folder(text) / f"{files.KIND}.json").is_file():
         return WordVectors.load(_cache_folder(text))
     dim = name.split("-")[-1].removesuffix("d")
     message = f"{name} is not at hand: devise fetch glove-6b --dim {dim}"
@@ -177,7 +177,7 @@ def _opened(folder, path, name, read, progress):
     facts = path.stat()
     stamp = {"file": path.name, "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
     try:
-        if open_artefact(folder, cache.KIND)[0].get("source") == stamp:
+        if open_artefact(folder, files.KIND)[0].get("source") == stamp:
             return WordVectors.load(folder)
     except (FileNotFoundError, ValueError):
         pass  # not there yet, or damaged: made again
@@ -202,9 +202,9 @@ def _store(found, name, folder, source, overwrite, progress):
     """Write what `_read` gives as a folder of ours."""
     how = {"dim": found.dim, "name": name, "source": source, "overwrite": overwrite}
     if isinstance(found, VectorText):
-        cache.write(folder, found.blocks(progress), **how)
+        files.write(folder, found.blocks(progress), **how)
     else:
-        cache.write(folder, cache.blocks_of(found.words, found.matrix, progress), counts=found.counts,
+        files.write(folder, files.blocks_of(found.words, found.matrix, progress), counts=found.counts,
                     known=found.fingerprint, **how)
 
 

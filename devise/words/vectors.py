@@ -13,7 +13,7 @@ import numpy as np
 from devise.arrays import as_rows, top_k, unit_rows
 from devise.errors import quoted
 from devise.spelling import plain, spellings
-from devise.words import cache
+from devise.words import files
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -68,7 +68,7 @@ class WordVectors:
                              "expected one vector a word, and at least one")
         if strange := [word for word in words if not isinstance(word, str)]:
             raise TypeError(f"{self.name} holds {strange[0]!r}, a {type(strange[0]).__name__}: words are str")
-        kept = cache.first_of_each(words, {}, self.counts)
+        kept = files.first_of_each(words, {}, self.counts)
         if not kept:
             raise ValueError(f"{self.name} holds no word that is not blank")
         return (words, matrix) if len(kept) == len(words) else ([words[row] for row in kept], matrix[kept])
@@ -76,7 +76,7 @@ class WordVectors:
     @cached_property
     def fingerprint(self) -> str:
         """A hex digest over words and vectors; equal contents have equal ones, whatever the name."""
-        return cache.fingerprint_of(self.words, self.matrix)
+        return files.fingerprint_of(self.words, self.matrix)
 
     @cached_property
     def _rows(self):
@@ -205,7 +205,7 @@ class WordVectors:
         Raises:
             FileExistsError: if they would be, or the folder holds files of somebody else's.
         """
-        cache.write(folder, cache.blocks_of(self.words, self.matrix), dim=self.dim, name=self.name,
+        files.write(folder, files.blocks_of(self.words, self.matrix), dim=self.dim, name=self.name,
                     counts=self.counts, known=self.fingerprint, overwrite=overwrite)
 
     @classmethod
@@ -216,5 +216,5 @@ class WordVectors:
             FileNotFoundError: if it holds no word vectors.
             ValueError: if it is damaged.
         """
-        return cache.read(folder, lambda document, words, matrix: cls(
+        return files.read(folder, lambda document, words, matrix: cls(
             words, matrix, name=document["name"], fingerprint=document["fingerprint"], counts=document["counts"]))

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from devise.words import WordVectors, cache
+from devise.words import WordVectors, files
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def test_what_is_loaded_is_what_was_saved(words, tmp_path):
     assert loaded.words == words.words and loaded.name == "drawn"
     assert np.array_equal(loaded.matrix, words.matrix)
     assert loaded.fingerprint == words.fingerprint
-    assert cache.fingerprint_of(loaded.words, loaded.matrix) == words.fingerprint
+    assert files.fingerprint_of(loaded.words, loaded.matrix) == words.fingerprint
     assert loaded.neighbours("new york") == words.neighbours("new york")
 
 
@@ -49,9 +49,9 @@ def test_counts_are_kept(tmp_path):
 
 
 def test_duplicates_across_blocks_go(tmp_path):
-    blocks = [cache.Block(["a", "b", "a"], np.array([[1], [2], [3]], np.float32)),
-              cache.Block(["b", "c"], np.array([[4], [5]], np.float32), undecodable=1)]
-    cache.write(tmp_path, iter(blocks), dim=1, name="blocks")
+    blocks = [files.Block(["a", "b", "a"], np.array([[1], [2], [3]], np.float32)),
+              files.Block(["b", "c"], np.array([[4], [5]], np.float32), undecodable=1)]
+    files.write(tmp_path, iter(blocks), dim=1, name="blocks")
     words = WordVectors.load(tmp_path)
     assert words.words == ("a", "b", "c") and words.matrix.ravel().tolist() == [1, 2, 5]
     assert words.counts == {"duplicates": 2, "undecodable": 1, "blank": 0}
@@ -80,11 +80,11 @@ def test_an_interrupted_writing_keeps_the_old_vectors(words, tmp_path):
     words.save(tmp_path)
 
     def cut():
-        yield cache.Block(["x"], np.ones((1, 5), np.float32))
+        yield files.Block(["x"], np.ones((1, 5), np.float32))
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        cache.write(tmp_path, cut(), dim=5, name="new")
+        files.write(tmp_path, cut(), dim=5, name="new")
     assert WordVectors.load(tmp_path).words == words.words
     assert len(list(tmp_path.iterdir())) == 3
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from devise.words.cache import BLOCK_ROWS
-from devise.words.text import VectorText
+from devise.words.files import BLOCK_ROWS, VectorText
 
 
 def read(path):

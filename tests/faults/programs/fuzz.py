@@ -13,14 +13,14 @@ from pathlib import Path
 
 import atheris
 
-READ_BY = ["devise.backbones.torch_weights", "devise.words.text", "devise.datasets.folders", "devise.datasets.captions",
-           "pickletools", "zipfile", "csv", "json.decoder"]
+READ_BY = ["devise.backbones.torch_weights", "devise.words.files", "devise.datasets.folders",
+           "devise.datasets.captions", "pickletools", "zipfile", "csv", "json.decoder"]
 
 with atheris.instrument_imports(include=READ_BY):
     import devise.backbones.torch_weights
     import devise.datasets.captions
     import devise.datasets.folders
-    import devise.words.text
+    import devise.words.files
 
 
 def torch_seeds():
@@ -40,7 +40,7 @@ def torch_seeds():
 
 READERS = {
     "pth": (devise.backbones.torch_weights.read_tensors, "a.pth", torch_seeds),
-    "vectors": (lambda path: list(devise.words.text.VectorText(path).blocks()), "a.txt",
+    "vectors": (lambda path: list(devise.words.files.VectorText(path).blocks()), "a.txt",
                 lambda: [b"cat 1 2\ndog 3 4\n", b"2 2\ncat 1 2\ndog 3 4\n", b"\xef\xbb\xbfhot dog 1e3 -.5\r\n"]),
     "labels": (lambda path: devise.datasets.folders.from_folder(path.parent, labels=path, check=False), "a.csv",
                lambda: [b"path,label\na.png,cat\n", b'"a.png",dog\n', b"file,class,other\na.png,cat,1\n"]),

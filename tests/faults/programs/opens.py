@@ -23,7 +23,7 @@ from devise.heads import load_head  # noqa: E402
 from devise.machine import memory  # noqa: E402
 from devise.model import Devise  # noqa: E402
 from devise.search import Search  # noqa: E402
-from devise.words.text import VectorText  # noqa: E402
+from devise.words.files import VectorText  # noqa: E402
 
 CEILING = 6 * 2**30
 VOCABULARY = words.WordVectors(WORDS, np.random.default_rng(5).normal(size=(len(WORDS), 12)), name="small")
