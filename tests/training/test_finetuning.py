@@ -99,9 +99,10 @@ def by_hand(network, head, data, *, layers, epochs, rate, seed=0):
     return values(network), model.get_weights()
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", [1, 3])
 def test_equals_the_steps_by_hand_and_only_the_layers_asked_for_change(network, head, data, layers):
-    before = values(network)
+    """Of what comes out; what was given stays as it was."""
+    before, of_head = values(network), values(head.keras_model())
     result = tuned(network, head, data, layers=layers, epochs=2)
     assert list(result.weights) == CONVOLUTIONS[-layers:]
     for path, weight in result.weights.items():
@@ -111,27 +112,11 @@ def test_equals_the_steps_by_hand_and_only_the_layers_asked_for_change(network, 
         np.testing.assert_allclose(weight, expected[path], rtol=1e-4, atol=1e-5, err_msg=path)
     for ours, theirs in zip(result.head.keras_model().get_weights(), head_weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
-
-
-def test_what_it_was_given_stays_as_it_was(network, head, data):
-    given = values(network), values(head.keras_model())
-    result = tuned(network, head, data, epochs=2)
-    for model, before in zip((network, head.keras_model()), given, strict=True):
+    for model, given in ((network, before), (head.keras_model(), of_head)):
         for path, weight in values(model).items():
-            np.testing.assert_array_equal(weight, before[path])
+            np.testing.assert_array_equal(weight, given[path])
     assert not network.trainable_variables
     assert result.head is not head and result.head.config == head.config
-
-
-def test_batch_normalisation_keeps_its_statistics(network, head, data, held):
-    """Those of the trained copy are not handed out: its loss is that of the old statistics."""
-    history, losses = None, []
-    for epochs in (1, 2):
-        result = tuned(network, head, data, epochs=epochs, validation=held)
-        features = assembled(network, result.weights)(held[0].astype(np.float32), training=False)
-        losses.append(float(Cosine(data.vectors)(held[1], result.head.outputs(np.asarray(features)))))
-        history = result.history
-    np.testing.assert_allclose(history.validation_loss, losses, rtol=1e-4)
 
 
 def test_learns_what_the_head_alone_can_not(network, data, held):
@@ -149,11 +134,8 @@ def test_learns_what_the_head_alone_can_not(network, data, held):
     assert max(result.history.score) >= before
 
 
-def test_a_seed_decides_everything(network, head, data, plain):
-    first, (again, other) = plain[2], (tuned(network, head, data, epochs=2, seed=seed) for seed in (0, 1))
-    assert first.history.loss == again.history.loss != other.history.loss
-    for path, weight in first.weights.items():
-        np.testing.assert_array_equal(weight, again.weights[path])
+def test_another_seed_gives_another_training(network, head, data, plain):
+    assert tuned(network, head, data, epochs=2, seed=1).history.loss != plain[2].history.loss
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +145,7 @@ def plain():
     return {epochs: tuned(small_network(), head, Pictures(), epochs=epochs) for epochs in (1, 2)}
 
 
-@pytest.mark.parametrize(("scores", "best"), [([0.2, 0.5, 0.4], 1), ([0.6, 0.5, 0.4], 0),
-                                              ([0.1, 0.2, 0.9], 2)])
+@pytest.mark.parametrize(("scores", "best"), [([0.2, 0.5, 0.4], 1), ([0.6, 0.5, 0.4], 0)])
 def test_the_best_weights_are_kept_the_start_included(network, head, data, held, scores, best, plain):
     given = iter(scores)
     result = tuned(network, head, data, epochs=2, validation=held, validate=lambda rows: next(given))
@@ -179,11 +160,17 @@ def test_the_best_weights_are_kept_the_start_included(network, head, data, held,
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_without_validate_the_last_weights_stay(network, head, data, held, plain):
-    result, plain = tuned(network, head, data, epochs=2, validation=held), plain[2]
+def test_without_validate_the_last_weights_stay_and_statistics_are_the_old_ones(network, head, data, held, plain):
+    """Those of the trained copy's batches are not handed out: the loss is by the normalisation as it was."""
+    result = tuned(network, head, data, epochs=2, validation=held)
     assert result.history.best_epoch is None and result.history.score == ()
-    for path, weight in plain.weights.items():
+    for path, weight in plain[2].weights.items():
         np.testing.assert_array_equal(weight, result.weights[path])
+    losses = []
+    for epochs in (1, 2):
+        features = assembled(network, plain[epochs].weights)(held[0].astype(np.float32), training=False)
+        losses.append(float(Cosine(data.vectors)(held[1], plain[epochs].head.outputs(np.asarray(features)))))
+    np.testing.assert_allclose(result.history.validation_loss, losses, rtol=1e-4)
 
 
 def test_what_a_loss_learns_is_trained_in_place(network, head, data):
@@ -215,11 +202,12 @@ class Asked:
         return self.pictures[row]
 
 
-def test_pictures_are_asked_for_one_by_one_and_once_an_epoch(network, head, data, plain):
+def test_pictures_are_asked_for_one_by_one_and_once_an_epoch_and_the_same_is_learned(network, head, data, plain):
     lazy = Asked(data.pictures)
     result = finetune(network, head, lazy, data.labels, Cosine(data.vectors), layers=2, learning_rate=0.05,
                       epochs=2)
     assert lazy.rows[0] == 0 and sorted(lazy.rows[1:]) == sorted([*range(40)] * 2)  # the first is looked at
+    assert result.history.loss == plain[2].history.loss
     for path, weight in plain[2].weights.items():
         np.testing.assert_array_equal(weight, result.weights[path])
 

@@ -70,11 +70,13 @@ def assert_same(one, other):
 
 
 def test_batches_of_classes_show_the_pictures_that_were_drawn(network, head, shown):
-    result = tuned(network, head, shown, classes=2, per_class=3, seed=9)
-    rng, draw = np.random.default_rng(9), ClassRows(shown.labels, 2, 3)
+    seen = []
+    result = tuned(network, head, shown, classes=3, per_class=4, seed=9, progress=lambda *at: seen.append(at))
+    rng, draw = np.random.default_rng(9), ClassRows(shown.labels, 3, 4)
     expected = np.concatenate([draw.draw(rng)[0] for _ in range(2)])
     assert sorted(shown.rows[1:]) == sorted(expected.tolist())  # the first is looked at
-    assert result.history.batch_size == 6
+    assert result.history.batch_size == 12
+    assert seen == [(13, 80), (26, 80), (40, 80), (53, 80), (66, 80), (80, 80)]
 
 
 def test_with_batches_of_everything_the_loss_is_that_of_all_pairs(network, head, shown):
@@ -89,16 +91,6 @@ def test_with_batches_of_everything_the_loss_is_that_of_all_pairs(network, head,
 def test_pictures_of_a_class_come_together(network, head, shown):
     result = tuned(network, head, shown, classes=2, per_class=5, epochs=8, layers=2)
     assert result.history.loss[-1] < 0.9 * result.history.loss[0]
-
-
-def test_without_either_a_batch_has_eight_pictures(network, head, shown):
-    assert tuned(network, head, shown, epochs=1).history.batch_size == BATCH_SIZE == 8
-
-
-def test_progress_ends_at_the_pictures_of_all_epochs(network, head, shown):
-    seen = []
-    tuned(network, head, shown, classes=3, per_class=4, progress=lambda *at: seen.append(at))
-    assert seen == [(13, 80), (26, 80), (40, 80), (53, 80), (66, 80), (80, 80)]
 
 
 def test_classes_of_one_picture_are_left_out(network, head, shown):
@@ -122,34 +114,26 @@ def test_every_picture_that_is_shown_is_augmented_and_only_that(network, head, s
     assert_same(result, tuned(network, head, darkened, epochs=1))
 
 
-def test_augmentation_can_not_write_into_the_pictures(network, head, shown):
-    before = shown.pictures.copy()
-
-    def black(picture, rng):
-        picture[:] = 0
-        return picture
-
-    tuned(network, head, shown, augment=black, epochs=1)
-    np.testing.assert_array_equal(shown.pictures, before)
-
-
 def drawn_by(network, head, shown, **options):
-    """{row: what its generator gave, epoch by epoch}."""
+    """{row: what its generator gave, epoch by epoch}; the pictures are blackened."""
     seen = {}
 
     def note(picture, rng):
         seen.setdefault(int(picture[0, 0, 0]), []).append(rng.random())
+        picture[:] = 0
         return picture
 
     tuned(network, head, shown, augment=note, **options)
     return seen
 
 
-def test_the_seed_decides_the_augmentation_whatever_the_threads_do(network, head, shown):
+def test_the_seed_decides_the_augmentation_whatever_the_threads_do_and_pictures_stay(network, head, shown):
+    before = shown.pictures.copy()
     first, again, other = (drawn_by(network, head, shown, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
     values = [value for row in first.values() for value in row]
     assert len(set(values)) == len(values) == 80  # another for each picture and each epoch
+    np.testing.assert_array_equal(shown.pictures, before)
 
 
 @pytest.mark.parametrize("change", [lambda picture: picture[:4], lambda picture: picture / 255])
@@ -158,19 +142,16 @@ def test_an_augmentation_that_changes_shape_or_type_is_refused(network, head, sh
         tuned(network, head, shown, augment=lambda picture, rng: change(picture))
 
 
-def test_who_is_called_when(network, head, shown):
-    calls, held = [], Counted(8)
-    tuned(network, head, shown, validation=(held, held.labels), before_epoch=lambda epoch: calls.append(epoch),
-          validate=lambda rows: calls.append("validate") or {"map_at_r": 1.0},
-          after_epoch=lambda history: calls.append(history.scores))
-    assert calls == ["validate", 1, "validate", {"map_at_r": (1.0,)},
-                     2, "validate", {"map_at_r": (1.0, 1.0)}]
-
-
-def test_the_start_is_scored_too(network, head, shown):
-    held, scores = Counted(8), iter([0.5, 0.1, 0.2])
-    history = tuned(network, head, shown, validation=(held, held.labels), validate=lambda rows: next(scores)).history
+def test_who_is_called_when_and_the_start_is_scored_too(network, head, shown):
+    calls, held, scores = [], Counted(8), iter([0.5, 0.1, 0.2])
+    result = tuned(network, head, shown, validation=(held, held.labels), before_epoch=lambda epoch: calls.append(epoch),
+                   validate=lambda rows: calls.append("validate") or {"map_at_r": next(scores)},
+                   after_epoch=lambda history: calls.append(history.scores))
+    assert calls == ["validate", 1, "validate", {"map_at_r": (0.1,)},
+                     2, "validate", {"map_at_r": (0.1, 0.2)}]
+    history = result.history
     assert (history.start_score, history.score, history.best_epoch) == (0.5, (0.1, 0.2), 0)
+    assert history.batch_size == BATCH_SIZE == 8
 
 
 def test_batches_without_a_pair_are_warned_of(network, head, shown):

@@ -29,8 +29,8 @@ REFERENCES = {
 
 
 # without batch_norm for adam: a bias before it has no gradient but rounding, which adam makes steps of
-@pytest.mark.parametrize(("optimiser", "batch_norm"), [("sgd", True), ("adam", False), ("adagrad", True)])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(("optimiser", "batch_norm", "dropout"), [("sgd", True, 0.5), ("adam", False, 0.0),
+                                                                  ("adagrad", True, 0.0)])
 def test_equals_keras_fit_over_the_same_batches(train_set, optimiser, batch_norm, dropout):
     config, rate = HeadConfig(dim=5, sizes=(16,), dropout=dropout, batch_norm=batch_norm), 0.02
     head, history = trained(config, train_set, optimiser=optimiser, learning_rate=rate, epochs=4,
@@ -53,10 +53,9 @@ def wide(data, columns=200):
     return data.features @ np.random.default_rng(3).standard_normal((24, columns), dtype=np.float32) / 5
 
 
-@pytest.mark.parametrize("config", [
-    HeadConfig(dim=5, sizes=(16,)), HeadConfig(dim=5, sizes=(16,), dropout=0.0, batch_norm=False),
-    HeadConfig(dim=5, sizes=(16, 8), dropout=0.0), HeadConfig(dim=5, sizes=())])
-@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize(("config", "nesterov"), [
+    (HeadConfig(dim=5, sizes=(16,)), True), (HeadConfig(dim=5, sizes=(16,), dropout=0.0, batch_norm=False), False),
+    (HeadConfig(dim=5, sizes=(16, 8), dropout=0.0), True), (HeadConfig(dim=5, sizes=()), True)])
 def test_fewer_rows_than_columns_equal_keras_fit_too(train_set, config, nesterov):
     features, loss = wide(train_set), Cosine(train_set.vectors)
     head = MlpHead(config).build(200, seed=0)
@@ -80,11 +79,11 @@ def test_of_few_rows_whoever_looks_sees_the_weights_as_they_are(train_set, valid
     head = MlpHead(small).build(200)
     train(head, features, epochs=3, validation=(wide(validation_set), validation_set.labels),
           validate=lambda rows: next(scores), after_epoch=lambda history: seen.append(weights(head)), **call)
-    heads = [MlpHead(small).build(200) for _ in range(3)]
-    for epochs, other in enumerate(heads, start=1):
-        train(other, features, epochs=epochs, **call)
-        assert_same(seen[epochs - 1], weights(other), rtol=0, atol=0)
-    assert_same(weights(head), weights(heads[1]), rtol=0, atol=0)
+    other = MlpHead(small).build(200)
+    train(other, features, epochs=2, **call)
+    assert_same(seen[1], weights(other), rtol=0, atol=0)
+    assert_same(weights(head), weights(other), rtol=0, atol=0)
+    assert not any(np.array_equal(epoch[0], seen[1][0]) for epoch in (seen[0], seen[2]))
 
 
 def test_few_rows_stopped_by_hand_keep_what_was_learned(train_set, small):
@@ -106,29 +105,22 @@ def test_learns_to_name_held_out_rows(train_set, validation_set, small):
     assert validation_set.hit_at_1(head.embed(validation_set.features)) > 0.9
 
 
-def test_a_seed_decides_everything(train_set, small, plain):
+def test_a_seed_decides_everything_and_global_ones_are_neither_read_nor_set(train_set, small, plain):
     first, history = plain[3]
+    keras.utils.set_random_seed(2)
+    state = np.random.get_state()[1].copy()
     again, repeated = trained(small, train_set, epochs=3, seed=0)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
     other, _ = trained(small, train_set, epochs=3, seed=6)
     assert_same(weights(first), weights(again), rtol=0, atol=0)
     assert history.loss == repeated.loss
     assert not np.array_equal(weights(first)[0], weights(other)[0])
 
 
-def test_global_seeds_are_neither_read_nor_set(train_set, small):
-    keras.utils.set_random_seed(1)
-    first, _ = trained(small, train_set, epochs=2)
-    state = np.random.get_state()[1].copy()
-    keras.utils.set_random_seed(2)
-    again, _ = trained(small, train_set, epochs=2)
-    assert_same(weights(first), weights(again), rtol=0, atol=0)
-    np.random.seed(1)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
-
-
 @pytest.fixture(scope="module")
 def plain(make_train_set):
     """(head, history) of two and of three epochs, by their number; nobody changes them."""
+    keras.utils.set_random_seed(1)
     config = HeadConfig(dim=5, sizes=(16,))
     return {epochs: trained(config, make_train_set(), epochs=epochs) for epochs in (2, 3)}
 
@@ -159,17 +151,20 @@ def test_half_precision_features_train_as_their_float32_values(train_set, small)
 
 
 def test_a_head_without_weights_is_built_with_the_seed(train_set, small):
-    head = MlpHead(small)
-    train(head, train_set.features, train_set.labels, Cosine(train_set.vectors), epochs=1, seed=3)
-    expected, _ = trained(small, train_set, head_seed=3, epochs=1, seed=3)
-    assert_same(weights(head), weights(expected), rtol=0, atol=0)
+    head, tiny = MlpHead(small), 1e-30  # steps that float32 rounds away
+    train(head, train_set.features, train_set.labels, Cosine(train_set.vectors), epochs=1, seed=3, learning_rate=tiny)
+    ours, expected = (model.keras_model().trainable_weights for model in (head, MlpHead(small).build(24, seed=3)))
+    np.testing.assert_array_equal(ours[0].numpy(), expected[0].numpy())
+    assert len(ours) == len(expected)
 
 
-def test_history_holds_what_each_epoch_gave(train_set, validation_set, small):
-    seen = []
+def test_history_holds_what_each_epoch_gave_and_validate_is_given_unit_rows(train_set, validation_set, small):
+    seen, given, best = [], [], iter([0.1, 0.2, 0.3, 0.4])
     validation = (validation_set.features, validation_set.labels)
-    _, history = trained(small, train_set, epochs=4, validation=validation,
-                         validate=validation_set.hit_at_1, progress=lambda *at: seen.append(at))
+    head, history = trained(small, train_set, epochs=4, validation=validation, progress=lambda *at: seen.append(at),
+                            validate=lambda rows: given.append(rows) or next(best))
+    np.testing.assert_allclose((given[0] ** 2).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(given[3], head.embed(validation_set.features), atol=1e-6)
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert history.epochs == len(history.validation_loss) == len(history.score) == 4
     assert history.batch_size == 8 and history.seconds > 0
@@ -208,15 +203,6 @@ def test_patience_stops_after_so_many_epochs_without_a_better_one(train_set, val
     _, history = trained(small, train_set, epochs=6, validation=validation, patience=3,
                          validate=lambda rows: next(scores))
     assert (history.epochs, history.best_epoch) == (5, 2)
-
-
-def test_validate_is_given_unit_rows(train_set, validation_set, small):
-    given = []
-    validation = (validation_set.features, validation_set.labels)
-    head, _ = trained(small, train_set, epochs=1, validation=validation,
-                      validate=lambda rows: given.append(rows) or 1)
-    np.testing.assert_allclose((given[0] ** 2).sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(given[0], head.embed(validation_set.features), atol=1e-6)
 
 
 class Classifier(Loss):
@@ -269,7 +255,7 @@ def test_a_function_serves_as_a_loss(train_set, small, plain):
     assert_same(weights(head), weights(plain[2][0]), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("n", [2, 3, 9, 33])
+@pytest.mark.parametrize("n", [2, 3, 33])
 def test_few_rows_train(train_set, small, n):
     head = MlpHead(small)
     history = train(head, train_set.features[:n], train_set.labels[:n], Cosine(train_set.vectors), epochs=2)
