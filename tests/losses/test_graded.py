@@ -66,6 +66,7 @@ def test_is_what_a_loop_gives_and_so_is_its_gradient(name, batch, gradient, diff
     labels, embeddings, table = batch
     loss = LOSSES[name](table)
     assert float(loss(labels, embeddings)) == pytest.approx(SLOW[name](labels, unit(embeddings), table, loss), rel=1e-4)
+    labels, embeddings = labels[:6], embeddings[:6]
     expected = differences(lambda rows: SLOW[name](labels, unit(rows), table, loss), embeddings)
     np.testing.assert_allclose(gradient(loss, labels, embeddings), expected, atol=3e-3 * np.abs(expected).max())
 
@@ -74,9 +75,8 @@ def test_is_what_a_loop_gives_and_so_is_its_gradient(name, batch, gradient, diff
 def test_a_graph_gives_the_same_and_order_does_not_matter(make, batch):
     labels, embeddings, table = batch[0].astype(np.int32), batch[1].astype(np.float32), batch[2]
     loss, order = make(table), np.random.default_rng(0).permutation(9)
-    expected = float(loss(labels, embeddings))
-    assert float(tf.function(loss)(labels[order], 3 * embeddings[order])) == pytest.approx(expected, rel=1e-4)
-    assert float(tf.function(loss, jit_compile=True)(labels, embeddings)) == pytest.approx(expected, rel=1e-4)
+    expected, graph = float(loss(labels, embeddings)), tf.function(loss, jit_compile=True)
+    assert float(graph(labels[order], 3 * embeddings[order])) == pytest.approx(expected, rel=1e-4)
 
 
 @each_loss
@@ -102,8 +102,9 @@ def test_config_makes_the_same_loss_again(make, batch):
     assert float(again(labels, embeddings)) == pytest.approx(float(loss(labels, embeddings)), rel=1e-5)
 
 
-@each_loss
+@pytest.mark.parametrize("make", [LOSSES["triplet"], LOSSES["joint"]], ids=["triplet", "joint"])
 def test_trains_a_head(make):
+    """One that learns nothing of its own, and one that does."""
     rng = np.random.default_rng(2)
     table = np.abs(rng.standard_normal((60, 4)))
     features = (unit(table) @ rng.standard_normal((4, 16)) + 0.2 * rng.standard_normal((60, 16))).astype(np.float32)

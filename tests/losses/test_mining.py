@@ -57,12 +57,12 @@ def test_it_chooses_the_triplets_of_its_definition(name, batch):
 def test_distance_weighted_draws_as_the_density_of_the_sphere_says(batch):
     _, _, cosines, positive, negative = batch
     near = negative & (cosines > 0.1)
-    anchor, counts, draws = int(near.sum(axis=1).argmax()), np.zeros(9), 400
-    drawn = tf.function(mining.make("distance-weighted", seed=3).triplets)
-    for _ in range(draws):
-        _, far, counted = (part.numpy()[anchor] for part in drawn(cosines, positive, negative, 5))
-        for other in far[counted]:
-            counts[np.abs(np.where(negative[anchor], cosines[anchor], 9) - other).argmin()] += 1
+    anchor, draws, miner = int(near.sum(axis=1).argmax()), 400, mining.make("distance-weighted", seed=3)
+    masks = tf.constant(cosines), tf.constant(positive), tf.constant(negative)
+    _, far, counted = (part.numpy()[:, anchor] for part in tf.function(lambda: tf.map_fn(
+        lambda _: tuple(miner.triplets(*masks, 5)), tf.range(draws), (tf.float32, tf.float32, tf.bool)))())
+    apart = np.abs(np.where(negative[anchor], cosines[anchor], 9) - far[counted][:, None])
+    counts = np.bincount(apart.argmin(axis=1), minlength=9)
     apart = np.sqrt(2 - 2 * cosines[anchor].astype(np.float64))
     density = np.clip(apart, 0.5, None) ** 3 * (1 - np.clip(apart, 0.5, 1.999) ** 2 / 4)
     weights = np.where(negative[anchor] & (apart < 1.4), 1 / density, 0)
@@ -98,11 +98,10 @@ def test_without_pairs_there_are_no_triplets(name, batch, labels):
 
 
 @each_miner
-def test_a_compiled_one_is_of_fixed_shape(name, batch):
+def test_its_triplets_have_a_row_an_anchor(name, batch):
     _, _, cosines, positive, negative = batch
-    miner = mining.make(name)
-    graph = tf.function(lambda *masks: tuple(miner.triplets(*masks, 5)), jit_compile=True)
-    near, far, counted = graph(tf.constant(cosines), tf.constant(positive), tf.constant(negative))
+    masks = tf.constant(cosines), tf.constant(positive), tf.constant(negative)
+    near, far, counted = mining.make(name).triplets(*masks, 5)
     assert near.shape == far.shape == counted.shape and near.shape[0] == 9
     assert np.isfinite(near.numpy()[counted.numpy()]).all()
 
@@ -124,13 +123,15 @@ def test_an_easy_miner_takes_any_negative(name, batch):
 @each_miner
 @pytest.mark.parametrize("loss", MINED)
 def test_every_mined_loss_takes_every_miner(name, loss, batch, gradient):
+    """Each miner compiled too, in one of the losses; each of them compiled is in test_pair_losses.py."""
     labels, rows = batch[:2]
     margins = {"positive_margin": 1.0, "negative_margin": -1.0} if loss == "contrastive" else {}
     compared = make(loss, miner=name, **margins)
     slopes = gradient(compared, labels, rows)
     assert np.isfinite(slopes).all() and slopes.any()
-    graph = tf.function(make(loss, miner=name), jit_compile=True)
-    assert np.isfinite(float(graph(labels.astype(np.int32), rows)))
+    if loss == "margin":
+        graph = tf.function(make(loss, miner=name), jit_compile=True)
+        assert np.isfinite(float(graph(labels.astype(np.int32), rows)))
 
 
 def test_an_unknown_miner_is_refused():

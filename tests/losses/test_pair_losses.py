@@ -147,11 +147,10 @@ def test_the_order_and_the_lengths_of_rows_do_not_matter(name, batch):
 
 
 @each_loss
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "jit"])
-def test_a_graph_gives_the_same(name, batch, compiled):
+def test_a_compiled_graph_gives_the_same(name, batch):
     labels, embeddings = batch[0].astype(np.int32), batch[1].astype(np.float32)
     loss = build(name)
-    graph = tf.function(loss, jit_compile=compiled)
+    graph = tf.function(loss, jit_compile=True)
     assert float(graph(labels, embeddings)) == pytest.approx(float(loss(labels, embeddings)), rel=1e-4)
 
 
@@ -203,8 +202,9 @@ def test_config_makes_the_same_loss_again(name, batch):
     assert float(again(*batch)) == pytest.approx(float(loss(*batch)), rel=1e-6)
 
 
-@each_loss
+@pytest.mark.parametrize("name", ["contrastive", "margin", "range", "proxy-anchor", "normalised-softmax"])
 def test_trains_a_head(name):
+    """Those that learn something of their own, one of mined triplets, and one of a whole batch."""
     rng = np.random.default_rng(3)
     labels = np.arange(60) % 4
     features = (rng.standard_normal((4, 16))[labels] + 0.5 * rng.standard_normal((60, 16))).astype(np.float32)
@@ -264,11 +264,10 @@ def test_a_memory_trains_in_a_graph():
     rng = np.random.default_rng(3)
     labels = np.arange(60) % 4
     features = (rng.standard_normal((4, 16))[labels] + 0.5 * rng.standard_normal((60, 16))).astype(np.float32)
-    for miner in (None, "hard-negative"):
-        loss = CrossBatchMemory(make("contrastive", miner=miner), size=40, dim=6, warm_up=2)
-        head = MlpHead(HeadConfig(dim=6, sizes=(), batch_norm=False))
-        history = train(head, features, labels, loss, epochs=12, learning_rate=0.01, batch_size=20)
-        assert history.loss[-1] < history.loss[1] and int(loss.filled) == 40
+    loss = CrossBatchMemory(make("contrastive", miner="hard-negative"), size=40, dim=6, warm_up=2)
+    head = MlpHead(HeadConfig(dim=6, sizes=(), batch_norm=False))
+    history = train(head, features, labels, loss, epochs=12, learning_rate=0.01, batch_size=20)
+    assert history.loss[-1] < history.loss[1] and int(loss.filled) == 40
 
 
 @pytest.mark.parametrize(("name", "miner"), [("range", None), ("proxy-anchor", None), ("triplet", None),
