@@ -7,19 +7,20 @@ import pytest
 from devise import backbones
 from devise.backbones import keras_hub
 
-# what needs a second copy or a file runs on the light ones: VGG16 takes seconds and half a gigabyte
-LIGHT = ("efficientnet_lite0", "mobilenet_v2", "mobilenet_v3_small")
-NAMES = ("vgg16", *LIGHT, "efficientnet_lite1", "efficientnet_lite2", "dinov2_small")
-BATCH = 3
+# one of each builder, and VGG16, the default. What needs a second copy or a file runs on the light ones: VGG16 takes
+# seconds and half a gigabyte
+LIGHT = ("efficientnet_lite0", "mobilenet_v3_small")
+NAMES = ("vgg16", *LIGHT, "dinov2_small")
+BATCH = 2
 
 
 class Built:
-    """A backbone, four pictures in a read-only array, and their features (two passes, one padded)."""
+    """A backbone, three pictures in a read-only array, and their features (two passes, one padded)."""
 
     def __init__(self, name):
         self.backbone = backbones.load(name, weights=None, batch=BATCH)
         random = np.random.default_rng(11)
-        self.pictures = random.integers(0, 256, (4, *self.backbone.size, 3), np.uint8)
+        self.pictures = random.integers(0, 256, (3, *self.backbone.size, 3), np.uint8)
         self.pictures.setflags(write=False)
         self.copy = self.pictures.copy()
         self.features = self.backbone.features(self.pictures)
@@ -39,9 +40,9 @@ def close(left, right, tolerance=2e-4):
 
 def test_a_row_of_finite_numbers_for_each_picture(built):
     backbone, features = built.backbone, built.features
-    assert features.dtype == np.float32 and features.shape == (4, backbone.dim)
+    assert features.dtype == np.float32 and features.shape == (3, backbone.dim)
     assert np.isfinite(features).all()
-    assert len(np.unique(features, axis=0)) == 4 and (features.std(axis=1) > 0).all()
+    assert len(np.unique(features, axis=0)) == 3 and (features.std(axis=1) > 0).all()
 
 
 def test_the_pictures_are_not_written_to(built):
@@ -50,7 +51,7 @@ def test_the_pictures_are_not_written_to(built):
 
 def test_a_row_depends_neither_on_its_neighbours_nor_on_their_number(built):
     backbone, pictures, features = built.backbone, built.pictures, built.features
-    np.testing.assert_array_equal(backbone.features(pictures[[0, 3]])[0], features[0])
+    np.testing.assert_array_equal(backbone.features(pictures[[0, 2]])[0], features[0])
     close(backbone.features(pictures[1:2])[0], features[1])
 
 

@@ -1,5 +1,6 @@
 """Small networks of each family against keras-hub's own; the table against what it publishes."""
 
+import functools
 import sys
 
 import keras
@@ -21,11 +22,19 @@ SENTENCES = {"vocabulary_size": 20, "embedding_dim": 16, "hidden_dim": 16, "num_
              "intermediate_dim": 16, "max_sequence_length": 5}
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    for name, network in TINY.items():
-        monkeypatch.setitem(room.NETWORKS, name, network)
-        monkeypatch.setitem(registry.BUILDERS, name, room.build)
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, network in TINY.items():
+            patch.setitem(room.NETWORKS, name, network)
+            patch.setitem(registry.BUILDERS, name, room.build)
+        yield
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Loads a network of random weights by its name, once."""
+    return functools.cache(lambda name: backbones.load(name, weights="random:3", batch=2))
 
 
 def theirs(name, dim=32):
@@ -74,22 +83,20 @@ def pictures(backbone, n=3):
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_the_features_of_a_preset_are_those_of_keras_hub(name, tmp_path):
+def test_the_features_of_a_preset_are_those_of_keras_hub(name, drawn, tmp_path):
     network = shaken(theirs(name))
     network.save_to_preset(str(tmp_path))
-    backbone = backbones.load(name, weights=tmp_path)
+    backbone = backbones.load(name, weights=str(tmp_path))
     assert backbone.trained and backbone.weights == str(tmp_path)
     found = backbone.features(pictures(backbone))
     np.testing.assert_allclose(found, features(name, network, pictures(backbone), tmp_path), rtol=1e-4, atol=1e-4)
-    assert backbones.load(name, weights=backbone.weights).fingerprint == backbone.fingerprint
-    assert backbones.load(name, weights=None).fingerprint != backbone.fingerprint
+    assert drawn(name).fingerprint != backbone.fingerprint
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_random_weights_leave_positions_and_survive_a_file(name, tmp_path):
-    backbone = backbones.load(name, weights="random:3", batch=2)
+def test_random_weights_leave_positions_and_survive_a_file(name, drawn, tmp_path):
+    backbone = drawn(name)
     assert backbone.weights == "random:3" and not backbone.trained and backbone.class_names == ()
-    assert backbones.load(name, weights="random:3").fingerprint == backbone.fingerprint
     weights = {weight.path.rpartition("/")[2]: np.asarray(weight) for weight in backbone.keras_model().weights}
     if "position_ids" in weights:
         assert weights["position_ids"].ravel().tolist() == list(range(weights["position_ids"].size))
@@ -103,12 +110,12 @@ def test_random_weights_leave_positions_and_survive_a_file(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_some_weights_can_be_replaced(name):
-    backbone = backbones.load(name, weights=None)
+def test_some_weights_can_be_replaced(name, drawn):
+    backbone = drawn(name)
     path, kernel = next((weight.path, np.asarray(weight)) for weight in backbone.keras_model().weights
                         if weight.path.endswith("kernel"))
     changed = backbone.with_weights({path: kernel * 1.5})
-    assert changed.weights == "random:0, fine-tuned" and changed.fingerprint != backbone.fingerprint
+    assert changed.weights == "random:3, fine-tuned" and changed.fingerprint != backbone.fingerprint
     assert backbone.with_weights({}).fingerprint == backbone.fingerprint
     moved = np.abs(changed.features(pictures(backbone)) - backbone.features(pictures(backbone)))
     assert moved.max() > 1e-3
@@ -186,10 +193,10 @@ def test_the_hub_is_asked_for_a_preset_or_a_handle(tmp_path, monkeypatch):
         return network
 
     monkeypatch.setattr(hub.models.Backbone, "from_preset", from_preset)
-    assert [backbones.load("tiny_vit", weights=weights).weights
-            for weights in ("imagenet", "preset", "hf://a/b")] == ["preset", "preset", "hf://a/b"]
-    assert backbones.load("tiny_vit").trained
-    assert asked == ["tiny_vit", "tiny_vit", "hf://a/b", "tiny_vit"]
+    found = [backbones.load("tiny_vit", **options)
+             for options in ({}, {"weights": "preset"}, {"weights": "hf://a/b"})]
+    assert [backbone.weights for backbone in found] == ["preset", "preset", "hf://a/b"] and found[0].trained
+    assert asked == ["tiny_vit", "tiny_vit", "hf://a/b"]
 
 
 def test_weights_that_can_not_be_had_are_explained(monkeypatch):
