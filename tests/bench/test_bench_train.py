@@ -7,6 +7,14 @@ from devise.bench import train
 from devise.heads import HeadConfig
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_square():
+    """The machine's rate by a small product."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "SQUARE", 64)
+        yield
+
+
 def small_run(**options):
     return train.run(**{"n": 64, "small": (), "input_dim": 20, "dim": 4, "epochs": 2, "fit_epochs": 1, "pictures": 2,
                         "older_pictures": 1, "rounds": 1,
