@@ -178,6 +178,36 @@ def validation_set():
     return Clusters(n=48, seed=1)
 
 
+def started(head, features, labels, loss, *, epochs=60, validation=None, validate=None, seed=0, progress=None,
+            **options):
+    """In the place of a training: the head at its start, and a history that says nothing changed."""
+    from devise.training import History
+
+    if head.input_dim is None:
+        head.begin(getattr(features, "levels", [features])[0], labels, seed)
+    found = validate(head.embed(validation[0])) if validate else None
+    scores = found if isinstance(found, dict) else {}
+    score = next(iter(scores.values())) if scores else found
+    for epoch in range(epochs):
+        if progress is not None:
+            progress(epoch + 1, epochs)
+    return History(
+        (1.0,) * epochs, (1.0,) * epochs if validation else (), (score,) * epochs if validate else (),
+        scores={name: (value,) * epochs for name, value in scores.items()}, start_score=score, start_scores=scores,
+        best_epoch=0 if validate else None, batch_size=options.get("batch_size"))
+
+
+@pytest.fixture(scope="session")
+def untrain():
+    """Lets trainings leave a head at its start, through a MonkeyPatch; for what is tested around them."""
+    return lambda patch: patch.setattr("devise.training.train", started)
+
+
+@pytest.fixture
+def untrained(monkeypatch, untrain):
+    untrain(monkeypatch)
+
+
 @pytest.fixture
 def small():
     """A head small enough for a test."""

@@ -47,7 +47,7 @@ def test_the_document_is_what_the_model_says(answer, stub, picture_folder, capti
 
 
 def test_a_folder_as_flickr8k_has_it_needs_no_more_words(answer, devise, stub, picture_folder, captions_file,
-                                                         words_file, tmp_path):
+                                                         words_file, untrained, tmp_path):
     root = flickr(tmp_path / "flickr", picture_folder, captions_file)
     found = answer("captions", root, "--words", words_file, *FAST, "-o", tmp_path / "m")
     assert found["pictures"] == {"train": 24, "validation": 6, "test": 8} and found["unlisted"] == 2
@@ -65,7 +65,7 @@ def test_a_person_reads_both_trainings_and_what_they_gain(told_run):
 
 
 def test_features_made_before_serve_too_and_without_test_pictures_there_are_no_figures(
-        answer, devise, stub, picture_folder, captions_file, words_file, tmp_path):
+        answer, devise, stub, picture_folder, captions_file, words_file, untrained, tmp_path):
     devise("extract", picture_folder, "-o", tmp_path / "features")
     found = answer("captions", tmp_path / "features", "--captions", captions_file, "--words", words_file, *FAST,
                    "--test", 0, "-o", tmp_path / "m")

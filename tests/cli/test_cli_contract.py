@@ -52,7 +52,7 @@ WITH_STUB = [name for name in cli.COMMANDS if name not in ("summary", "finetune"
 
 
 @pytest.mark.parametrize("name", WITH_STUB)
-def test_json_is_one_documented_document_and_all_there_is_on_stdout(name, lines, devise):
+def test_json_is_one_documented_document_and_all_there_is_on_stdout(name, lines, untrained, devise):
     ran = devise(name, *lines[name], "--json")
     assert ran.code == 0, ran.err
     document = json.loads(ran.out, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))

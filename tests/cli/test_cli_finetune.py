@@ -60,7 +60,8 @@ def test_it_writes_another_model_and_says_how_both_fare(trained, answer, tmp_pat
     assert document["after"]["backbone"]["base"]["fingerprint"] == base.backbone.fingerprint
 
 
-def test_the_pictures_may_have_moved_and_as_text_it_shows_both_tables(train, devise, picture_folder, tmp_path):
+def test_the_pictures_may_have_moved_and_as_text_it_shows_both_tables(train, devise, picture_folder, untrained,
+                                                                     tmp_path):
     model = train(picture_folder, MlpHead(HeadConfig(dim=12, sizes=(), dropout=0.0)))
     moved = picture_folder.rename(tmp_path / "moved")
     ran = devise("finetune", model, moved, "-o", tmp_path / "tuned", *FAST)
@@ -83,7 +84,7 @@ def test_a_closed_form_has_nothing_to_tune(train, drawn_folder, devise, tmp_path
 
 
 @pytest.fixture
-def siamese(picture_folder, tmp_path):
+def siamese(picture_folder, untrained, tmp_path):
     """The folder of a siamese model on eight classes of small pictures."""
     for name in ("cat", "dog", "horse", "car"):
         for number in range(10):

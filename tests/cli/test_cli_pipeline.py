@@ -393,7 +393,8 @@ def test_an_index_in_a_milvus_database(answer, devise, model, picture_folder, tm
     assert [match["path"] for match in found] == [match["path"] for match in expected]
 
 
-def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, tmp_path):
+def test_a_recipe_runs_on_pictures_and_prints_its_tables(devise, stub, picture_folder, words_file, untrained,
+                                                         tmp_path):
     ran = devise("recipe", "hybrid", "--images", picture_folder, "--words", words_file,
                  "--backbone", "thumbnail", "--unseen", "horse", "--epochs", "2",
                  "--seeds", "2", "-o", tmp_path / "results")

@@ -45,13 +45,13 @@ def test_a_person_reads_both_spaces_and_the_threshold(learnt_run):
         assert part in learnt_run.out
 
 
-def test_the_power_is_the_heads_own(answer, learnt, tiles, tmp_path):
+def test_the_power_is_the_heads_own(answer, learnt, tiles, untrained, tmp_path):
     answer("siamese", tiles, *FAST, "--power", "0.7", "-o", tmp_path / "m")
     assert Devise.load(tmp_path / "m").spaces["learnt"].head.config["power"] == 0.7
     assert Devise.load(learnt).spaces["learnt"].head.config["power"] == POWER
 
 
-def test_galleries_and_how_far_the_threshold_can_be_trusted(answer, devise, stub, tiles, tmp_path):
+def test_galleries_and_how_far_the_threshold_can_be_trusted(answer, devise, stub, tiles, untrained, tmp_path):
     found = answer("siamese", tiles, *FAST, "--gallery", "5,12,10000", "-o", tmp_path / "m")
     model = Devise.load(tmp_path / "m")
     assert found["galleries"] == model.evaluate(galleries=(5, 12, 10_000)).galleries.to_json()
@@ -65,23 +65,27 @@ def test_galleries_and_how_far_the_threshold_can_be_trusted(answer, devise, stub
     assert "too few to say what it lets in of other classes" in " ".join(ran.out.split())
 
 
-def test_classes_of_one_picture_are_counted_and_named(answer, devise, stub, tiles, draw_tiles, tmp_path):
+def test_a_class_of_one_picture_is_told(devise, stub, tiles, draw_tiles, tmp_path):
     draw_tiles(tiles, "lonely", 7, n=1)
-    found = answer("siamese", tiles, *FAST, "-o", tmp_path / "m")
-    assert found["single"] == ["lonely"] and "lonely" in found["classes"]["train"]
     ran = devise("siamese", tiles, *FAST, "-o", tmp_path / "m")
     assert "classes of one row have no pair" in ran.err
     assert "1 classes have one picture and so no pair to learn from or to find: lonely" in ran.out
+
+
+def test_classes_of_one_picture_are_counted_and_named(answer, devise, stub, tiles, draw_tiles, untrained, tmp_path):
+    draw_tiles(tiles, "lonely", 7, n=1)
+    found = answer("siamese", tiles, *FAST, "-o", tmp_path / "m")
+    assert found["single"] == ["lonely"] and "lonely" in found["classes"]["train"]
     ran = devise("siamese", tiles, "--epochs", 1, "--validation", 3, "--test", "lonely", "-o", tmp_path / "m")
     assert ran.code == 1 and "'lonely' has one picture and so no other to find" in ran.err
 
 
-def test_without_test_classes_there_are_no_figures(answer, stub, tiles, tmp_path):
+def test_without_test_classes_there_are_no_figures(answer, stub, tiles, untrained, tmp_path):
     found = answer("siamese", tiles, "--epochs", 1, "--test", 0, "-o", tmp_path / "m")
     assert found["before"] is found["after"] is found["difference"] is found["open_set"] is None
 
 
-def test_features_made_before_serve_too(devise, answer, stub, tiles, tmp_path):
+def test_features_made_before_serve_too(devise, answer, stub, tiles, untrained, tmp_path):
     assert devise("extract", tiles, "-o", tmp_path / "table").code == 0
     found = answer("siamese", tmp_path / "table", *FAST, "-o", tmp_path / "m")
     assert found["backbone"]["name"] == "thumbnail"

@@ -1,4 +1,5 @@
-def test_the_whole_network_has_the_parameters_of_the_reference(answer):
+def test_the_whole_network_has_the_parameters_of_the_reference(answer, monkeypatch):
+    monkeypatch.setattr("devise.backbones.keras_applications.randomise", lambda network, seed: None)  # takes seconds
     document = answer("summary", "--backbone", "vgg16", "--dim", "300")
     assert document["total"] == 143_064_044
     assert (document["trainable"], document["non_trainable"]) == (8_798_900, 134_265_144)
