@@ -373,11 +373,6 @@ class Search:
         return self._answer(self._named(image), space, asked, k, [row, *joined], among, also=names, plus=plus,
                             minus=minus)
 
-    def question(self, text: str | Mapping[str, float], also: Any = (), *, space: str | None = None
-                 ) -> NDArray[np.float32]:
-        """What `by_text` compares images with, a unit vector (dim,)."""
-        return self._question(text, also, self.text_space(space))[0][0]
-
     def _question(self, text, also, space):
         """A question as a unit row, the rows of the images in it, None for one that is not indexed, and their names."""
         joined, names, vectors = self._also(also, space)
@@ -411,7 +406,8 @@ class Search:
                 raise ValueError(f"the space {space!r} has no threshold of texts to reject by: ask without, or take "
                                  "devise.pretrained(), which has")
             matches = tuple(match for match in matches if match.score >= threshold)
-        return Results(query, space, matches, threshold, known, self.images.root, among=among, **told)
+        return Results(query, space, matches, threshold, known, self.images.root, among=among, vector=vectors[0],
+                       **told)
 
     def similarity(self, first: Any, second: Any, *, space: str | None = None) -> float:
         """The cosine of two images, indexed or not, in [-1, 1]."""

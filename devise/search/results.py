@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from devise import notebook
 from devise.figures import score
 from devise.report import frame
@@ -32,6 +35,7 @@ class Results(NamedTuple):
         plus, minus: the words that a picture was changed by, see `Search.by_change`.
         also: the further pictures of the question.
         among: the pictures that the question was put to, where that is not all of them.
+        vector: what pictures were compared with, a unit vector float32 (dim,).
 
     >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
     >>> [match.path for match in found.matches]
@@ -48,6 +52,7 @@ class Results(NamedTuple):
     minus: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     among: Selection | None = None
+    vector: NDArray[np.float32] | None = None
 
     @property
     def weak(self) -> tuple[bool, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from devise import __version__
 from devise.datasets import read_image
-from devise.model import changed, naming
+from devise.model import naming
 from devise.search import select
 from devise.storage import is_url, open_artefact
 from devise.web import answers
@@ -46,6 +46,7 @@ class Service:
         self.search, self.limits, self.root = search, limits or Limits(), root
         self.renditions = Renditions(search, self.limits.cache_bytes, self.limits.picture_bytes)
         self.asks_database = any(part.outside for part in search.indexes.values())
+        self._shows = search.indexes[search.default_space].ids  # of a picture that is in two of several indexes, one
         self._listed = replace(search.images, paths=_names(search.images.paths))
         self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]
@@ -93,7 +94,7 @@ class Service:
         search, model, limits = self.search, self.search.model, self.limits
         asked = {name: model.spaces[name] for name in search.indexes if model.spaces[name].threshold is not None}
         return answers.Info(
-            version=__version__, pictures=len(search), classes=len(search.images.label_names),
+            version=__version__, pictures=len(self._shows), classes=len(search.images.label_names),
             spaces=[search.default_space, *(space for space in search.indexes if space != search.default_space)],
             thresholds={name: _finite(space.threshold) for name, space in asked.items()},
             false_accept_rate=next((space.calibration["asked"] for space in asked.values()), None),
@@ -139,14 +140,13 @@ class Service:
         """Found, for words and perhaps pictures of the index."""
         pictures, among = [self.picture(row) for row in also], self._among(where)
         found = self._worded(text, lambda: self.search.by_text(text, k, also=also, where=among))
-        return self._found(found, lambda: self.search.question(text, also, space=found.space), text=text,
-                           also=pictures or None)
+        return self._found(found, text=text, also=pictures or None)
 
     def by_row(self, row, k, space=None, where=None):
         """Found, for a picture of the index, which is left out itself."""
         picture = self.picture(row)
         found = self.search.by_image(row, k, space=space, where=self._among(where))
-        return self._found(found, lambda: self.search.vector(row, found.space)[1], picture=picture)
+        return self._found(found, picture=picture)
 
     def by_change(self, row, plus, minus, k, where=None):
         """Found, for a picture of the index that is changed by words."""
@@ -155,17 +155,11 @@ class Service:
             self._worded(text, lambda text=text: self.search.model.embed_text(text))
         found = self._worded(" ".join((*plus, *minus)), lambda: self.search.by_change(
             row, k, plus=plus, minus=minus, where=among))
-
-        def query():
-            vector = self.search.vector(row, found.space)[1]
-            return changed(self.search.model, vector[None], plus=plus, minus=minus, space=found.space)[0]
-
-        return self._found(found, query, picture=picture, plus=list(plus), minus=list(minus))
+        return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
 
     def by_features(self, features, k, space=None, where=None):
         """Found, for a picture that `features_of` has read."""
-        found = self.search.by_image(features, k, space=space, where=self._among(where))
-        return self._found(found, lambda: self.search.vector(features, found.space)[1])
+        return self._found(self.search.by_image(features, k, space=space, where=self._among(where)))
 
     def tags_of_row(self, row, k):
         """Tags of a picture of the index."""
@@ -195,8 +189,8 @@ class Service:
 
     def sample(self, k, seed):
         """Pictures drawn by a seed, in the order in which they were drawn."""
-        rows = np.random.default_rng(seed).permutation(len(self.search))[:k].tolist()
-        return answers.Pictures(len(self.search), [answers.Picture(**shown) for shown in self._shown(rows)])
+        rows = np.random.default_rng(seed).permutation(self._shows)[:k].tolist()
+        return answers.Pictures(len(self._shows), [answers.Picture(**shown) for shown in self._shown(rows)])
 
     def prepared(self, content):
         """(digest, what the network sees) of an uploaded file; the second is None where its features are known."""
@@ -229,15 +223,15 @@ class Service:
             raise Refused(422, "empty_picture", "the network sees nothing in this picture: its features are all zero")
         return held
 
-    def _found(self, results, vector, **query):
-        """Found, of Results and what gives the query's vector."""
+    def _found(self, results, **query):
+        """Found, of Results."""
         scores = [match.score for match in results.matches]
-        meant = self._strength.words(scores, threshold=results.threshold, space=results.space, query=vector)
+        meant = self._strength.words(scores, threshold=results.threshold, space=results.space, query=results.vector)
         matches = [answers.Match(**shown, score=score, strength=strength) for shown, score, strength in zip(
             self._shown([match.row for match in results.matches]), scores, meant, strict=True)]
         among = results.among
         about = {} if among is None else {"where": among.where, "selected": len(among.rows), "lacking": among.lacking}
-        return answers.Found(results.space, len(self.search), matches, _finite(results.threshold), results.known,
+        return answers.Found(results.space, len(self._shows), matches, _finite(results.threshold), results.known,
                              **query, **about)
 
     def _among(self, where):
@@ -291,7 +285,7 @@ class Service:
         words, names = self.search.model.words, self.search.images.label_names
         known = [name.replace("_", " ").lower() for name in names if not resolve(name, words).failed]
         if not known:
-            rows = np.random.default_rng(0).permutation(len(self.search))[:3 * EXAMPLES]
+            rows = np.random.default_rng(0).permutation(self._shows)[:3 * EXAMPLES]
             known = list(dict.fromkeys(tag.name for row in rows for tag in self.tags_of_row(int(row), 1).tags))
         step = max(1, len(known) // EXAMPLES)
         return known[::step][:EXAMPLES]
@@ -312,8 +306,8 @@ class Service:
             raise Refused(422, "no_words", str(error)) from None
 
     def _check_row(self, row):
-        if not 0 <= row < len(self.search):
-            raise Refused(404, "unknown_picture", f"there is no picture {row}: the index has {len(self.search):,}, "
+        if row not in self.search.indexes[self.search.default_space]:
+            raise Refused(404, "unknown_picture", f"there is no picture {row}: the index has {len(self._shows):,}, "
                           "from 0")
 
 

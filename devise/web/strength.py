@@ -23,8 +23,7 @@ class Strength:
 
     def __init__(self, search):
         n = len(search)
-        self._indexes = search.indexes
-        self._rows = np.sort(np.random.default_rng(0).permutation(n)[:DRAWN])
+        self._indexes, self._drawn = search.indexes, {}
         self._strong = NormalDist().inv_cdf(1 - 1 / max(n, 3))
 
     def words(self, scores, *, threshold, space, query):
@@ -34,11 +33,14 @@ class Strength:
             scores: cosines of one query, or a threshold's own scale.
             threshold: float or None.
             space: the name of the space.
-            query: callable () → unit vector (dim,) of the query; called where there is no threshold.
+            query: unit vector (dim,).
         """
         if threshold is not None:
             return [STRONG if score >= threshold else WEAK for score in scores]
-        usual = self._indexes[space].vectors(self._rows) @ query()
+        if space not in self._drawn:  # kept: a database would be asked for them with each question
+            drawn = np.random.default_rng(0).permutation(self._indexes[space].ids)[:DRAWN]
+            self._drawn[space] = self._indexes[space].vectors(np.sort(drawn))
+        usual = self._drawn[space] @ query
         middle = np.median(usual)
         spread = max(1.4826 * float(np.median(np.abs(usual - middle))), 1e-6)
         heights = [(score - middle) / spread for score in scores]

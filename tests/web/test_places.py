@@ -24,6 +24,19 @@ def test_each_picture_says_which_index_it_is_from(ask, both):
     assert all(client.get(f"/api/pictures/{row}/image").status_code == 200 for row in (7, 47))
 
 
+def test_a_picture_that_is_in_two_indexes_is_one(ask, folders, search, vocabulary, tmp_path):
+    shutil.copytree(folders[0], tmp_path / "again")
+    twice = Search.load(folders[0], tmp_path / "again", words=vocabulary)
+    twice.model = search.model
+    client = ask(twice)
+    assert client.get("/api/info").json()["pictures"] == 40
+    shown = client.get("/api/pictures?k=80").json()
+    assert shown["total"] == 40 and {picture["id"] for picture in shown["pictures"]} == set(range(40))
+    found = client.get("/api/by-picture?id=3&k=80").json()
+    assert {match["id"] for match in found["matches"]} == set(range(40)) - {3} and found["total"] == 40
+    assert client.get("/api/by-picture?id=43").status_code == 404
+
+
 def test_an_index_whose_files_went_away_is_said(ask, folders, search, vocabulary):
     opened = Search.load(folders[0], words=vocabulary)
     opened.model = search.model
