@@ -1,6 +1,7 @@
 # make demo    a trained model, the hit@k table, tags and sheets      (results/)
 # make test    the suite
 # make test-faults  kills, damaged files, full disks and more at full size, and docs/reliability.md (results/faults.jsonl)
+# make test-servers  against Milvus' server and pictures in a bucket, each in an environment of its own (results/servers)
 # make lint    style by ruff, types by mypy
 # make bench   every benchmark, and docs/performance.md from it (results/bench)
 # make reference  the API from its docstrings, a warning is an error  (results/reference)
@@ -17,7 +18,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 export DEVISE_TENSORFLOW ?= tensorflow-cpu
 endif
 
-.PHONY: demo test test-faults bench lint reference clean
+.PHONY: demo test test-faults test-servers bench lint reference clean
 
 demo: $(VENV)/.demo
 	$(DEVISE) recipe hybrid -o $(RESULTS)
@@ -40,6 +41,9 @@ test-faults: $(VENV)/.test
 	DEVISE_FAULTS=full nice $(VENV)/bin/python -m pytest tests/faults -v -n 2 --dist worksteal
 	cat results/faults.jsonl
 	$(VENV)/bin/python .ci/measured.py results/faults.jsonl
+
+test-servers: $(VENV)/.test
+	.ci/servers $(VENV)/bin/python
 
 bench: $(VENV)/.test
 	$(DEVISE) index $(PICTURES) -o results/bench/pictures
