@@ -1,11 +1,21 @@
 """Several indexes, several processes, a proxy before them, and an index or a picture that does not answer."""
 
+import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import devise
 from devise.search import Search
 from devise.web.limits import Limits
 
@@ -121,3 +131,36 @@ def test_below_a_path_of_a_proxy_whether_it_strips_it_or_not(ask, strips):
 def test_what_a_server_bears_is_dealt_out():
     shared = Limits(uploads=5, connections=100, cache_bytes=10).shared(3)
     assert (shared.uploads, shared.connections, shared.cache_bytes, shared.k) == (2, 34, 4, Limits().k)
+
+
+def workers_of(server):
+    """The process ids of a server's workers."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="there is no /proc to see processes in")
+def test_two_processes_answer_and_one_that_dies_is_replaced(folders, search):
+    pytest.importorskip("uvicorn")
+    command = [sys.executable, "-m", "devise", "serve", str(folders[0]), "--workers", "2", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(devise.__file__).parents[1]) as server:
+        try:
+            address = re.search(r"http://\S+/", server.stderr.readline())[0]
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+
+            def name(row):  # who asks while none is ready waits
+                return json.load(urllib.request.urlopen(f"{address}api/pictures/{row}", timeout=120))["name"]
+
+            assert [name(row) for row in range(4)] == list(search.images.paths[:4])
+            before = workers_of(server)
+            assert len(before) == 2
+            os.kill(min(before), signal.SIGKILL)
+            assert [name(row) for row in range(4)] == list(search.images.paths[:4])
+            until = time.monotonic() + 120
+            while len(now := workers_of(server)) < 2 or min(before) in now:
+                assert time.monotonic() < until and server.poll() is None
+                time.sleep(0.1)
+            assert max(before) in now and name(5) == search.images.paths[5]
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert server.returncode in (0, 130)
