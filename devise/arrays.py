@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import mmap
+import os
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -16,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 Rows = NDArray[Any] | Sequence[Any]  # (n, …), an array or nested lists: what has a length and is read row by row
 BLOCK_BYTES = 64 * 2**20  # one block of scores; bounds memory whatever the number of queries
+SCRATCH_BYTES = 2**28  # of an array that is filled; from there on it lies in a file
 NEAR = 1e-6  # cosines closer than this may be in the wrong order in float32
 GROUP = 16  # columns in a group of `_few_candidates`; 8 to 64 are as fast
 _ALONE = threading.Lock()  # the threads of BLAS are the process's: two that limit them would restore the limit
@@ -153,12 +158,20 @@ def read_rows(array: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]
     array([[0., 1., 0.]], dtype=float32)
     """
     rows = np.array(array[start:stop], np.float32)
-    base = array
+    let_go(array)
+    return rows
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Let the pages of a mapped array go; they come again from the disk when they are used.
+
+    >>> let_go(np.eye(3))  # which has none
+    """
+    base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
     if isinstance(base, mmap.mmap) and sys.platform == "linux":
         base.madvise(mmap.MADV_DONTNEED)
-    return rows
 
 
 def write_npy(path: str | Path, array: ArrayLike) -> None:
@@ -173,7 +186,29 @@ def write_npy(path: str | Path, array: ArrayLike) -> None:
     array = np.ascontiguousarray(array)
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data if array.size else b"")
+        values, step = array.reshape(-1), max(1, BLOCK_BYTES // array.itemsize)
+        for start in range(0, len(values), step):
+            file.write(values[start:start + step].data)
+            let_go(array)
+
+
+def scratch(folder: str | Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A float32 array to be filled; a large one lies in a file without a name, so that it need not fit into memory.
+
+    Args:
+        folder: on whose disk; where that has no room the array is in memory.
+
+    >>> scratch("/tmp", (3, 2)).shape
+    (3, 2)
+    """
+    size = 4 * math.prod(shape)
+    if size >= SCRATCH_BYTES and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=str(folder)) as file:
+                os.posix_fallocate(file.fileno(), 0, size)  # to run out of room in a mapped file ends the process
+                return np.memmap(file, np.float32, "r+", shape=shape).view(np.ndarray)
+    return np.empty(shape, np.float32)
 
 
 def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise import storage
-from devise.arrays import read_npy
+from devise.arrays import read_npy, read_rows
 from devise.datasets import ImageSet, Skipped
 from devise.report import frame
 
@@ -88,7 +88,7 @@ def usable(table: FeatureTable) -> FeatureTable:
                          "one row a picture")
     zero = np.zeros(len(table), bool)
     for start in range(0, len(table), COPY_ROWS):
-        rows = np.asarray(table.matrix[start:start + COPY_ROWS])
+        rows = read_rows(table.matrix, start, start + COPY_ROWS)
         bad = ~np.isfinite(rows).all(axis=1)
         if bad.any():
             raise ValueError(f"the features of {bad.sum()} pictures hold NaN or infinity, the first is "

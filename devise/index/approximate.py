@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, NEAR
+from devise.arrays import BLOCK_BYTES, NEAR, let_go
 from devise.index.segments import FEW_ROWS, Local, Segment
 
 if TYPE_CHECKING:
@@ -87,12 +87,13 @@ class Approximate(Local):
             part.depth = self.measured.value
         if len(later):
             self._grow(part.finder, rows, later)
+        let_go(rows)
         return part
 
     def _measured(self, part: Segment, asked: NDArray[np.int64]) -> Depth:
         """The least depth that finds enough of the neighbours of some rows, to about a tenth."""
         queries, others = part.rows[asked], part.without(part.items[asked])  # a graph does not hold them yet
-        least = -np.sort(-others.compare(queries, DEEP)[1], axis=1)[:, DEEP - 1:DEEP]
+        least = -np.sort(-others.compare(queries, DEEP, once=True)[1], axis=1)[:, DEEP - 1:DEEP]
         tried: dict[int, tuple[float, float]] = {}
 
         def found(depth):
@@ -153,6 +154,7 @@ class Graph(Approximate):
         for start in range(0, len(places), step):
             chosen = places[start:start + step]
             self._insert(finder, rows[chosen], chosen)
+            let_go(rows)
 
 
 def whole(**options: tuple[int | None, int]) -> None:

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES
+from devise.arrays import BLOCK_BYTES, read_rows
 from devise.errors import require
 from devise.index.approximate import RECALL, Approximate, whole
 
@@ -64,7 +64,7 @@ class Faiss(Approximate):
         index.train(rows[sample])
         step = max(1, BLOCK_BYTES // (4 * dim))
         for start in range(0, n, step):
-            index.add(rows[start:start + step])
+            index.add(read_rows(rows, start, start + step))
         return index
 
     def _look_up(self, index, queries, k, depth):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, read_rows, unit_rows
+from devise import storage
+from devise.arrays import BLOCK_BYTES, let_go, read_rows, scratch, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -54,7 +55,7 @@ def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = Non
     if source.shape[0] != len(ids):
         raise ValueError(f"there are {source.shape[0]} vectors and {len(ids)} ids: expected one id a vector")
     order = np.argsort(ids, kind="stable")
-    rows, bad = np.empty(source.shape, np.float32), []
+    rows, bad = scratch(storage.data_root(), source.shape), []
     places = np.empty_like(order)
     places[order] = np.arange(len(ids))
     step = max(1, BLOCK_BYTES // (4 * source.shape[1]))
@@ -64,6 +65,7 @@ def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = Non
         good = np.isfinite(block).all(axis=1) & block.any(axis=1)
         if good.all():
             rows[places[start:stop]] = unit_rows(block)
+            let_go(rows)
         bad += ids[start:stop][~good].tolist()
     if bad:
         raise ValueError(f"the vectors of ids {listed(bad)} are zero, NaN or infinite: they have no "

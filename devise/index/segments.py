@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, NEAR, read_npy, write_npy
+from devise import storage
+from devise.arrays import BLOCK_BYTES, NEAR, let_go, read_npy, scratch, write_npy
 from devise.index.base import Index
 from devise.index.comparing import SPARE, compare, widened
 from devise.index.members import held
@@ -115,9 +116,17 @@ class Segment:
                 ids[chosen], scores[chosen] = widened(found[0], columns, -1), widened(found[1], columns, -np.inf)
         return ids, scores
 
-    def compare(self, queries: NDArray[np.float32], k: int) -> Found:
-        """As `search`, by comparing every row."""
-        found = [compare(ids, rows, queries, min(k, len(ids))) for ids, rows in self.blocks()]
+    def compare(self, queries: NDArray[np.float32], k: int, *, once: bool = False) -> Found:
+        """As `search`, by comparing every row.
+
+        Args:
+            once: let the pages of mapped rows go again.
+        """
+        found = []
+        for ids, rows in self.blocks():
+            found.append(compare(ids, rows, queries, min(k, len(ids))))
+            if once:
+                let_go(self.rows)
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
     def _looked_up(self, queries, places):
@@ -180,7 +189,7 @@ class Local(Index):
     def _merged(self, parts, first):
         ids = np.concatenate([part.ids for part in parts])
         order = np.argsort(ids, kind="stable")
-        places, rows = np.empty_like(order), np.empty((len(ids), self.dim), np.float32)
+        places, rows = np.empty_like(order), scratch(storage.data_root(), (len(ids), self.dim))
         places[order] = np.arange(len(ids))
         start, step = 0, max(1, BLOCK_BYTES // (4 * self.dim))
         for part in parts:
@@ -188,7 +197,16 @@ class Local(Index):
                 chosen = part.ids[begin:begin + step]
                 rows[places[start:start + len(chosen)]] = part.rows[part.places(chosen)]
                 start += len(chosen)
+                let_go(part.rows)
+                let_go(rows)
         return self._made(rows, ids[order], first)
+
+    def blocks(self, among: NDArray[np.int64] | None = None
+               ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for block in super().blocks(among):
+            yield block
+            for part in self._segments if among is None else ():
+                let_go(part.rows)
 
     def _vectors(self, ids):
         rows = np.empty((len(ids), self.dim), np.float32)

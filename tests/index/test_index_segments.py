@@ -144,3 +144,20 @@ def test_an_index_saved_elsewhere_is_whole_there(engine, tmp_path):
     shutil.rmtree(tmp_path / "here")
     found = load(tmp_path / "there").search(vectors(3, seed=1), 1)
     assert found.ids.ravel().tolist() == [2000, 2001, 2002]
+
+
+@pytest.mark.parametrize("engine", ["exact", "usearch", "faiss"])
+def test_rows_that_lie_in_a_file_without_a_name_are_found_saved_and_merged(engine, tmp_path, monkeypatch):
+    pytest.importorskip(engine if engine != "exact" else "numpy", reason=f"{engine} is not installed")
+    rows = np.random.default_rng(3).standard_normal((1600, 12)).astype(np.float32)
+    expected = make(engine).build(rows[:1300])
+    monkeypatch.setattr("devise.arrays.SCRATCH_BYTES", 1000)
+    index = make(engine).build(rows[:1300])
+    assert index._segments[0].rows.base is not None, "the rows are mapped"
+    for _ in range(2):
+        np.testing.assert_array_equal(index.search(rows[:50], 5).ids, expected.search(rows[:50], 5).ids)
+        assert index.recall(sample=50) == expected.recall(sample=50)
+        for either in (index, expected):
+            either.add(rows[1300:], np.arange(1300, 1600)) if len(either) == 1300 else either.remove([3])
+    index.save(tmp_path)
+    np.testing.assert_array_equal(load(tmp_path).vectors(index.ids), expected.vectors(expected.ids))
