@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from devise import backbones
-from devise.backbones import keras_hub
+from devise.backbones import keras_hub, registry
 
 # one of each builder, and VGG16, the default. What needs a second copy or a file runs on the light ones: VGG16 takes
 # seconds and half a gigabyte
 LIGHT = ("efficientnet_lite0", "mobilenet_v3_small")
-NAMES = ("vgg16", *LIGHT, "dinov2_small")
+HUB = "dinov2_of_two_blocks"
+NAMES = ("vgg16", *LIGHT, HUB)
 BATCH = 2
 
 
@@ -26,8 +27,17 @@ class Built:
         self.features = self.backbone.features(self.pictures)
 
 
+@pytest.fixture(scope="module")
+def small_hub():
+    """The hub's architecture at a size that takes no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(keras_hub.NETWORKS, HUB, keras_hub.Network("dinov2", 14, 32, 2, 2, side=28, registers=2))
+        patch.setitem(registry.BUILDERS, HUB, keras_hub.build)
+        yield
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def built(request):
+def built(request, small_hub):
     if request.param in keras_hub.NETWORKS:
         pytest.importorskip("keras_hub", reason="no keras-hub")
     return Built(request.param)
