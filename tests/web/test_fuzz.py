@@ -32,7 +32,7 @@ def test_it_keeps_its_word_whatever_is_asked(operations, name, mode):
     statuses = set()
 
     @given(case=operations[name].as_strategy(generation_mode=schemathesis.GenerationMode[mode]))
-    @settings(max_examples=25, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+    @settings(max_examples=12, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))
     def ask(case):
         answer = case.call()

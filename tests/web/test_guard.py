@@ -175,32 +175,42 @@ def test_an_upload_that_does_not_come_is_given_up(search):
     assert asyncio.run(run()) == (408, "too_slow")
 
 
-def test_uploads_beyond_the_places_wait_and_are_sent_away(search, draw):
+def test_uploads_beyond_the_places_wait_and_are_sent_away(search, draw, monkeypatch):
     pytest.importorskip("fastapi")
-    app = web.app(search, limits=web.Limits(uploads=1, seconds=0.3))
-    held = asyncio.Event()
+    app = web.app(search, limits=web.Limits(uploads=1, seconds=600))
+    picture, acquire = {"type": "http.request", "body": draw(), "more_body": False}, asyncio.Semaphore.acquire
 
     async def run():
+        held, asked, free, read = asyncio.Event(), asyncio.Event(), asyncio.Event(), []
+
         async def slow():
             held.set()
-            await asyncio.sleep(3600)
+            await free.wait()
+            return picture
+
+        async def whole():
+            read.append(free.is_set())
+            return picture
+
+        async def noted(places):
+            asked.set()
+            return await acquire(places)
 
         first, said = post(app, slow)
         holder = asyncio.create_task(first)
         await held.wait()
-        await asyncio.sleep(0.15)  # the second asks half way through the patience with the first
-        quick = iter([{"type": "http.request", "body": draw(), "more_body": False}])
-
-        async def whole():
-            return next(quick)
-
+        monkeypatch.setattr(asyncio.Semaphore, "acquire", noted)
         second, answer = post(app, whole)
         waiting = asyncio.create_task(second)
+        await asyncio.wait_for(asked.wait(), 60)
+        for _ in range(100):  # turns in which the second could have gone on
+            await asyncio.sleep(0)
+        free.set()
         await holder
         await waiting
-        return outcome(said), answer[0]["status"]
+        return said[0]["status"], answer[0]["status"], read[0]
 
-    assert asyncio.run(run()) == ((408, "too_slow"), 200)  # the place was free in time
+    assert asyncio.run(run()) == (200, 200, True)  # the second is read when the first is done
 
     async def stuck():
         gate = web.limits.Gate(1, 0.05)
