@@ -125,7 +125,8 @@ def map_at_r(relevant: ArrayLike, *, n_relevant: ArrayLike | None = None) -> NDA
     array([0.25])
     """
     relevant, n_relevant = _with_counts(relevant, n_relevant)
-    return _share((_precisions(relevant) * _first_r(relevant, n_relevant)).sum(axis=1), n_relevant)
+    precisions = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
+    return _share((precisions * _first_r(relevant, n_relevant)).sum(axis=1), n_relevant)
 
 
 def correct_sets(distances: ArrayLike, ks: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
@@ -226,11 +227,6 @@ def _first_r(relevant, n_relevant):
         raise ValueError(f"a query has {n_relevant.max()} right answers and its row {depth} ranks: "
                          f"search {n_relevant.max()} deep")
     return relevant & (np.arange(depth) < n_relevant[:, None])
-
-
-def _precisions(relevant):
-    """Precision at every rank, float64 (n_queries, depth)."""
-    return relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
 
 
 def _share(part, whole):

@@ -119,7 +119,8 @@ def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: M
            [0.6       , 0.8       ]], dtype=float32)
     """
     names = as_texts(names)
-    _refuse_repeats(names)
+    if repeats := sorted(name for name, times in Counter(names).items() if times > 1):
+        raise ValueError(f"label names repeat: {', '.join(repeats)}: expected each once")
     found = resolve_labels(names, words, synonyms=synonyms, plurals=plurals)
     lines = [_failure(name, phrase.failed, words) for name, phrase in zip(names, found, strict=True)
              if phrase.vector is None and not skip_unknown]
@@ -314,8 +315,3 @@ def _failure(name, failed, words):
         near = words.near_spellings(word)
         lines.append(f"no vector for {word!r}" + (f" (near: {', '.join(near)})" if near else ""))
     return f"  {name}: " + "; ".join(lines)
-
-
-def _refuse_repeats(names):
-    if repeats := sorted(name for name, times in Counter(names).items() if times > 1):
-        raise ValueError(f"label names repeat: {', '.join(repeats)}: expected each once")

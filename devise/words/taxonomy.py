@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -315,8 +316,9 @@ class Taxonomy:
         """Read a file that `save` has written."""
         with np.load(path, allow_pickle=False) as arrays:
             names = [f"n{number:08d}" for number in arrays["synsets"].tolist()]
-            lists = {name: _lists([names[row] for row in arrays[name].tolist()], arrays[f"{name}_counts"].tolist())
-                     for name in ("hypernyms", "senses")}
+            flat = {name: map(names.__getitem__, arrays[name].tolist()) for name in ("hypernyms", "senses")}
+            lists = {name: [tuple(islice(entries, n)) for n in arrays[f"{name}_counts"].tolist()]
+                     for name, entries in flat.items()}
             lemmas, words = (arrays[name].tobytes().decode().split("\n") for name in ("lemmas", "words"))
         synsets = {identity: Synset(tuple(line.split("\t")), hypernyms)
                    for identity, line, hypernyms in zip(names, lemmas, lists["hypernyms"], strict=True)}
@@ -410,9 +412,3 @@ def _ordered(synsets):
     except CycleError as error:
         circle = " → ".join(reversed(error.args[1]))  # from a synset to its hypernym
         raise ValueError(f"the hypernyms go round in a circle: {circle}; take one link out") from None
-
-
-def _lists(values, counts):
-    """A flat list as tuples of the given lengths."""
-    ends = np.cumsum(counts, dtype=np.int64).tolist()
-    return [tuple(values[end - n:end]) for end, n in zip(ends, counts, strict=True)]

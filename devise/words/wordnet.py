@@ -54,7 +54,10 @@ def read_nouns(folder: str | Path | None = None) -> tuple[dict, dict]:
         if not line.startswith(" "):  # the licence's lines are indented
             fields = line.split()
             senses[fields[0].replace("_", " ")] = tuple(f"n{offset}" for offset in fields[-int(fields[2]):])
-    return _synsets(data), senses
+    synsets = {f"n{fields[0]}": (tuple(lemma.replace("_", " ") for lemma in lemmas), tuple(
+        f"n{target}" for symbol, target in zip(pointers[::4], pointers[1::4], strict=True) if symbol in UP))
+        for fields, lemmas, pointers, _ in _entries(data)}
+    return synsets, senses
 
 
 def read_details(folder: str | Path | None = None) -> tuple[dict[str, Detail], dict[tuple[str, int], int]]:
@@ -77,12 +80,6 @@ def read_details(folder: str | Path | None = None) -> tuple[dict[str, Detail], d
         if kind.startswith("1:"):  # a noun
             counts[word.replace("_", " "), int(number) - 1] = int(count)
     return details, counts
-
-
-def _synsets(data):
-    return {f"n{fields[0]}": (tuple(lemma.replace("_", " ") for lemma in lemmas), tuple(
-        f"n{target}" for symbol, target in zip(pointers[::4], pointers[1::4], strict=True) if symbol in UP))
-        for fields, lemmas, pointers, _ in _entries(data)}
 
 
 def _entries(data):
