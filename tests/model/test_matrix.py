@@ -67,22 +67,25 @@ def told(images):
 
 
 @pytest.fixture(scope="module")
-def models(images, words, drawn_space, tmp_path_factory):
+def models(images, words, drawn_space, untrain, tmp_path_factory):
+    """One of each kind, their heads at the start."""
     folder, network = tmp_path_factory.mktemp("features"), small_backbone()
     common = {"backbone": network, "folder": folder / "features"}
     head = MlpHead(HeadConfig(dim=8, sizes=(6,), dropout=0.0))
     steps = {"visual": FAST, "joint": FAST}
     everyday = Devise(network, words, {"shared": drawn_space(Words(words), 12)})
-    return {
-        "labels": train_labels(images, words, head=head, unseen=["blue"], **FAST, **common),
-        "ridge": train_labels(images, words, head=RidgeHead(0.1), unseen=["blue"], **common),
-        "classes": train_classes(images, validation=2, test=2, epochs=1, classes=2, per_class=2, **common),
-        "captions": train_captions(told(images), words, validation=0.2, test=0.2, backbone=network,
-                                   folder=folder / "told", **steps),
-        "beside": train_labels(images, words, start=everyday, unseen=["blue"], **common),
-        "everyday": everyday,
-        "conse": pretrained("conse", words, backbone=network), "lift": pretrained("lift", words, backbone=network),
-        "raw": Devise(network)}
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        return {
+            "labels": train_labels(images, words, head=head, unseen=["blue"], **FAST, **common),
+            "ridge": train_labels(images, words, head=RidgeHead(0.1), unseen=["blue"], **common),
+            "classes": train_classes(images, validation=2, test=2, epochs=1, classes=2, per_class=2, **common),
+            "captions": train_captions(told(images), words, validation=0.2, test=0.2, backbone=network,
+                                       folder=folder / "told", **steps),
+            "beside": train_labels(images, words, start=everyday, unseen=["blue"], **common),
+            "everyday": everyday,
+            "conse": pretrained("conse", words, backbone=network), "lift": pretrained("lift", words, backbone=network),
+            "raw": Devise(network)}
 
 
 @pytest.fixture

@@ -79,14 +79,16 @@ def write_embeddings(path, table, words, *, pictures=None, names=None, order=Non
 
 
 @pytest.fixture(scope="module")
-def ran(table, words, tmp_path_factory):
-    """The folder that two draws and two seeds wrote, and its report.json."""
+def ran(table, words, untrain, tmp_path_factory):
+    """The folder that two draws and two seeds wrote, with heads at their start, and its report.json."""
     folder, steps = tmp_path_factory.mktemp("zeroshot"), []
     clip = write_embeddings(folder / "clip.npz", table, words, order=np.random.default_rng(1).permutation(len(table)))
     few = write_embeddings(folder / "few.npz", table, words, names=LABELS)
-    zeroshot.run(folder / "results", data=table, backbone=DrawnClassifier(), words=words, draws=2, unseen=2, seeds=2,
-                 beside=[("clip", clip), ("few", few)], first=len(words), progress=lambda *step: steps.append(step),
-                 training=SMALL["training"], sizes=SMALL["head"])
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        zeroshot.run(folder / "results", data=table, backbone=DrawnClassifier(), words=words, draws=2, unseen=2,
+                     seeds=2, beside=[("clip", clip), ("few", few)], first=len(words),
+                     progress=lambda *step: steps.append(step), training=SMALL["training"], sizes=SMALL["head"])
     assert steps == [(1, 3), (2, 3), (3, 3)]
     return folder / "results", storage.read_json(folder / "results" / "report.json")
 
