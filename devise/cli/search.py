@@ -70,7 +70,7 @@ class Search(Command):
         options.add_reject(parser)
         options.add(parser, "", "false_accept_rate", help="--text: the share of pictures without the thing that may "
                     "pass for it (default: that of the model)")
-        options.add(parser, "devise.search.engine:Search.by_text", "k")
+        options.add(parser, "devise.search.asking:Indexed.by_text", "k")
         options.add(parser, "", "space", "save")
 
     def run(self, args: Namespace) -> Answer:
@@ -306,7 +306,7 @@ class Words(Command):
         parser.add_argument("words", nargs="?", default="glove-6b-50d", metavar="WORDS",
                             help="glove-6b-50d, … or a file of vectors (default: glove-6b-50d)")
         parser.add_argument("--near", metavar="WORD", help="the words nearest to this word or phrase")
-        options.add(parser, "devise.search.engine:Search.by_word", "k")
+        options.add(parser, "devise.search.asking:Indexed.by_word", "k")
         parser.add_argument("--audit", type=options.path, metavar="LABELS",
                             help="a file with one label a line: what each is made of, and warnings")
         options.add(parser, "", "synonyms")
@@ -323,7 +323,7 @@ class Words(Command):
             from devise.words import phrase_vector
 
             near = words.neighbours(args.near if args.near in words else phrase_vector(args.near, words),
-                                    vars(args).get("k", options.default("devise.search.engine:Search.by_word", "k")))
+                                    vars(args).get("k", options.default("devise.search.asking:Indexed.by_word", "k")))
             keys["near"] = {args.near: scored(near)}
             report = replace(report, tables=words_report(args.near, near).tables, notes=strange_words(args.near, words))
         if not args.audit:
