@@ -16,9 +16,9 @@ import numpy as np
 from devise import backbones, features
 from devise.arrays import nearest, unit_rows
 from devise.backbones import imagenet
+from devise.heads import ConseHead
 from devise.words import open_words, shipped_taxonomy, strict_mask
 from devise.words.phrases import SEPARATORS, frequency_weight
-from devise.zeroshot import ConSE
 
 WORDS = open_words("glove-6b-50d")
 WEIGHTS = np.array([frequency_weight(word, WORDS) for word in WORDS.words])
@@ -62,7 +62,7 @@ def conse():
         vectors = classes(weights)
 
         def embedded(label, mask, vectors=vectors):
-            rows = ConSE(vectors, mask=mask | ~vectors.any(axis=1)).outputs(logits[y == label])
+            rows = ConseHead.of_logits(vectors, mask=mask | ~vectors.any(axis=1)).outputs(logits[y == label])
             return unit_rows(rows)
 
         tags = {"open": [], "strict": []}
