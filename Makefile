@@ -32,6 +32,8 @@ demo: $(VENV)/.demo
 	  '  PICTURES=~/pictures make demo' \
 	  '  $(DEVISE) train ~/pictures --unseen elephant,lobster -o model'
 
+# a module is compiled once, for both processes and all that they start
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
