@@ -7,7 +7,7 @@ ACTS = ("extract", "train", "build", "save:exact", "convert")
 
 @pytest.mark.parametrize("act", ACTS)
 def test_readers_during_a_rebuild_see_whole_states(act, forks, memory, size, count):
-    readers, looks = size(8, 50), size(4, 40)
+    readers, looks = size(3, 50), size(4, 40)
     assert forks(act, "act", memory / "artefact", number=0)["exit"] == 0
     told = forks(act, "crowd", memory / "artefact", number=0, readers=readers, looks=looks)
     assert told["failed"] == 0 and told["alive"]

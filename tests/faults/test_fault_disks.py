@@ -107,7 +107,7 @@ def test_nothing_is_written_where_nothing_changed(forks, memory):
     folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", ("extract", "train", "build", "save:exact", "convert"))
 def test_clocks_that_jump(act, forks, memory):
     fork, folder = partial(forks, act), memory / "artefact"
     for number, clock in enumerate((0, 3650 * DAY, -3650 * DAY, 0, 2 * DAY)):

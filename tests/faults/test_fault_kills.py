@@ -133,12 +133,17 @@ def test_a_fetch_killed_at_random_moments_asks_for_the_rest_only(forks, memory, 
     count("kill -9, fetch", kills=kills, **found, bytes_not_fetched_twice=saved)
 
 
+@pytest.fixture(scope="module")
+def whole(rays, tmp_path_factory):
+    """The seconds of an extraction over Ray that nobody kills."""
+    return rays("extract", "act", tmp_path_factory.mktemp("whole") / "first", number=0)["seconds"]
+
+
 @pytest.mark.parametrize("victim", ["run", "worker"])
-def test_an_extraction_over_ray_that_is_killed_goes_on_behind_its_shards(victim, rays, memory, size, count):
+def test_an_extraction_over_ray_that_is_killed_goes_on_behind_its_shards(victim, rays, whole, memory, size, count):
     """The moment is drawn from when the workers are ready; a worker's death must not be seen at all."""
-    moments, kills, found = random.Random(1), size(2, 100), {"old": 0, "new": 0, "absent": 0}
+    moments, kills, found = random.Random(1), size(1, 100), {"old": 0, "new": 0, "absent": 0}
     fork, folder, number, kept = partial(rays, "extract"), memory / "artefact", None, 0
-    whole = fork("act", memory / "first", number=0)["seconds"]
     for _ in range(kills):
         following = 0 if number is None else number + 1
         told = fork("act", folder, number=following, seconds=moments.uniform(0, whole), victim=victim)

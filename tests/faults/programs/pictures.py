@@ -168,15 +168,16 @@ def main(home, n, seed, ordinary=False):
             content = mutated(whole, dice) if dice.random() < 0.95 else dice.choice(ODD)
             (folder / f"{number}.{dice.choice(ENDINGS)}").write_bytes(content)
         if batch == 0:
+            odd_places(folder)
+        if batch == 0 and ordinary:
+            rights.give_up()
+        elif batch == 0:
             (folder / "whole.png").write_bytes(whole[3])
             (folder / "refused.png").write_bytes(bomb(30_000, 30_000, 10))
             (folder / "cut.png").write_bytes(bomb(10_000, 9_900, 10))
             (folder / "large.png").write_bytes(bomb(6_000, 2_000))
             for number in range(8 if n >= 10_000 else 0):
                 (folder / f"bomb-{number}.png").write_bytes(bomb(10_000, 9_900, 9_900) + bytes([number]))
-            odd_places(folder)
-            if ordinary:
-                rights.give_up()
         faulthandler.dump_traceback_later(LIMIT, exit=True)
         found = files_below(folder)
         images = from_folder(folder)
