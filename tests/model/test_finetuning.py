@@ -39,6 +39,14 @@ def trained(images, vocabulary, folder, *, epochs=3, **options):
                         **options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def start(untrain):
+    """What is tuned here begins with heads at their start."""
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
 def images(drawn_folder):
     return from_folder(drawn_folder)

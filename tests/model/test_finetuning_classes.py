@@ -52,9 +52,17 @@ def by_name(monkeypatch):
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def start(untrain):
+    """What is tuned here begins with heads at their start."""
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
 def model(images, folder):
-    """Trained once, as `tuned` is; the tests leave both as they are."""
+    """Made once, as `tuned` is; the tests leave both as they are."""
     head = ProjectionHead(start="pca", power=0.5)
     return train_classes(
         images,

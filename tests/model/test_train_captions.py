@@ -62,11 +62,15 @@ def fitted(words):
 
 
 @pytest.fixture(scope="module")
-def seeded(fitted, words, tmp_path_factory):
-    """Two models with splits of their own, seeds 3 and 4, on words that lie on the disk; tests don't change them."""
+def seeded(fitted, words, untrain, tmp_path_factory):
+    """Two models with splits of their own, seeds 3 and 4, the second at its start, on words that lie on the disk;
+    tests don't change them."""
     folder = tmp_path_factory.mktemp("words") / "words"
     words.save(folder)
-    return [train_captions(fitted[1], folder, backbone="drawn", seed=seed, **FAST) for seed in (3, 4)]
+    first = train_captions(fitted[1], folder, backbone="drawn", seed=3, **FAST)
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        return first, train_captions(fitted[1], folder, backbone="drawn", seed=4, **FAST)
 
 
 @pytest.fixture
@@ -208,7 +212,7 @@ def test_words_on_disk_are_opened_again(seeded, tmp_path):
     assert Devise.load(tmp_path / "model").embed_text(["a dog"]).shape == (1, DIM)
 
 
-def test_what_a_picture_lacks_is_listed(table, words, backbone):
+def test_what_a_picture_lacks_is_listed(table, words, backbone, untrained):
     matrix, captions = table.matrix.copy(), list(table.images.captions)
     matrix[3, 2], matrix[4] = np.nan, 0
     captions[5], captions[6], captions[101] = ("unutterable",), ("the a",), ("with the",)
@@ -226,7 +230,7 @@ def test_what_a_picture_lacks_is_listed(table, words, backbone):
     assert usable(broken, [3, 7], words).rows.tolist() == [7]
 
 
-def test_sentences_without_a_known_word_are_counted(table, words, backbone):
+def test_sentences_without_a_known_word_are_counted(table, words, backbone, untrained):
     captions = [(*mine, "unutterable") for mine in table.images.captions]
     images = ImageSet(table.images.paths, table.images.labels, (), root=None, captions=captions)
     few = Split(*(rows[:20] for rows in (SPLIT.train, SPLIT.validation, SPLIT.test)))
