@@ -3,17 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from devise.plots.bars import bar_plot
-    from devise.plots.curves import history_curve, hit_curve, progress_curve, roc_plot, schedule_plot
-    from devise.plots.intervals import interval_plot
+    from devise.plots.curves import history_curve, hit_curve, progress_curve, recall_curves, roc_plot, schedule_plot
     from devise.plots.maps import space_map
-    from devise.plots.recall import recall_curves
+    from devise.plots.rows import bar_plot, interval_plot
     from devise.plots.sheets import Card, Compared, Row, Tagged, comparison_sheet, sheet, tag_sheet
     from devise.plots.style import entitle, styled
 
-_HOME = {"Card": "sheets", "Compared": "sheets", "Row": "sheets", "Tagged": "sheets", "bar_plot": "bars",
+_HOME = {"Card": "sheets", "Compared": "sheets", "Row": "sheets", "Tagged": "sheets", "bar_plot": "rows",
          "comparison_sheet": "sheets", "entitle": "style", "history_curve": "curves", "hit_curve": "curves",
-         "interval_plot": "intervals", "progress_curve": "curves", "recall_curves": "recall", "roc_plot": "curves",
+         "interval_plot": "rows", "progress_curve": "curves", "recall_curves": "curves", "roc_plot": "curves",
          "schedule_plot": "curves", "sheet": "sheets", "space_map": "maps", "styled": "style", "tag_sheet": "sheets"}
 
 __all__ = ["Card", "Compared", "Row", "Tagged", "bar_plot", "comparison_sheet", "entitle", "history_curve", "hit_curve",

@@ -9,30 +9,18 @@ import pytest
 from PIL import Image
 
 from devise.metrics import roc, spread
-from devise.plots import curves, history_curve, hit_curve, progress_curve, roc_plot, schedule_plot
+from devise.plots import history_curve, hit_curve, progress_curve, recall_curves, roc_plot, schedule_plot
 
 SERIES = {"test over seen": {1: spread([0.94, 0.96]), 2: spread([0.98, 1.0]), 20: spread([1.0, 1.0])},
           "unseen over unseen": {1: 0.7, 2: 0.8, 5: 1.0}}
+ENGINES = [{"vectors": vectors, "n": n, "engine": engine, "value": value, "recall_at_10": found, "single_per_s": rate}
+          for vectors, n in [("drawn", 1000), ("words", 400)]
+          for engine, value, found, rate in [("exact", None, 1.0, 70), ("usearch", 100, 0.99, 900),
+                                             ("usearch", 10, 0.8, 5000), ("faiss", 1, 0.7, 8000)]]
 PUBLISHED = {"paper": {2: 0.65, 3: 0.70}}
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are saved, kept for a look at what is on them."""
-    kept, save = [], curves.save
-    monkeypatch.setattr(curves, "save", lambda figure, path: kept.append(figure) or save(figure, path))
-    return kept
-
-
-def margins_are_white(path, margin=3):
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    edge = np.ones(pixels.shape[:2], bool)
-    edge[margin:-margin, margin:-margin] = False
-    return (pixels[edge] == 255).all() and (pixels < 100).any()
-
-
-def test_lines_hold_the_means_in_percent_at_the_real_ks(figures, tmp_path):
+def test_lines_hold_the_means_in_percent_at_the_real_ks(figures, tmp_path, margins_are_white):
     path = hit_curve(SERIES, tmp_path / "hit.png", title="Title", published=PUBLISHED)
     axes, = figures[0].axes
     lines = {line.get_label(): line for line in axes.lines}
@@ -49,7 +37,7 @@ def test_lines_hold_the_means_in_percent_at_the_real_ks(figures, tmp_path):
     assert path == tmp_path / "hit.png" and margins_are_white(path)
 
 
-def test_every_series_is_named_beside_the_axes(figures, tmp_path):
+def test_every_series_is_named_beside_the_axes(figures, tmp_path, margins_are_white):
     series = {f"series number {number} with a rather long name": {1: 0.5, 2: 0.9} for number in range(15)}
     path = hit_curve(series, tmp_path / "hit.png", title="A title of very many words " * 5)
     axes, = figures[0].axes
@@ -70,7 +58,7 @@ def test_series_differ_in_more_than_colour(figures, tmp_path):
     assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 9
 
 
-def test_a_history_has_a_panel_for_the_loss_and_one_for_the_score(figures, tmp_path):
+def test_a_history_has_a_panel_for_the_loss_and_one_for_the_score(figures, tmp_path, margins_are_white):
     history = {"loss": [1.0, 0.5, 0.4], "validation_loss": [1.1, None, 0.6],
                "score": [0.0, float("nan"), 0.9], "best_epoch": 3, "seconds": 12.5}
     path = history_curve(history, tmp_path / "history.png", title="Training")
@@ -86,7 +74,7 @@ def test_a_history_has_a_panel_for_the_loss_and_one_for_the_score(figures, tmp_p
 
 @pytest.mark.parametrize("history", [{"loss": [0.5]}, {"loss": [0.5, 0.4], "validation_loss": []},
                                      {"loss": [], "score": [0.5, 0.6], "best_epoch": None}])
-def test_a_history_of_one_kind_has_one_panel(figures, tmp_path, history):
+def test_a_history_of_one_kind_has_one_panel(figures, tmp_path, history, margins_are_white):
     assert margins_are_white(history_curve(history, tmp_path / "history.png"))
     assert len(figures[0].axes) == 1 and len(figures[0].axes[0].lines) == 1
 
@@ -116,7 +104,7 @@ def test_global_state_of_matplotlib_is_left_alone(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "history.png")], check=True)
 
 
-def test_a_panel_a_score_and_a_line_a_training_through_its_values(figures, tmp_path):
+def test_a_panel_a_score_and_a_line_a_training_through_its_values(figures, tmp_path, margins_are_white):
     panels = {"MAP@R": {"plain": [0.5, 0.6, None, 0.7], "curriculum": [spread([0.4, 0.6]), spread([0.6, 0.8])]},
               "hit@1": {"plain": [0.9, 0.8]}}
     assert margins_are_white(progress_curve(panels, tmp_path / "x.png", title="Training", note="of two seeds"))
@@ -129,7 +117,7 @@ def test_a_panel_a_score_and_a_line_a_training_through_its_values(figures, tmp_p
     assert axes[0].get_lines()[0].get_color() == axes[1].get_lines()[0].get_color()
 
 
-def test_each_schedule_has_a_panel_with_its_values_by_epoch(figures, tmp_path):
+def test_each_schedule_has_a_panel_with_its_values_by_epoch(figures, tmp_path, margins_are_white):
     strength = np.linspace(0, 1, 9).tolist()
     path = schedule_plot({"strength": strength, "gap": [0.3, 0.2, -0.1]}, tmp_path / "plot.png", title="Title", kept=2)
     left, right = figures[0].axes
@@ -144,7 +132,7 @@ def test_each_schedule_has_a_panel_with_its_values_by_epoch(figures, tmp_path):
         assert len(figures[-1].axes[0].lines) == 1
 
 
-def test_the_curve_of_a_roc_and_the_point_of_its_threshold(figures, tmp_path):
+def test_the_curve_of_a_roc_and_the_point_of_its_threshold(figures, tmp_path, margins_are_white):
     curve = roc([0.9, 0.8, 0.3, 0.1], [True, False, True, False])
     assert margins_are_white(roc_plot({"raw": curve}, tmp_path / "x.png", points={"raw": (0.5, 0.25)}))
     line, point, chance = figures[0].axes[0].get_lines()
@@ -183,3 +171,18 @@ def test_another_ending_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match="expected .png, .jpg, .jpeg, .pdf, .svg"):
         hit_curve(SERIES, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_line_an_engine_and_a_panel_a_set(figures, tmp_path):
+    path = recall_curves(ENGINES, tmp_path / "recall.png", title="Engines")
+    assert Image.open(path).width > Image.open(path).height
+    left, right = figures[0].axes
+    assert left.get_title(loc="left") == "drawn, n = 1,000" and right.get_title(loc="left") == "words, n = 400"
+    lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
+    assert lines == {"exact": [[100, 70]], "usearch": [[80, 5000], [99, 900]], "faiss": [[70, 8000]]}
+    assert left.get_yscale() == "log" and "recall@10" in left.get_xlabel()
+
+
+def test_without_points_there_is_no_curve(tmp_path):
+    with pytest.raises(ValueError, match="no points"):
+        recall_curves([], tmp_path / "recall.png")

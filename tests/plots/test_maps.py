@@ -5,17 +5,10 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from devise.plots import maps, space_map
+from devise.plots import space_map
 
 POINTS = np.array([[0, 0], [2, 0], [1, 5], [10, 10], [12, 10]])
 LABELS = ["cat", "cat", "cat", "dog", "dog"]
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    kept, save = [], maps.save
-    monkeypatch.setattr(maps, "save", lambda figure, path: kept.append(figure) or save(figure, path))
-    return kept
 
 
 def test_points_names_and_words_are_where_they_lie(figures, tmp_path):

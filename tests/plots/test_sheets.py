@@ -172,9 +172,7 @@ def test_names_are_whole_and_broken_where_they_may_be():
     assert sheets.fitted("short", sheets.SIDE, 1) == ["short"] and sheets.fitted("", sheets.SIDE, 1) == [""]
 
 
-def test_no_line_reaches_a_neighbour(tmp_path, monkeypatch):
-    figures, save = [], sheets.save
-    monkeypatch.setattr(sheets, "save", lambda figure, path: figures.append(figure) or save(figure, path))
+def test_no_line_reaches_a_neighbour(tmp_path, figures):
     one = card(0, "Wide Words " * 9, name="W" * 80 + "/" + "m" * 40 + ".jpg", right=True, weak=True)
     sheet([Row("a long query of many words " * 9, (one, one)), Row(one, (one, one))], tmp_path / "sheet.png")
     tag_sheet([Tagged(one, [("W" * 40, 0.123, True), ("w" * 90, 0.9)], {"w" * 90})] * 2, tmp_path / "tags.png")
