@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from devise import backbones, features
-from devise.bench.extract import _drawn
-from devise.bench.worker import Steps
+from devise.bench.extract import draw_pictures
+from devise.bench.worker import Steps, in_turns
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
@@ -43,7 +43,7 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
     workers = workers or max(2, cpus())
     load, step = partial(backbones.load, backbone, weights="random:0"), Steps(progress, 1 + 3 * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder, Process("devise.bench.distributed") as local:
-        images = _drawn(Path(folder), n)
+        images = draw_pictures(Path(folder), n)
         parts = [OnDisk(images).part(np.arange(start, min(start + SHARD_ROWS, n))) for start in range(0, n, SHARD_ROWS)]
         local.ask("begin", backbone=backbone, folder=folder, threads=workers)
         started = time.perf_counter()
@@ -53,17 +53,13 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
                     {"pictures_per_second": None}]
             ways = {"local": lambda: local.ask("measure"), "one": lambda: _timed(crew, parts, workers=1),
                     "all": lambda: _timed(crew, parts)}
-            seconds, answers = {name: [] for name in ways}, {}
             step()
-            for done in range(3 * (rounds + 1)):
-                name = list(ways)[done % 3]
-                took, answers[name] = ways[name]()
-                seconds[name].append(took)
-                step()
+            found = in_turns(ways, rounds + 1, step)
+    seconds = {name: [took for took, _ in results] for name, results in found.items()}
     medians = {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first one compiled
     rows += [_row("one process", 1, workers, n, medians["local"]), _row("devise, one worker", 1, 1, n, medians["one"]),
              _row(f"devise, {workers} workers", workers, 1, n, medians["all"])]
-    mine, theirs = np.array(answers["all"]), np.array(answers["local"])
+    mine, theirs = (np.array(found[name][-1][1]) for name in ("all", "local"))
     return {"bench": "distributed", "backbone": backbone, "n": n, "workers": workers, "rounds": rounds, "rows": rows,
             "ratios": _ratios(seconds),
             "max_relative_error": float(np.abs(mine - theirs).max() / np.abs(theirs).max()),

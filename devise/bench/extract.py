@@ -49,7 +49,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
     rows, networks, skipped = [], {}, {}
     step = Steps(progress, len(names) * (rounds + 1))
     with tempfile.TemporaryDirectory() as folder:
-        images = images or _drawn(Path(folder), n)
+        images = images or draw_pictures(Path(folder), n)
         images = images.subset(np.arange(min(n, len(images))))
         for name in names:
             network, written = _load(name), []
@@ -61,7 +61,7 @@ def run(*, backbone="vgg16,efficientnet_lite0", images=None, n=32, rounds=ROUNDS
             rows += [{"backbone": name, **row} for row in measured]
             skipped |= missing
             networks[name] = {"weights": network.weights, "layer": network.layer, "batch": network.batch,
-                              "gflop_a_picture": _giga(flops(network.keras_model()))}
+                              "gflop_a_picture": None if (work := flops(network.keras_model())) is None else work / 1e9}
     ratios = {name: {_title(row): row["over_predict"] for row in rows if row["backbone"] == name and
                      _title(row) != f"forward, {BASE}"} for name in networks}
     return {"bench": "extract", "rows": rows, "ratios": ratios, "pictures": len(images), "rounds": rounds,
@@ -86,7 +86,7 @@ def _measure(network, images, rounds, asked, written, step):
     """The rows of one network, and {runtime: why it is missing}."""
     prepared = np.stack([network.prepare(read_image(images.file(row))) for row in range(len(images))])
     ways, missing = _ways(network, images, prepared, asked, written), {}
-    matrices = square_matrices()
+    matrices = square_matrices(SIDE)
     seconds, answers, rates = {way: [] for way in ways}, {}, []
     for number in range(rounds + 1):
         rates.append(matrix_rate(matrices))
@@ -155,10 +155,6 @@ def _title(row):
     return f"{row['what']}, {row['runtime']}"
 
 
-def _giga(number):
-    return None if number is None else number / 1e9
-
-
 def _load(name):
     """A backbone with the weights that are at hand; a benchmark downloads nothing."""
     if not _downloads(name):
@@ -176,7 +172,7 @@ def _downloads(name):
     return name in (*keras_applications.NETWORKS, *keras_hub.NETWORKS)
 
 
-def _drawn(folder, n):
+def draw_pictures(folder, n):
     """Pictures of smoothed noise: JPEG files that take about as long to decode as photographs."""
     random = np.random.default_rng(0)
     for number in range(n):
@@ -221,11 +217,9 @@ def matrix_rate(matrices):
     """
     started = time.perf_counter()
     matrices[0] @ matrices[1]
-    return 2 * len(matrices[0]) ** 3 / (time.perf_counter() - started)
+    return 2 * matrices.shape[1] ** 3 / (time.perf_counter() - started)
 
 
-def square_matrices(side=None, seed=0):
-    """Two float32 matrices to multiply, of SIDE rows where none is given."""
-    side = side or SIDE
-    random = np.random.default_rng(seed)
-    return tuple(random.standard_normal((side, side), dtype=np.float32) for _ in range(2))
+def square_matrices(side):
+    """Two float32 matrices to multiply, of so many rows."""
+    return np.random.default_rng(0).standard_normal((2, side, side), dtype=np.float32)

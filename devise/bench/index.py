@@ -6,13 +6,14 @@ more open it at the same time. The engines take turns, so that a busy minute doe
 
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
 from devise import index as indexes
-from devise.bench.worker import Steps, Worker
+from devise.bench.worker import Steps, Worker, in_turns
 from devise.errors import MissingDependency
 from devise.machine import cpus
 from devise.words import open_words
@@ -145,11 +146,7 @@ def _measure(folder, names, k, jobs, step):
             answer = worker.ask("recall", least=least)
             least = answer["least"] if name == "exact" else least  # the first of the names
             rows[name][f"recall_at_{k}"] = answer["recall"]
-        rounds = {name: [] for name in names}
-        for _ in range(ROUNDS):
-            for name, worker in workers.items():
-                rounds[name].append(worker.ask("search"))
-                step()
+        rounds = in_turns({name: partial(worker.ask, "search") for name, worker in workers.items()}, ROUNDS, step)
         points = []
         for name, worker in workers.items():
             rows[name] |= worker.ask("held")

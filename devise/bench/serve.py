@@ -37,7 +37,7 @@ def run(*, path, n=CLIENTS, seconds=SECONDS, seed=0, progress=None):
     Raises:
         OSError: if the server does not start.
     """
-    server, port = _started(path)
+    server, port = start_server(path)
     try:
         asyncio.run(_ready(port))
         document = drive(port, clients=n, seconds=seconds, seed=seed, pid=server.pid, progress=progress)
@@ -57,7 +57,7 @@ def drive(port, *, clients=CLIENTS, seconds=SECONDS, seed=0, pid=None, progress=
 
 
 async def _drive(port, clients, seconds, seed, pid, progress):
-    n = (await _fetched(port, "/api/info"))["pictures"]
+    n = (await fetched(port, "/api/info"))["pictures"]
     started, asked, held = time.monotonic(), [], []
     watching = asyncio.create_task(_watch(started, seconds, pid, held, progress))
     await asyncio.gather(*(_client(port, np.random.default_rng([seed, number]), n, started + seconds, asked)
@@ -117,7 +117,8 @@ async def _exchange(reader, writer, method, address, body=b""):
     return int(lines[0].split()[1]), await reader.readexactly(length)
 
 
-async def _fetched(port, address):
+async def fetched(port, address):
+    """The JSON that the server on a port of this machine answers to an address."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     status, body = await _exchange(reader, writer, "GET", address)
     writer.close()
@@ -129,7 +130,7 @@ async def _fetched(port, address):
 async def _ready(port):
     """Wait until the server can look at uploads too."""
     until = time.monotonic() + ENOUGH
-    while (await _fetched(port, "/api/health"))["network"] == "loading" and time.monotonic() < until:
+    while (await fetched(port, "/api/health"))["network"] == "loading" and time.monotonic() < until:
         await asyncio.sleep(0.2)
 
 
@@ -152,7 +153,7 @@ def _as_expected(kind, status):
     return status == 200 or (status == 404 and kind in ("text", "words"))  # of the word that is none
 
 
-def _started(path):
+def start_server(path):
     """(process, port) of a server over an index."""
     server = subprocess.Popen([sys.executable, "-m", "devise", "serve", str(Path(path)), "--port", "0"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

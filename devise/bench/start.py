@@ -9,11 +9,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from devise.bench.extract import _drawn
-from devise.bench.serve import _fetched, _started
-from devise.bench.worker import Steps
+from devise.bench.extract import draw_pictures
+from devise.bench.serve import fetched, start_server
+from devise.bench.worker import Steps, in_turns, medians, ratio
 
 TEXT = "ocean"
 BASE = "import tensorflow"
@@ -39,32 +37,18 @@ def run(*, n=5, progress=None):
         pictures, other, index = (Path(folder) / name for name in ("pictures", "other", "index"))
         for place, count in ((pictures, PICTURES), (other, 1)):
             place.mkdir()
-            picture = str(_drawn(place, count).file(0))  # at last one that is not in the index
+            picture = str(draw_pictures(place, count).file(0))  # at last one that is not in the index
         _ran("-m", "devise", "index", str(pictures), "-o", str(index))
         ways = {BASE: partial(_ran, "-c", BASE), "devise tag": partial(_ran, "-m", "devise", "tag", picture),
                 "devise search --text": partial(_ran, "-m", "devise", "search", str(index), "--text", TEXT),
                 "devise search --picture": partial(_ran, "-m", "devise", "search", str(index), "--picture", picture),
                 "devise serve, first answer": partial(_served, index)}
-        measured, step = {what: [] for what in ways}, Steps(progress, (n + 1) * len(ways))
-        for what, way in (n + 1) * list(ways.items()):
-            measured[what].append(way())
-            step()
+        measured = in_turns(ways, n + 1, Steps(progress, (n + 1) * len(ways)))
     counted = {what: results[1:] for what, results in measured.items()}
-    rows = [{"what": what} | {name: float(np.median([result[name] for result in results])) for name in results[0]}
-            for what, results in counted.items()]
-    return {"bench": "start", "rows": rows, "ratios": ratios(counted), "rounds": n}
-
-
-def ratios(measured):
-    """The medians over the rounds of ours / that of importing TensorFlow in the same round.
-
-    >>> ratios({BASE: [{"seconds": 4.0}], "devise tag": [{"seconds": 1.0}]})
-    {'seconds': {'devise tag': 0.25}}
-    """
-    return {name: {what: float(np.median([ours[name] / theirs[name] for ours, theirs in
-                                          zip(results, measured[BASE], strict=True)]))
-                   for what, results in measured.items() if what != BASE}
-            for name in ("seconds", "cpu_seconds") if name in measured[BASE][0]}
+    rows = [{"what": what} | medians(results, *results[0]) for what, results in counted.items()]
+    ratios = {name: {what: ratio(results, counted[BASE], name) for what, results in counted.items() if what != BASE}
+              for name in ("seconds", "cpu_seconds")}
+    return {"bench": "start", "rows": rows, "ratios": ratios, "rounds": n}
 
 
 def _ran(*argv):
@@ -80,9 +64,9 @@ def _ran(*argv):
 def _served(index):
     """What a server took from its start to its first answer; of the processors' time and memory until its end."""
     started = time.perf_counter()
-    server, port = _started(index)
+    server, port = start_server(index)
     try:
-        asyncio.run(_fetched(port, f"/api/by-text?text={TEXT}"))
+        asyncio.run(fetched(port, f"/api/by-text?text={TEXT}"))
         seconds = time.perf_counter() - started
     finally:
         server.terminate()

@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from devise import backbones
+from devise.bench.worker import Steps, in_turns, medians, ratio
 from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine
 from devise.training import train
@@ -63,12 +64,7 @@ def run(*, n=1233, small=SMALL, input_dim=1280, dim=50, epochs=60, fit_epochs=5,
     if older_pictures:
         ways[n, "frozen_vgg16"] = _forward(forward, OLDER, older_pictures, n * epochs, seed)
     ways[n, "arithmetic"] = _arithmetic(whole.work, seed)
-    measured = {way: [] for way in ways}
-    for done in range(rounds * len(ways)):
-        way = list(ways)[done % len(ways)]
-        measured[way].append(ways[way]())
-        if progress is not None:
-            progress(done + 1, rounds * len(ways))
+    measured = in_turns(ways, rounds, Steps(progress, rounds * len(ways)))
     return {"bench": "train", "data": DATA, "n": n, "input_dim": input_dim, "dim": dim, "epochs": epochs,
             "rounds": rounds, "rows": [_median(way[0], results) for way, results in measured.items()],
             "ratios": _ratios(measured, n, small)}
@@ -165,23 +161,20 @@ def _row(what, seconds, measured, work=None, batch_size=None, learning_rate=None
 
 def _median(n, results):
     """One row for the rounds of a measurement; what is timed is the median."""
-    timed = {name: float(np.median([result[name] for result in results]))
-             for name in ("seconds", "gflop_per_second") if results[0][name] is not None}
-    return {"what": results[0]["what"], "n": n, **results[0], **timed}
+    return {"what": results[0]["what"], "n": n, **results[0], **medians(results, "seconds", "gflop_per_second")}
 
 
 def _ratios(measured, n, small):
     """The medians of the rounds' ratios."""
-    def ratio(rows, other, ours="ours"):
+    def over(rows, other, ours="ours"):
         other = other if (rows, other) in measured else "fit"  # the same batch is fit's own
-        pairs = zip(measured[rows, other], measured[rows, ours], strict=True)
-        return float(np.median([theirs["seconds"] / own["seconds"] for theirs, own in pairs]))
+        return ratio(measured[rows, other], measured[rows, ours])
 
     older = ["frozen_vgg16"] if (n, "frozen_vgg16") in measured else []
     names = ["fit", "fit_same_batch", "frozen_forward", *older, "arithmetic"]
-    return {**{f"over_{name}": ratio(n, name) for name in names},
-            **{f"large_batch_over_{name}": ratio(n, name, "ours_large") for name in ("fit", *older)},
-            "small": {str(rows): {f"over_{name}": ratio(rows, name) for name in ("fit", "fit_same_batch")}
+    return {**{f"over_{name}": over(n, name) for name in names},
+            **{f"large_batch_over_{name}": over(n, name, "ours_large") for name in ("fit", *older)},
+            "small": {str(rows): {f"over_{name}": over(rows, name) for name in ("fit", "fit_same_batch")}
                       for rows in small}}
 
 

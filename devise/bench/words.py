@@ -8,12 +8,13 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from devise import index as indexes
-from devise.bench.worker import Steps, Worker, measured
+from devise.bench.worker import Steps, Worker, in_turns, measured, medians, ratio
 from devise.errors import MissingDependency
 from devise.machine import cpus, machine, proportional
 from devise.words import WordVectors, convert
@@ -51,30 +52,23 @@ def run(*, path=None, n=40_000, dim=300, rounds=3, progress=None):
         folder = Path(folder)
         size, path = _input(path, folder, n, dim)
         step = Steps(progress, rounds * (len(OPENINGS) + len(ANSWERS)) + 1)
-        measured = {what: [] for what in (*OPENINGS, *ANSWERS)}
-        for _ in range(rounds):
-            for what, function in OPENINGS.items():
-                with Worker(__name__) as process:
-                    measured[what].append(process.ask(function, path=str(path.resolve()), folder=str(folder)))
-                step()
+        found = in_turns({what: partial(_alone, function, path=str(path.resolve()), folder=str(folder))
+                          for what, function in OPENINGS.items()}, rounds, step)
         words = WordVectors.load(folder / CACHE)
         size |= {"words": len(words), "dim": words.dim, "matrix_mib": words.matrix.nbytes / 2**20}
         chosen = [words.words[row] for row in np.linspace(0, len(words) - 1, min(LOOK_UP, len(words))).astype(int)]
         forest, skipped = _forest(folder)
         ways = {what: function for what, function in ANSWERS.items() if forest or function != "annoy_neighbours"}
-        processes = {what: open_ones.enter_context(Worker(__name__)) for what in ways}
+        ways = {what: partial(open_ones.enter_context(Worker(__name__)).ask, function, folder=str(folder),
+                              chosen=chosen) for what, function in ways.items()}
         step()
-        for _ in range(rounds):
-            for what, function in ways.items():
-                measured[what].append(processes[what].ask(function, folder=str(folder), chosen=chosen))
-                step()
-    found = {what: results[0].get("found") for what, results in measured.items() if results}
-    exact = found["devise exact neighbours"]
-    rows = [_row(what, results, len(chosen)) | _recall(found[what], exact)
-            for what, results in measured.items() if results]
+        found |= in_turns(ways, rounds, step)
+    exact = found["devise exact neighbours"][0]["found"]
+    rows = [_row(what, results, len(chosen)) | _recall(results[0].get("found"), exact)
+            for what, results in found.items()]
     if forest:
         rows.insert(-1, {"what": f"Annoy, build of {forest['trees']} trees", "seconds": forest["seconds"]})
-    return {"bench": "words", "input": size, "rounds": rounds, "rows": rows, "ratios": _ratios(measured),
+    return {"bench": "words", "input": size, "rounds": rounds, "rows": rows, "ratios": _ratios(found),
             "skipped": skipped, "machine": machine()}
 
 
@@ -174,8 +168,13 @@ def _forest(folder):
         indexes.make("annoy")
     except MissingDependency as error:
         return None, {"annoy": str(error)}
+    return _alone("build_annoy", folder=str(folder)), {}
+
+
+def _alone(function, **values):
+    """What a function gives in a process of its own."""
     with Worker(__name__) as process:
-        return process.ask("build_annoy", folder=str(folder)), {}
+        return process.ask(function, **values)
 
 
 def _opened(state, work):
@@ -196,8 +195,7 @@ def _answered(chosen, near):
 
 def _row(what, results, asked):
     """One row for the rounds: the medians of what was measured."""
-    names = [name for name in ("seconds", "cpu_seconds", "peak_mib", "held_mib") if results[0].get(name) is not None]
-    row = {"what": what} | {name: float(np.median([result[name] for result in results])) for name in names}
+    row = {"what": what} | medians(results, "seconds", "cpu_seconds", "peak_mib", "held_mib")
     return row | ({"per_second": asked / row["seconds"]} if "found" in results[0] else {})
 
 
@@ -209,20 +207,15 @@ def _recall(found, exact):
                                            for mine, true in zip(found, exact, strict=True) if true]))}
 
 
-def _ratios(measured):
-    """The medians of the rounds' ratios."""
-    functions = {function: what for what, function in (OPENINGS | ANSWERS).items()}
-
-    def over(theirs, ours):
-        pairs = zip(measured[functions[theirs]], measured[functions[ours]], strict=True)
-        return float(np.median([one["seconds"] / other["seconds"] for one, other in pairs]))
-
-    ratios = {"conversion_over_text_load": over("gensim_text", "conversion"),
-              "opening_over_text_load": over("gensim_text", "opening"),
-              "opening_over_gensim_mmap": over("gensim_mapped", "opening"),
-              "exact_over_most_similar": over("gensim_neighbours", "neighbours")}
-    return ratios | ({"annoy_over_exact": over("neighbours", "annoy_neighbours")}
-                     if measured[functions["annoy_neighbours"]] else {})
+def _ratios(found):
+    """The medians of the rounds' ratios, of what was measured."""
+    results = {function: found.get(what) for what, function in (OPENINGS | ANSWERS).items()}
+    pairs = {"conversion_over_text_load": ("gensim_text", "conversion"),
+             "opening_over_text_load": ("gensim_text", "opening"),
+             "opening_over_gensim_mmap": ("gensim_mapped", "opening"),
+             "exact_over_most_similar": ("gensim_neighbours", "neighbours"),
+             "annoy_over_exact": ("neighbours", "annoy_neighbours")}
+    return {name: ratio(results[theirs], results[ours]) for name, (theirs, ours) in pairs.items() if results[ours]}
 
 
 def _input(path, folder, n, dim):

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from devise.machine import memory
 
 
@@ -77,6 +79,40 @@ class Steps:
         """Say how many are done, without another."""
         if self._progress:
             self._progress(self._done, self._total)
+
+
+def in_turns(ways, rounds, step):
+    """{way: [what it gave in each round]}: the ways take turns, so that a busy minute does not fall on one alone.
+
+    Args:
+        ways: {way: what measures it, a function without arguments}.
+        step: called after each measurement.
+    """
+    found = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, measure in ways.items():
+            found[way].append(measure())
+            step()
+    return found
+
+
+def medians(results, *names):
+    """{name: median over the rounds} of those names that the results have.
+
+    >>> medians([{"seconds": 1}, {"seconds": 3}], "seconds", "peak_mib")
+    {'seconds': 2.0}
+    """
+    return {name: float(np.median([result[name] for result in results])) for name in names
+            if results[0].get(name) is not None}
+
+
+def ratio(theirs, ours, name="seconds"):
+    """The median over the rounds of theirs / ours of the same round.
+
+    >>> ratio([{"seconds": 2}, {"seconds": 6}], [{"seconds": 1}, {"seconds": 2}])
+    2.5
+    """
+    return float(np.median([one[name] / other[name] for one, other in zip(theirs, ours, strict=True)]))
 
 
 def measured(work):

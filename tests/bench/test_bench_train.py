@@ -98,11 +98,11 @@ def test_operations_counted_by_hand():
 def test_the_picture_has_a_bar_for_every_row(document, monkeypatch, tmp_path):
     from PIL import Image
 
-    from devise.plots import bars
+    from devise import plots
 
-    drawn = {}
+    drawn, draw = {}, plots.bar_plot
     monkeypatch.setattr("devise.plots.bar_plot", lambda groups, *rest, **more: drawn.update(groups)
-                        or bars.bar_plot(groups, *rest, **more), raising=False)
+                        or draw(groups, *rest, **more), raising=False)
     assert Image.open(train.plot(document, tmp_path / "train.png")).size
     rows = [(name, seconds) for group in drawn.values() for name, seconds in group.items()]
     assert len(rows) == len(document["rows"])
