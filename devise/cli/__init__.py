@@ -61,9 +61,10 @@ COMMANDS = {  # in the order of the pipeline
     "info": "versions, devices, folders, and what can be used offline",
     "completion": "a script that lets your shell complete all this",
 }
-MODULES = {"summary": "export", "siamese": "train", "captions": "train", "calibrate": "finetune", "add": "index",
-           "remove": "index", "sync": "index", "duplicates": "search", "similarity": "tag", "words": "search",
-           "bench": "recipe", "info": "check"}  # where it is not the command's own name
+MODULES = {"siamese": "train", "captions": "train", "add": "index", "remove": "index", "sync": "index",
+           "duplicates": "search", "words": "search", "similarity": "tag", "bench": "recipe",
+           **dict.fromkeys(("evaluate", "finetune", "calibrate", "export", "summary"), "model"),
+           **dict.fromkeys(("fetch", "check", "info"), "machine")}  # where it is not the command's own name
 EXAMPLE = """\
   devise index ~/pictures -o index
   devise search index --text ocean --save sheet.png

@@ -137,14 +137,13 @@ class Add(Command):
     stopped = AS_IT_WAS
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", metavar="INDEX", help="a folder that `devise index` wrote")
+        options.add_index(parser)
         options.add_pictures(parser)
         parser.add_argument("--label", metavar="NAME", help="the class of pictures that no folder names")
 
     def run(self, args: Namespace) -> Answer:
-        place = opening.existing(args.index, "a folder that `devise index` wrote")
         found = opening.classed(args, args.pictures)
-        search = opening.search([place])
+        search = opening.search([args.index])
         if args.label:
             label = meant(args.label, {*found.label_names, *search.images.label_names})
             names = tuple(dict.fromkeys((*found.label_names, label)))
@@ -154,10 +153,10 @@ class Add(Command):
             before, added = len(search), search.add(found, progress=progress)
         say_skipped(added)
         if len(added):
-            search.save(place)
+            search.save(args.index)
         new = len(search) - before
         renewed = f", {len(added) - new:,} brought up to date" if len(added) > new else ""
-        return _answer(search, place, f"{new:,} pictures added{renewed}: {len(search):,}", added=new,
+        return _answer(search, args.index, f"{new:,} pictures added{renewed}: {len(search):,}", added=new,
                        skipped=opening.skipped(added))
 
 
@@ -171,16 +170,15 @@ class Remove(Command):
     stopped = "the index is as it was"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", metavar="INDEX", help="a folder that `devise index` wrote")
+        options.add_index(parser)
         parser.add_argument("pictures", nargs="+", metavar="PICTURES",
                             help="files, or paths as the index has them")
 
     def run(self, args: Namespace) -> Answer:
-        place = opening.existing(args.index, "a folder that `devise index` wrote")
-        search = opening.search([place])
+        search = opening.search([args.index])
         gone = search.remove(args.pictures)
-        search.save(place, overwrite=True)
-        return _answer(search, place, f"{len(gone):,} pictures removed: {len(search):,}", removed=list(gone))
+        search.save(args.index, overwrite=True)
+        return _answer(search, args.index, f"{len(gone):,} pictures removed: {len(search):,}", removed=list(gone))
 
 
 class Sync(Command):
@@ -205,7 +203,7 @@ class Sync(Command):
     waits = True  # for an answer
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", metavar="INDEX", help="a folder that `devise index` wrote")
+        options.add_index(parser)
         parser.add_argument("folder", nargs="?", metavar="FOLDER",
                             help="look at its pictures alone, or at a further folder (default: all that the index has "
                             "read)")
@@ -216,21 +214,20 @@ class Sync(Command):
                             "folder is missing or empty, or more than half of the pictures would leave")
 
     def run(self, args: Namespace) -> Answer:
-        place = opening.existing(args.index, "a folder that `devise index` wrote")
         if not (args.yes or args.dry_run or sys.stdin.isatty()):
             raise WrongUsage("nobody can be asked here: say --yes to do what is found, or --dry-run to see it")
-        search = opening.search([place])
+        search = opening.search([args.index])
         with progress_bar("look") as progress:
             found = search.changes(args.folder, allow_empty=args.allow_empty, progress=progress)
         done = bool(found or found.stamps) and not args.dry_run and (args.yes or not found or _agreed(found))
         if not done:
-            report = Report(f"{len(search):,} pictures in {place}, {len(found):,} differ from the folders",
+            report = Report(f"{len(search):,} pictures in {args.index}, {len(found):,} differ from the folders",
                             tables=(found.table(),))
-            return Answer(report, {"index": str(place), "n": len(search), "done": False, **found.to_json()})
+            return Answer(report, {"index": str(args.index), "n": len(search), "done": False, **found.to_json()})
         with progress_bar("extract") as progress:
             found = search.sync(changes=found, progress=progress)
-        search.save(place, overwrite=True)
-        told = _answer(search, place, f"{len(found):,} pictures brought in line: {len(search):,}", done=True,
+        search.save(args.index, overwrite=True)
+        told = _answer(search, args.index, f"{len(found):,} pictures brought in line: {len(search):,}", done=True,
                        **found.to_json())
         return told._replace(report=replace(told.report, tables=(found.table(),)))
 

@@ -66,6 +66,8 @@ def at_once(args: Namespace) -> None:
 
         if words not in NAMES:
             existing(words, f"a file of vectors, or {', '.join(NAMES)}", tuple(NAMES))
+    if isinstance(place := vars(args).get("index"), Path):
+        existing(place, options.AN_INDEX)
     named = vars(args).get("model")
     if named and named not in PRETRAINED:
         existing(named, A_MODEL, PRETRAINED)
@@ -279,7 +281,7 @@ def keep(args: Namespace, images: ImageSet | None = None, data: str | None = Non
 
 def search(folders: Sequence[str | Path]) -> Search:
     """The index in a folder, or in several as one."""
-    paths = [existing(folder, "a folder that `devise index` wrote") for folder in folders]
+    paths = [existing(folder, options.AN_INDEX) for folder in folders]
     from devise.search import Search
 
     return Search.load(*paths)

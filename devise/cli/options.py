@@ -167,6 +167,7 @@ OPTIONS: dict[str, tuple[Kind, str, str]] = {  # kind, metavar, help; the defaul
     "engines": (names, "A,B", "beside exact"),
 }
 SAID_ELSEWHERE = ("engine", "workers", "plus", "minus", "overwrite", "plurals", "text", "uri")
+AN_INDEX = "a folder that `devise index` wrote"
 PICTURES = ("a folder (a folder a class, or flat), picture files, or 'samples' for the photographs that scikit-image "
             "carries")
 READ, NETWORK = ("labels", "class_level"), ("backbone", "weights", "layer", "runtime")
@@ -200,6 +201,13 @@ def add_pictures(parser: argparse.ArgumentParser, **settings: Any) -> None:
     """PICTURES, and how the classes of a folder are read."""
     parser.add_argument("pictures", metavar="PICTURES", **{"nargs": "+", "help": PICTURES} | settings)
     add(parser, OPEN, *READ)
+
+
+def add_index(parser: argparse.ArgumentParser, several: str = "") -> None:
+    """INDEX, a folder; of several of one model as one, `several` says what is done with them."""
+    many: dict[str, Any] = {"nargs": "+"} if several else {"type": path}
+    parser.add_argument("index", metavar="INDEX", **many, help=AN_INDEX + (
+        f"; several of one model are {several} as one" if several else ""))
 
 
 def add_network(parser: argparse.ArgumentParser, source: str = "devise.model.labels:train_labels") -> None:

@@ -49,8 +49,7 @@ class Search(Command):
     stopped = "nothing was changed; the same command starts anew"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", nargs="+", metavar="INDEX",
-                            help="a folder that `devise index` wrote; several of one model are searched as one")
+        options.add_index(parser, "searched")
         query = parser.add_mutually_exclusive_group()
         several: dict[str, Any] = {"action": "append"}
         query.add_argument("--text", metavar="TEXT", help="words or a sentence; -WORD takes a word away, WORD^2 counts "
@@ -75,8 +74,7 @@ class Search(Command):
 
     def run(self, args: Namespace) -> Answer:
         self._check(args)
-        places = [opening.existing(folder, "a folder that `devise index` wrote") for folder in args.index]
-        engine = opening.search(places)
+        engine = opening.search(args.index)
         if args.word:
             found = engine.by_word(args.word, **options.given(args, ("k",)))
             report = replace(words_report(args.word, found), notes=strange_words(args.word, engine.model.words))
@@ -174,16 +172,14 @@ class Duplicates(Command):
     stopped = "nothing was changed; the same command starts anew"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", nargs="+", metavar="INDEX", help="a folder that `devise index` wrote; several of "
-                            "one model are looked at as one")
+        options.add_index(parser, "looked at")
         parser.add_argument("--alike", type=options.fraction, metavar="COSINE", default=argparse.SUPPRESS,
                             help="of features, from which pictures are nearly the same whatever their hashes say "
                             "(default: 0.85)")
         options.add(parser, "", "save")
 
     def run(self, args: Namespace) -> Answer:
-        places = [opening.existing(folder, "a folder that `devise index` wrote") for folder in args.index]
-        engine = opening.search(places)
+        engine = opening.search(args.index)
         with progress_bar("compare") as progress:
             groups = engine.duplicates(**options.given(args, ("alike",)), progress=progress)
         sheet = vars(args).get("save")

@@ -61,8 +61,7 @@ class Serve(Command):
     waits = True
 
     def arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("index", nargs="+", metavar="INDEX",
-                            help="a folder that `devise index` wrote; several of one model are served as one")
+        options.add_index(parser, "served")
         parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                             help="the address to listen at; 0.0.0.0 for all of this machine (default: 127.0.0.1)")
         parser.add_argument("--port", type=port, default=8000, metavar="N", help="0 for any free one (default: 8000)")

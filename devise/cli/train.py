@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
-from devise.cli.evaluate import best_epochs, report_of, thresholds_notes
+from devise.cli.model import best_epochs, report_of, thresholds_notes
 from devise.cli.terminal import progress_bar, say, say_skipped
 
 if TYPE_CHECKING:
