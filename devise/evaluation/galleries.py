@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike
 from devise.arrays import Rows
 from devise.datasets.galleries import galleries, query_gallery
 from devise.evaluation.retrieval import KS, Retrieval, pool, retrieve
+from devise.report import Table
 
 DRAWS = 10
 
@@ -89,3 +91,29 @@ def evaluate_galleries(embeddings: Mapping[str, Rows], labels: ArrayLike, sizes:
                 parts[name][size].append(retrieve(embedded, labels, queries=asking, gallery=gallery, ks=ks))
     runs = {name: {size: pool(found) for size, found in by_size.items()} for name, by_size in parts.items()}
     return Galleries(runs, smallest, largest, tuple(sorted({int(size) for size in sizes} - set(fitting))), draws)
+
+
+def gallery_table(runs: Mapping[str, Mapping[int, Retrieval]], *, k: int = 1, what: str = "pictures") -> Table:
+    """hit@k and MAP@R over galleries of several sizes: a small gallery flatters.
+
+    Args:
+        runs: {name: {size: Retrieval}}; size "all" or a number.
+    Returns:
+        Table, of fractions.
+
+    >>> found = retrieve([[1, 0], [0.9, 0.1], [0, 1], [0.6, 0.5]], [0, 0, 1, 1], ks=(1,))
+    >>> gallery_table({"raw": {4: found}}).row("raw")
+    {'hit@1, gallery 4': 0.75, 'MAP@R, gallery 4': 0.75}
+    """
+    if not runs or not all(runs.values()):
+        raise ValueError("there is nothing to print: expected {name: {size: Retrieval}}")
+    rows: dict[str, dict[str, Any]] = {}
+    for name, by_size in runs.items():
+        rows[name] = {}
+        for found in by_size.values():
+            means, size = found.means(), f"gallery {found.gallery:,}"
+            rows[name] |= {f"hit@{k}, {size}": means["hit_at_k"][k], f"MAP@R, {size}": means["map_at_r"]}
+    queries = sorted({found.n - found.undefined for by_size in runs.values() for found in by_size.values()})
+    counts = f"{queries[0]:,}" if len(queries) == 1 else f"{queries[0]:,} to {queries[-1]:,}"
+    return Table.by_name("embedding", rows, caption=f"hit@{k} and MAP@R in % of {counts} {what}, by the size of the "
+                         "gallery that they rank.")

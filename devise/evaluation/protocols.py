@@ -1,4 +1,4 @@
-"""Flat hit@k and exact tags: how often the right label is among a picture's first k candidates.
+"""Flat hit@k and exact tags, and their tables: how often the right label is among a picture's first k candidates.
 
 A picture's candidates are ranked by cosine, exactly. Near ties go by float64 and then to the smaller row,
 see `devise.evaluation.scores`, so that a vector that stands there twice takes two ranks and is right once.
@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
 from devise.evaluation.candidates import Candidates
-from devise.evaluation.scores import pair_cosines
+from devise.evaluation.scores import depths, pair_cosines
 from devise.figures import Spread, as_json
 from devise.metrics.ranking import hit_at_k
 from devise.metrics.summary import mean_over_queries, spread
+from devise.report import Published, Table
 
 KS = (1, 2, 3, 5, 10, 20)
 
@@ -45,30 +46,6 @@ class Evaluation:
     def to_json(self) -> dict:
         """The document of the command line; JSON keys are text, so k is too."""
         return as_json({"hit_at_k": self.hit_at_k, "n": self.n, "candidates": self.candidates,
-                        "without_answer": self.without_answer})
-
-
-@dataclass(frozen=True)
-class Combined:
-    """The figures of several runs: {part: {candidates: {k: Spread over the runs}}}.
-
-    `n` holds {part: (smallest, largest number of pictures)}, since a split drawn by seed varies;
-    `without_answer` the largest number of any run.
-
-    >>> runs = [Evaluation({"test": {"seen": {1: value}}}, {"test": 9}, {"seen": {"count": 2}}) for value in (0.5, 0.7)]
-    >>> round(combine(runs).hit_at_k["test"]["seen"][1].mean, 3)
-    0.6
-    """
-
-    hit_at_k: dict[str, dict[str, dict[int, Spread]]]
-    n: dict[str, tuple[int, int]]
-    candidates: dict[str, dict]
-    runs: int
-    without_answer: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def to_json(self) -> dict:
-        """As `Evaluation.to_json`, with a dict (mean, std, min, max, n, low, high) where a fraction stood."""
-        return as_json({"hit_at_k": self.hit_at_k, "n": self.n, "candidates": self.candidates, "runs": self.runs,
                         "without_answer": self.without_answer})
 
 
@@ -109,7 +86,6 @@ def answer_ranks(embeddings: Rows, labels: ArrayLike, candidates: Candidates) ->
     Raises:
         ValueError: if shapes or dims differ, or a label is not in the table.
 
-    >>> from devise.evaluation.candidates import Candidates
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
     >>> answer_ranks([[2, 1], [2, 1], [0, 1]], [0, 1, -1], both)
     array([ 1.,  2., nan])
@@ -145,12 +121,11 @@ def flat_hit_at_k(embeddings: Rows, labels: ArrayLike, candidates: Candidates,
     Raises:
         ValueError: if shapes or dims differ, or a label is not in the table.
 
-    >>> from devise.evaluation.candidates import Candidates
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
     >>> flat_hit_at_k([[2, 1], [2, 1]], [0, 1], both, ks=(1, 2, 20))
     {1: array([1., 0.]), 2: array([1., 1.])}
     """
-    ks = _depths(ks, candidates)
+    ks, _ = depths(ks, len(candidates))
     if not ks:
         return {}
     ranks = answer_ranks(embeddings, labels, candidates)
@@ -173,7 +148,6 @@ def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[C
     Raises:
         ValueError: if two sets of candidates share a name, or a part doesn't fit them.
 
-    >>> from devise.evaluation import Candidates
     >>> seen = Candidates.from_labels("seen", ("cat", "dog"), np.eye(2))
     >>> evaluate({"test": (np.eye(2), [0, 0])}, [seen], ks=(1, 2)).hit_at_k
     {'test': {'seen': {1: 0.5, 2: 1.0}}}
@@ -202,7 +176,6 @@ def exact_tags(embeddings: Rows, labels: ArrayLike, candidates: Candidates, k: i
     Raises:
         ValueError: if k is not in 1..c, shapes or dims differ, or a label is not in the table.
 
-    >>> from devise.evaluation.candidates import Candidates
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
     >>> exact_tags([[2, 1], [2, 1]], [0, 1], both, k=1).by_class
     {'cat': (1, 1), 'dog': (0, 1)}
@@ -221,39 +194,66 @@ def exact_tags(embeddings: Rows, labels: ArrayLike, candidates: Candidates, k: i
                      int((~answered).sum()))
 
 
-def combine(evaluations: Iterable[Evaluation]) -> Combined:
-    """Mean, standard deviation, limits and 95 % interval of each figure over several runs.
+def combine(runs: Sequence[Evaluation]) -> dict[str, dict[str, dict[int, Spread]]]:
+    """{part: {candidates: {k: Spread over the runs}}} of several Evaluations, one a seed.
 
-    Args:
-        evaluations: one Evaluation a seed, with the same parts, candidates and depths.
-    Returns:
-        Combined
     Raises:
-        ValueError: if there is none, or two differ in what they measured.
+        ValueError: if there is none, or two differ in parts, candidates or depths.
 
     >>> runs = [Evaluation({"test": {"seen": {1: value}}}, {"test": 9}, {"seen": {"count": 2}}) for value in (0.5, 0.7)]
-    >>> combine(runs).hit_at_k["test"]["seen"][1].n
-    2
+    >>> round(combine(runs)["test"]["seen"][1].mean, 3)
+    0.6
     """
-    evaluations = list(evaluations)
-    if not evaluations:
+    if not runs:
         raise ValueError("no evaluation to combine: expected one a seed")
-    first = evaluations[0]
-    for number, other in enumerate(evaluations[1:], start=2):
+    first = runs[0]
+    for number, other in enumerate(runs[1:], start=2):
         if _shape(other) != _shape(first) or other.candidates != first.candidates:
             raise ValueError(f"evaluation {number} measured other parts, candidates or depths than the "
                              "first: combine only runs of one protocol")
-    figures = {part: {name: {k: spread([run.hit_at_k[part][name][k] for run in evaluations]) for k in values}
-                      for name, values in sets.items()} for part, sets in first.hit_at_k.items()}
-    sizes = {part: [run.n[part] for run in evaluations] for part in first.n}
-    limits = {part: (min(counts), max(counts)) for part, counts in sizes.items()}
-    without: dict[str, dict[str, int]] = {}
-    for run in evaluations:
-        for part, sets in run.without_answer.items():
-            for name, count in sets.items():
-                known = without.setdefault(part, {})
-                known[name] = max(count, known.get(name, 0))
-    return Combined(figures, limits, first.candidates, len(evaluations), without)
+    return {part: {name: {k: spread([run.hit_at_k[part][name][k] for run in runs]) for k in values}
+                   for name, values in sets.items()} for part, sets in first.hit_at_k.items()}
+
+
+def hit_table(evaluation: Evaluation | Sequence[Evaluation], part: str, *, published: Iterable[Published] = ()
+              ) -> Table:
+    """Flat hit@k of one part, a row for each set of candidates; the caption says what they are.
+
+    Args:
+        evaluation: Evaluation, or several, one a seed, of which the table has means.
+        part: "train", "test", "unseen" …
+        published: Published rows with k as columns.
+    Raises:
+        KeyError: if the part was not measured.
+
+    >>> run = Evaluation({"test": {"seen": {1: 0.948}}}, {"test": 316}, {"seen": {"count": 32}})
+    >>> print(hit_table(run, "test").markdown())
+    Flat hit@k, in % of 316 test pictures; one seed. Candidates: seen = 32 labels.
+    <BLANKLINE>
+    | candidates, k = | 1 |
+    | --- | ---: |
+    | seen | 94.8 |
+    """
+    runs = [evaluation] if isinstance(evaluation, Evaluation) else list(evaluation)
+    if part not in runs[0].hit_at_k:
+        raise KeyError(f"part {part!r} was not measured: expected one of {', '.join(runs[0].hit_at_k)}")
+    rows: Mapping[str, Mapping] = runs[0].hit_at_k[part] if evaluation is runs[0] else combine(runs)[part]
+    published = tuple(published)
+    columns = {k for values in [*rows.values(), *(row.values for row in published)] for k in values}
+    return Table.by_name("candidates, k =", rows, sorted(columns), caption=_caption(runs, part),
+                         published=published)
+
+
+def exact_table(exact: ExactTags) -> Table:
+    """How many pictures of each class have their own label among their first tags, from an ExactTags.
+
+    >>> exact_table(ExactTags(3, 4, k=10, candidates="words", by_class={"crab": (3, 4)})).row("all")
+    {'found': 3, 'of': 4}
+    """
+    rows = {label: {"found": found, "of": n} for label, (found, n) in exact.by_class.items()}
+    rows["all"] = {"found": exact.found, "of": exact.n}
+    return Table.by_name("class", rows, caption=f"Pictures that have exactly their label among their first {exact.k} "
+                         f"tags. Candidates: {exact.candidates}.")
 
 
 def _answers(labels, n, candidates):
@@ -274,21 +274,37 @@ def _count(marks):
     return marks.view(np.uint8).sum(axis=1, dtype=np.uint32)
 
 
-def _depths(ks, candidates):
-    """The asked depths that the candidates have, in rising order."""
-    ks = sorted(set(ks))
-    if not ks or ks[0] < 1:
-        raise ValueError(f"ks are {ks}: expected depths of 1 and more")
-    return [k for k in ks if k <= len(candidates)]
-
-
 def _statement(candidates, ks):
     """What is said about a set of candidates, and which depths it was too small for."""
-    left_out = sorted(set(ks) - set(_depths(ks, candidates)))
-    return candidates.to_json() | ({"ks_left_out": left_out} if left_out else {})
+    _, left_out = depths(ks, len(candidates))
+    return candidates.to_json() | ({"ks_left_out": list(left_out)} if left_out else {})
 
 
 def _shape(evaluation):
     """Parts, candidates and depths of an evaluation, without the figures."""
     return {part: {name: tuple(values) for name, values in sets.items()}
             for part, sets in evaluation.hit_at_k.items()}
+
+
+def _caption(runs, part):
+    """Metric, pictures, seeds and candidates; a split drawn by seed has not always as many pictures."""
+    low, high = min(counts := [run.n[part] for run in runs]), max(counts)
+    seeds = f"{len(runs)} seeds, mean ± standard deviation" if len(runs) > 1 else "one seed"
+    chosen = [_candidates(name, runs[0].candidates[name]) for name in runs[0].hit_at_k[part]]
+    counted = [run.without_answer.get(part, {}) for run in runs]
+    lost = [f"{max(count.get(name, 0) for count in counted)} pictures without an answer in {name} are left out"
+            for name in dict.fromkeys(name for count in counted for name in count)]
+    return ". ".join([f"Flat hit@k, in % of {f'{low:,}' if low == high else f'{low:,} to {high:,}'} {part} pictures; "
+                      f"{seeds}", f"Candidates: {'; '.join(chosen)}", *lost]) + "."
+
+
+def _candidates(name, statement):
+    """A set of candidates in words: its size, what joined the vocabulary, which k it is too small for."""
+    text = f"{name} = {statement['count']:,} labels"
+    if "added" in statement:
+        added = statement["added"]
+        text = f"{name} = {statement['count']:,}: {statement['count'] - len(added):,} words"
+        text += f" and the labels that none of them stands for ({', '.join(added)})" if added else ""
+    if "ks_left_out" in statement:
+        text += f", too few for k = {', '.join(map(str, statement['ks_left_out']))}"
+    return text

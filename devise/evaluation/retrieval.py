@@ -15,20 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from devise import metrics
 from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
-from devise.evaluation.scores import Block, labels_of_rows, pair_cosines, row_ids, score_blocks
+from devise.evaluation.scores import Block, asked_rows, depths, labels_of_rows, pair_cosines, score_blocks
 from devise.figures import as_json
-from devise.metrics import (
-    NO_LABEL,
-    hit_at_k,
-    map_at_r,
-    mean_over_classes,
-    mean_over_queries,
-    precision_at_k,
-    precision_ceiling,
-    r_precision,
-    recall_at_k,
-)
 
 KS = (1, 10, 50, 1000)
 AT_K = ("hit_at_k", "recall_at_k", "precision_at_k", "ceiling_at_k")
@@ -97,8 +87,8 @@ class Retrieval:
 
         def mean(values):
             if over == "classes":
-                return mean_over_classes(values, self.labels).value
-            return mean_over_queries(values).value
+                return metrics.mean_over_classes(values, self.labels).value
+            return metrics.mean_over_queries(values).value
 
         return ({name: {k: mean(values) for k, values in getattr(self, name).items()} for name in AT_K}
                 | {name: mean(getattr(self, name)) for name in WHOLE})
@@ -133,24 +123,12 @@ def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None =
     >>> found.hit_at_k[1], found.map_at_r
     (array([1., 1., 1., 0.]), array([1., 1., 1., 0.]))
     """
-    n = len(embeddings)
-    labels = labels_of_rows(labels, n)
-    queries, gallery = row_ids(queries, n, "queries"), np.sort(row_ids(gallery, n, "gallery"))
-    if not len(gallery):
-        raise ValueError("the gallery is empty: expected rows to find")
-    ks, left_out = _depths(ks, len(gallery))
+    labels, queries, gallery = asked_rows(labels, len(embeddings), queries, gallery)
+    ks, left_out = depths(ks, len(gallery))
     members = _Members(labels[gallery], gallery)
     most = members.most(labels[queries])
-    parts = [_figures(block, labels, members, ks, most)
-             for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress)]
-
-    def joined(name: str | tuple[str, int]) -> NDArray[Any]:
-        return np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
-
-    figures: dict[str, Any] = {name: {k: joined((name, k)) for k in ks} for name in AT_K}
-    figures |= {name: joined(name) for name in WHOLE}
-    return Retrieval(queries, labels[queries], **figures, n_relevant=joined("n_relevant").astype(np.int64),
-                     gallery=len(gallery), ks_left_out=left_out)
+    return pool(_figures(block, labels, members, ks, most, left_out)
+                for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress))
 
 
 def pool(runs: Iterable[Retrieval]) -> Retrieval:
@@ -204,7 +182,7 @@ def clustering_nmi(embeddings: Rows, labels: ArrayLike, *, restarts: int = 5, se
     from sklearn.metrics import normalized_mutual_info_score
 
     labels = labels_of_rows(labels, len(embeddings))
-    known = labels != NO_LABEL
+    known = labels != metrics.NO_LABEL
     if not known.any():
         raise ValueError("no embedding has a label: expected classes to compare clusters with")
     rows, labels = unit_rows(np.asarray(embeddings)[known], "embeddings"), labels[known]
@@ -267,9 +245,12 @@ class _Members:
         self._order = np.argsort(labels, kind="stable")
         self._labels, self._ids = labels[self._order], ids
 
+    def __len__(self):
+        return len(self._ids)
+
     def of(self, label, query):
         """Columns of a label, ascending, without the query's own; none for no label."""
-        if label == NO_LABEL:
+        if label == metrics.NO_LABEL:
             return self._order[:0]
         low, high = np.searchsorted(self._labels, [label, label + 1])
         columns = self._order[low:high]
@@ -277,13 +258,14 @@ class _Members:
 
     def most(self, labels):
         """How many columns the largest of these classes has, at least 1."""
-        known = labels[labels != NO_LABEL]
+        known = labels[labels != metrics.NO_LABEL]
         ends = (np.searchsorted(self._labels, known, side=side) for side in ("right", "left"))
         return int(np.subtract(*ends).max(initial=1))
 
 
-def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Sequence[int], most: int) -> dict:
-    """{(figure, k) or figure: float64 (b,)} of the queries of a block."""
+def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Sequence[int], most: int,
+             left_out: tuple[int, ...]) -> Retrieval:
+    """The Retrieval of a block of queries."""
     rights = [members.of(labels[query], query) for query in block.queries]
     n_relevant = np.array([len(right) for right in rights], np.int64)
     relevant = np.zeros((len(rights), max(most, *ks)), bool)
@@ -295,19 +277,12 @@ def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Seq
             ranks = right_ranks(block.scores[place], right, max(len(right), *ks, 1), exact)
             relevant[place, ranks[ranks <= relevant.shape[1]] - 1] = True
     undefined, first = np.where(n_relevant, 0.0, np.nan), relevant[:, :most]
-    figures: dict = {"r_precision": r_precision(first, n_relevant=n_relevant),
-                     "map_at_r": map_at_r(first, n_relevant=n_relevant), "n_relevant": n_relevant}
-    for k in ks:
-        figures["hit_at_k", k] = hit_at_k(relevant, k) + undefined
-        figures["recall_at_k", k] = recall_at_k(relevant, k, n_relevant=n_relevant)
-        figures["precision_at_k", k] = precision_at_k(relevant, k) + undefined
-        figures["ceiling_at_k", k] = precision_ceiling(n_relevant, k) + undefined
-    return figures
-
-
-def _depths(ks, n):
-    """The depths that a gallery has, rising, and those that it has not."""
-    ks = sorted(set(ks))
-    if not ks or ks[0] < 1:
-        raise ValueError(f"ks are {ks}: expected depths of 1 and more")
-    return tuple(k for k in ks if k <= n), tuple(k for k in ks if k > n)
+    return Retrieval(
+        block.queries, labels[block.queries],
+        hit_at_k={k: metrics.hit_at_k(relevant, k) + undefined for k in ks},
+        recall_at_k={k: metrics.recall_at_k(relevant, k, n_relevant=n_relevant) for k in ks},
+        precision_at_k={k: metrics.precision_at_k(relevant, k) + undefined for k in ks},
+        ceiling_at_k={k: metrics.precision_ceiling(n_relevant, k) + undefined for k in ks},
+        r_precision=metrics.r_precision(first, n_relevant=n_relevant),
+        map_at_r=metrics.map_at_r(first, n_relevant=n_relevant), n_relevant=n_relevant, gallery=len(members),
+        ks_left_out=left_out)

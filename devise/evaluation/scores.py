@@ -7,7 +7,7 @@ no figure hangs on the order in which a matrix product adds up, which changes wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,15 @@ def row_ids(rows: ArrayLike | None, n: int, name: str) -> NDArray[np.int64]:
     return rows.astype(np.int64)
 
 
+def asked_rows(labels: ArrayLike, n: int, queries: ArrayLike | None, gallery: ArrayLike | None
+               ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(labels of all n rows, ids of those that ask, ascending ids of those that are ranked, one or more)."""
+    found = labels_of_rows(labels, n), row_ids(queries, n, "queries"), np.sort(row_ids(gallery, n, "gallery"))
+    if not len(found[2]):
+        raise ValueError("the gallery is empty: expected rows to find")
+    return found
+
+
 def labels_of_rows(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     """Labels as int64 (n,), -1 for none; refused where they are not one a row."""
     labels = np.asarray(labels)
@@ -60,6 +69,18 @@ def labels_of_rows(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     if n and labels.min() < -1:
         raise ValueError(f"labels go down to {labels.min()}: expected -1 for no label, and 0 or more")
     return labels.astype(np.int64)
+
+
+def depths(ks: Iterable[int], n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The depths that n members or candidates have, rising, and those that they have not.
+
+    >>> depths((10, 1, 1000), 60)
+    ((1, 10), (1000,))
+    """
+    ks = sorted(set(ks))
+    if not ks or ks[0] < 1:
+        raise ValueError(f"ks are {ks}: expected depths of 1 and more")
+    return tuple(k for k in ks if k <= n), tuple(k for k in ks if k > n)
 
 
 def score_blocks(embeddings: Rows, queries: NDArray[np.int64], gallery: NDArray[np.int64], *,
@@ -83,7 +104,7 @@ def score_blocks(embeddings: Rows, queries: NDArray[np.int64], gallery: NDArray[
     column = np.full(len(rows), -1, np.int64)
     column[gallery] = np.arange(len(gallery))
     step = max(1, block_bytes // (4 * max(1, len(members))))
-    for start in range(0, len(queries), step):
+    for start in range(0, max(1, len(queries)), step):  # of no queries one block without any
         asked = queries[start:start + step]
         units = unit_rows(rows[asked], "embeddings of the queries")
         scores = units @ members.T

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.evaluation.tables import gallery_table, hit_table
+from devise.evaluation import gallery_table, hit_table
 from devise.report import Report, Table
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from devise.datasets import caption_set, split
 from devise.heads import RidgeHead
 from devise.metrics import generalised, precision_at_k
 from devise.model import SHARED, Devise, naming, pretrained, train_labels
-from devise.recipes.caltech37 import bundled_table
+from devise.recipes import bundled_table
 from devise.recipes.harness import Harness, by_row, means_table, spreads
-from devise.recipes.pretraining.measuring import everyday_words, usual_names
+from devise.recipes.pretrained.measuring import everyday_words, usual_names
 from devise.report import Report
 from devise.words import shipped_taxonomy
 

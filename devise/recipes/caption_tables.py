@@ -173,12 +173,20 @@ def _only(mine, theirs):
                  if n >= SAID and term not in theirs)[:WORDS]
 
 
-def people_table(world, judgements, heads, what):
-    """How well scores of a picture with a sentence fit what people said, or None where too few judged the test.
+def judged(data, table):
+    """(Judgements, who judged) pairs that a folder has, where all of its pictures could be read: by rows of these."""
+    known = ((data.expert, "three experts (1 to 4)"), (data.crowd, "a crowd (share of yes)"))
+    return [pair for pair in known if pair[0] is not None and len(table) == len(data.images)]
+
+
+def judged_sentences(world, judgements):
+    """What people said of test pictures with test sentences, or None where too few did.
 
     Args:
-        judgements: Judgements, of any pictures of the table; those of test pictures with test sentences count.
-        what: who judged, for the caption.
+        judgements: Judgements, of any pictures of the table.
+    Returns:
+        (the judged pictures, int (m,), those that the sentences were written for, int (m,), the m sentences, ratings
+        float (m, r)); pictures are places among the test's.
     """
     place = {row: number for number, row in enumerate(world.rows["test"].tolist())}
     kept = [number for number, (one, two) in enumerate(zip(judgements.pictures.tolist(), judgements.captioned.tolist(),
@@ -187,8 +195,19 @@ def people_table(world, judgements, heads, what):
         return None
     pictures, owners = (np.array([place[row] for row in rows[kept].tolist()])
                         for rows in (judgements.pictures, judgements.captioned))
-    ratings, numbers = judgements.scores[kept], judgements.captions[kept]
-    texts = [world.captions[owner][number] for owner, number in zip(owners, numbers, strict=True)]
+    texts = [world.captions[owner][number] for owner, number in zip(owners, judgements.captions[kept], strict=True)]
+    return pictures, owners, texts, judgements.scores[kept]
+
+
+def people_table(world, judgements, what, heads):
+    """How well scores of a picture with a sentence fit what people said; arguments as of `judged_sentences`.
+
+    Args:
+        what: who judged, for the caption.
+    """
+    if (found := judged_sentences(world, judgements)) is None:
+        return None
+    pictures, owners, texts, ratings = found
     scores = {RAW: [_between(world.features, pictures, owners)],
               TRIPLETS: [_between(head.embed(world.features), pictures, owners) for head in heads[TRIPLETS]],
               TFIDF: [_told(world, pictures, texts, world.data.terms.texts, sparse=True)],

@@ -1,4 +1,4 @@
-"""Who orders the test pictures of the captions recipe: raw features, what learnt from captions, and oracles."""
+"""What the caption recipes run on: pictures with sentences, and who orders them: features, heads and oracles."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise import backbones, features
 from devise.arrays import unit_rows
+from devise.datasets.captions import LISTS, caption_set
 from devise.model.caption_data import caption_data
-from devise.model.captions import GAPS, VISUAL, solve_ridge, start_joint, train_joint, train_visual
+from devise.model.captions import GAPS, VISUAL, captioned, solve_ridge, start_joint, train_joint, train_visual
 from devise.model.objective import float_rows
 from devise.words.sentences import CaptionVectors, SentenceVectors
 
@@ -17,6 +19,30 @@ RAW, RIDGE, TRIPLETS, RANKING, JOINT = ("raw features", "closed form onto tf-idf
 TFIDF, SIF = "tf-idf of captions (oracle)", "mean word vectors of captions (oracle)"
 ALL, HARDER = "all triplets", "ever harder triplets"
 FIRST = 3  # captions that an oracle reads; the others are the truth
+
+
+def open_captions(root, backbone=None, *, folder=None, progress=None):
+    """Pictures with captions and their features, from a folder in Flickr8k's layout with lists of its parts.
+
+    Args:
+        backbone: a Backbone; None loads the best at hand.
+        folder: of the pictures' features, as `devise extract` writes it; None looks at the pictures.
+        progress: called as progress(done, total), in pictures.
+    Returns:
+        (CaptionSet, FeatureTable with captions, Split of its rows)
+    Raises:
+        ValueError: if a part has no list of pictures that are here.
+    """
+    table = None if folder is None else features.load(folder)
+    data = caption_set(root, images=None if table is None else table.images)
+    if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
+        raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
+                         f"{' or '.join(LISTS[missing[0]])} with a file name a line")
+    if table is None:
+        table = features.extract(data.images, backbone or backbones.load(backbones.choose()[0]), progress=progress)
+    else:
+        table = captioned(table, data.images)
+    return data, table, data.split.among(data.images.paths, table.images.paths)
 
 
 class Joint(NamedTuple):

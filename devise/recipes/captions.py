@@ -6,15 +6,15 @@ captions, and what people said. The relevance of two pictures is the tf-idf cosi
 
 import numpy as np
 
-from devise import backbones, features, plots
-from devise.datasets.captions import LISTS, caption_set
+from devise import backbones, plots
+from devise.datasets.captions import LISTS
 from devise.evaluation.captions import DEPTH
 from devise.metrics import spread
 from devise.model.captions import GAPS, JOINT, VISUAL
 from devise.model.objective import float_rows
 from devise.recipes import caption_tables as tables
 from devise.recipes import captioning as who
-from devise.recipes.harness import Harness, numbered, used
+from devise.recipes.harness import Harness, card, numbered, used
 from devise.recipes.retrieval import changed_copies
 from devise.words import open_words
 
@@ -45,13 +45,9 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     Raises:
         ValueError: if the folder lists no parts, or too few pictures can be used.
     """
-    harness, data, words = Harness(output, progress), caption_set(root), open_words(words)
-    if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
-        raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
-                         f"{' or '.join(LISTS[missing[0]])} with a file name a line")
-    backbone = backbone or backbones.load(backbones.choose()[0])
-    table = features.extract(data.images, backbone, progress=progress)
-    world = who.CaptionWorld.of(table, data.split.among(data.images.paths, table.images.paths), words)
+    harness, backbone = Harness(output, progress), backbone or backbones.load(backbones.choose()[0])
+    data, table, split = who.open_captions(root, backbone, progress=progress)
+    world = who.CaptionWorld.of(table, split, open_words(words))
     train = world.rows["train"]
     levels = [float_rows(table.matrix, train), *changed_copies(table, train, backbone, strengths=strengths,
                                                                progress=progress)]
@@ -62,7 +58,8 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     whole, part, oracles = world.truths()
     found, eased = tables.measured(cosines, whole), tables.measured(plans, whole)
     shown = [*_pictures_tables(found, tables.measured(oracles | cosines, part) if oracles else None),
-             tables.text_table(world, heads[who.JOINT]), *_people(data, table, world, heads),
+             tables.text_table(world, heads[who.JOINT]),
+             *(tables.people_table(world, *told, heads) for told in tables.judged(data, table)),
              tables.change_table(world, heads[who.JOINT], asked), *_curriculum_tables(eased), tables.quoted_table()]
     _draw(harness, world, heads[who.JOINT][0], cosines, found, asked, schedules, seeds)
     return harness.report("Retrieval learnt from captions", _facts(world, seeds, strengths), shown,
@@ -78,13 +75,6 @@ def _pictures_tables(found, apart):
         caption = (f"Pictures find pictures; the truth is the tf-idf cosine of all captions but the first {who.FIRST}, "
                    "which the oracles read.")
         yield tables.graded_table(apart, caption)
-
-
-def _people(data, table, world, heads):
-    """Agreement with experts and crowd, where the folder has their judgements."""
-    for judgements, what in ((data.expert, "three experts (1 to 4)"), (data.crowd, "a crowd (share of yes)")):
-        if judgements is not None and len(table) == len(data.images):
-            yield tables.people_table(world, judgements, heads, what)
 
 
 def _curriculum_tables(eased):
@@ -166,8 +156,7 @@ def _best(world, scores, right=None):
 
 def _card(world, place, score=None, right=None):
     images, row = world.table.images, int(world.rows["test"][place])
-    return plots.Card(images.file(row) if images.root else None, label=world.captions[place][0], score=score,
-                      right=right, name=images.paths[row])
+    return card(images, row, label=world.captions[place][0], score=score, right=right, name=images.paths[row])
 
 
 def _over_queries(values):

@@ -5,16 +5,7 @@ are asked: a softmax trained on the seen classes alone, as in the paper, and the
 knows ImageNet's 1,000 classes.
 """
 
-from devise.recipes.devise2013 import (
-    classifier,
-    draw_curve,
-    facts,
-    notes,
-    papers_own,
-    trained,
-    unseen_rankings,
-    unseen_tables,
-)
+from devise.recipes import devise2013
 from devise.recipes.harness import Harness
 from devise.recipes.published import published
 from devise.recipes.rules import by_conse, tops
@@ -48,14 +39,14 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, re
         raise ValueError("every folder with a word vector is one of ImageNet's 1,000 classes, and so seen: ConSE's "
                          "tables are of unseen classes, add folders of others")
     runs = harness.each(range(seeds), lambda seed: _run(world, seed))
-    tables = unseen_tables(world, runs, PAPER, TABLE, recalled=recalled)
+    tables = devise2013.unseen_tables(world, runs, PAPER, TABLE, recalled=recalled)
     if not world.is_imagenet:
-        tables.append(papers_own("ConSE, Table 1", [
+        tables.append(devise2013.papers_own("ConSE, Table 1", [
             row._replace(name=f"{row.name}, {key}") for key in ("2-hop", "2-hop +1K")
             for row in published(PAPER, TABLE, candidates=key, recalled=recalled)]))
-    draw_curve(harness, runs, "Flat hit@k of ConSE and DeViSE")
-    return harness.report("ConSE beside DeViSE (Norouzi et al. 2014)", facts(world, seeds), tables,
-                          (*_notes(world), *notes(world)), trained=world.table.backbone["trained"])
+    devise2013.draw_curve(harness, runs, "Flat hit@k of ConSE and DeViSE")
+    return harness.report("ConSE beside DeViSE (Norouzi et al. 2014)", devise2013.facts(world, seeds), tables,
+                          (*_notes(world), *devise2013.notes(world)), trained=world.table.backbone["trained"])
 
 
 def _run(world, seed):
@@ -63,8 +54,8 @@ def _run(world, seed):
     parts = world.split(seed)
     seen, unseen = world.ids(parts.seen), world.ids(parts.unseen)
     found = {f"DeViSE, {how}": contender
-             for how, contender in trained(world, parts, world.vectors, seed=seed).items()}
-    logits = classifier(world, parts, seed=seed).outputs(world.features)
+             for how, contender in devise2013.trained(world, parts, world.vectors, seed=seed).items()}
+    logits = devise2013.classifier(world, parts, seed=seed).outputs(world.features)
     asked = {"softmax of the seen classes": (world.vectors[seen], logits, None, None)}
     if world.logits is not None:
         mine = world.classes, world.logits
@@ -75,7 +66,7 @@ def _run(world, seed):
     for kind, (vectors, logits, hidden, reading) in asked.items():
         found |= {f"ConSE({top:,}), {kind}": by_conse(world, vectors, logits, top, hidden, reading)
                   for top in tops(len(vectors))}
-    return unseen_rankings(world, parts, found)
+    return devise2013.unseen_rankings(world, parts, found)
 
 
 def _notes(world):

@@ -14,20 +14,20 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from devise import backbones, features, plots
+from devise import plots
 from devise.arrays import eigenvectors, nearest, unit_rows
-from devise.datasets.captions import LISTS, caption_set
+from devise.datasets.captions import LISTS
 from devise.errors import MissingDependency
 from devise.evaluation.captions import text_retrieval
 from devise.heads import HingeRankHead
 from devise.heads.linear import ridge
 from devise.metrics import spread
-from devise.model.captions import JOINT, captioned, start_joint, train_joint
+from devise.model.captions import JOINT, start_joint, train_joint
 from devise.model.objective import float_rows
 from devise.model.pretrained import pretrained
 from devise.model.space import SHARED
 from devise.recipes import caption_tables as tables
-from devise.recipes.captioning import CaptionWorld
+from devise.recipes.captioning import CaptionWorld, open_captions
 from devise.recipes.harness import Harness, numbered, used
 from devise.recipes.published import published
 from devise.report import Table
@@ -118,8 +118,8 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
         ValueError: if the folder lists no parts, or too few pictures can be used.
     """
     harness, words = Harness(output, progress), open_words(words)
-    data, table = open_flickr(root, backbone, progress)
-    world = CaptionWorld.of(table, data.split.among(data.images.paths, table.images.paths), words)
+    data, table, split = open_flickr(root, backbone, progress)
+    world = CaptionWorld.of(table, split, words)
     told = CaptionVectors(words, terms=TERMS).fit(world.data.captions)
     parts, start = {name: part_of(world, name, told) for name in LISTS}, start_joint(world.data, told)
     harness.expect(4 + seeds + 2 * DRAWINGS)
@@ -140,9 +140,7 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
     harness.draw("Recall@1, with intervals over the test pictures", "flickr8k.png", plots.interval_plot,
                  {name: {f"{way} @1": interval(runs, f"{way} @1") for way in WAYS} for name, runs in rows.items()},
                  title="Recall@1 of sentences and pictures", label="%")
-    people = [judged_table(world, parts["test"], spaces, judgements, what) for judgements, what in (
-        (data.expert, "three experts (1 to 4)"), (data.crowd, "a crowd (share of yes)"))
-        if judgements is not None and len(table) == len(data.images)]
+    people = [judged_table(world, parts["test"], spaces, *told) for told in tables.judged(data, table)]
     return harness.report("Flickr8k, the standard protocol", _facts(world, parts, seeds, spaces, best),
                           [shown, others_table(recalled) if theirs else None, *people],
                           (*NOTES, *(said for name in dict.fromkeys(best) for said in beaten(name, rows[name], theirs)),
@@ -151,24 +149,10 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
 
 
 def open_flickr(root, backbone=None, progress=None):
-    """(CaptionSet, FeatureTable with captions) of a folder with features, or with pictures.
-
-    Raises:
-        ValueError: if a part has no list of pictures that are here.
-    """
+    """What `open_captions` gives of a folder with features, or with pictures."""
     root = Path(root)
     kept = [place for place in (root, *sorted(root.glob("*/"))) if (place / "features.json").is_file()]
-    if kept and backbone is None:
-        table = features.load(kept[0])
-        data = caption_set(root, images=table.images)
-        table = captioned(table, data.images)
-    else:
-        data = caption_set(root)
-        table = features.extract(data.images, backbone or backbones.load(backbones.choose()[0]), progress=progress)
-    if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
-        raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
-                         f"{' or '.join(LISTS[missing[0]])} with a file name a line")
-    return data, table
+    return open_captions(root, backbone, folder=kept[0] if kept and backbone is None else None, progress=progress)
 
 
 def part_of(world, name, told):
@@ -262,9 +246,9 @@ def canonical(grams, between):
 def joint(world, start, parts, seed):
     """The joint head of `devise captions`, on more terms."""
     head, kernel, history = train_joint(world.data, start, seed=seed)
-    return Space({name: head.embed(part.features) for name, part in parts.items()},
-                 {name: unit_rows(part.vectors[TOLD][kept(name, part)] @ kernel) for name, part in parts.items()},
-                 f"epoch {history.best_epoch}" if history else "")
+    return space_of(parts, lambda part: head.embed(part.features),
+                    lambda part, kept: unit_rows(part.vectors[TOLD][kept] @ kernel),
+                    f"epoch {history.best_epoch}" if history else "")
 
 
 def shipped(world, parts):
@@ -275,9 +259,8 @@ def shipped(world, parts):
     except (ValueError, MissingDependency):
         return None
     space = model.own_spaces[SHARED]
-    return Space({name: space.embed(part.features) for name, part in parts.items()},
-                 {name: space.embed_text(np.array(part.texts)[kept(name, part)].tolist())
-                  for name, part in parts.items()})
+    return space_of(parts, lambda part: space.embed(part.features),
+                    lambda part, kept: space.embed_text(np.array(part.texts)[kept].tolist()))
 
 
 def random_words(world, parts, seed):
@@ -305,16 +288,18 @@ def means_of(part, way):
     return unit_rows(sums)
 
 
+def space_of(parts, picture, sentence, said=""):
+    """The Space of two functions: of a Part, and of a Part and which of its sentences count, to unit rows."""
+    return Space({name: picture(part) for name, part in parts.items()},
+                 {name: sentence(part, part.first if name == "train" else slice(None)) for name, part in parts.items()},
+                 said)
+
+
 def mapped(parts, way, kernel, bias, text_kernel, middle, said):
     """The Space of two linear maps."""
-    return Space({name: unit_rows((part.roots @ kernel + bias).astype(np.float32)) for name, part in parts.items()},
-                 {name: unit_rows(((part.vectors[way][kept(name, part)] - middle) @ text_kernel).astype(np.float32))
-                  for name, part in parts.items()}, said)
-
-
-def kept(name, part):
-    """Which sentences of a part a Space has."""
-    return part.first if name == "train" else slice(None)
+    return space_of(parts, lambda part: unit_rows((part.roots @ kernel + bias).astype(np.float32)),
+                    lambda part, kept: unit_rows(((part.vectors[way][kept] - middle) @ text_kernel).astype(np.float32)),
+                    said)
 
 
 def chosen(parts, spaces):
@@ -417,21 +402,15 @@ def beaten(name, runs, theirs):
 
 def judged_table(world, test, spaces, judgements, what):
     """How well cosines of a picture and a sentence fit what people said of them."""
-    place = {row: number for number, row in enumerate(world.rows["test"].tolist())}
-    kept = [number for number, pair in enumerate(zip(judgements.pictures.tolist(), judgements.captioned.tolist(),
-                                                     strict=True)) if place.keys() >= set(pair)]
-    if len(kept) < tables.FEWEST:
+    if (found := tables.judged_sentences(world, judgements)) is None:
         return None
-    pictures = np.array([place[row] for row in judgements.pictures[kept].tolist()])
-    captions = world.table.images.captions
-    texts = [captions[owner][number] for owner, number in zip(judgements.captioned[kept].tolist(),
-                                                              judgements.captions[kept].tolist(), strict=True)]
+    pictures, _, texts, ratings = found
     sentences = dict(zip(test.texts, range(len(test.texts)), strict=True))
     known = np.array([text in sentences for text in texts])
     pictures, asked = pictures[known], np.array([sentences[text] for text in texts if text in sentences])
     scores = {name: [np.einsum("ij,ij->i", mine[0].pictures["test"][pictures], mine[0].sentences["test"][asked])]
               for name, mine in spaces.items()}  # of the first seed
-    return tables.agreement_table(scores, judgements.scores[kept][known], pictures, what)
+    return tables.agreement_table(scores, ratings[known], pictures, what)
 
 
 def _facts(world, parts, seeds, spaces, best):

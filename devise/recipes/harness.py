@@ -15,10 +15,12 @@ import numpy as np
 
 from devise.figures import Comparison, Spread
 from devise.metrics import spread
+from devise.plots import Card
 from devise.report import Report, Table
 from devise.storage import is_manifest
 
 if TYPE_CHECKING:
+    from devise.datasets import ImageSet
     from devise.model import Devise
 
 Figures = Mapping[Any, float]
@@ -43,14 +45,10 @@ class Harness:
         self.pictures: list[tuple[str, str]] = []
         self._started, self._done, self._total = time.monotonic(), 0, 0
 
-    def each(self, items: Iterable[Item], measure: Callable[[Item], Found], *, total: int | None = None) -> list[Found]:
-        """What `measure` gives for each draw or seed, a step each.
-
-        Args:
-            total: how many steps there are in all, where others follow; None takes the items.
-        """
+    def each(self, items: Iterable[Item], measure: Callable[[Item], Found]) -> list[Found]:
+        """What `measure` gives for each draw or seed, a step each; without `expect` these are all there are."""
         items = list(items)
-        self.expect(total if total else self._total or len(items))
+        self._total = self._total or len(items)
         found = []
         for item in items:
             found.append(measure(item))
@@ -94,6 +92,11 @@ class Harness:
                         trained=trained)
         report.save(self.output, overwrite=True)  # of the recipe's own; the command asks before the run
         return report
+
+
+def card(images: ImageSet, row: int, **known: Any) -> Card:
+    """A row of some images for a sheet, under the name of its file; `known` has what else a Card has."""
+    return Card(images.file(row) if images.root else None, **{"name": Path(images.paths[row]).name} | known)
 
 
 def by_row(runs: Sequence[Mapping[str, Any]]) -> dict[str, list]:

@@ -14,8 +14,8 @@ from devise.figures import score
 from devise.heads import RidgeHead
 from devise.machine import memory
 from devise.model import SHARED, train_labels
-from devise.recipes.caltech37 import bundled_table
-from devise.recipes.harness import Harness, numbered, used
+from devise.recipes import bundled_table
+from devise.recipes.harness import Harness, card, numbered, used
 from devise.recipes.published import published
 from devise.report import Table
 from devise.search import Search
@@ -63,14 +63,13 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
 
     models, hits = zip(*harness.each(range(seeds), of_seed), strict=True)
     harness.save(models[0])
-    combined = combine(hits)
     examples = _examples(models[0], table)
-    _draw_curves(harness, models[0], combined)
+    _draw_curves(harness, models[0], hits)
     if photographs:
         _draw_photographs(harness, models[0])
     else:
         _draw_sheets(harness, models[0], examples, table)
-    return _report(harness, models, combined, examples, table)
+    return _report(harness, models, hits, examples, table)
 
 
 def _exact(model):
@@ -81,9 +80,10 @@ def _exact(model):
     return exact_tags(model.embed_images(table.subset(rows)), table.images.labels[rows], model.candidates("words"))
 
 
-def _draw_curves(harness, model, combined):
+def _draw_curves(harness, model, hits):
     """hit@k, and the training."""
-    series = {f"{part} over {_count(combined, name)}": values for part, sets in combined.hit_at_k.items()
+    series = {f"{part} over {name} ({hits[0].candidates[name]['count']:,})": values
+              for part, sets in combine(hits).items()
               for name, values in sets.items() if part != "train" and name != "all"}
     harness.draw("Flat hit@k against k", "hit_at_k.png", plots.hit_curve, series, title="Flat hit@k",
                  published={f"{row.name} (candidates not stated)": row.values for row in PUBLISHED["test"]})
@@ -95,7 +95,7 @@ def _draw_curves(harness, model, combined):
 def _draw_sheets(harness, model, examples, table):
     """Tags of an unseen class's pictures, and what words find among pictures that were not trained on."""
     if examples:
-        cards = [plots.Tagged(_card(table.images, row, label), tuple(tags), frozenset({label}))
+        cards = [plots.Tagged(card(table.images, row, label=label), tuple(tags), frozenset({label}))
                  for row, label, tags in examples]
         harness.draw("Tags of unseen pictures, one a class", "tags.png", plots.tag_sheet, cards,
                      title="Tags of pictures of classes never seen in training")
@@ -119,7 +119,7 @@ def _draw_photographs(harness, model):
         model, by = train_labels(model.table, model.words, start="everyday", split=model.split), BESIDE
     except (FileNotFoundError, MissingDependency, ValueError):
         by = "by the model"
-    tagged = [plots.Tagged(_card(table.images, row), tuple(tags)) for row, tags in enumerate(model.tag(table, k=5))]
+    tagged = [plots.Tagged(card(table.images, row), tuple(tags)) for row, tags in enumerate(model.tag(table, k=5))]
     harness.draw(f"Tags of photographs, most of which show none of the classes, {by}", "tags.png", plots.tag_sheet,
                  tagged, title=f"Tags of scikit-image's photographs, {by}", score="score of the word")
     harness.draw(f"Photographs found by a word, {by}", "search.png", plots.sheet, _searches(
@@ -153,15 +153,10 @@ def _searches(model, table, texts):
     for text in dict.fromkeys(texts):
         judged, found = text in model.labels.names, search.by_text(text, k=6)
         rows.append(plots.Row(text, tuple(
-            _card(search.images, match.row, match.label or "", score=match.score, weak=weak,
-                  right=match.label == text if judged and match.label else None)
+            card(search.images, match.row, label=match.label or "", score=match.score, weak=weak,
+                 right=match.label == text if judged and match.label else None)
             for match, weak in zip(found.matches, found.weak, strict=True))))
     return rows
-
-
-def _card(images, row, label="", **found):
-    return plots.Card(images.file(row) if images.root else None, label=label, name=Path(images.paths[row]).name,
-                      **found)
 
 
 def _head(config):
@@ -171,11 +166,7 @@ def _head(config):
     return f"{sizes}, {config['activation']}, dropout {config['dropout']}"
 
 
-def _count(combined, name):
-    return f"{name} ({combined.candidates[name]['count']:,})"
-
-
-def _report(harness, models, combined, examples, table):
+def _report(harness, models, hits, examples, table):
     model, exact = models[0], [_exact(model) for model in models]
     config = model.spaces[SHARED].head.config
     facts = used(model.network.record, model.words_record) | {
@@ -186,7 +177,7 @@ def _report(harness, models, combined, examples, table):
         "seeds": f"{numbered(len(models))}; a seed draws the split and trains",
         "peak memory (MB)": memory()[1] // 2**20,
     }
-    tables = [hit_table(combined, part, published=PUBLISHED.get(part, ())) for part in combined.hit_at_k]
+    tables = [hit_table(hits, part, published=PUBLISHED.get(part, ())) for part in hits[0].hit_at_k]
     notes = ["Every choice (epochs, penalty) was made on a validation part of the seen training pictures."]
     if exact[0]:
         counts = [found.found for found in exact]

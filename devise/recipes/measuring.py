@@ -4,14 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devise.metrics import (
-    correct_sets,
-    generalised,
-    hierarchical_precision,
-    hit_at_k,
-    mean_over_classes,
-    seen_unseen_curve,
-)
+from devise import metrics
 from devise.recipes.rules import K
 from devise.recipes.world import READINGS
 
@@ -57,9 +50,9 @@ def each_ranked(ids, answers, distances, n_candidates):
         n_candidates: c; a k beyond is left out.
     """
     right = ids == answers[:, None]
-    figures = {f"hit@{k}": hit_at_k(right, k) for k in HITS if k <= n_candidates}
+    figures = {f"hit@{k}": metrics.hit_at_k(right, k) for k in HITS if k <= n_candidates}
     if distances is not None:
-        figures |= {f"hp@{k}": hierarchical_precision(answers, ids, distances, k)
+        figures |= {f"hp@{k}": metrics.hierarchical_precision(answers, ids, distances, k)
                     for k in PRECISIONS if k <= n_candidates}
     return figures
 
@@ -73,7 +66,7 @@ def ranked_by_chance(answers, distances, n_candidates):
     figures = {f"hit@{k}": k / n_candidates for k in HITS if k <= n_candidates}
     if distances is not None:
         ks = [k for k in PRECISIONS if k <= n_candidates]
-        figures |= {f"hp@{k}": float(near[answers].mean()) for k, near in correct_sets(distances, ks).items()}
+        figures |= {f"hp@{k}": float(near[answers].mean()) for k, near in metrics.correct_sets(distances, ks).items()}
     return figures
 
 
@@ -102,13 +95,13 @@ def measure(world, draw, contender):
     n_test, rows, seen = len(draw.test), np.concatenate([draw.test, draw.unseen_rows]), world.seen(columns, draw)
     scores, truth = contender.scores(rows, columns), world.labels[rows]
     right = _first(scores[:n_test], seen) == truth[:n_test]
-    figures = {"test, seen": right.mean(), "per class": mean_over_classes(right, truth[:n_test]).value}
+    figures = {"test, seen": right.mean(), "per class": metrics.mean_over_classes(right, truth[:n_test]).value}
     among = strict = _unseen(scores[n_test:], ~seen, answers)
     if contender.reads:
         strict = _unseen(contender.scores(draw.unseen_rows, columns, "strict"), ~seen, answers)
     figures |= {"unseen": among.mean(), "unseen, strict": strict.mean()}
-    figures |= dict(zip(("u", "s", "H"), generalised(scores, truth, seen), strict=True))
-    figures["AUSUC"] = seen_unseen_curve(scores, truth, seen).area if np.isfinite(among).all() else np.nan
+    figures |= dict(zip(("u", "s", "H"), metrics.generalised(scores, truth, seen), strict=True))
+    figures["AUSUC"] = metrics.seen_unseen_curve(scores, truth, seen).area if np.isfinite(among).all() else np.nan
     hits = {"unseen": among}
     if contender.names_words:
         for reading in READINGS:

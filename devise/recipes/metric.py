@@ -1,36 +1,74 @@
 """Losses × mining on one set of pictures under one budget, each choice by cross-validation over classes.
 
-The protocol is that of the reality check of Musgrave et al. 2020, as far as a head on frozen features
-can follow it; the notes of the report say how far. Beside the losses stand the features as they are,
-the map in closed form that all trainings start from, and heads that learned nothing or nonsense.
+The protocol is that of the reality check of Musgrave, Belongie and Lim 2020 (section 4), as far as a head on frozen
+features can follow it; the notes of the report say how far. The classes to learn from are split into folds that share
+no class, each fold validates a training on the others, the options with the best mean MAP@R are taken, and the heads of
+the folds are joined to one embedding. Beside the losses stand the features as they are, the map in closed form that all
+trainings start from, and heads that learned nothing or nonsense.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from devise.arrays import unit_rows
-from devise.model.classes import POWER, SHRINKAGE
-from devise.recipes.comparison import differences_table, draw_map_at_r, figures_table, means_of
-from devise.recipes.cross_validation import (
-    DIM,
-    EPOCHS,
-    FOLDS,
-    MEMORY,
-    TRIALS,
-    VARIANTS,
-    choose,
-    fit,
-    folds_of,
-    joined,
-)
+from devise.model.classes import POWER, SHRINKAGE, batch_classes, knows_classes, own_numbers, scores
 from devise.recipes.harness import Harness, means_table, numbered
 from devise.recipes.published import count_of, published
-from devise.recipes.retrieval import TEST, open_retrieval, start
+from devise.recipes.retrieval import TEST, draw_map_at_r, figures_table, gains_table, means_of, open_retrieval, start
 from devise.report import Table
 
 SEEDS = 3
+DIM, FOLDS, TRIALS, EPOCHS = 256, 4, 2, 4
+PER_CLASS = 4
+MEMORY = 1024  # rows, or as many as there are
+RATES = (1e-5, 3e-5, 1e-4, 3e-4)  # of Adam
+FIRST_RATE = 1e-4
+OPTIONS = {  # what a loss may try beside its own defaults
+    "contrastive": {"positive_margin": (0.3, 0.5, 0.7, 0.9), "negative_margin": (0.2, 0.3, 0.4, 0.5)},
+    "triplet": {"margin": (0.05, 0.1, 0.2, 0.4)},
+    "soft-triplet": {},
+    "margin": {"margin": (0.1, 0.2, 0.3), "beta": (0.8, 1.0, 1.2)},
+    "range": {"margin": (0.5, 1.0, 1.5), "between": (0.5, 1.0, 2.0)},
+    "n-pair": {"temperature": (0.05, 0.1, 0.2, 0.4)},
+    "multi-similarity": {"base": (0.3, 0.5, 0.7), "beta": (20.0, 50.0)},
+    "proxy-anchor": {"margin": (0.05, 0.1, 0.2), "scale": (16.0, 32.0)},
+    "normalised-softmax": {"temperature": (0.05, 0.1, 0.2)},
+}
 RAW = "pretrained, raw features"
 START = "the start: closed form"
 PAPER = "musgrave2020"
+
+
+class Variant(NamedTuple):
+    """A loss, the miner of its triplets, whether it has a memory, and whether its labels are shuffled, a control."""
+
+    loss: str
+    miner: str | None = None
+    memory: bool = False
+    shuffled: bool = False
+
+    @property
+    def name(self):
+        """How a table calls it.
+
+        >>> Variant("triplet", "hard-negative", memory=True).name
+        'triplet, hard-negative, memory'
+        """
+        return ", ".join([self.loss, *([self.miner] if self.miner else []), *(["memory"] if self.memory else []),
+                          *(["labels shuffled"] if self.shuffled else [])])
+
+
+VARIANTS = (
+    *(Variant(loss, miner) for loss, miner in (
+        ("contrastive", None), ("contrastive", "hard"), ("triplet", "all"), ("triplet", "semi-hard"),
+        ("triplet", "hard"), ("triplet", "distance-weighted"), ("soft-triplet", "hard"), ("margin", None),
+        ("margin", "distance-weighted"), ("range", None), ("n-pair", None), ("multi-similarity", None),
+        ("proxy-anchor", None), ("normalised-softmax", None))),
+    *(Variant(loss, miner, memory=True) for loss, miner in (
+        ("contrastive", None), ("triplet", "hard-negative"), ("margin", None), ("n-pair", None),
+        ("multi-similarity", None))),
+    Variant("contrastive", shuffled=True))
 
 
 def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, seeds=SEEDS, epochs=EPOCHS,
@@ -70,9 +108,9 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         rows[variant.name] = [source.measure(joined(group)) for group in heads]
         single[variant.name] = [means_of(source.measure(head.embed)) for group in heads for head in group]
     tables = (_figures(source, rows, chosen, folds, dim, seeds, recalled),
-              differences_table("What each gains on the raw features", {
+              gains_table("What each gains on the raw features", {
                   name: (rows[RAW], runs) for name, runs in rows.items() if name != RAW}, head="loss, miner − raw"),
-              differences_table("What each loss adds to the start", {
+              gains_table("What each loss adds to the start", {
                   name: (rows[START], rows[name]) for name in chosen}, head="loss, miner − start"),
               means_table("loss, miner", single, form="interval", caption=(
                   f"The same heads one by one, {dim}-d, in %: mean of {folds} folds × {seeds} seeds, with the 95 % "
@@ -87,6 +125,111 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         "seeds": numbered(seeds)}
     return harness.report("Losses and mining for retrieval, under one budget", facts, tables,
                           _notes(source, folds, dim), trained=source.table.backbone["trained"])
+
+
+class Trial(NamedTuple):
+    """One choice of hyperparameters: the learning rate, and options of the loss."""
+
+    rate: float
+    options: dict
+
+
+class Chosen(NamedTuple):
+    """What cross-validation took.
+
+    Attributes:
+        trial: Trial.
+        score: its mean MAP@R over the folds' validation classes.
+        heads: the heads of its folds, of seed 0.
+        epochs: the epoch that each fold kept; 0 is the start.
+    """
+
+    trial: Trial
+    score: float
+    heads: list
+    epochs: list
+
+
+class Fold(NamedTuple):
+    """Rows to train on, rows whose classes validate, and the head that every training on it starts from."""
+
+    train: np.ndarray
+    held: np.ndarray
+    start: object
+
+
+def choices(variant, n):
+    """n different choices for a variant, the first of them the loss's own defaults.
+
+    >>> choices(Variant("n-pair"), 2)[0]
+    Trial(rate=0.0001, options={})
+    """
+    random, space = np.random.default_rng([0, len(variant.loss)]), OPTIONS[variant.loss]
+    found = [Trial(FIRST_RATE, {})]
+    most = len(RATES) * int(np.prod([len(values) for values in space.values()])) + (1 if space else 0)
+    while len(found) < min(n, most):
+        drawn = Trial(float(random.choice(RATES)),
+                      {name: float(random.choice(values)) for name, values in space.items()})
+        found += [drawn] if drawn not in found else []
+    return found
+
+
+def folds_of(source, n=FOLDS, dim=DIM):
+    """n Folds of the classes to learn from, no class held in two; each with its map in closed form."""
+    return [Fold(train, held, start(dim).fit(source.matrix[train], source.labels[train]))
+            for train, held in source.folds(n)]
+
+
+def choose(variant, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
+    """Try n choices on every fold and take the best: Chosen.
+
+    Args:
+        source: RetrievalSource.
+        folds: of `folds_of`.
+        step: called after each training.
+    """
+    best = None
+    for trial in choices(variant, n):
+        heads, histories = zip(*[fit(variant, source, fold, trial, seed=0, dim=dim, epochs=epochs, step=step)
+                                 for fold in folds], strict=True)
+        score = float(np.mean([max(history.start_score, *history.score) for history in histories]))
+        if best is None or score > best.score:
+            best = Chosen(trial, score, list(heads), [history.best_epoch for history in histories])
+    return best
+
+
+def fit(variant, source, fold, trial, *, seed, dim=DIM, epochs=EPOCHS, step=None):
+    """(head, History) of one training on one fold; all start from its map, that of shuffled labels from theirs."""
+    from devise.training import train
+
+    mine, theirs = own_numbers(source.labels[fold.train]), own_numbers(source.labels[fold.held])
+    if variant.shuffled:
+        mine = np.random.default_rng(seed).permutation(mine)
+    loss = _loss(variant, trial, n_labels=int(mine.max()) + 1, dim=dim, rows=len(mine))
+    head = start(dim) if variant.shuffled else fold.start.copy()
+    held = theirs % (int(mine.max()) + 1) if knows_classes(loss) else theirs
+    history = train(head, source.matrix[fold.train], mine, loss, optimiser="adam", learning_rate=trial.rate,
+                    epochs=epochs, classes=batch_classes(None, mine), per_class=PER_CLASS, seed=seed,
+                    validation=(source.matrix[fold.held], held),
+                    validate=lambda rows: scores(rows, theirs))
+    if step:
+        step()
+    return head, history
+
+
+def joined(heads):
+    """The embedding of several heads side by side, each weighing the same: features → unit rows."""
+    return lambda matrix: unit_rows(np.concatenate([head.embed(matrix) for head in heads], axis=1))
+
+
+def _loss(variant, trial, *, n_labels, dim, rows):
+    from devise.losses import CrossBatchMemory, pairs
+
+    loss = pairs.make(variant.loss, n_labels=n_labels, dim=dim, miner=variant.miner, **trial.options)
+    if not variant.memory:
+        return loss
+    size = min(MEMORY, rows)
+    return CrossBatchMemory(loss, size=size, dim=dim, warm_up=size // 32)
 
 
 def _baselines(source, parts, dim, seeds):

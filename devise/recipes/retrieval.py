@@ -1,24 +1,34 @@
-"""What the retrieval recipes run on: classes to learn from, other classes to be judged on, and who asks whom."""
+"""What the retrieval recipes share: classes to learn from and other classes to be judged on, figures of several seeds
+side by side, and what each gains on another.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from devise import backbones, features
+from devise import backbones, features, plots
 from devise.datasets.base import ImageSet
 from devise.datasets.retrieval_sets import READERS
 from devise.datasets.splits import Split, generator, split_classes
 from devise.evaluation import retrieve
 from devise.heads import ProjectionHead
+from devise.metrics import paired_difference
 from devise.model.classes import POWER, SHRINKAGE
-from devise.recipes.caltech37 import bundled_table
-from devise.recipes.harness import used
+from devise.recipes import bundled_table
+from devise.recipes.harness import means_table, p_of, spreads, used, verdict
+from devise.report import Table
 
 SETS = {"cub200": "cub200", "cars196": "cars196", "sop": "online-products", "in-shop": "in-shop"}
 KS = (1, 10, 50, 1000)
 TEST, VALIDATION = 0.3, 0.2
 STRENGTHS = (1 / 3, 2 / 3, 1.0)  # of changed copies
+FIGURES = {"Recall@1": lambda run: run.hit_at_k[1], "R-precision": lambda run: run.r_precision,
+           "MAP@R": lambda run: run.map_at_r}
+DEEPER = {"hit@{k}": "hit_at_k", "recall@{k}": "recall_at_k", "precision@{k}": "precision_at_k",
+          "its ceiling, {k}": "ceiling_at_k"}
+TERMS = ("Recall@1 is hit@1 and precision@1; hit@k, any right answer among the first k, is what metric-learning papers "
+         "call Recall@k; recall@k is the share of the right answers among the first k")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +68,16 @@ class RetrievalSource:
         """The classes to learn from that have one picture, and so no other to find."""
         return tuple(name for name in self.table.images.single if name in set(self.split.seen))
 
-    def parts(self, seed, *, share=VALIDATION):
+    def parts(self, seed):
         """A Split: classes that train, classes that choose, drawn by the seed, and the test classes.
 
         Two classes choose at the least: of one nothing can be mistaken for another.
         """
         many = len(self.split.names["train"]) - len(self.single)
-        validation = max(2, int(share * many + 0.5))
+        validation = max(2, int(VALIDATION * many + 0.5))
         return split_classes(self.labels, self.names, validation=validation, test=self.split.names["test"], seed=seed)
 
-    def folds(self, n, *, seed=0):
+    def folds(self, n):
         """The classes to learn from in n parts, each the validation of one (train rows, validation rows) pair.
 
         Classes of one picture, which has no other to find, are always among those that train.
@@ -80,7 +90,7 @@ class RetrievalSource:
         if n < 2 or len(many) < 2 * n:
             raise ValueError(f"{n} folds were asked for and {len(many)} classes have two pictures to learn from: "
                              f"expected two folds or more, and two classes for each")
-        ranks = {name: generator(seed, "folds", name).random() for name in many}
+        ranks = {name: generator(0, "folds", name).random() for name in many}
         order = [self.names.index(name) for name in sorted(many, key=ranks.get)]
         held = [np.isin(self.labels[rows], order[fold::n]) for fold in range(n)]
         return [(rows[~mask], rows[mask]) for mask in held]
@@ -125,13 +135,13 @@ class RetrievalSource:
         return notes
 
 
-def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None, seed=0, progress=None):
+def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None, progress=None):
     """The bundled set, labelled pictures, their features, or a published set in its own split.
 
     Args:
         data: ImageSet or FeatureTable; None takes the bundled set.
         backbone: the Backbone of pictures.
-        test: classes that nothing learns from: names, how many, or a share; drawn by `seed`.
+        test: classes that nothing learns from: names, how many, or a share; drawn by seed 0.
         root, name: the folder of a published set, and which of SETS it is, in place of the others.
     Returns:
         RetrievalSource.
@@ -155,11 +165,9 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
     if not (data if isinstance(data, ImageSet) else data.images).label_names:
         raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
                          "file")
-    table = features.extract(data, backbone or "auto", progress=progress) if isinstance(data, ImageSet) else data
-    table = features.usable(table)
+    table = features.usable(features.extract(data, backbone or "auto", progress=progress))
     images = table.images
-    return _checked(RetrievalSource(table, split_classes(images.labels, images.label_names, validation=0, test=test,
-                                                         seed=seed)))
+    return _checked(RetrievalSource(table, split_classes(images.labels, images.label_names, validation=0, test=test)))
 
 
 def _checked(source):
@@ -217,3 +225,82 @@ def changed_copies(table, rows, backbone, *, strengths=STRENGTHS, seed=0, progre
                              f"{lost.reason}")
         levels.append(found.matrix)
     return levels
+
+
+def means_of(run, depth=None):
+    """{column: mean over the queries} of a Retrieval; with a depth k four more columns."""
+    found = {name: _mean(figure(run)) for name, figure in FIGURES.items()}
+    if depth is not None:
+        found |= {form.format(k=depth): _mean(getattr(run, figure)[depth]) for form, figure in DEEPER.items()}
+    return found
+
+
+def figures_table(caption, rows, *, head="embedding", depth=None, **options):
+    """What each row retrieves: the mean over its seeds, with the 95 % interval over them.
+
+    Args:
+        caption: without its last full stop.
+        rows: {name: [Retrieval, one a seed]}; of what has no seed one.
+        depth: a k for four more columns; left out where the gallery has not so many.
+        options: extra and published, as of `means_table`.
+    """
+    one = next(iter(rows.values()))[0]
+    found = {name: [means_of(run, depth if depth in one.ks else None) for run in runs] for name, runs in rows.items()}
+    lost = f". {one.undefined:,} without a right answer in the gallery are left out" if one.undefined else ""
+    return means_table(head, found, form="interval", **options, caption=(
+        f"{caption}. {one.n - one.undefined:,} pictures ask, a gallery of {one.gallery:,}{lost}. {TERMS}."))
+
+
+def compare(before, after):
+    """What one list of runs gains on another: {figure: Comparison}.
+
+    Each query's value is its mean over the seeds; the interval is over classes, each counting once, see
+    `devise.metrics.paired_difference`.
+
+    Args:
+        before, after: lists of Retrieval over the same queries.
+    """
+    means = {name: [np.mean([figure(run) for run in runs], axis=0) for runs in (before, after)]
+             for name, figure in FIGURES.items()}
+    return {name: paired_difference(*pair, after[0].labels) for name, pair in means.items()}
+
+
+def gains_table(caption, pairs, *, head="embedding"):
+    """What each row gains, in percentage points.
+
+    Args:
+        pairs: {name: (runs before, runs after)}.
+    Returns:
+        Table of Comparisons, with the least and the largest difference of MAP@R over the seeds.
+    """
+    rows = {}
+    for name, (before, after) in pairs.items():
+        found = compare(before, after)
+        rows[name] = {**found, "p": p_of(found["MAP@R"]), "MAP@R by seed": _by_seed(before, after),
+                      "verdict": verdict(found["MAP@R"])}
+    columns = (*FIGURES, "p", "MAP@R by seed", "verdict")
+    text = (f"{caption}, in percentage points, with the 95 % t interval over classes (each class counts once; each "
+            "picture has its mean over the seeds). p and the verdict are of MAP@R; better or worse means that the "
+            "interval excludes 0.")
+    return Table.by_name(head, rows, columns, caption=text, form="interval")
+
+
+def draw_map_at_r(harness, source, rows, what):
+    """MAP@R of each row, with intervals over the seeds."""
+    shown = {name: spreads([means_of(run) for run in runs], ("MAP@R",)) for name, runs in rows.items()}
+    harness.draw(f"MAP@R of each {what} on the untrained classes", "map_at_r.png", plots.interval_plot, shown,
+                 label="MAP@R (%)", origin=None,
+                 title=f"Retrieval of {len(source.split.names['test'])} classes that nothing learned from",
+                 note=f"mean and 95 % interval over {max(map(len, rows.values()))} seeds; a dot alone has no seed")
+
+
+def _by_seed(before, after):
+    """The least and the largest difference of MAP@R, as text; None for one seed. What has no seed is beside each."""
+    n = max(len(before), len(after))
+    gains = [100 * (_mean(after[seed % len(after)].map_at_r) - _mean(before[seed % len(before)].map_at_r))
+             for seed in range(n)]
+    return f"{min(gains):+.2f} to {max(gains):+.2f}".replace("-", "−") if n > 1 else None
+
+
+def _mean(values):
+    return float(np.nanmean(values))

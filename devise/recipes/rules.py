@@ -177,7 +177,7 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
     return max(heads, key=hit_at_1)
 
 
-def widened(vectors, columns=COLUMNS, steepness=STEEPNESS, *, seed=0):
+def widened(vectors, columns=COLUMNS, steepness=STEEPNESS):
     """Unit vectors in more columns, in which near ones stay near: about exp(steepness (cos - 1)) is their new cosine.
 
     Fifty columns have no room for a thousand labels apart from one another; DeViSE's vectors have 500 or 1,000.
@@ -188,11 +188,11 @@ def widened(vectors, columns=COLUMNS, steepness=STEEPNESS, *, seed=0):
     """
     from sklearn.kernel_approximation import RBFSampler
 
-    made = RBFSampler(gamma=steepness / 2, n_components=columns, random_state=seed).fit_transform(vectors)
+    made = RBFSampler(gamma=steepness / 2, n_components=columns, random_state=0).fit_transform(vectors)
     return unit_rows(made.astype(np.float32))
 
 
-def contenders(world, draw, *, lifts, training=TRAINING, head=HEAD, seed=0):
+def contenders(world, draw, *, lifts, training, head, seed=0):
     """The rules and their controls, fitted to the seen classes of a draw.
 
     Args:
@@ -227,7 +227,7 @@ def contenders(world, draw, *, lifts, training=TRAINING, head=HEAD, seed=0):
     return found, chosen
 
 
-def trained(world, draw, seed, *, training=TRAINING, head=HEAD):
+def trained(world, draw, seed, *, training, head):
     """The rules of TRAINED alone, from another seed."""
     from devise.heads import HeadConfig, MlpHead
     from devise.losses import Cosine

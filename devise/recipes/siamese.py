@@ -10,17 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from devise import plots
-from devise.arrays import unit_rows
+from devise.arrays import nearest, unit_rows
+from devise.datasets.splits import generator
 from devise.evaluation import clustering_nmi, evaluate_galleries, gallery_table
 from devise.heads import ProjectionHead
 from devise.metrics import spread
 from devise.model import train_classes
 from devise.model.calibration import sentence
 from devise.model.classes import POWER, SHRINKAGE
-from devise.recipes.comparison import differences_table, draw_map_at_r, figures_table, neighbour_rows
-from devise.recipes.harness import Harness, means_table, numbered
+from devise.recipes import retrieval
+from devise.recipes.harness import Harness, card, means_table, numbered
 from devise.recipes.retrieval import STRENGTHS as CHANGED
-from devise.recipes.retrieval import TEST, changed_copies, has_pictures, network_of, open_retrieval, start
+from devise.recipes.retrieval import TEST, figures_table, gains_table, start
 
 SEEDS, EPOCHS, FAR, GALLERIES = 5, 12, 0.05, (100, 1000, 10_000)
 RATE = 1e-4  # of Adam
@@ -32,6 +33,7 @@ AT_ONCE, GROWING = "{}, all changes at once", "{}, curriculum"
 SPACE = "learnt"  # of a model
 COURSE = ("MAP@R", "hit@1", "recall@10")
 DEEP = 10
+QUERIES, DEPTH = 6, 7  # of the sheet
 OPEN_SET = {"unknown let in": "unknown_accepted", "known sent away": "known_rejected",
             "known found and right": "identified", "EER": "equal_error_rate"}
 
@@ -71,10 +73,10 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
         ValueError: if there are too few classes, or the pictures can't be used.
     """
     harness, copies = Harness(output, progress), None
-    source = open_retrieval(images, backbone, test=test, progress=progress)
-    if has_pictures(source.table):
-        copies = changed_copies(source.table, source.split.train, network_of(source.table, backbone),
-                                progress=progress)
+    source = retrieval.open_retrieval(images, backbone, test=test, progress=progress)
+    if retrieval.has_pictures(source.table):
+        network = retrieval.network_of(source.table, backbone)
+        copies = retrieval.changed_copies(source.table, source.split.train, network, progress=progress)
     wanted = trainings(copies is not None)
     found = harness.each([(seed, name) for seed in range(seeds) for name in wanted], lambda one: train(
         source, wanted[one[1]], copies, seed=one[0], epochs=epochs, far=false_accept_rate))
@@ -167,7 +169,7 @@ def _figures(source, rows, spaces, seeds):
 
 def _gains(rows, models):
     """Each row against the raw features; what training adds to its start; and the curriculum against none."""
-    yield differences_table("What each gains on the raw features", {
+    yield gains_table("What each gains on the raw features", {
         name: (rows[RAW], runs) for name, runs in rows.items() if name != RAW}, head="embedding − raw")
     steps = {f"{name} − its start": (rows[CLOSED if name.startswith(LEARNT) else RAW], rows[name]) for name in models}
     for begun in (LEARNT, FROM_RAW):
@@ -175,7 +177,7 @@ def _gains(rows, models):
         steps[f"{begun}: curriculum − none"] = rows[begun], rows[growing]
         if at_once in rows:
             steps[f"{begun}: curriculum − all changes at once"] = rows[at_once], rows[growing]
-    yield differences_table("What triplets add to where they start from, and the curriculum on against off", steps,
+    yield gains_table("What triplets add to where they start from, and the curriculum on against off", steps,
                             head="difference")
 
 
@@ -194,7 +196,7 @@ def _open_set_table(open_set, far):
 
 
 def _draw(harness, source, rows, spaces, models, open_set, epochs):
-    draw_map_at_r(harness, source, rows, "embedding")
+    retrieval.draw_map_at_r(harness, source, rows, "embedding")
     measured = models[LEARNT][0].history[SPACE].scores  # few pictures have no depth of 10
     courses = {score: {name: _course(found, score) for name, found in models.items()} for score in COURSE
                if score in measured}
@@ -217,6 +219,41 @@ def _draw(harness, source, rows, spaces, models, open_set, epochs):
                  f"raw features: those before, {LEARNT} after", "neighbours.png", plots.sheet,
                  neighbour_rows(source, shown, rows[RAW][0]),
                  title="The nearest pictures of the same queries, before and after")
+
+
+def neighbour_rows(source, spaces, baseline, *, queries=QUERIES, depth=DEPTH):
+    """A picture of each of the hardest untrained classes, drawn by seed, and its nearest others in each space.
+
+    Of easy classes all neighbours are right in any space. A picture that is not on this disk is shown
+    by the name of its class.
+
+    Args:
+        source: RetrievalSource.
+        spaces: {name: function from features to unit rows}.
+        baseline: the Retrieval whose MAP@R says which classes are hard.
+        queries: how many, each of another class.
+    Returns:
+        list of plots.Row, the spaces of a query beneath one another.
+    """
+    rows, labels = source.split.test, source.labels[source.split.test]
+    hardest = sorted(np.unique(baseline.labels), key=lambda label: np.nanmean(
+        baseline.map_at_r[baseline.labels == label]))[:queries]
+    asked = [int(generator(0, "picture shown", source.names[label]).choice(np.flatnonzero(labels == label)))
+             for label in hardest]
+    depth = min(depth, len(rows) - 1)
+    found = {name: nearest((embedded := embed(source.matrix[rows]))[asked], embedded, depth + 1)
+             for name, embed in spaces.items()}
+    return [plots.Row(_card(source, rows[query], note=name),
+                      tuple(_card(source, rows[other], score=float(score), right=bool(labels[other] == labels[query]))
+                            for other, score in zip(ids[place], scores[place], strict=True) if other != query)[:depth])
+            for place, query in enumerate(asked) for name, (ids, scores) in found.items()]
+
+
+def _card(source, row, *, note="", score=None, right=None):
+    images, label = source.table.images, source.table.images.label_of(row)
+    there = images.root is not None and images.file(row).is_file()
+    return card(images, row, label=f"{label}: {note}" if note and there else label, score=score, right=right,
+                **({"name": note} if note else {}))
 
 
 def _course(models, score):

@@ -12,7 +12,7 @@ from devise import plots
 from devise.datasets import Split, draw_unseen
 from devise.metrics import paired_difference
 from devise.model import FIRST_WORDS
-from devise.recipes.caltech37 import bundled_table
+from devise.recipes import bundled_table
 from devise.recipes.harness import Harness, by_row, means_table, p_of, span, used
 from devise.recipes.measuring import EXACT_COLUMNS, LABEL_COLUMNS, chance, hierarchical, measure
 from devise.recipes.rules import HEAD, LIFTS, PENALTIES, TRAINED, TRAINING, contenders, lift_table, others, trained

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from devise.evaluation import Evaluation, ExactTags, combine, exact_table, gallery_table, hit_table, retrieve
+from devise.evaluation import Evaluation, ExactTags, exact_table, gallery_table, hit_table, retrieve
 from devise.report import Published
 
 PUBLISHED = (Published("their test pictures", {2: 0.609, 3: 0.625}, "a repository", "table of its README"),)
@@ -22,13 +22,12 @@ def test_a_hit_table_states_metric_sizes_seeds_and_candidates():
                  "too few for k = 50", "words20000 = 20,003: 20,000 words", "dollar bill, a|b, car_side",
                  "4 pictures without an answer in seen"):
         assert part in caption
-    combined = combine([run(0.94, 300), run(0.96, 1316)])
-    caption = hit_table(combined, "test").caption
+    caption = hit_table([run(0.94, 300), run(0.96, 1316)], "test").caption
     assert "300 to 1,316 test pictures" in caption and "2 seeds, mean ± standard deviation" in caption
 
 
 def test_a_hit_table_has_a_row_for_each_set_of_candidates():
-    table = hit_table(combine([run(0.94), run(0.96)]), "test", published=PUBLISHED)
+    table = hit_table([run(0.94), run(0.96)], "test", published=PUBLISHED)
     assert table.columns == ("candidates, k =", 1, 2, 3, 20) and table.published == PUBLISHED
     assert [row[0] for row in table.rows] == ["seen", "words20000"]
     assert table.row("seen")[1].mean == pytest.approx(0.95) and table.row("seen")[1].n == 2

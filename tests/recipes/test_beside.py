@@ -9,7 +9,7 @@ from devise import features
 from devise.datasets import split
 from devise.model import pretrained, train_labels
 from devise.recipes import beside
-from devise.recipes.pretraining.measuring import usual_names
+from devise.recipes.pretrained.measuring import usual_names
 
 CLASSES = ("anchor", "crab", "llama", "pizza", "elephant", "saxophone")
 

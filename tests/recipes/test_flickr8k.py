@@ -165,4 +165,4 @@ def _opened(root, table):
     from devise.model.captions import captioned
 
     data = caption_set(root, images=table.images)
-    return data, captioned(table, data.images)
+    return data, captioned(table, data.images), data.split

@@ -12,8 +12,8 @@ from devise.evaluation import retrieve
 from devise.features import FeatureTable
 from devise.losses.pairs import MINED, NAMES
 from devise.model.classes import own_numbers
-from devise.recipes import cross_validation, metric
-from devise.recipes.cross_validation import OPTIONS, VARIANTS, Trial, Variant, choose, fit, folds_of, joined, trials
+from devise.recipes import metric
+from devise.recipes.metric import OPTIONS, VARIANTS, Trial, Variant, choices, choose, fit, folds_of, joined
 from devise.recipes.retrieval import RetrievalSource, open_retrieval, start
 from devise.training import History
 
@@ -59,12 +59,12 @@ def test_every_loss_is_there_and_each_that_can_be_is_mined_and_remembered():
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 def test_choices_are_different_as_many_for_each_and_start_with_the_defaults(variant):
-    found = trials(variant, 4)
-    assert len(found) == 4 and found[0] == Trial(cross_validation.FIRST_RATE, {})
+    found = choices(variant, 4)
+    assert len(found) == 4 and found[0] == Trial(metric.FIRST_RATE, {})
     assert all(one not in found[:place] for place, one in enumerate(found))
-    assert found == trials(variant, 4)
+    assert found == choices(variant, 4)
     for trial in found:  # the loss takes what is drawn for it
-        cross_validation._loss(variant, trial, n_labels=3, dim=4, rows=40)
+        metric._loss(variant, trial, n_labels=3, dim=4, rows=40)
 
 
 def test_it_writes_a_report_and_a_picture(ran):
@@ -107,10 +107,10 @@ def test_the_best_choice_on_the_folds_is_taken_and_no_test_class_is_looked_at(so
         history = type("H", (), {"start_score": 0.1, "score": (trial.rate * 100,), "best_epoch": 1})
         return trial, history
 
-    monkeypatch.setattr(cross_validation, "fit", made_up)
+    monkeypatch.setattr(metric, "fit", made_up)
     folds = folds_of(source, 3, 8)
     chosen = choose(Variant("n-pair"), source, folds, n=4)
-    best = max(trials(Variant("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
+    best = max(choices(Variant("n-pair"), 4), key=lambda trial: max(trial.rate * 100, 0.1))
     assert chosen.trial == best and chosen.heads == [best] * 3 and len(seen) == 12
     tested = set(source.split.test.tolist())
     assert not any(tested & {*fold.train.tolist(), *fold.held.tolist()} for fold in seen)

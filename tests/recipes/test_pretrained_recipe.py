@@ -7,9 +7,9 @@ from devise.datasets import ImageSet
 from devise.features import FeatureTable
 from devise.model import Devise
 from devise.model.sources import Words
-from devise.recipes.pretraining import measuring, training
-from devise.recipes.pretraining.making import Lesson, shares, terms_of
-from devise.recipes.pretraining.names import Nouns, kinds, similarities, vocabulary
+from devise.recipes.pretrained import making, measuring
+from devise.recipes.pretrained.making import Lesson, shares, terms_of
+from devise.recipes.pretrained.names import Nouns, kinds, similarities, vocabulary
 from devise.words import Synset, Taxonomy, WordVectors
 from devise.words.wordnet import Detail, read_details
 
@@ -25,14 +25,14 @@ def words():
 
 @pytest.fixture(scope="module")
 def told(words):
-    return training.sentences(CAPTIONS, training.lexicon(CAPTIONS), words)
+    return making.sentences(CAPTIONS, making.lexicon(CAPTIONS), words)
 
 
 def loss(maps, images, bags, vectors):
     """The symmetric contrastive loss, in float64 and in loops."""
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True)
             for side in (images @ maps["image"], bags @ maps["bag"] + vectors @ maps["vector"])]
-    scores = unit[0] @ unit[1].T / training.TEMPERATURE
+    scores = unit[0] @ unit[1].T / making.TEMPERATURE
     n = len(scores)
     rows = sum(np.log(np.exp(scores[i]).sum()) - scores[i, i] for i in range(n))
     columns = sum(np.log(np.exp(scores[:, i]).sum()) - scores[i, i] for i in range(n))
@@ -45,7 +45,7 @@ def test_the_gradient_is_the_slope_of_the_loss(told):
     maps = {"image": random.normal(size=(6, 3)), "bag": random.normal(size=(told.bags.shape[1], 3)),
             "vector": random.normal(size=(5, 3))}
     given = images, told.bags[rows].toarray().astype(float), told.vectors[rows].astype(float)
-    found = training._gradients(maps, *given)
+    found = making._gradients(maps, *given)
     for name, place in (("image", (2, 1)), ("bag", (0, 2)), ("vector", (4, 0))):
         values = []
         for step in (1e-5, -1e-5):
@@ -59,7 +59,7 @@ def test_training_brings_images_to_their_sentences_and_a_seed_gives_the_same(tol
     random = np.random.default_rng(2)
     kinds_ = np.array([0, 0, 1, 1] * 3)
     images = (np.eye(6)[kinds_] + 0.1 * random.normal(size=(12, 6))).astype(np.float32)
-    maps, again = (training.train(images, told, 3, epochs=20, seed=0) for _ in range(2))
+    maps, again = (making.train(images, told, 3, epochs=20, seed=0) for _ in range(2))
     assert all(np.array_equal(maps[name], again[name]) for name in maps)
     text = told.bags @ maps["bag"] + told.vectors @ maps["vector"]
     scores = (images @ maps["image"]) @ (text / np.linalg.norm(text, axis=1, keepdims=True)).T
@@ -67,7 +67,7 @@ def test_training_brings_images_to_their_sentences_and_a_seed_gives_the_same(tol
 
 
 def test_sentences_are_weighted_counts(told, words):
-    known = training.lexicon(CAPTIONS)
+    known = making.lexicon(CAPTIONS)
     assert known == sorted({word for each in CAPTIONS for text in each for word in text.split()})
     row = told.bags[1].toarray()[0]  # a brown dog
     weights = {word: 1e-3 / (1e-3 + 1 / ((NAMES.index(word) + 1) * (np.log(len(NAMES)) + 0.5772156649)))

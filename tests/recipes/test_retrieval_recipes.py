@@ -8,8 +8,16 @@ from devise import features
 from devise.datasets import ImageSet, from_folder
 from devise.evaluation import retrieve
 from devise.metrics import paired_difference
-from devise.recipes.comparison import compare, differences_table, figures_table, neighbour_rows
-from devise.recipes.retrieval import changed_copies, has_pictures, network_of, open_retrieval
+from devise.recipes.retrieval import (
+    changed_copies,
+    compare,
+    figures_table,
+    gains_table,
+    has_pictures,
+    network_of,
+    open_retrieval,
+)
+from devise.recipes.siamese import neighbour_rows
 
 
 @pytest.fixture
@@ -98,12 +106,12 @@ def test_differences_are_of_means_over_seeds_and_intervals_over_classes(source):
     found = compare(noisy, raw)
     means = np.mean([run.r_precision for run in noisy], axis=0)
     assert found["R-precision"] == paired_difference(means, raw[0].r_precision, raw[0].labels)
-    table = differences_table("What is gained", {"raw − noisy": (noisy, raw)})
+    table = gains_table("What is gained", {"raw − noisy": (noisy, raw)})
     gains = [100 * (raw[0].map_at_r.mean() - run.map_at_r.mean()) for run in noisy]
     row = table.row("raw − noisy")
     assert row["MAP@R by seed"] == f"{min(gains):+.2f} to {max(gains):+.2f}" and row["MAP@R"] == found["MAP@R"]
     assert row["verdict"] == ("better" if found["MAP@R"].low > 0 else "no difference shown")
-    assert differences_table("x", {"worse": (raw, noisy)}).row("worse")["verdict"] in ("worse", "no difference shown")
+    assert gains_table("x", {"worse": (raw, noisy)}).row("worse")["verdict"] in ("worse", "no difference shown")
     document = table.to_json()["rows"][0]["values"]["MAP@R"]
     assert document["difference"] == pytest.approx(found["MAP@R"].difference) and document["low"] == found["MAP@R"].low
     assert f"{100 * found['MAP@R'].difference:+.2f} (" in table.markdown()
@@ -112,7 +120,7 @@ def test_differences_are_of_means_over_seeds_and_intervals_over_classes(source):
 def test_a_difference_is_three_columns_of_a_data_frame(source):
     pytest.importorskip("pandas")
     raw, half = ([source.measure(lambda matrix, n=n: matrix[:, :n])] for n in (20, 10))
-    table = differences_table("What is gained", {"half": (raw, half)})
+    table = gains_table("What is gained", {"half": (raw, half)})
     found, expected = table.to_frame(), compare(raw, half)["R-precision"]
     assert found.loc["half", "R-precision"] == expected.difference
     ends = found.loc["half", "R-precision low"], found.loc["half", "R-precision high"]

@@ -14,9 +14,9 @@ from devise.backbones import imagenet
 from devise.evaluation.captions import text_retrieval
 from devise.features import FeatureTable
 from devise.metrics import hit_at_k, precision_at_k, precision_ceiling
-from devise.model import Devise, TaggedImages, naming
+from devise.model import Devise, naming
 from devise.model.concepts import FLOOR, STOP, WORD, singular
-from devise.recipes.pretraining.making import Lesson
+from devise.recipes.pretrained.making import Lesson
 from devise.words import Taxonomy, label_synsets, taxonomy_for
 
 SAID = 2  # captions of five with a word, for a picture to show it
@@ -107,7 +107,7 @@ def class_precision(model: Devise, table: FeatureTable, names: Sequence[str]) ->
     embedded = space.embed(rows)
     right = np.take_along_axis(shown, top_k(space.embed_text(list(names)) @ embedded.T, 10)[0], axis=1)
     tagged = np.array([bool({tag.name for tag in tags} & usual_names(label))
-                       for tags, label in zip(_tagged(model, embedded, 10), labels, strict=True)])
+                       for tags, label in zip(naming(model, space="shared").tag(embedded, 10), labels, strict=True)])
     return {"P@10": float(precision_at_k(right, 10).mean()),
             "exact tag in 10": float(np.mean([tagged[labels == name].mean() for name in names])),
             "classes": len(names), "pictures": len(labels)}
@@ -146,7 +146,7 @@ def imagenet_names(model: Devise, table: FeatureTable, beside: NDArray[np.float3
 
 def everyday_tags(model: Devise, part: Lesson, taxonomy: Taxonomy) -> dict[str, float]:
     """Whether two captions have one of the first five tags of a picture, and the share of such tags."""
-    right, weak = _said_tags(model, part, taxonomy, SAID)
+    _, right, weak = _first_five(model, part, taxonomy, SAID)
     kept = right[~weak]
     return {"any right of 5": float(right.any(axis=1).mean()), "right": float(right.mean()),
             "right of those not weak": float(kept.mean()), "not weak": float((~weak).mean()), "pictures": len(right)}
@@ -169,7 +169,7 @@ def limits(model: Devise, part: Lesson, asked: Words, objects: FeatureTable, see
 
 def tag_limit(model: Devise, part: Lesson, taxonomy: Taxonomy, false_accept_rate: float) -> NDArray[np.float32]:
     """The score that a share of those of the first five tags reach that no caption has, float32 (1,)."""
-    scores, said = _tag_scores(model, part, taxonomy, 1)
+    scores, said, _ = _first_five(model, part, taxonomy, 1)
     return np.quantile(scores[~said], [1 - false_accept_rate]).astype(np.float32)
 
 
@@ -197,24 +197,10 @@ def _deviations(model, texts, features):
             / np.sqrt(usual.var(axis=1, keepdims=True) + FLOOR))
 
 
-def _tagged(model: Devise, embedded, k: int) -> TaggedImages:
-    return naming(model, space="shared").tag(embedded, k)
-
-
-def _said_tags(model, part, taxonomy, times):
-    """bool (n, 5) twice: whether so many captions have a tag, and whether it is weak."""
-    _, right, weak = _five(model, part, taxonomy, times)
-    return right, weak
-
-
-def _tag_scores(model, part, taxonomy, times):
-    scores, right, _ = _five(model, part, taxonomy, times)
-    return scores, right
-
-
-def _five(model, part, taxonomy, times):
+def _first_five(model, part, taxonomy, times):
+    """Of the first five tags of each picture the scores, whether so many captions have them, whether they are weak."""
     told = tokens_of(part.captions[:FIRST], taxonomy.senses)
-    tagged = _tagged(model, model.spaces["shared"].embed(part.features[:FIRST]), 5)
+    tagged = naming(model, space="shared").tag(model.spaces["shared"].embed(part.features[:FIRST]), 5)
     scores = np.array([[tag.score for tag in tags] for tags in tagged])
     weak = np.array([[tag.weak for tag in tags] for tags in tagged])
     right = np.array([[times_said(tag.name, each) >= times for tag in tags]

@@ -1,17 +1,19 @@
-"""How the bundled set was made: features of 37 classes of Caltech-101, and their split.
+"""How the set that comes with the package was made: features of 37 classes of Caltech-101, and their split.
+
+    python docs/measured/caltech37.py data/caltech101 data/caltech37
 
 32 classes are for training, up to 50 pictures each; 5 are never trained on, 10 pictures each.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from devise import backbones, features, storage
-from devise.datasets import Split, from_folder, split
+from devise.datasets import from_folder, split
 from devise.features.table import open_table, write
 
-BUNDLED = "caltech37"
 SEEN = tuple("accordion anchor barrel butterfly camera cannon chair chandelier crab crocodile cup dolphin dragonfly "
              "ferry gramophone hedgehog ibis kangaroo lamp laptop llama mandolin pagoda panda pizza pyramid rooster "
              "scorpion starfish sunflower umbrella watch".split())
@@ -22,17 +24,6 @@ FACTS = {
     "licence": "CC BY 4.0",
     "source": "Caltech-101: Fei-Fei, Fergus and Perona, 2004; CaltechDATA, doi:10.22002/D1.20086",
 }
-
-
-def bundled_table() -> tuple[features.FeatureTable, Split]:
-    """(FeatureTable, Split) of the set that comes with the package.
-
-    >>> table, parts = bundled_table()
-    >>> len(table), parts.unseen
-    (1609, ('elephant', 'flamingo', 'helicopter', 'lobster', 'saxophone'))
-    """
-    table = features.load(BUNDLED)
-    return table, Split.from_json(storage.read_json(storage.bundled(BUNDLED) / "split.json"), table.images.paths)
 
 
 def bundle(root, folder, *, seed=0, progress=None):
@@ -74,3 +65,7 @@ def _chosen(images, seed):
     chosen = images.subset(np.array(rows))
     labels = [names.index(images.label_names[label]) for label in chosen.labels]
     return type(images)(chosen.paths, labels, names, chosen.root)
+
+
+if __name__ == "__main__":
+    bundle(*sys.argv[1:])

@@ -7,7 +7,6 @@ test pictures are for figures alone.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,31 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from devise import backbones, features, storage
+from devise import backbones, storage
+from devise import features as feature_tables
 from devise.datasets import open_images
-from devise.datasets.captions import LISTS, caption_set
+from devise.datasets.captions import LISTS
 from devise.features import FeatureTable
 from devise.heads.conse import classifier_of
 from devise.model import ConceptText, Devise, Space
 from devise.model.pretrained import DEFAULT, write
 from devise.model.sources import Words
-from devise.recipes.hybrid import bundled_table
-from devise.recipes.pretraining import measuring
-from devise.recipes.pretraining.making import Lesson, make
-from devise.recipes.pretraining.names import Nouns
+from devise.recipes import bundled_table
+from devise.recipes.captioning import open_captions
+from devise.recipes.harness import Harness
+from devise.recipes.pretrained import measuring
+from devise.recipes.pretrained.making import Lesson, make
+from devise.recipes.pretrained.names import Nouns
 from devise.report import Report, Table
-from devise.storage import bundled
 
 BACKBONE, WORDS = "efficientnet_lite0", "glove-6b-50d"
 TAG_RATE = 0.3  # of tags that no caption has, those that are not marked weak
+TABLES = {
+    "words": "Everyday words: precision at 10, in %.", "scenes": "Words for scenes, on the same pictures, in %.",
+    "sentences": "Sentences and pictures find one another: recall, in %.",
+    "tags": "The first five tags of a picture, in %.",
+    "weak": "What a threshold lets through, by false-accept rate, in %.",
+}
 NOTES = (
     "Words: nouns that captions say of eight pictures or more of the part, each picture being right where two captions "
     "have the word; dev is what choices were made on, test was only measured.",
@@ -64,53 +71,38 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
         ValueError: if the folder lists no parts, or features are of another backbone.
         FileNotFoundError: if WordNet is not there; says how to get it.
     """
-    started, output = time.monotonic(), Path(output)
-    words = Words(WORDS)
+    harness, words = Harness(output, progress), Words(WORDS)
     nouns = Nouns.read(words.vectors, wordnet)
     backbone = backbones.load(BACKBONE)
     objects_seen, _ = bundled_table()
-    table, parts = _parts(root, features, backbone)
+    _, table, split = open_captions(root, backbone, folder=features)
     for each in (table, objects_seen):
         if each.backbone["fingerprint"] != backbone.fingerprint:
             raise ValueError(f"the features are of {each.backbone['name']} ({each.backbone['fingerprint'][:12]}): "
                              f"expected {BACKBONE}, {backbone.fingerprint[:12]}; extract them with it")
+    parts = {part: _lesson(table, split.rows(part)) for part in LISTS}
     with threadpool_limits(1, user_api="blas"):  # sums of several threads are not the same each time
         model = make(parts["train"], parts["validation"], objects_seen, classifier_of(backbone), words, nouns,
                      backbone=table.backbone, epochs=epochs, seed=seed, progress=progress)
         model = _with_limits(model, parts["validation"], objects_seen, nouns)
-    output.mkdir(parents=True, exist_ok=True)
-    write(model, output / f"{DEFAULT}.npz")
+    made = harness.output / f"{DEFAULT}.npz"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    write(model, made)
     tables = [*_tables(model, parts, objects_seen, _table(objects, backbone), _table(imagenet, backbone), nouns)]
-    report = Report(f"The model {DEFAULT!r} that comes with devise", _facts(model, parts, output, started), tables,
-                    NOTES)
-    report.save(output)
-    return report
+    return harness.report(f"The model {DEFAULT!r} that comes with devise", _facts(model, parts, made), tables, NOTES)
 
 
-def _parts(root, given, backbone):
-    """The features of the pictures with captions, and {part: Lesson}."""
-    table = features.load(given) if given else None
-    data = caption_set(root, images=table.images if table is not None else None)
-    if missing := [part for part in LISTS if data.split is None or not len(data.split.rows(part))]:
-        raise ValueError(f"{root} has no list of {', '.join(missing)} pictures that are here: expected "
-                         f"{' or '.join(LISTS[missing[0]])} with a file name a line")
-    table = features.extract(data.images, backbone) if table is None else table
-    place = {path: row for row, path in enumerate(table.images.paths)}
-    told = dict(zip(data.images.paths, data.images.captions, strict=True))
-    found = {}
-    for part in LISTS:
-        paths = [data.images.paths[row] for row in data.split.rows(part)]
-        found[part] = Lesson(np.asarray(table.matrix[[place[path] for path in paths if path in place]], np.float32),
-                             [told[path] for path in paths if path in place])
-    return table, found
+def _lesson(table, rows):
+    """Features and captions of some rows."""
+    return Lesson(np.asarray(table.matrix[rows], np.float32), [table.images.captions[row] for row in rows])
 
 
 def _table(source: str | None, backbone) -> FeatureTable | None:
     if source is None:
         return None
     folder = Path(source).expanduser()
-    return (features.load(folder) if (folder / "features.json").is_file()
-            else features.extract(open_images(folder), backbone))
+    return (feature_tables.load(folder) if (folder / "features.json").is_file()
+            else feature_tables.extract(open_images(folder), backbone))
 
 
 def _with_limits(model, dev, objects, nouns):
@@ -124,57 +116,51 @@ def _with_limits(model, dev, objects, nouns):
 
 
 def _tables(model: Devise, parts, seen, untouched, imagenet, nouns):
-    rows: dict[str, dict[str, Any]] = {"words": {}, "scenes": {}, "sentences": {}, "tags": {}, "weak": {}}
+    found: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
     for part in ("validation", "test"):
         lesson = parts[part]
         asked = measuring.everyday_words(lesson.captions, nouns.taxonomy)
-        rows["words"][part] = measuring.word_precision(model, asked, lesson.features)
         scenes = measuring.everyday_words(lesson.captions, nouns.taxonomy, measuring.SCENES)
         kept = scenes.shown.sum(axis=1) >= 5
         scenes = scenes._replace(words=[word for word, one in zip(scenes.words, kept, strict=True) if one],
                                  shown=scenes.shown[kept], said=scenes.said[kept])
-        rows["scenes"][part] = measuring.word_precision(model, scenes, lesson.features)
-        rows["sentences"][part] = measuring.sentence_recall(model, lesson)
-        rows["tags"][part] = measuring.everyday_tags(model, lesson, nouns.taxonomy)
-        rows["weak"][part] = measuring.weak_answers(model, lesson, asked)
-    yield Table.by_name("pictures", rows["words"], caption="Everyday words: precision at 10, in %.")
-    yield Table.by_name("pictures", rows["scenes"], caption="Words for scenes, on the same pictures, in %.")
-    yield Table.by_name("pictures", rows["sentences"], caption="Sentences and pictures find one another: recall, in %.")
-    yield Table.by_name("pictures", rows["tags"], caption="The first five tags of a picture, in %.")
-    yield Table.by_name("pictures", rows["weak"], caption="What a threshold lets through, by false-accept rate, in %.")
+        found["words"][part] = measuring.word_precision(model, asked, lesson.features)
+        found["scenes"][part] = measuring.word_precision(model, scenes, lesson.features)
+        found["sentences"][part] = measuring.sentence_recall(model, lesson)
+        found["tags"][part] = measuring.everyday_tags(model, lesson, nouns.taxonomy)
+        found["weak"][part] = measuring.weak_answers(model, lesson, asked)
+    for name, caption in TABLES.items():
+        yield Table.by_name("pictures", found[name], caption=caption)
     classes = {"bundled": measuring.class_precision(model, seen, seen.images.label_names)}
     if untouched is not None:
         others = sorted(set(untouched.images.label_names) - set(seen.images.label_names))
         classes["untouched"] = measuring.class_precision(model, untouched, others)
     yield Table.by_name("classes", classes, caption="Names of objects among the pictures of their classes, in %.")
     if imagenet is not None:
-        found = {}
+        rows = {}
         for part in ("validation", "test"):
             n = len(parts[part].features)
             beside = parts[part].features[np.random.default_rng(0).choice(n, min(n, measuring.BESIDE), replace=False)]
-            found[part] = measuring.imagenet_names(model, imagenet, beside)
-        yield Table.by_name("beside pictures of", found, caption="ImageNet's names: its own picture, in %.")
+            rows[part] = measuring.imagenet_names(model, imagenet, beside)
+        yield Table.by_name("beside pictures of", rows, caption="ImageNet's names: its own picture, in %.")
 
 
-def _facts(model, parts, output, started):
+def _facts(model, parts, made):
     text = model.spaces["shared"].text
-    made = output / f"{DEFAULT}.npz"
-    shipped = bundled(f"{DEFAULT}.npz", "pretrained") if _ships() else None
-    same = shipped is not None and storage.digest(made) == storage.digest(shipped)
+    weights = text.weights()
+    limits = zip(weights["rates"], weights["limits"], strict=True)
     return {"backbone": f"{model.network.name}, layer {model.network.record['layer']}",
             "words": f"{text.words.record['name']}", "names": len(text.concepts),
             "pictures": ", ".join(f"{len(part.features):,} {name}" for name, part in parts.items()),
             "file": f"{made.name}, {made.stat().st_size / 1e6:.2f} MB, "
-                    f"{'the same bytes as' if same else 'other bytes than'} the one in the package",
-            "thresholds by false-accept rate": ", ".join(f"{rate:g}: {limit:.2f}" for rate, limit in
-                                                         zip(text.weights()["rates"], text.weights()["limits"],
-                                                             strict=True)),
-            "threshold of tags": float(text.weights()["tag_threshold"][0]),
-            "time (s)": round(time.monotonic() - started, 1)}
+                    f"{'the same bytes as' if _ships(made) else 'other bytes than'} the one in the package",
+            "thresholds by false-accept rate": ", ".join(f"{rate:g}: {limit:.2f}" for rate, limit in limits),
+            "threshold of tags": float(weights["tag_threshold"][0])}
 
 
-def _ships():
+def _ships(made):
+    """Whether the package has a model of the same bytes."""
     try:
-        return bool(bundled(f"{DEFAULT}.npz", "pretrained"))
+        return storage.digest(storage.bundled(made.name, "pretrained")) == storage.digest(made)
     except FileNotFoundError:
         return False
