@@ -10,7 +10,7 @@ import numpy as np
 
 from devise import backbones, features
 from devise.bench.extract import draw_pictures
-from devise.bench.worker import Steps, in_turns
+from devise.bench.worker import Steps, in_turns, medians, ratio
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
@@ -55,13 +55,13 @@ def run(*, backbone="efficientnet_lite0", n=192, workers=None, rounds=3, progres
                     "all": lambda: _timed(crew, parts)}
             step()
             found = in_turns(ways, rounds + 1, step)
-    seconds = {name: [took for took, _ in results] for name, results in found.items()}
-    medians = {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first one compiled
-    rows += [_row("one process", 1, workers, n, medians["local"]), _row("devise, one worker", 1, 1, n, medians["one"]),
-             _row(f"devise, {workers} workers", workers, 1, n, medians["all"])]
-    mine, theirs = (np.array(found[name][-1][1]) for name in ("all", "local"))
+    timed = {name: results[1:] for name, results in found.items()}  # the first one compiled
+    took = {name: medians(results, "seconds")["seconds"] for name, results in timed.items()}
+    rows += [_row("one process", 1, workers, n, took["local"]), _row("devise, one worker", 1, 1, n, took["one"]),
+             _row(f"devise, {workers} workers", workers, 1, n, took["all"])]
+    mine, theirs = (np.array(found[name][-1]["features"]) for name in ("all", "local"))
     return {"bench": "distributed", "backbone": backbone, "n": n, "workers": workers, "rounds": rounds, "rows": rows,
-            "ratios": _ratios(seconds),
+            "ratios": {f"workers_over_{name}": ratio(timed[name], timed["all"]) for name in ("one", "local")},
             "max_relative_error": float(np.abs(mine - theirs).max() / np.abs(theirs).max()),
             "projection": projection(rows[-1]["pictures_per_second"] / workers, description["dim"])}
 
@@ -93,25 +93,18 @@ def begin(state, *, backbone, folder, threads):
 
 
 def measure(state):
-    """(seconds, features) of all pictures."""
+    """The seconds that all pictures took, and their features."""
     started = time.perf_counter()
     table = features.compute(state["images"], state["backbone"])
-    return time.perf_counter() - started, table.matrix.tolist()
+    return {"seconds": time.perf_counter() - started, "features": table.matrix.tolist()}
 
 
 def _timed(crew, parts, workers=None):
     started = time.perf_counter()
     shards = {number: shard for number, shard, _ in crew.map("extract", parts, workers=workers)}
     took = time.perf_counter() - started
-    return took, np.concatenate([shards[number].vectors for number in range(len(parts))]).tolist()
-
-
-def _ratios(seconds):
-    """Medians over the rounds of how often faster all workers are."""
-    def over(name):
-        return float(np.median(np.array(seconds[name][1:]) / np.array(seconds["all"][1:])))
-
-    return {"workers_over_one": over("one"), "workers_over_local": over("local")}
+    vectors = np.concatenate([shards[number].vectors for number in range(len(parts))])
+    return {"seconds": took, "features": vectors.tolist()}
 
 
 def _row(what, workers, threads, pictures, seconds):

@@ -66,12 +66,6 @@ class ExactTags:
     by_class: dict[str, tuple[int, int]]
     without_answer: int = 0
 
-    def to_json(self) -> dict:
-        """The counts as a JSON document."""
-        classes = {label: {"found": found, "n": n} for label, (found, n) in self.by_class.items()}
-        return {"found": self.found, "n": self.n, "k": self.k, "candidates": self.candidates,
-                "by_class": classes, "without_answer": self.without_answer}
-
 
 def answer_ranks(embeddings: Rows, labels: ArrayLike, candidates: Candidates) -> NDArray[np.float64]:
     """The rank of the right candidate for each picture: 1 + the number of candidates ahead of it.

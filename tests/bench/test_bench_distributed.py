@@ -66,9 +66,13 @@ def test_all_ways_compute_the_same_and_take_turns(asked, tmp_path):
     assert distributed.plot(document, tmp_path / "bench.png").stat().st_size
 
 
-def test_the_first_round_compiles_and_a_ratio_is_the_median_of_the_others():
-    seconds = {"one": [99, 4, 6, 9], "local": [99, 2, 2, 2], "all": [1, 2, 2, 3]}
-    assert distributed._ratios(seconds) == {"workers_over_one": 3, "workers_over_local": 1}
+def test_the_first_round_compiles_and_a_ratio_is_the_median_of_the_others(asked, monkeypatch):
+    took = iter([99, 99, 1, 2, 4, 2, 2, 6, 2, 2, 9, 3])  # in turns by the process, one worker and all
+    monkeypatch.setattr(distributed, "_timed", lambda *_, **more: {"seconds": next(took), "features": [1.0]})
+    monkeypatch.setattr(distributed, "measure", lambda state: {"seconds": next(took), "features": [1.0]})
+    found = distributed.run(n=2, workers=3, rounds=3)
+    assert found["ratios"] == {"workers_over_one": 3, "workers_over_local": 1}
+    assert [row["seconds"] for row in found["rows"][1:]] == [2, 6, 2]
 
 
 def test_the_projection_is_plain_arithmetic():
