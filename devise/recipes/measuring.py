@@ -27,14 +27,6 @@ class Measured(NamedTuple):
     hits: dict
 
 
-def ranked(ids, answers, distances, n_candidates):
-    """Means of flat hit@k and hierarchical precision@k, {"hit@1": fraction, …, "hp@20": fraction}.
-
-    Arguments are those of `each_ranked`.
-    """
-    return means(each_ranked(ids, answers, distances, n_candidates))
-
-
 def means(figures):
     """{column: mean over the pictures} of {column: float64 (n,)}."""
     return {column: float(values.mean()) for column, values in figures.items()}
@@ -58,7 +50,7 @@ def each_ranked(ids, answers, distances, n_candidates):
 
 
 def ranked_by_chance(answers, distances, n_candidates):
-    """What `ranked` gives on average for candidates in a random order.
+    """The means of `each_ranked` that are to be expected of candidates in a random order.
 
     >>> ranked_by_chance(np.array([0]), np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0]]), 3)["hp@2"].__round__(3)
     0.667
@@ -82,11 +74,6 @@ def each_rank(world, found, rows, labels, distances):
                for name, contender in found.items()}
     return figures | {"chance": {column: np.full(len(rows), value) for column, value in
                                  ranked_by_chance(answers, distances, n).items()}}
-
-
-def rank(world, found, rows, labels, distances):
-    """{row: figures of `ranked`}; arguments and rows are those of `each_rank`."""
-    return {name: means(figures) for name, figures in each_rank(world, found, rows, labels, distances).items()}
 
 
 def measure(world, draw, contender):
@@ -126,8 +113,8 @@ def hierarchical(world, draw, found):
     labels, figures = np.arange(len(world.names)), {}
     distances = world.taxonomy.distances(world.synsets)
     for part, rows in (("test", draw.test), ("unseen", draw.unseen_rows)):
-        for name, values in rank(world, found, rows, labels, distances).items():
-            figures[f"{name}, {part}"] = {column.removeprefix("hp@"): value for column, value in values.items()
+        for name, values in each_rank(world, found, rows, labels, distances).items():
+            figures[f"{name}, {part}"] = {column.removeprefix("hp@"): value for column, value in means(values).items()
                                           if column.startswith("hp@")}
     return figures
 

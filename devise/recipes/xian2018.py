@@ -14,7 +14,7 @@ from devise.datasets.xlsa import present, read_set
 from devise.heads import ALE, ESZSL, SAE, SJE, ConseHead, HingeRankHead, RidgeHead
 from devise.metrics import generalised, per_class_top1, seen_unseen_curve
 from devise.recipes.harness import Harness, by_row, curve, means_table, numbered, seeds_text
-from devise.recipes.measuring import HITS, ranked
+from devise.recipes.measuring import HITS, each_ranked, means
 from devise.recipes.published import count_of, published
 from devise.recipes.rules import softmax, tops
 from devise.zeroshot import choose_options, onto
@@ -137,7 +137,8 @@ def _measure(scores, labels, data):
     u, s, harmonic = generalised(scores, labels, seen)
     figures = {"top-1": per_class_top1(alone, answers).value, "u": u, "s": s, "H": harmonic,
                "AUSUC": seen_unseen_curve(scores, labels, seen).area}
-    return figures, ranked(np.argsort(-alone, axis=1, kind="stable"), answers, None, len(unseen))
+    ids = np.argsort(-alone, axis=1, kind="stable")
+    return figures, means(each_ranked(ids, answers, None, len(unseen)))
 
 
 def _table(data, found, seeds, recalled):

@@ -11,7 +11,7 @@ from devise import storage
 from devise.datasets import from_folder
 from devise.heads import HingeRankHead
 from devise.recipes import devise2013, rules
-from devise.recipes.measuring import ranked, ranked_by_chance
+from devise.recipes.measuring import each_ranked, means, ranked_by_chance
 from devise.recipes.rules import hinge_rank, softmax
 from devise.recipes.world import World, open_world
 from devise.words import WordVectors, shipped_taxonomy
@@ -241,7 +241,7 @@ def test_figures_are_those_of_a_loop():
     distances = np.abs(places - places.T).astype(np.float32)
     from devise.zeroshot import NearestLabel
 
-    found = ranked(NearestLabel(vectors).tag(x, 9).ids, answers, distances, 9)
+    found = means(each_ranked(NearestLabel(vectors).tag(x, 9).ids, answers, distances, 9))
     hits, near = {k: [] for k in (1, 2, 5)}, {k: [] for k in (2, 5)}
     for row, answer in zip(x, answers, strict=True):
         order = sorted(range(9), key=lambda c: -(row @ vectors[c]) / np.linalg.norm(vectors[c]))
