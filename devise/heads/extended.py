@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.heads.base import Head, check_weights, restored
-from devise.heads.joint import JointHead
+from devise.heads.joint import JointHead, dense
 from devise.heads.linear import RidgeHead
 
 if TYPE_CHECKING:
@@ -76,11 +76,24 @@ class ExtendedHead(Head):
                 "base": self.base.config}
 
     def keras_layers(self) -> list[keras.layers.Layer]:
-        raise self.no_gradient()
+        """The map as one Keras model, to be put behind a backbone; a copy of its weights."""
+        import keras
+        from keras import ops
+
+        features = embedded = keras.Input((self.input_dim,))
+        for layer in self.base.keras_layers():
+            embedded = layer(embedded)
+        embedded = keras.layers.UnitNormalization()(embedded)
+        span = SURE - LEAST
+        sure = ops.clip(dense(self.classes, self.kernel / span, (self.bias - LEAST) / span)(embedded), 0, 1)
+        lengths = ops.norm(sure, axis=-1, keepdims=True)
+        rest = ops.sqrt(1 - ops.minimum(lengths, 1) ** 2)
+        outputs = ops.concatenate([embedded, sure / ops.maximum(lengths, 1), rest], axis=-1)
+        return [keras.Model(features, outputs / np.sqrt(2), name=self.kind)]
 
     def no_gradient(self) -> ValueError:
-        return ValueError("the extended head, learnt beside the model that comes with devise, is no network and a "
-                          "closed form: train from nothing (`devise train --from none`, in Python None for start)")
+        return ValueError("the extended head, learnt beside the model that comes with devise, is a closed form: train "
+                          "from nothing (`devise train --from none`, in Python None for start)")
 
     def _forward(self, rows):
         embedded = self.base.embed(rows)

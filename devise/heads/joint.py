@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from devise.heads.base import Head, check_weights
 from devise.heads.conse import probabilities
 
 if TYPE_CHECKING:
+    import keras
     from numpy.typing import NDArray
 
 ROOTS = 3.0  # weight of the features beside the class probabilities
@@ -58,6 +59,21 @@ class JointHead(Head):
     def config(self) -> dict:
         return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, "classes": self.classes}
 
+    def keras_layers(self) -> list[keras.layers.Layer]:
+        """The map as one Keras model, to be put behind a backbone; a copy of its weights."""
+        import keras
+        from keras import ops
+
+        features = keras.Input((self.input_dim,))
+        roots = ops.sqrt(dense(self.classes, self._kernel, self._bias, activation="softmax")(features))
+        directed = keras.layers.UnitNormalization()(ops.sqrt(ops.relu(features)))
+        scale = np.repeat(np.array([ROOTS, 1], np.float32), [self.input_dim, self.classes])
+        means = np.concatenate([ROOTS * self._feature_mean, self._class_mean])
+        told = dense(self._map.shape[1], scale[:, None] * self._map, -means @ self._map)(
+            ops.concatenate([directed, roots], axis=-1))
+        halves = ops.concatenate([roots, keras.layers.UnitNormalization()(told)], axis=-1)
+        return [keras.Model(features, halves / np.sqrt(2), name=self.kind)]
+
     def _forward(self, rows):
         roots = np.sqrt(probabilities(rows @ self._kernel + self._bias))
         told = map_inputs(rows, roots, self._feature_mean, self._class_mean) @ self._map
@@ -73,6 +89,16 @@ class JointHead(Head):
                                 "feature_mean": (dim,), "class_mean": (classes,),
                                 "map": (dim + classes, config["dim"] - classes), "map_scale": (dim + classes,)})
         return cls(weights)
+
+
+def dense(width: int, kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:
+    """A Dense layer with these weights."""
+    import keras
+
+    layer = keras.layers.Dense(width, **options)
+    layer.build((None, len(kernel)))
+    layer.set_weights([kernel, bias])
+    return layer
 
 
 def map_inputs(features: NDArray[np.float32], roots: NDArray[np.float32], feature_mean: NDArray[np.float32],

@@ -69,7 +69,7 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
         training: options of `devise.training.train`: epochs, batch_size, learning_rate …
     Returns:
         Devise with the spaces "raw", "hidden" where the head has a hidden layer, and "shared", which has a text side.
-        Only one from nothing, or finetuned, is a network that can be exported.
+        Only one from nothing can be finetuned.
         What is doubtful about the labels is warned of before the features are made, and in `record["doubts"]`.
     Raises:
         ValueError: if a label has no word vector, there is nothing to train on, or the start doesn't fit.

@@ -152,8 +152,8 @@ def test_a_copy_embeds_the_same_and_shares_no_array(head):
 
 def test_layers_give_what_the_head_gives_or_it_says_that_it_is_no_network(head):
     keras = pytest.importorskip("keras")
-    if head.kind in ("conse", "lift", "joint", "extended"):
-        with pytest.raises(ValueError, match=f"the {head.kind} head.* is no network"):
+    if head.kind in ("conse", "lift"):
+        with pytest.raises(ValueError, match=f"the {head.kind} head is no network"):
             head.keras_layers()
         return
     outputs = keras.ops.convert_to_tensor(QUERIES.astype(np.float32))
@@ -168,7 +168,7 @@ def test_a_head_trains_by_steps_or_says_that_it_does_not(head):
         assert head.begin(FEATURES, LABELS, 0) is head
         return
     for use in (head.keras_model, lambda: head.begin(FEATURES, LABELS, 0)):
-        with pytest.raises(ValueError, match=f"the {head.kind} head.* is .*a closed form"):
+        with pytest.raises(ValueError, match=f"the {head.kind} head.* is a closed form"):
             use()
 
 
