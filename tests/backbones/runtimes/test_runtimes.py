@@ -79,7 +79,7 @@ def test_an_engine_takes_as_many_threads_as_the_environment_allows(engine, said,
 @pytest.mark.parametrize(("said", "expected"), [("1", 1), ("", None), ("0", None), ("many", None)])
 def test_a_number_of_threads_is_one_above_zero(said, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert runtimes.onnx.threads() == expected
+    assert runtimes._threads() == expected
 
 
 @pytest.mark.parametrize("engine", ENGINES)
