@@ -149,6 +149,9 @@ def extract_some(images: Images, backbone: Backbone, *,
 
     Args:
         images, backbone, progress: as in `extract`; what the shared table had before is kept behind these.
+
+    >>> extract_some("cat.jpg", backbone).matrix.shape  # doctest: +SKIP
+    (1, 1280)
     """
     images = open_images(images)
     folder = default_folder(images, backbone)
