@@ -292,7 +292,8 @@ def _few_candidates(scores, k):
 
 
 def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int, *,
-            block_bytes: int = BLOCK_BYTES) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            without: NDArray[np.int64] | None = None, block_bytes: int = BLOCK_BYTES
+            ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k rows with the largest inner product with each query, in bounded memory.
 
     On unit rows that is the cosine. The (queries × rows) matrix is never held whole.
@@ -300,6 +301,7 @@ def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int, *,
     Args:
         queries: float32 (q, d).
         rows: float32 (n, d), may be memory-mapped.
+        without: rows that come behind all others, with a score of -inf; None for none.
     Returns:
         ids int64 (q, k) and scores float32 (q, k), best first, ties to the smaller id.
 
@@ -308,8 +310,12 @@ def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int, *,
     """
     if not 1 <= k <= len(rows):
         raise ValueError(f"k is {k}: expected 1 to {len(rows)}, the number of candidates")
-    block = max(1, block_bytes // (4 * max(1, len(rows))))
-    parts = [top_k(queries[start:start + block] @ rows.T, k) for start in range(0, len(queries), block)]
+    block, parts = max(1, block_bytes // (4 * max(1, len(rows)))), []
+    for start in range(0, len(queries), block):
+        scores = queries[start:start + block] @ rows.T
+        if without is not None:
+            scores[:, without] = -np.inf
+        parts.append(top_k(scores, k))
     if not parts:
         return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([scores for _, scores in parts])

@@ -25,27 +25,28 @@ def compare(ids: NDArray[np.int64], rows: NDArray[np.float32], queries: NDArray[
     """Ids and cosines (q, at least k) of the nearest rows, the k best of them among those given.
 
     Args:
-        ids: int64 (n,), ascending.
+        ids: int64 (n,), ascending; -1 for a row that was removed.
         rows: float32 (n, dim), of length 1, may be memory-mapped.
 
     >>> rows = np.eye(3, dtype=np.float32)
     >>> compare(np.array([5, 6, 9]), rows, rows[1:2], k=1)[0][:, :1]
     array([[6]])
     """
-    width = min(k + SPARE, len(ids))
+    removed = np.flatnonzero(ids < 0)
+    width = min(k + SPARE, len(ids) - len(removed))
     if not width:
         return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    columns, scores = nearest(queries, rows, width)
+    columns, scores = nearest(queries, rows, width, without=removed if len(removed) else None)
     if k < width:
         for query in np.flatnonzero(scores[:, k - 1] - scores[:, -1] < NEAR):
             lowest = scores[query, k - 1] - 2 * NEAR
-            columns[query], scores[query] = _first_of_tie(rows, queries[query], lowest, width)
+            columns[query], scores[query] = _first_of_tie(ids, rows, queries[query], lowest, width)
     return ids[columns], scores
 
 
-def _first_of_tie(rows, query, lowest, width):
+def _first_of_tie(ids, rows, query, lowest, width):
     """The first `width` columns where a tie goes on past the spare ones: by float64, then by id."""
-    tied = np.flatnonzero(rows @ query >= lowest)
+    tied = np.flatnonzero((rows @ query >= lowest) & (ids >= 0))
     scores = cosines(rows[tied], query)
     best = np.lexsort((tied, -scores))[:width]
     return tied[best], scores[best]

@@ -81,15 +81,6 @@ class Segment:
         items[slice(None) if self._alive is None else self._alive] = np.searchsorted(ids, self.ids)
         return self.numbered(items)
 
-    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Ids and rows of the members, all at once where none was removed, else copied a block at a time."""
-        if self._alive is None:
-            yield self.items, self.rows
-            return
-        step = max(1, BLOCK_BYTES // (4 * self.rows.shape[1]))
-        for start in range(0, len(self), step):
-            yield self.ids[start:start + step], self.rows[self._alive[start:start + step]]
-
     def search(self, queries: NDArray[np.float32], k: int, find: Find | None, width: int = 0, times: int = 1) -> Found:
         """Ids and cosines (q, at least k), the k best of the members in them, padded with -1 / -inf.
 
@@ -122,12 +113,10 @@ class Segment:
         Args:
             once: let the pages of mapped rows go again.
         """
-        found = []
-        for ids, rows in self.blocks():
-            found.append(compare(ids, rows, queries, min(k, len(ids))))
-            if once:
-                let_go(self.rows)
-        return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
+        found = compare(self.items, self.rows, queries, min(k, len(self)))
+        if once:
+            let_go(self.rows)
+        return found
 
     def _looked_up(self, queries, places):
         """Ids and cosines of the rows that an engine proposed, best first, and the least cosine of all of them."""

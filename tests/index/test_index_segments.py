@@ -38,7 +38,15 @@ def test_a_segment_is_never_changed():
     less = part.without(np.array([5]))
     assert part.ids.tolist() == [2, 5, 9] and less.ids.tolist() == [2, 9] and less.items.tolist() == [2, -1, 9]
     assert less.places(np.array([9, 2])).tolist() == [2, 0] and less.renumbered(less.ids).items.tolist() == [0, -1, 1]
-    assert [(ids.tolist(), rows.argmax(axis=1).tolist()) for ids, rows in less.blocks()] == [([2, 9], [0, 2])]
+    found, scores = less.compare(np.float32([[0.1, 0.9, 0.2]]), 3)
+    assert found.tolist() == [[9, 2]] and scores[0] == pytest.approx([0.2, 0.1])  # without a copy of the rows
+
+
+def test_removed_rows_are_in_no_tie():
+    rows = np.repeat(np.eye(2, dtype=np.float32), [40, 10], axis=0)
+    part = Segment(rows, np.arange(50)).without(np.arange(0, 40, 2))
+    assert part.compare(rows[:1], 3)[0][0, :3].tolist() == [1, 3, 5]
+    assert part.compare(rows[45:46], 12)[0][0, :12].tolist() == [*range(40, 50), 1, 3]
 
 
 def test_each_segment_is_much_larger_than_the_next():
