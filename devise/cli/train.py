@@ -92,7 +92,10 @@ class Train(Training):
         figures, beside = model.evaluate(), unseen_beside(model)
         used = model.split or Split()
         history = next((history.to_json() for history in model.history.values()), None)
-        told = (_told(beside, model.record["start"]),) if beside else ()
+        start = model.record["start"]
+        told = (f"Learnt beside the model {start!r}: other words find and name what they did." if start else
+                "Learnt from nothing: words that are no labels know only what these classes say of them.",
+                *((_told(beside, start),) if beside else ()))
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
             **{name: model.record[name] for name in ("start", "left_out")}, "warnings": model.record["doubts"],

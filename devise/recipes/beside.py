@@ -14,11 +14,12 @@ import numpy as np
 from devise import features as tables
 from devise import plots
 from devise.arrays import top_k
-from devise.datasets import caption_set, split
+from devise.datasets import split
 from devise.heads import RidgeHead
 from devise.metrics import generalised, precision_at_k
 from devise.model import SHARED, Devise, naming, pretrained, train_labels
 from devise.recipes import bundled_table
+from devise.recipes.captioning import open_captions
 from devise.recipes.harness import Harness, by_row, means_table, spreads
 from devise.recipes.pretrained.measuring import everyday_words, usual_names
 from devise.report import Report
@@ -84,7 +85,7 @@ def run(output: str | Path, *, images: tables.FeatureTable | None = None, backbo
 
 
 def measured(model: Devise, table: tables.FeatureTable, drawn, everyday, asked) -> dict[str, float]:
-    """The figures of a model on a draw, fractions; NaN where it has none.
+    """The figures of a model on a draw, fractions; one that it has not is left out.
 
     Args:
         everyday: features (m, dim) of everyday pictures, or None; asked: the `Words` asked of them.
@@ -121,15 +122,11 @@ def _everyday(base, root, given):
     """(features of everyday test pictures, the Words that are asked of them), or (None, None)."""
     if root is None:
         return None, None
-    table = tables.load(given) if given else None
-    data = caption_set(root, images=table.images if table is not None else None)
-    if data.split is None or not len(data.split.test):
-        raise ValueError(f"{root} has no list of test pictures that are here")
-    table = base.features(data.images) if table is None else table
-    place = {path: row for row, path in enumerate(table.images.paths)}
-    rows = data.split.test
-    matrix = np.asarray(table.matrix[[place[data.images.paths[row]] for row in rows]], np.float32)
-    return matrix, everyday_words([data.images.captions[row] for row in rows], shipped_taxonomy())
+    _, table, parts = open_captions(root, base.backbone, folder=given)
+    base.network.check(table)
+    told = table.images.captions
+    return (np.asarray(table.matrix[parts.test], np.float32),
+            everyday_words([told[row] for row in parts.test], shipped_taxonomy()))
 
 
 def _everyday_precision(space, everyday, asked):

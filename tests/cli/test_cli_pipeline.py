@@ -85,6 +85,23 @@ def test_train_takes_a_folder_of_features_without_another_forward_pass(answer, d
     assert devise(*ran, "--labels", words_file).code == 2
 
 
+def test_train_says_beside_which_model_it_learnt(answer, devise, tmp_path, monkeypatch):
+    from devise.model import Devise
+
+    whole = Devise.evaluate
+    monkeypatch.setattr(Devise, "evaluate", lambda self: whole(self, first=50))  # 20,000 words are not asked here
+    ran = devise("train", "caltech37", "-o", tmp_path / "beside")
+    assert ran.code == 0 and "Learnt beside the model 'everyday'" in ran.out
+    assert Devise.load(tmp_path / "beside").record["start"] == "everyday"
+    for given in (["--from", "none", "--head", "ridge"], ["--head", "ridge"]):
+        ran = devise("train", "caltech37", *given, "-o", tmp_path / "nothing", "--overwrite")
+        assert ran.code == 0 and "Learnt from nothing" in ran.out and "--from everyday" in ran.out
+    further = answer("train", "caltech37", "--from", tmp_path / "beside", "-o", tmp_path / "further")
+    assert further["start"] == "everyday"
+    refused = devise("train", "caltech37", "--from", "everyday", "--epochs", "3", "-o", tmp_path / "other")
+    assert refused.code == 2 and "--epochs can't be used here" in refused.err and not (tmp_path / "other").exists()
+
+
 def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file, tmp_path):
     flat = tmp_path / "flat"
     flat.mkdir()
