@@ -93,7 +93,7 @@ def test_frameworks_and_engines_stay_in_their_files(path):
     for engine, homes in ENGINES.items():
         allowed = where in homes or where.startswith("bench/")
         assert engine not in tops or allowed, f"{engine} belongs in {', '.join(homes)}, not in {where}"
-    if where != "storage/fetch.py":
+    if where not in {"storage/fetch.py", "web/protocol.py"}:  # of which the second answers, and asks nobody
         assert not set(names) & NETWORK, f"{where} reaches the network: only storage/fetch.py may"
     assert "pickle" not in tops or where == "backbones/torch_weights.py", f"{where} imports pickle"
 

@@ -5,14 +5,16 @@ import contextlib
 import hashlib
 import logging
 import mimetypes
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from devise import __version__
 from devise.errors import require
+from devise.machine import cpus
 from devise.web import reference, routes
 from devise.web.answers import Failure, Problem, Refused
 from devise.web.guard import LOOPBACK, Guard
@@ -29,7 +31,7 @@ ABOUT = """Pictures by words, words by pictures, pictures by pictures, over one 
 Scores are cosines, higher is better, best first. An error has the body
 `{"error": {"code", "message", "suggestions"}}`."""
 CODES = {400: "bad_request", 404: "unknown_address", 405: "wrong_method", 415: "wrong_type", 422: "wrong_value"}
-PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, os.cpu_count() or 1)  # threads
+PICTURES_AT_ONCE, QUERIES_AT_ONCE = 2, min(4, cpus())  # threads
 WAITING_AT_ONCE = 16  # threads that wait for a database, or for a picture behind a URL
 HEALTH_SECONDS = 5  # for a sign of life of the index
 RELOAD = 3  # the exit code of a process that can't begin: uvicorn starts no other in its place
@@ -55,7 +57,8 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
 
     @contextlib.asynccontextmanager
     async def lifespan(api):
-        with contextlib.closing(desk):
+        # a product by all processors, under each of several queries at once, is mostly threads that wait for others
+        with contextlib.closing(desk), threadpool_limits(max(1, cpus() // QUERIES_AT_ONCE), user_api="blas"):
             warming = asyncio.get_running_loop().run_in_executor(desk.pictures, service.warm)
             # health tells of a failure; asked for, so that asyncio does not print it
             warming.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
+import socket
 import struct
+import sys
 import tempfile
 import zlib
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from devise import web
 
@@ -241,6 +244,41 @@ def test_a_head_that_does_not_come_is_given_up(served, monkeypatch):
 
     nothing, half, second = asyncio.run(run())
     assert nothing == half == b"" and second.startswith(b"HTTP/1.1 200") and second.count(b"HTTP/1.1") == 1
+
+
+def test_the_body_of_an_answer_does_not_wait_for_its_head(served, monkeypatch):
+    """The head and the body are two packets, of which the second would wait for the confirmation of the first."""
+    pytest.importorskip("uvicorn")
+    from devise.web.protocol import Impatient
+
+    at_once, made = [], Impatient.connection_made
+
+    def noted(protocol, transport):
+        made(protocol, transport)
+        asked = transport.get_extra_info("socket")
+        at_once.append(asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Impatient, "connection_made", noted)
+    with socket.create_connection(("127.0.0.1", int(served().rpartition(":")[2]))) as asker:
+        asker.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert asker.recv(12) == b"HTTP/1.1 200"
+    assert at_once and all(at_once)
+
+
+def test_queries_share_the_processors(search, monkeypatch):
+    """The products of each by a share of them; when the server ends, the process has them all again."""
+    testclient, module = pytest.importorskip("fastapi.testclient"), sys.modules["devise.web.app"]
+
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["filepath"] == numpys]
+
+    numpys = next(library["filepath"] for library in threadpool_info() if "numpy" in library["filepath"])
+    monkeypatch.setattr(module, "cpus", lambda: 3)
+    monkeypatch.setattr(module, "QUERIES_AT_ONCE", 2)
+    with threadpool_limits(2, user_api="blas"):
+        with testclient.TestClient(web.app(search)):
+            assert threads() == [1]
+        assert threads() == [2]
 
 
 def test_a_port_that_is_taken(search, served):
