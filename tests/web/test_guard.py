@@ -1,6 +1,7 @@
 """Who may ask, what an upload may be, and that no path from a request is opened."""
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -11,7 +12,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from devise import web
 
@@ -265,20 +265,24 @@ def test_the_body_of_an_answer_does_not_wait_for_its_head(served, monkeypatch):
     assert at_once and all(at_once)
 
 
-def test_queries_share_the_processors(search, monkeypatch):
+@pytest.mark.parametrize("processors, share", [(1, 1), (5, 2)])
+def test_queries_share_the_processors(search, monkeypatch, processors, share):
     """The products of each by a share of them; when the server ends, the process has them all again."""
     testclient, module = pytest.importorskip("fastapi.testclient"), sys.modules["devise.web.app"]
+    held = []
 
-    def threads():
-        return [library["num_threads"] for library in threadpool_info() if library["filepath"] == numpys]
+    @contextlib.contextmanager
+    def limits(threads, *, user_api):
+        held.append((threads, user_api))
+        yield
+        held.pop()
 
-    numpys = next(library["filepath"] for library in threadpool_info() if "numpy" in library["filepath"])
-    monkeypatch.setattr(module, "cpus", lambda: 3)
+    monkeypatch.setattr(module, "threadpool_limits", limits)
+    monkeypatch.setattr(module, "cpus", lambda: processors)
     monkeypatch.setattr(module, "QUERIES_AT_ONCE", 2)
-    with threadpool_limits(2, user_api="blas"):
-        with testclient.TestClient(web.app(search)):
-            assert threads() == [1]
-        assert threads() == [2]
+    with testclient.TestClient(web.app(search)):
+        assert held == [(share, "blas")]
+    assert held == []
 
 
 def test_a_port_that_is_taken(search, served):
