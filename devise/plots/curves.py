@@ -8,19 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devise.figures import Spread
-from devise.plots.style import (
-    COLOURS,
-    QUIET,
-    draw_line,
-    entitle,
-    legend_beside,
-    look,
-    new_figure,
-    points,
-    save,
-    styled,
-    wrapped,
-)
+from devise.plots.style import COLOURS, QUIET, draw_line, drawn, legend_beside, look, points, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +17,7 @@ if TYPE_CHECKING:
     from devise.metrics import Roc
 
 REFERENCE = "exact"  # the engine that finds all
+STAR: dict[str, Any] = {"marker": "*", "linestyle": "none", "color": COLOURS[-1], "markersize": 13, "zorder": 4}
 HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.8, "markersize": 8, "zorder": 4}
 
 
@@ -50,9 +39,8 @@ def hit_curve(series: Mapping[str, Mapping[int, float | Spread]], path: str | Pa
     published = {name: dict(sorted(values.items())) for name, values in (published or {}).items() if values}
     if not series and not published:
         raise ValueError("no series to draw: expected {name: {k: fraction}}")
-    with styled():
-        names = sum(wrapped(name).count("\n") + 1.4 for name in [*series, *published])  # lines of the legend
-        figure = new_figure(9, max(4.4, 0.2 * names + 1.6))
+    names = sum(wrapped(name).count("\n") + 1.4 for name in [*series, *published])  # lines of the legend
+    with drawn(path, 9, max(4.4, 0.2 * names + 1.6), title=title) as figure:
         axes = figure.axes[0]
         bands = [draw_line(axes, number, name, values, clip_on=False) for number, (name, values) in
                  enumerate(series.items())]
@@ -71,8 +59,7 @@ def hit_curve(series: Mapping[str, Mapping[int, float | Spread]], path: str | Pa
         if any(bands):
             axes.set_title("band: ± 1 standard deviation over runs", loc="left", fontsize=10, color=QUIET)
         legend_beside(axes)
-        entitle(figure, title)
-        return save(figure, path)
+    return path
 
 
 def history_curve(history: Mapping, path: str | Path, *, title: str = "",
@@ -96,9 +83,8 @@ def history_curve(history: Mapping, path: str | Path, *, title: str = "",
     if not losses and not scores:
         raise ValueError(f"history holds {', '.join(history) or 'nothing'}: expected a loss or a score "
                          "for each epoch")
-    with styled():
-        panels = bool(losses) + bool(scores)
-        figure = new_figure(4.6 * panels + 0.6, 3.8, panels=panels)
+    panels = bool(losses) + bool(scores)
+    with drawn(path, 4.6 * panels + 0.6, 3.8, panels=panels, title=title) as figure:
         for number, (name, values) in enumerate(losses.items()):
             known = _known(values)
             figure.axes[0].plot(list(known), list(known.values()), label=name, **look(number) | {"marker": "."})
@@ -113,8 +99,7 @@ def history_curve(history: Mapping, path: str | Path, *, title: str = "",
         for axes in figure.axes:
             _epochs(axes, "epoch")
             axes.legend()
-        entitle(figure, title)
-        return save(figure, path)
+    return path
 
 
 def progress_curve(panels: Mapping[str, Mapping[str, Sequence[float | Spread | None]]], path: str | Path, *,
@@ -138,16 +123,14 @@ def progress_curve(panels: Mapping[str, Mapping[str, Sequence[float | Spread | N
     if not panels or not any(values for trainings in panels.values() for values in trainings.values()):
         raise ValueError("no scores to draw: expected {score: {training: one value an epoch}}")
     names = list(dict.fromkeys(name for trainings in panels.values() for name in trainings))
-    with styled():
-        figure = new_figure(4.6 * len(panels) + 2.8, 3.8, panels=len(panels))
+    with drawn(path, 4.6 * len(panels) + 2.8, 3.8, panels=len(panels), title=title, note=note) as figure:
         for axes, (score, trainings) in zip(figure.axes, panels.items(), strict=True):
             for name, values in trainings.items():
                 draw_line(axes, names.index(name), name, list(values), markersize=4)
             axes.set_title(f"{score} ({unit})", loc="left")
             _epochs(axes, "epoch (0 is the start)")
         legend_beside(figure.axes[-1])
-        entitle(figure, title, note)
-        return save(figure, path)
+    return path
 
 
 def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "",
@@ -166,15 +149,14 @@ def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *,
     >>> schedule_plot({"strength": [0.0, 0.5, 1.0]}, "curriculum.png")  # doctest: +SKIP
     'curriculum.png'
     """
-    drawn = {name: list(map(float, values)) for name, values in schedules.items()}
-    if not drawn or not all(drawn.values()):
+    shown = {name: list(map(float, values)) for name, values in schedules.items()}
+    if not shown or not all(shown.values()):
         raise ValueError("no schedule to draw: expected {what it is: one value an epoch}")
-    for name, values in drawn.items():
+    for name, values in shown.items():
         if not all(map(math.isfinite, values)):
             raise ValueError(f"{name} holds a value that is no number: expected one for each epoch")
-    with styled():
-        figure = new_figure(4.2 * len(drawn) + 0.4, 3.4, panels=len(drawn))
-        for number, (axes, (name, values)) in enumerate(zip(figure.axes, drawn.items(), strict=True)):
+    with drawn(path, 4.2 * len(shown) + 0.4, 3.4, panels=len(shown), title=title) as figure:
+        for number, (axes, (name, values)) in enumerate(zip(figure.axes, shown.items(), strict=True)):
             axes.step(range(1, len(values) + 1), values, where="mid", color=COLOURS[number % len(COLOURS)])
             axes.set_ylim(bottom=min(0.0, *values, axes.get_ylim()[0]))
             axes.set_title(name, loc="left")
@@ -182,8 +164,7 @@ def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *,
             if kept and kept <= len(values):
                 axes.plot(kept, values[kept - 1], "o", color=COLOURS[1], label=f"kept: epoch {kept}", **HOLLOW)
                 axes.legend()
-        entitle(figure, title)
-        return save(figure, path)
+    return path
 
 
 def roc_plot(curves: Mapping[str, Roc], path: str | Path, *, title: str = "", note: str = "",
@@ -204,8 +185,7 @@ def roc_plot(curves: Mapping[str, Roc], path: str | Path, *, title: str = "", no
     """
     if not curves:
         raise ValueError("no curve to draw: expected {space: Roc}")
-    with styled():
-        figure = new_figure(6.6, 5.0)
+    with drawn(path, 6.6, 5.0, title=title, note=note) as figure:
         axes = figure.axes[0]
         for number, (name, curve) in enumerate(curves.items()):
             style = look(number)
@@ -219,8 +199,7 @@ def roc_plot(curves: Mapping[str, Roc], path: str | Path, *, title: str = "", no
         axes.set(xlabel="unknown pictures let in (%)", ylabel="known pictures let in (%)", xlim=(-1, 101),
                  ylim=(-1, 101))
         axes.legend(loc="lower right")
-        entitle(figure, title, note)
-        return save(figure, path)
+    return path
 
 
 def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") -> str | Path:
@@ -243,16 +222,15 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
     depth = next(name for name in points[0] if name.startswith("recall_at_"))
     sets = list(dict.fromkeys(point["vectors"] for point in points))
     engines = sorted({point["engine"] for point in points} - {REFERENCE})
-    with styled():
-        figure = new_figure(max(6.4, 4.2 * len(sets) + 1.6), 4.6, panels=len(sets))
+    looks = {engine: look(number) for number, engine in enumerate(engines)} | {REFERENCE: STAR}
+    with drawn(path, max(6.4, 4.2 * len(sets) + 1.6), 4.6, panels=len(sets), title=title) as figure:
         for axes, name in zip(figure.axes, sets, strict=True):
             of_set = [point for point in points if point["vectors"] == name]
-            for number, engine in enumerate(engines):
-                _draw_engine(axes, number, engine, [point for point in of_set if point["engine"] == engine], depth)
-            for point in of_set:
-                if point["engine"] == REFERENCE:
-                    axes.plot(100 * point[depth], point["single_per_s"], "*", color=COLOURS[-1], markersize=13,
-                              label=REFERENCE, clip_on=False, zorder=4)
+            of_set.sort(key=lambda point: point.get("value") or 0)
+            for engine, style in looks.items():
+                if mine := [point for point in of_set if point["engine"] == engine]:
+                    axes.plot([100 * point[depth] for point in mine], [point["single_per_s"] for point in mine],
+                              label=engine, clip_on=False, **style)
             axes.set_yscale("log")
             _plain_ticks(axes.yaxis)
             axes.set_xlabel(f"{depth.replace('_at_', '@')} (% of the true neighbours)")
@@ -260,8 +238,7 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
             axes.set_xlim(right=100)
         figure.axes[0].set_ylabel("single queries a second (log scale)")
         legend_beside(figure.axes[-1])
-        entitle(figure, title)
-        return save(figure, path)
+    return path
 
 
 def _known(values: Sequence[float | None]) -> dict[int, float]:
@@ -282,10 +259,3 @@ def _plain_ticks(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _draw_engine(axes: Axes, number: int, engine: str, points: Sequence[dict], depth: str) -> None:
-    points = sorted(points, key=lambda point: point["value"] or 0)
-    if points:
-        axes.plot([100 * point[depth] for point in points], [point["single_per_s"] for point in points], label=engine,
-                  clip_on=False, **look(number))

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
-from devise.plots.style import COLOURS, MARKERS, QUIET, entitle, new_figure, save, styled
+from devise.plots.style import COLOURS, MARKERS, QUIET, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,8 +54,7 @@ def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
         raise ValueError(f"{len(highlight)} classes are to be highlighted: {len(COLOURS)} colours can be told apart")
     from matplotlib.patheffects import withStroke
 
-    with styled():
-        figure = new_figure(8.4, 7.2)
+    with drawn(path, 8.4, 7.2, title=title, note=note) as figure:
         axes = figure.axes[0]
         foremost: list[Annotation] = []
         others: list[Annotation] = []
@@ -78,9 +77,8 @@ def space_map(points: ArrayLike, labels: Sequence[str], path: str | Path, *,
         for side in axes.spines.values():
             side.set_visible(False)
         axes.margins(0.08)
-        entitle(figure, title, note)
         _part(figure, axes, [*foremost, *boxes, *others], points)
-        return save(figure, path)
+    return path
 
 
 def _label(axes: Axes, text: str, place: Any, **options: Any) -> Annotation:

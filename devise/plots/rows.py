@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devise.figures import Spread, number
-from devise.plots.style import COLOURS, QUIET, entitle, legend_beside, new_figure, save, styled
+from devise.plots.style import COLOURS, QUIET, drawn, legend_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,14 +41,12 @@ def interval_plot(rows: Mapping[str, Mapping[str, float | Spread | None]], path:
     series = list(dict.fromkeys(name for values in rows.values() for name in values))
     if not series:
         raise ValueError("no figures to draw: expected {row: {series: Spread or fraction}}")
-    with styled():
-        figure = new_figure(8, 1.9 + 0.24 * len(rows) * max(1.6, len(series)))
+    with drawn(path, 8, 1.9 + 0.24 * len(rows) * max(1.6, len(series)), title=title, note=note) as figure:
         axes = figure.axes[0]
         for number, name in enumerate(series):
             _draw_series(axes, number, name, [values.get(name) for values in rows.values()], len(series))
         _dress(axes, list(rows), label, origin, len(series))
-        entitle(figure, title, note)
-        return save(figure, path)
+    return path
 
 
 def _draw_series(axes: Axes, number: int, name: str, values: Sequence[float | Spread | None], n_series: int) -> None:
@@ -111,8 +109,7 @@ def bar_plot(groups: Mapping[str, Mapping[str, float | None]], path: str | Path,
         raise ValueError("no numbers to draw: expected {group: {row: number above 0}}")
     heights = _heights([group for group, _, _ in rows])
     values = [value for _, _, value in rows]
-    with styled():
-        figure = new_figure(8.4, 1.5 + 0.32 * heights[-1])
+    with drawn(path, 8.4, 1.5 + 0.32 * heights[-1], title=title, note=note) as figure:
         axes = figure.axes[0]
         colours = [COLOURS[0] if name.startswith(ours) else OTHERS for _, name, _ in rows]
         axes.barh(heights, values, height=BAR, color=colours, left=0)
@@ -131,8 +128,7 @@ def bar_plot(groups: Mapping[str, Mapping[str, float | None]], path: str | Path,
                 axes.annotate(group, (0, place - 0.75), xycoords=("axes fraction", "data"), xytext=(4, 0),
                               textcoords="offset points", va="center", fontsize=10, color=QUIET, fontweight="bold")
         axes.set_xlabel(f"{label} (log scale)" if logarithmic else label)
-        entitle(figure, title, note)
-        return save(figure, path)
+    return path
 
 
 def _heights(groups: Sequence[str]) -> list[float]:

@@ -228,7 +228,7 @@ class _Page:
         else:
             axes.set_facecolor(DARK if word is not None else MAT if reason else class_colour(known.label))
             said = (word if word is not None else f"{_name(known)} can't be read: {reason}" if reason else
-                    known.label or _name(known))
+                    known.label or _name(known) or "?")
             size, weight = (SIZE, "normal") if reason else (11, "bold")
             axes.text(0.5, 0.5, "\n".join(fitted(said, SIDE - 0.16, 6, size=size, weight=weight)), ha="center",
                       va="center", fontsize=size, color="white" if word is not None else INK, weight=weight)
@@ -331,12 +331,12 @@ def _pixels(card: Card) -> tuple[np.ndarray | None, str]:
 
 
 def _name(card: Card) -> str:
-    return card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "") or "?"
+    return card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "")
 
 
 def _beneath(card: Card) -> tuple[list[str], list[str]]:
     """The lines of a picture's label, and those of its file's name where it has one of its own."""
-    name = card.name or (Path(card.picture).name if isinstance(card.picture, str | Path) else "")
+    name = _name(card)
     return (fitted(card.label, SIDE, MOST) if card.label else [],
             fitted(name, SIDE, MOST) if name and name != card.label else [])
 

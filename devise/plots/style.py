@@ -6,8 +6,8 @@ import functools
 import math
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,6 +62,17 @@ def new_figure(width: float, height: float, *, panels: int = 1,
     if panels:
         figure.subplots(1, panels)
     return figure
+
+
+@contextmanager
+def drawn(path: str | Path, width: float, height: float, *, panels: int = 1, title: str = "",
+          note: str = "") -> Iterator[Figure]:
+    """A figure in our style under its title, which is written to the path when all is on it."""
+    with styled():
+        figure = new_figure(width, height, panels=panels)
+        entitle(figure, title, note)
+        yield figure
+        save(figure, path)
 
 
 def entitle(figure: Figure, title: str = "", note: str = "") -> None:
