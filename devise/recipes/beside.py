@@ -13,15 +13,14 @@ import numpy as np
 
 from devise import features as tables
 from devise import plots
-from devise.arrays import top_k
 from devise.datasets import split
 from devise.heads import RidgeHead
-from devise.metrics import generalised, precision_at_k
-from devise.model import SHARED, Devise, naming, pretrained, train_labels
+from devise.metrics import generalised
+from devise.model import SHARED, Devise, pretrained, train_labels
 from devise.recipes import bundled_table
 from devise.recipes.captioning import open_captions
 from devise.recipes.harness import Harness, by_row, means_table, spreads
-from devise.recipes.pretrained.measuring import everyday_words, usual_names
+from devise.recipes.pretrained.measuring import everyday_words, precision_at_10, rightly_tagged
 from devise.report import Report
 from devise.words import shipped_taxonomy
 
@@ -95,27 +94,26 @@ def measured(model: Devise, table: tables.FeatureTable, drawn, everyday, asked) 
         [name.replace("_", " ") for name in names])
     seen = np.isin(names, drawn.seen)
     rows = np.concatenate([drawn.test, drawn.unseen_rows])
-    own, of_seen = table.images.labels[rows], np.arange(len(rows)) < len(drawn.test)
-    embedded = space.embed(np.asarray(table.matrix[rows], np.float32))
-    scores = embedded @ labels.T
-    right = {part: np.flatnonzero(which)[scores[chosen][:, which].argmax(axis=1)] == own[chosen]
-             for part, which, chosen in (("seen", seen, of_seen), ("unseen", ~seen, ~of_seen))}
-    u, s, harmonic = generalised(scores, own, seen)
-    tags = [bool({tag.name for tag in found} & usual_names(names[label]))
-            for found, label in zip(naming(model).tag(embedded, 10), own, strict=True)]
-    told = {} if everyday is None else {"everyday P@10": _everyday_precision(space, everyday, asked)}
-    gallery = embedded if everyday is None else np.concatenate([embedded, space.embed(everyday)])
-    shown = np.arange(len(names))[:, None] == np.concatenate([own, np.full(len(gallery) - len(own), -1)])
-    texts = labels[seen] @ gallery.T
-    found = precision_at_k(np.take_along_axis(shown[seen], top_k(texts, 10)[0], axis=1), 10)
+    own, n = table.images.labels[rows], len(drawn.test)
+    gallery = space.embed(np.asarray(table.matrix[rows], np.float32))
+    scores, tags = gallery @ labels.T, rightly_tagged(model, gallery, [names[label] for label in own])
+    figures = dict(zip(("u", "s", "H"), generalised(scores, own, seen), strict=True))
+    for part, mine, which in (("seen", slice(n), seen), ("unseen", slice(n, None), ~seen)):
+        right = np.flatnonzero(which)[scores[:, which].argmax(axis=1)] == own
+        figures |= {part: float(right[mine].mean()), f"tag, {part}": float(tags[mine].mean())}
     assert space.text is not None
-    limits = space.text.thresholds(labels[seen])
-    accepted = {} if limits is None else {
-        f"accepted, {word}": float((texts >= limits[:, None])[which].mean())
-        for word, which in (("right", shown[seen]), ("wrong", ~shown[seen]))}
-    return {**{part: float(hits.mean()) for part, hits in right.items()}, "u": u, "s": s, "H": harmonic,
-            "tag, seen": float(np.mean(tags[:len(drawn.test)])), "tag, unseen": float(np.mean(tags[len(drawn.test):])),
-            "names P@10": float(np.mean(found / np.minimum(shown[seen].sum(axis=1), 10) * 10)), **told, **accepted}
+    if everyday is not None:
+        others, texts = space.embed(everyday), space.text.embed_known(asked.words)
+        known = texts.any(axis=1)
+        figures["everyday P@10"] = float(precision_at_10(texts[known] @ others.T, asked.shown[known]).mean())
+        gallery = np.concatenate([gallery, others])
+    shown = np.flatnonzero(seen)[:, None] == np.concatenate([own, np.full(len(gallery) - len(own), -1)])
+    scores, limits = labels[seen] @ gallery.T, space.text.thresholds(labels[seen])
+    figures["names P@10"] = float(np.mean(precision_at_10(scores, shown) / np.minimum(shown.sum(axis=1), 10) * 10))
+    if limits is not None:
+        figures |= {f"accepted, {word}": float((scores >= limits[:, None])[which].mean())
+                    for word, which in (("right", shown), ("wrong", ~shown))}
+    return figures
 
 
 def _everyday(base, root, given):
@@ -127,10 +125,3 @@ def _everyday(base, root, given):
     told = table.images.captions
     return (np.asarray(table.matrix[parts.test], np.float32),
             everyday_words([told[row] for row in parts.test], shipped_taxonomy()))
-
-
-def _everyday_precision(space, everyday, asked):
-    texts = space.text.embed_known(asked.words)
-    known = texts.any(axis=1)
-    right = np.take_along_axis(asked.shown[known], top_k(texts[known] @ space.embed(everyday).T, 10)[0], axis=1)
-    return float(precision_at_k(right, 10).mean())

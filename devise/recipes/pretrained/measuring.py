@@ -80,12 +80,22 @@ def everyday_words(captions: Sequence[Sequence[str]], taxonomy: Taxonomy, only: 
     return Words(words, times >= SAID, times >= 1)
 
 
+def precision_at_10(scores: NDArray, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Precision at 10 of each text, (w,), by its scores (w, n) with pictures that show it or don't, bool (w, n)."""
+    return precision_at_k(np.take_along_axis(shown, top_k(scores, 10)[0], axis=1), 10)
+
+
+def rightly_tagged(model: Devise, rows: NDArray[np.float32], labels: Iterable[str]) -> NDArray[np.bool_]:
+    """Whether a usual name of its class is among ten tags of each embedded picture, bool (n,)."""
+    return np.array([bool({tag.name for tag in tags} & usual_names(label))
+                     for tags, label in zip(naming(model, space="shared").tag(rows, 10), labels, strict=True)])
+
+
 def word_precision(model: Devise, asked: Words, features: NDArray[np.float32]) -> dict[str, float]:
     """Precision at 10 of words, its ceiling, and how many were asked."""
     space = model.spaces["shared"]
     scores = space.embed_text(asked.words) @ space.embed(features).T
-    right = np.take_along_axis(asked.shown, top_k(scores, 10)[0], axis=1)
-    return {"P@10": float(precision_at_k(right, 10).mean()),
+    return {"P@10": float(precision_at_10(scores, asked.shown).mean()),
             "ceiling": float(precision_ceiling(asked.shown.sum(axis=1), 10).mean()), "words": len(asked.words)}
 
 
@@ -105,10 +115,8 @@ def class_precision(model: Devise, table: FeatureTable, names: Sequence[str]) ->
     space = model.spaces["shared"]
     shown = labels == np.array(names)[:, None]
     embedded = space.embed(rows)
-    right = np.take_along_axis(shown, top_k(space.embed_text(list(names)) @ embedded.T, 10)[0], axis=1)
-    tagged = np.array([bool({tag.name for tag in tags} & usual_names(label))
-                       for tags, label in zip(naming(model, space="shared").tag(embedded, 10), labels, strict=True)])
-    return {"P@10": float(precision_at_k(right, 10).mean()),
+    tagged = rightly_tagged(model, embedded, labels)
+    return {"P@10": float(precision_at_10(space.embed_text(list(names)) @ embedded.T, shown).mean()),
             "exact tag in 10": float(np.mean([tagged[labels == name].mean() for name in names])),
             "classes": len(names), "pictures": len(labels)}
 
