@@ -12,14 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from devise import plots
 from devise.arrays import eigenvectors, nearest, unit_rows
 from devise.datasets.captions import LISTS
 from devise.errors import MissingDependency
 from devise.evaluation.captions import text_retrieval
-from devise.heads import HingeRankHead
 from devise.heads.linear import ridge
 from devise.metrics import spread
 from devise.model.captions import JOINT, start_joint, train_joint
@@ -30,6 +28,7 @@ from devise.recipes import caption_tables as tables
 from devise.recipes.captioning import CaptionWorld, open_captions
 from devise.recipes.harness import Harness, numbered, used
 from devise.recipes.published import published
+from devise.recipes.rules import hinge_heads
 from devise.report import Table
 from devise.words import WordVectors, open_words
 from devise.words.sentences import CaptionVectors, SentenceVectors
@@ -40,7 +39,6 @@ MEDIANS = tuple(f"{way}, median" for way in WAYS)
 TERMS = 2000  # of the captions, with a column each
 COLUMNS = 256  # of a space
 PENALTIES = (0.1, 0.3, 1.0)
-HINGE_EPOCHS = (3, 10)
 DRAWINGS = 3  # of each control
 PAPER, PICTURES = "flickr8k", 1000
 HUBS, NEIGHBOURS, VALIDATION = "CSLS", 10, "validation"
@@ -135,7 +133,8 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
         drawn(world, parts, seed), parts)) for name, drawn in CONTROLS.items()}
     ours = sorted((name for name in rows if not name.startswith("control")), key=lambda name: held_out(rows[name]))
     best = ours[-1], next(name for name in reversed(ours) if not name.endswith(HUBS))
-    theirs = published(PAPER, data="frozen network", recalled=recalled) if is_standard(parts["test"]) else ()
+    standard = len(parts["test"].features) == PICTURES  # as many as the protocol's: published rows may stand beside
+    theirs = published(PAPER, data="frozen network", recalled=recalled) if standard else ()
     shown = recall_table(rows, parts["test"], theirs)
     harness.draw("Recall@1, with intervals over the test pictures", "flickr8k.png", plots.interval_plot,
                  {name: {f"{way} @1": interval(runs, f"{way} @1") for way in WAYS} for name, runs in rows.items()},
@@ -163,11 +162,10 @@ def part_of(world, name, told):
     """
     captions = [(text, owner) for owner, row in enumerate(world.rows[name])
                 for text in world.table.images.captions[row]]
-    rows, known = told.embed_known([text for text, _ in captions])
-    captions = [pair for pair, kept in zip(captions, known, strict=True) if kept]
+    rows, kept = told.embed_known([text for text, _ in captions])
     means = rows[:, :told.words.dim]  # beside which the terms have theirs
     known = means.any(axis=1)
-    texts, owners = zip(*[pair for pair, kept in zip(captions, known, strict=True) if kept], strict=True)
+    texts, owners = zip(*[captions[place] for place in np.flatnonzero(kept)[known]], strict=True)
     return Part(float_rows(world.table.matrix, world.rows[name]), np.array(owners, np.int64),
                 {MEAN: unit_rows(means[known]), TOLD: rows[known]}, texts)
 
@@ -189,14 +187,10 @@ def ridge_map(parts, way):
 def hinge_rank(parts, way):
     """The hinge rank loss of each picture's mean sentence against those of all others (Frome et al. 2013)."""
     train = parts["train"]
-    roots, targets, places = train.roots, means_of(train, way), np.arange(len(train.features))
-
-    def space(epochs):
-        with threadpool_limits(1, user_api="blas"):  # thousands of short products, whose threads wait for one another
-            head = HingeRankHead(epochs=epochs).fit(roots, places, targets)
-        return mapped(parts, way, head.kernel, head.bias, np.eye(targets.shape[1]), 0, f"{epochs} epochs")
-
-    return chosen(parts, map(space, HINGE_EPOCHS))
+    targets = means_of(train, way)
+    heads = hinge_heads(train.roots, np.arange(len(targets)), targets)
+    return chosen(parts, [mapped(parts, way, head.kernel, head.bias, np.eye(targets.shape[1]), 0, f"{epochs} epochs")
+                          for epochs, head in heads.items()])
 
 
 def correlations(parts, way, owners=None, penalties=PENALTIES):
@@ -382,11 +376,6 @@ def others_table(recalled):
     return Table(("published", *RECALLS, *MEDIANS), (), "Published figures of the same protocol: the distance still "
                  "open, and canonical correlations by others.", published=rows,
                  form=dict.fromkeys(RECALLS, "percent"))
-
-
-def is_standard(test):
-    """Whether the test pictures are as many as the protocol's, so that published rows may stand beside."""
-    return len(test.features) == PICTURES
 
 
 def beaten(name, runs, theirs):

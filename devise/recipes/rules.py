@@ -158,6 +158,12 @@ def softmax(x, labels, n_classes, validation=None, *, seed=0, **training):
     return head
 
 
+def hinge_heads(x, labels, vectors, *, seed=0):
+    """{epochs: HingeRankHead} of features (n, d) towards `vectors` (C, dim), of which `labels` are rows."""
+    with threadpool_limits(1, user_api="blas"):  # thousands of short products, whose threads wait for one another
+        return {epochs: HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in HINGE_EPOCHS}
+
+
 def hinge_rank(x, labels, vectors, validation, *, seed=0):
     """The HingeRankHead whose number of epochs names most validation pictures right, among the labels trained on.
 
@@ -172,9 +178,7 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
     def hit_at_1(head):
         return (seen[onto(head, vectors[seen]).tag(validation[0], 1).ids[:, 0]] == validation[1]).mean()
 
-    with threadpool_limits(1, user_api="blas"):  # thousands of short products, whose threads wait for one another
-        heads = [HingeRankHead(epochs=epochs).fit(x, labels, vectors, seed=seed) for epochs in HINGE_EPOCHS]
-    return max(heads, key=hit_at_1)
+    return max(hinge_heads(x, labels, vectors, seed=seed).values(), key=hit_at_1)
 
 
 def widened(vectors, columns=COLUMNS, steepness=STEEPNESS):
