@@ -21,15 +21,24 @@ KS = (1, 5, 10)
 SAID = 3  # captions of a picture that have a telling word
 NEAR, WORDS = 5, 2
 FEWEST = 10  # judgements
-QUOTED = (Published("tf-idf of captions", {"triplets": 0.763}, "course notes on Gordo and Larlus 2017",
-                    "their own triplets"),
-          Published("people among themselves", {"triplets": "about 89–90"}, "course notes on Gordo and Larlus 2017",
-                    "their own triplets"))
+THEIRS = "course notes on Gordo and Larlus 2017", "their own triplets"
+QUOTED = Table(("quoted", "triplets"), (), "Quoted, not measured here: triplets ordered as people do, in %, on the "
+               "triplets of the notes. They are not comparable with any figure of ours.",
+               published=(Published("tf-idf of captions", {"triplets": 0.763}, *THEIRS),
+                          Published("people among themselves", {"triplets": "about 89–90"}, *THEIRS)))
 
 
 def measured(cosines, truth):
     """{row: [GradedRetrieval, one a seed]} of {row: [cosines (n, n), one matrix a seed]}."""
     return {name: [graded(one, truth) for one in mine] for name, mine in cosines.items()}
+
+
+def graded_tables(found, caption, base=RAW, less=f"the {RAW}", head="pictures are compared by"):
+    """Means over the query pictures, ± over the seeds; then how much better than `base`, paired by query picture."""
+    rows = {name: {column: paired_difference(per_query(found[base], figure), per_query(runs, figure))
+                   for column, figure in FIGURES.items()} for name, runs in found.items() if name != base}
+    return [graded_table(found, caption, head), Table.by_name(head, rows, FIGURES, form="interval", caption=(
+        f"The same less {less}, in points, with the 95 % t interval over query pictures, paired."))]
 
 
 def graded_table(found, caption, head="pictures are compared by"):
@@ -42,13 +51,6 @@ def graded_table(found, caption, head="pictures are compared by"):
         f"{len(first) - 1}; mean, ± standard deviation over the seeds. triplets: the share of all (query, a, b) "
         f"ordered as the captions do, a tie counts half; captions decide {first.triplets:,} of them, "
         f"{100 * first.undecided:.1f} % they leave open."))
-
-
-def difference_table(found, caption, base=RAW, head="pictures are compared by"):
-    """How much better than `base`, each query's mean over the seeds, with the interval over query pictures."""
-    rows = {name: {column: paired_difference(per_query(found[base], figure), per_query(runs, figure))
-                   for column, figure in FIGURES.items()} for name, runs in found.items() if name != base}
-    return Table.by_name(head, rows, FIGURES, caption=caption, form="interval")
 
 
 def per_query(runs, figure):
@@ -87,12 +89,6 @@ def chance(counts):
                                                   for own in counts.tolist()])) for k in KS}
     found |= {f"text → image @{k}": min(1.0, k / n) for k in KS}
     return found | {"mean": float(np.mean(list(found.values())))}
-
-
-def quoted_table():
-    """What the course notes quote, apart from ours."""
-    return Table(("quoted", "triplets"), (), "Quoted, not measured here: triplets ordered as people do, in %, on the "
-                 "triplets of the notes. They are not comparable with any figure of ours.", published=QUOTED)
 
 
 class Change(NamedTuple):

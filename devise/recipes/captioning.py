@@ -52,13 +52,11 @@ class Joint(NamedTuple):
         texts: CaptionVectors.
         head: of pictures.
         kernel: (t, dim) of sentences.
-        history: History of the training, or None.
     """
 
     texts: CaptionVectors
     head: object
     kernel: np.ndarray
-    history: object = None
 
     def embed(self, features):
         """Pictures as unit rows (n, dim) of the space."""
@@ -136,10 +134,6 @@ class CaptionWorld:
         rows = self.data.terms.pictures(captions)
         return (rows @ rows.T).toarray()
 
-    def sif(self, captions):
-        """Cosines between pictures, by the mean word vectors of some of their captions."""
-        return _among(self.sentences.embed_pictures(captions))
-
     def truths(self):
         """(tf-idf of all captions, tf-idf of those that an oracle does not read, {oracle: cosines} or None).
 
@@ -150,7 +144,8 @@ class CaptionWorld:
         if not all(first) or not all(last):
             return whole, None, None
         known = all(self.sentences.known(told).any() for told in first)
-        return whole, self.tfidf(last), {TFIDF: [self.tfidf(first)]} | ({SIF: [self.sif(first)]} if known else {})
+        return whole, self.tfidf(last), {TFIDF: [self.tfidf(first)]} | (
+            {SIF: [_among(self.sentences.embed_pictures(first))]} if known else {})
 
     def cosines(self, heads):
         """{row: [cosines (n, n) between the test pictures, one matrix a seed]}, the raw features first."""
@@ -165,7 +160,7 @@ def learnt(world, seeds, step):
         for name, loss in ((TRIPLETS, "triplet"), (RANKING, "ranking")):
             heads[name].append(train_visual(world.data, loss=loss, seed=seed)[0])
             step()
-        heads[JOINT].append(Joint(world.texts, *train_joint(world.data, world.start, seed=seed)))
+        heads[JOINT].append(Joint(world.texts, *train_joint(world.data, world.start, seed=seed)[:2]))
         step()
     return heads
 

@@ -57,39 +57,27 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     cosines, asked = world.cosines(heads), tables.changes(world)
     whole, part, oracles = world.truths()
     found, eased = tables.measured(cosines, whole), tables.measured(plans, whole)
-    shown = [*_pictures_tables(found, tables.measured(oracles | cosines, part) if oracles else None),
-             tables.text_table(world, heads[who.JOINT]),
+    truth = "Pictures find pictures; the truth is the tf-idf cosine of all"
+    shown = tables.graded_tables(found, f"{truth} their captions.")
+    if oracles:
+        shown.append(tables.graded_table(tables.measured(oracles | cosines, part), f"{truth} captions but the first "
+                                         f"{who.FIRST}, which the oracles read."))
+    shown = [*shown, tables.text_table(world, heads[who.JOINT]),
              *(tables.people_table(world, *told, heads) for told in tables.judged(data, table)),
-             tables.change_table(world, heads[who.JOINT], asked), *_curriculum_tables(eased), tables.quoted_table()]
+             tables.change_table(world, heads[who.JOINT], asked),
+             *tables.graded_tables(eased, "The curriculum, on and off; truth as in Table 1.", who.ALL,
+                                   f"“{who.ALL}” of plain pictures", "learnt by triplets from"), tables.QUOTED]
     _draw(harness, world, heads[who.JOINT][0], cosines, found, asked, schedules, seeds)
     return harness.report("Retrieval learnt from captions", _facts(world, seeds, strengths), shown,
                           (*NOTES, *_left_out(data, table, world)), trained=table.backbone["trained"])
 
 
-def _pictures_tables(found, apart):
-    """Pictures among pictures: by all captions, and by those that the oracles don't read."""
-    yield tables.graded_table(found, "Pictures find pictures; the truth is the tf-idf cosine of all their captions.")
-    yield tables.difference_table(found, "The same less the raw features, in points, with the 95 % t interval "
-                                  "over query pictures, paired.")
-    if apart:
-        caption = (f"Pictures find pictures; the truth is the tf-idf cosine of all captions but the first {who.FIRST}, "
-                   "which the oracles read.")
-        yield tables.graded_table(apart, caption)
-
-
-def _curriculum_tables(eased):
-    """The curriculum on and off."""
-    head = "learnt by triplets from"
-    yield tables.graded_table(eased, "The curriculum, on and off; truth as in Table 1.", head)
-    yield tables.difference_table(eased, f"The same less “{who.ALL}” of plain pictures, in points, with the 95 % t "
-                                  "interval over query pictures, paired.", who.ALL, head)
-
-
 def _draw(harness, world, joint, cosines, found, asked, schedules, seeds):
     """Figures with intervals, what was found before and after, and the curriculum."""
-    labels = {"triplet agreement": "agreement", f"NDCG@{DEPTH}": "ndcg"}
-    rows = {name: {label: _over_queries(tables.per_query(runs, figure)) for label, figure in labels.items()}
-            for name, runs in found.items()}
+    labels, rows = {"triplet agreement": "agreement", f"NDCG@{DEPTH}": "ndcg"}, {}
+    for name, runs in found.items():
+        values = {label: tables.per_query(runs, figure) for label, figure in labels.items()}
+        rows[name] = {label: spread(each[~np.isnan(each)]) for label, each in values.items()}
     harness.draw("Triplet agreement and NDCG, with intervals over query pictures", "captions.png", plots.interval_plot,
                  rows, title="Pictures ordered as their captions are", label="%",
                  note=f"{len(world.captions)} test pictures, mean of {seeds} seeds; 95 % intervals over query pictures")
@@ -129,10 +117,10 @@ def _sentences(world, joint):
         yield plots.Compared(text, {"": _best(world, pictures @ joint.embed_text([text])[0], own)})
 
 
-def _changes(world, joint, asked, seed=0):
+def _changes(world, joint, asked):
     """Pictures changed by words, the first few in an order drawn by seed, no picture twice."""
     told, rows = [change for change in asked if change.minus], {}
-    for number in np.random.default_rng(seed).permutation(len(told)):
+    for number in np.random.default_rng(0).permutation(len(told)):
         change = told[number]
         if change.query not in rows and len(rows) < QUERIES:
             text = " ".join([*(f"+{word}" for word in change.plus), *(f"−{word}" for word in change.minus)])
@@ -142,9 +130,8 @@ def _changes(world, joint, asked, seed=0):
     return list(rows.values())
 
 
-def _drawn(world, seed=0):
-    n = len(world.captions)
-    return np.sort(np.random.default_rng(seed).permutation(n)[:QUERIES]).tolist()
+def _drawn(world):
+    return np.sort(np.random.default_rng(0).permutation(len(world.captions))[:QUERIES]).tolist()
 
 
 def _best(world, scores, right=None):
@@ -157,11 +144,6 @@ def _best(world, scores, right=None):
 def _card(world, place, score=None, right=None):
     images, row = world.table.images, int(world.rows["test"][place])
     return card(images, row, label=world.captions[place][0], score=score, right=right, name=images.paths[row])
-
-
-def _over_queries(values):
-    """A Spread over query pictures."""
-    return spread(values[~np.isnan(values)])
 
 
 def _facts(world, seeds, strengths):
