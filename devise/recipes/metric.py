@@ -37,7 +37,7 @@ OPTIONS = {  # what a loss may try beside its own defaults
 }
 RAW = "pretrained, raw features"
 START = "the start: closed form"
-PAPER = "musgrave2020"
+PAPER, PUBLISHED = "musgrave2020", ("cub200", "cars196", "sop")
 
 
 class Variant(NamedTuple):
@@ -262,15 +262,12 @@ def _choices(chosen, folds):
 
 def _beside(source, recalled):
     """The published rows, where the set is the whole published one in its own split."""
-    if source.name is None or not standard(source):
-        return ()
-    return published(PAPER, data=source.name, recalled=recalled)
+    return published(PAPER, data=source.name, recalled=recalled) if standard(source) else ()
 
 
 def standard(source):
     """Whether a source is a published set with all its test classes and pictures."""
-    known = {"cub200", "cars196", "sop"}
-    return source.name in known and (len(source.split.names["test"]), len(source.split.test)) == (
+    return source.name in PUBLISHED and (len(source.split.names["test"]), len(source.split.test)) == (
         count_of(source.name), count_of(source.name, "pictures"))
 
 

@@ -159,22 +159,16 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
         asking = [None if rows is None else np.sort([places[found.images.paths[row]] for row in rows
                                                      if found.images.paths[row] in places])
                   for rows in (found.queries, found.gallery)]
-        return _checked(RetrievalSource(table, split, *asking, name=name))
-    if data is None:
-        data = bundled_table()[0]
-    if not (data if isinstance(data, ImageSet) else data.images).label_names:
-        raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
-                         "file")
-    table = features.usable(features.extract(data, backbone or "auto", progress=progress))
-    images = table.images
-    return _checked(RetrievalSource(table, split_classes(images.labels, images.label_names, validation=0, test=test)))
-
-
-def _checked(source):
-    """A source whose untrained classes can be told apart."""
-    if len(source.split.names["test"]) < 2:
-        raise ValueError(f"{len(source.split.names['test'])} classes are for the figures: expected two or more")
-    return source
+    else:
+        data, asking, name = bundled_table()[0] if data is None else data, [], None
+        if not (data if isinstance(data, ImageSet) else data.images).label_names:
+            raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
+                             "file")
+        table = features.usable(features.extract(data, backbone or "auto", progress=progress))
+        split = split_classes(table.images.labels, table.images.label_names, validation=0, test=test)
+    if len(split.names["test"]) < 2:
+        raise ValueError(f"{len(split.names['test'])} classes are for the figures: expected two or more")
+    return RetrievalSource(table, split, *asking, name=name)
 
 
 def start(dim=None):

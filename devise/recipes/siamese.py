@@ -132,25 +132,23 @@ def train(source, training, copies, *, seed, epochs, far):
             None where nothing is changed.
     """
     from devise.losses import mining, pairs
+    from devise.training import AugmentedFeatures
 
     miner, growing = mining.make("semi-hard", seed=seed), schedules(epochs, training.changed)
     difficulty, *strength = growing.values()
     options = {}
     if training.changed:
-        options["augmented"] = lambda rows: _augmented(source, copies, rows, strength[0] if training.grows else None)
+        def augmented(rows):
+            places = np.searchsorted(source.split.train, rows)
+            return AugmentedFeatures([source.matrix[rows], *(np.asarray(copy[places]) for copy in copies)],
+                                     strength[0] if training.grows else None)
+
+        options["augmented"] = augmented
     if training.grows:
         options["before_epoch"] = lambda epoch: miner.difficulty.assign(difficulty(epoch))
     head = ProjectionHead(start=training.start, shrinkage=SHRINKAGE, power=training.power)
     return train_classes(source.table, split=source.parts(seed), head=head, loss=pairs.Triplet(miner=miner),
                          epochs=epochs, learning_rate=RATE, false_accept_rate=far, seed=seed, **options)
-
-
-def _augmented(source, copies, rows, schedule):
-    """The AugmentedFeatures of some of the rows that may be learned from."""
-    from devise.training import AugmentedFeatures
-
-    places = np.searchsorted(source.split.train, rows)
-    return AugmentedFeatures([source.matrix[rows], *(np.asarray(copy[places]) for copy in copies)], schedule)
 
 
 def _roots(matrix):

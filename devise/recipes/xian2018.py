@@ -79,12 +79,6 @@ def choose(method, grid, data, *, seed=0):
     return choose_options(method, grid, data.features, data.labels, data.attributes, folds=[held], seed=seed)
 
 
-def _validate(head, data, x):
-    """Per-class mean top-1 of the validation pictures, given as what the head takes, among their own classes."""
-    classes, answers = np.unique(data.labels[data.validation], return_inverse=True)
-    return per_class_top1(onto(head, data.attributes[classes]).scores(x), answers).value
-
-
 def _run(data, seed):
     """{"figures": {row: {column: fraction}}, "hits": {row: {"hit@k": fraction}}, "options": {row: options}}."""
     rows = np.concatenate([data.test_seen, data.test_unseen])
@@ -103,16 +97,18 @@ def _run(data, seed):
 def _conse(data, x, seed):
     """(options, scores of some features over all classes) of ConSE on a softmax of the seen classes."""
     classes, head = _classifier(data, data.train, seed)
+    known, answers = np.unique(data.labels[data.validation], return_inverse=True)
     logits = head.outputs(data.features[data.validation])
-    top = max(tops(len(classes), TOPS), key=lambda top: _validate(_conse_of(data, classes, top), data, logits))
+
+    def scores(top, logits, candidates):
+        rule = onto(ConseHead.of_logits(data.attributes[classes], top=top), data.attributes[candidates])
+        return rule.scores(logits)
+
+    top = max(tops(len(classes), TOPS), key=lambda top: per_class_top1(scores(top, logits, known), answers).value)
     everything = top == len(classes)
     classes, head = _classifier(data, data.trainval, seed)
     top = len(classes) if everything else top
-    return {"T": top}, onto(_conse_of(data, classes, top), data.attributes).scores(head.outputs(x))
-
-
-def _conse_of(data, classes, top):
-    return ConseHead.of_logits(data.attributes[classes], top=top)
+    return {"T": top}, scores(top, head.outputs(x), slice(None))
 
 
 def _classifier(data, rows, seed):
