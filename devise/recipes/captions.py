@@ -51,7 +51,7 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     train = world.rows["train"]
     levels = [float_rows(table.matrix, train), *changed_copies(table, train, backbone, strengths=strengths,
                                                                progress=progress)]
-    harness.expect(seeds * (8 if levels[1:] else 4))
+    harness.total = seeds * (8 if levels[1:] else 4)
     heads = who.learnt(world, seeds, harness.step)
     plans, *schedules = who.curriculum(world, levels, heads[who.TRIPLETS], harness.step)
     cosines, asked = world.cosines(heads), tables.changes(world)

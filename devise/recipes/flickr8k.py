@@ -120,7 +120,7 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
     world = CaptionWorld.of(table, split, words)
     told = CaptionVectors(words, terms=TERMS).fit(world.data.captions)
     parts, start = {name: part_of(world, name, told) for name in LISTS}, start_joint(world.data, told)
-    harness.expect(4 + seeds + 2 * DRAWINGS)
+    harness.total = 4 + seeds + 2 * DRAWINGS
     spaces = {f"{name}, {way}": harness.each([way], lambda way, form=form: form(parts, way))
               for name, form, way in (("ridge", ridge_map, MEAN), ("hinge rank (DeViSE)", hinge_rank, MEAN),
                                       ("CCA", correlations, MEAN), ("CCA", correlations, TOLD))}

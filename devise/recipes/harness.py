@@ -38,32 +38,29 @@ class Harness:
 
     Attributes:
         pictures: (caption, file name) of those that were drawn.
+        total: steps in all; where nobody says, those of the first `each`.
     """
 
     def __init__(self, output: str | Path, progress: Callable | None = None):
         self.output, self.progress = Path(output), progress
         self.pictures: list[tuple[str, str]] = []
-        self._started, self._done, self._total = time.monotonic(), 0, 0
+        self.total, self._done, self._started = 0, 0, time.monotonic()
 
     def each(self, items: Iterable[Item], measure: Callable[[Item], Found]) -> list[Found]:
-        """What `measure` gives for each draw or seed, a step each; without `expect` these are all there are."""
+        """What `measure` gives for each draw or seed, a step each."""
         items = list(items)
-        self._total = self._total or len(items)
+        self.total = self.total or len(items)
         found = []
         for item in items:
             found.append(measure(item))
             self.step()
         return found
 
-    def expect(self, total: int) -> None:
-        """Say how many steps there are in all."""
-        self._total = total
-
     def step(self) -> None:
         """Count one step as done."""
-        self._done = min(self._done + 1, self._total)
+        self._done = min(self._done + 1, self.total)
         if self.progress:
-            self.progress(self._done, self._total)
+            self.progress(self._done, self.total)
 
     def draw(self, caption: str, name: str, plot: Callable, drawn: Any, **options: Any) -> None:
         """Draw a picture of the report.

@@ -98,7 +98,7 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
     source = open_retrieval(images, backbone, test=test, root=root, name=set, progress=progress)
     dim = min(dim, source.matrix.shape[1])
     parts = folds_of(source, folds, dim)
-    harness.expect(len(variants) * folds * (trials + seeds - 1))
+    harness.total = len(variants) * folds * (trials + seeds - 1)
     options = {"dim": dim, "epochs": epochs, "step": harness.step}
     rows, single, chosen = _baselines(source, parts, dim, seeds), {}, {}
     for variant in variants:

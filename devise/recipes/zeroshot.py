@@ -4,7 +4,7 @@ Table 1 ranks labels, Table 2 counts exact tags among 20,000 words; then come th
 trained by steps, hierarchical precision, and which differences are more than luck.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
     drawn = [*([_own(split)] if split else []),
              *draw_unseen(world.labels, world.synsets, draws, unseen=unseen, seed=seed)]
     options = {"head": sizes, "training": training or TRAINING}
-    harness.expect(len(drawn) + seeds - 1)
+    harness.total = len(drawn) + seeds - 1
     lifts, chosen, near = lift_table(world), [], []
 
     def of_draw(draw):
@@ -135,14 +135,11 @@ def _figures(measured):
 
 def _paired_table(world, drawn, measured, key, words, n_unseen):
     """The best rule against each other one: over classes, each picture with its mean over its draws."""
-    means, rows = {}, np.unique(np.concatenate([draw.unseen_rows for draw in drawn]))
-    for name, mine in by_row(measured).items():
-        found = defaultdict(list)
-        for draw, one in zip(drawn, mine, strict=True):
-            for row, hit in zip(draw.unseen_rows, one.hits.get(key, ()), strict=False):
-                found[row].append(hit)
-        if found and not np.isnan(list(found.values())[0]).any():
-            means[name] = np.array([np.mean(found[row]) for row in rows])
+    rows, places = np.unique(np.concatenate([draw.unseen_rows for draw in drawn]), return_inverse=True)
+    hits = {name: np.concatenate([one.hits[key] for one in mine]) for name, mine in by_row(measured).items()
+            if key in mine[0].hits}
+    means = {name: np.bincount(places, each) / np.bincount(places) for name, each in hits.items()
+             if not np.isnan(each[0])}
     best = max((name for name in means if name not in CONTROLS), key=lambda name: means[name].mean())
     classes, shown = world.labels[rows], {}
     for name in means:

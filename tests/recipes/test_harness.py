@@ -17,7 +17,7 @@ RUNS = [{"ridge": {"hit@1": 0.5, "hit@2": 0.75}, "chance": {"hit@1": 0.25, "hit@
 def test_steps_are_counted_over_all_that_is_measured(tmp_path):
     steps = []
     harness = Harness(tmp_path, lambda *step: steps.append(step))
-    harness.expect(3)
+    harness.total = 3
     assert harness.each("ab", str.upper) == ["A", "B"] and harness.each([1], lambda one: one + 1) == [2]
     harness.step()  # one more than was expected
     assert steps == [(1, 3), (2, 3), (3, 3), (3, 3)]
