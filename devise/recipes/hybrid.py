@@ -72,14 +72,6 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
     return _report(harness, models, hits, examples, table)
 
 
-def _exact(model):
-    """Exact tags of the unseen pictures among the first 10 of the words, or None without unseen classes."""
-    table, rows = model.table, model.split.unseen_rows
-    if not len(rows):
-        return None
-    return exact_tags(model.embed_images(table.subset(rows)), table.images.labels[rows], model.candidates("words"))
-
-
 def _draw_curves(harness, model, hits):
     """hit@k, and the training."""
     series = {f"{part} over {name} ({hits[0].candidates[name]['count']:,})": values
@@ -138,14 +130,6 @@ def _examples(model, table):
     return [(row, table.images.label_of(row), found) for row, found in zip(first, tags, strict=True)]
 
 
-def _tag_table(examples, images):
-    """Their tags as text, the right one marked."""
-    rows = [(Path(images.paths[row]).name, label,
-             ", ".join(f"{'✓ ' if tag.name == label else ''}{tag.name} {score(tag.score)}" for tag in tags))
-            for row, label, tags in examples]
-    return Table(("picture", "label", "tags, with their cosine"), rows, "Tags of one picture of each unseen class.")
-
-
 def _searches(model, table, texts):
     """Rows of the sheet: words, and what they find."""
     search = Search.build(model, table, engine="exact")
@@ -167,8 +151,25 @@ def _head(config):
 
 
 def _report(harness, models, hits, examples, table):
-    model, exact = models[0], [_exact(model) for model in models]
+    model, images = models[0], table.images
     config = model.spaces[SHARED].head.config
+    tables = [hit_table(hits, part, published=PUBLISHED.get(part, ())) for part in hits[0].hit_at_k]
+    notes = ["Every choice (epochs, penalty) was made on a validation part of the seen training pictures."]
+    if examples:
+        exact = [exact_tags(one.embed_images(one.table.subset(rows)), one.table.images.labels[rows],
+                            one.candidates("words")) for one in models for rows in [one.split.unseen_rows]]
+        counts = [found.found for found in exact]
+        tables.append(exact_table(exact[0]))
+        spread = f", mean of {len(counts)} seeds ({min(counts)} to {max(counts)})" if len(counts) > 1 else ""
+        notes.append(f"Exact label among the first 10 tags ({exact[0].candidates}): {sum(counts) / len(counts):.1f} of "
+                     f"{exact[0].n} unseen pictures{spread}; the table shows seed 0. {PUBLISHED_EXACT} One draw "
+                     "of unseen classes proves little.")
+        tables.append(Table(("picture", "label", "tags, with their cosine"), [
+            (Path(images.paths[row]).name, label,
+             ", ".join(f"{'✓ ' if tag.name == label else ''}{tag.name} {score(tag.score)}" for tag in tags))
+            for row, label, tags in examples], "Tags of one picture of each unseen class."))
+    if images.skipped:
+        notes.append(images.report())
     facts = used(model.network.record, model.words_record) | {
         "head": _head(config),
         "classes": f"{len(model.split.seen)} seen, {len(model.split.unseen)} unseen",
@@ -177,19 +178,6 @@ def _report(harness, models, hits, examples, table):
         "seeds": f"{numbered(len(models))}; a seed draws the split and trains",
         "peak memory (MB)": memory()[1] // 2**20,
     }
-    tables = [hit_table(hits, part, published=PUBLISHED.get(part, ())) for part in hits[0].hit_at_k]
-    notes = ["Every choice (epochs, penalty) was made on a validation part of the seen training pictures."]
-    if exact[0]:
-        counts = [found.found for found in exact]
-        tables.append(exact_table(exact[0]))
-        spread = f", mean of {len(counts)} seeds ({min(counts)} to {max(counts)})" if len(counts) > 1 else ""
-        notes.append(f"Exact label among the first 10 tags ({exact[0].candidates}): {sum(counts) / len(counts):.1f} of "
-                     f"{exact[0].n} unseen pictures{spread}; the table shows seed 0. {PUBLISHED_EXACT} One draw "
-                     "of unseen classes proves little.")
-    if table.images.skipped:
-        notes.append(table.images.report())
-    if examples:
-        tables.append(_tag_table(examples, table.images))
     kind = "a ridge head" if config["kind"] == "ridge" else "a small trained head"
     return harness.report(f"Flat hit@k: a frozen network and {kind}", facts, tables, notes,
                           trained=model.network.record["trained"])

@@ -21,6 +21,7 @@ from devise.datasets.captions import LISTS
 from devise.features import FeatureTable
 from devise.heads.conse import classifier_of
 from devise.model import ConceptText, Devise, Space
+from devise.model.objective import float_rows
 from devise.model.pretrained import DEFAULT, write
 from devise.model.sources import Words
 from devise.recipes import bundled_table
@@ -80,7 +81,8 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
         if each.backbone["fingerprint"] != backbone.fingerprint:
             raise ValueError(f"the features are of {each.backbone['name']} ({each.backbone['fingerprint'][:12]}): "
                              f"expected {BACKBONE}, {backbone.fingerprint[:12]}; extract them with it")
-    parts = {part: _lesson(table, split.rows(part)) for part in LISTS}
+    parts = {part: Lesson(float_rows(table.matrix, split.rows(part)),
+                          [table.images.captions[row] for row in split.rows(part)]) for part in LISTS}
     with threadpool_limits(1, user_api="blas"):  # sums of several threads are not the same each time
         model = make(parts["train"], parts["validation"], objects_seen, classifier_of(backbone), words, nouns,
                      backbone=table.backbone, epochs=epochs, seed=seed, progress=progress)
@@ -90,11 +92,6 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
     write(model, made)
     tables = [*_tables(model, parts, objects_seen, _table(objects, backbone), _table(imagenet, backbone), nouns)]
     return harness.report(f"The model {DEFAULT!r} that comes with devise", _facts(model, parts, made), tables, NOTES)
-
-
-def _lesson(table, rows):
-    """Features and captions of some rows."""
-    return Lesson(np.asarray(table.matrix[rows], np.float32), [table.images.captions[row] for row in rows])
 
 
 def _table(source: str | None, backbone) -> FeatureTable | None:
