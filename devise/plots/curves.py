@@ -12,7 +12,6 @@ from devise.plots.style import COLOURS, QUIET, draw_line, drawn, legend_beside, 
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
     from devise.metrics import Roc
 
@@ -219,6 +218,8 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
     """
     if not points:
         raise ValueError("no points to draw: expected [{\"vectors\", \"engine\", \"recall_at_10\", \"single_per_s\"}]")
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     depth = next(name for name in points[0] if name.startswith("recall_at_"))
     sets = list(dict.fromkeys(point["vectors"] for point in points))
     engines = sorted({point["engine"] for point in points} - {REFERENCE})
@@ -232,7 +233,9 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
                     axes.plot([100 * point[depth] for point in mine], [point["single_per_s"] for point in mine],
                               label=engine, clip_on=False, **style)
             axes.set_yscale("log")
-            _plain_ticks(axes.yaxis)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # written out: powers would need math,
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))  # which names may break
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(f"{depth.replace('_at_', '@')} (% of the true neighbours)")
             axes.set_title(f"{name}, n = {of_set[0]['n']:,}", loc="left", fontsize=11, color=QUIET)
             axes.set_xlim(right=100)
@@ -250,12 +253,3 @@ def _known(values: Sequence[float | None]) -> dict[int, float]:
 def _epochs(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
     axes.locator_params(axis="x", integer=True)
-
-
-def _plain_ticks(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 times a power of ten, written out: powers would need math, which names may break."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axis.set_minor_formatter(NullFormatter())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 GREY, BOX = "#b9c1c9", "#8a6d1b"
-AWAY = (0, 1, 6, 12, 20, 30, 42, 56, 72, 90)  # points between a place and its label
+AWAY = (1, 6, 12, 20, 30, 42, 56, 72, 90)  # points between a place and its label
 LED = 12  # from here on a line leads from the one to the other
 TURNS = np.array([(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)])
 
@@ -97,23 +97,20 @@ def _part(figure: Figure, axes: Axes, labels: Sequence[Annotation], points: NDAr
     dots = axes.transData.transform(points)
     frame = axes.get_window_extent().padded(4 * scale)
     taken: list[Bbox] = []
+
+    def cost(away: float, middle: NDArray, half: NDArray) -> float:
+        extent = Bbox([middle - half, middle + half])
+        under = int(((dots > middle - half) & (dots < middle + half)).all(axis=1).sum())
+        over = sum(extent.overlaps(other) for other in taken)
+        out = extent.x0 < frame.x0 or extent.x1 > frame.x1 or extent.y0 < frame.y0 or extent.y1 > frame.y1
+        return 1000 * (over + out) + 4 * under + away
+
     for label in labels:
         anchor = axes.transData.transform(label.xy)
         box = Text.get_window_extent(label).padded((2 + 2 * (label.get_bbox_patch() is not None)) * scale)
         half = np.array([box.width, box.height]) / 2
-        best: tuple[float, Any, float] | None = None
-        for away in AWAY:
-            for turn in TURNS if away else TURNS[:1]:
-                middle = anchor + (turn * (half + away * scale) if away else 0)
-                extent = Bbox([middle - half, middle + half])
-                under = int(((dots > middle - half) & (dots < middle + half)).all(axis=1).sum())
-                over = sum(extent.overlaps(other) for other in taken)
-                out = extent.x0 < frame.x0 or extent.x1 > frame.x1 or extent.y0 < frame.y0 or extent.y1 > frame.y1
-                cost = 1000 * (over + out) + 4 * under + away
-                if best is None or cost < best[0]:
-                    best = cost, middle, away
-        assert best is not None
-        _, middle, away = best
+        places = [(0, anchor), *((away, anchor + turn * (half + away * scale)) for away in AWAY for turn in TURNS)]
+        away, middle = places[int(np.argmin([cost(*place, half) for place in places]))]
         label.set_position(tuple((middle - anchor) / scale))
         taken.append(Bbox([middle - half, middle + half]))
         assert label.arrow_patch is not None
