@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-import functools
 import hashlib
-import re
-import unicodedata
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from devise.datasets.images import read_image
-from devise.figures import one_line, score
-from devise.plots.style import INK, QUIET, TITLE, checked_format, families, new_figure, save, styled
+from devise.figures import score
+from devise.plots.style import INK, QUIET, SIZE, TITLE, checked_format, fitted, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
 SIDE, GAP, MARGIN, LINE, BARS = 1.4, 0.14, 0.2, 0.17, 2.1  # inches: of a picture, between two, of a line, of bars
 PIXELS = 320  # of a picture's longer side; more are not seen
-SIZE = 9  # points of text
 MOST = 3  # lines of a label, and of a name, beneath a picture
 FADED = 0.5  # of a weak picture's colours
 LITTLE = 0.25  # lift's cosines are some hundredths
@@ -260,15 +255,6 @@ class _Page:
                              va="top", fontsize=size, color=colour, **options)
 
 
-def tidy(text: Any) -> str:
-    """`text` on one line, with composed accents (file names of macOS come apart).
-
-    >>> tidy("cafe\\u0301\\n au  lait")
-    'café au lait'
-    """
-    return one_line(unicodedata.normalize("NFC", str(text)))
-
-
 def _answers(parts: Sequence[tuple], path: str | Path, title: str, notes: Sequence[str]) -> str | Path:
     """A sheet of (query, or "" where it goes on, name of the system or "", cards) parts."""
     cards = [card for _, _, found in parts for card in found]
@@ -346,51 +332,3 @@ def _height(cards: Sequence[Card | str]) -> float:
     lines = [sum(map(len, _beneath(card))) + (card.score is not None or card.right is not None)
              for card in cards if not isinstance(card, str)]
     return SIDE + (0.05 + LINE * max(lines) if any(lines) else 0)
-
-
-def fitted(text: str, width: float, most: int, *, size: float = SIZE, weight: str = "normal") -> list[str]:
-    """Text in at most so many lines of so many inches; of what is too long, the middle becomes one …
-
-    A line ends after a space, _, / or -, and within a word only where the word alone is wider than a line.
-    """
-    text = tidy(text)
-    whole = _broken(text, width, size, weight)
-    if len(whole) <= most:
-        return whole
-    low, high, best = 0, len(text) - 1, ["…"]  # letters kept: the most that still fit
-    while low < high:
-        kept = (low + high + 1) // 2
-        short = f"{text[:kept - kept // 2].rstrip()}…{text[len(text) - kept // 2:].lstrip()}"
-        lines = _broken(short, width, size, weight)
-        if len(lines) <= most:
-            low, best = kept, lines
-        else:
-            high = kept - 1
-    return best
-
-
-def _broken(text: str, width: float, size: float, weight: str) -> list[str]:
-    """Text in lines of so many inches."""
-    lines = [""]
-    for part in re.findall(r"[^\s_/-]*[\s_/-]?", text):
-        if _inches((lines[-1] + part).rstrip(), size, weight) <= width:
-            lines[-1] += part
-            continue
-        lines.append("")
-        for sign in part:  # most parts fit as they are
-            if lines[-1] and _inches((lines[-1] + sign).rstrip(), size, weight) > width:
-                lines.append("")
-            lines[-1] += sign
-    return [line.rstrip() for line in lines if line.strip()] or [""]
-
-
-@functools.lru_cache(4096)
-def _inches(text: str, size: float, weight: str) -> float:
-    """How wide a text is drawn."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    face = FontProperties(family=families(), size=size, weight=weight)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # drawn as a box
-        return text_to_path.get_text_width_height_descent(text, face, ismath=False)[0] / 72

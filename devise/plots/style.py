@@ -1,17 +1,19 @@
-"""One style for every figure, and how a figure is saved: PNG, JPEG, PDF or SVG by the ending of its path."""
+"""One style for every figure, text that fits into it, and how it is saved: PNG, JPEG, PDF or SVG by its ending."""
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 import textwrap
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from devise.figures import Spread
+from devise.figures import Spread, one_line
 from devise.storage import MARK, atomic_path, replaceable
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 MARKERS = "osD^vPX"
 INK, QUIET = "#1f2933", "#56616d"
 DPI = 200
-TITLE = 13  # points of a figure's title
+TITLE, SIZE = 13, 9  # points of a figure's title, and of text on a sheet
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
          "axes.grid": True, "grid.color": "#e3e7eb", "grid.linewidth": 0.8, "axes.axisbelow": True,
          "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
@@ -112,7 +114,8 @@ def points(values: Mapping | Sequence) -> tuple[list, list, list, list]:
     >>> points([0.5, None, Spread(0.25, 0.125, 0.1, 0.4, 2, 0.0, 1.0)])
     ([0, 2], [50.0, 25.0], [50.0, 12.5], [50.0, 37.5])
     """
-    found = [(place, _mean(value), _deviation(value)) for place, value in
+    found = [(place, value.mean, value.std if value.n > 1 else 0.0) if isinstance(value, Spread)
+             else (place, float(value), 0.0) for place, value in
              (values.items() if isinstance(values, Mapping) else enumerate(values)) if value is not None]
     found = [row for row in found if math.isfinite(row[1])]
     return ([place for place, _, _ in found], [100 * mean for _, mean, _ in found],
@@ -162,14 +165,6 @@ def save(figure: Figure, path: str | Path) -> str | Path:
     return path
 
 
-def _mean(value: float | Spread) -> float:
-    return value.mean if isinstance(value, Spread) else float(value)
-
-
-def _deviation(value: float | Spread) -> float:
-    return value.std if isinstance(value, Spread) and value.n > 1 else 0.0
-
-
 @functools.cache
 def _installed() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
@@ -181,3 +176,60 @@ def _installed() -> tuple[str, ...]:
 def families() -> list[str]:
     """The faces of a figure's text, those tried first first."""
     return ["DejaVu Sans", *_installed()]
+
+
+def tidy(text: Any) -> str:
+    """`text` on one line, with composed accents (file names of macOS come apart).
+
+    >>> tidy("cafe\\u0301\\n au  lait")
+    'café au lait'
+    """
+    return one_line(unicodedata.normalize("NFC", str(text)))
+
+
+def fitted(text: str, width: float, most: int, *, size: float = SIZE, weight: str = "normal") -> list[str]:
+    """Text in at most so many lines of so many inches; of what is too long, the middle becomes one …
+
+    A line ends after a space, _, / or -, and within a word only where the word alone is wider than a line.
+    """
+    text = tidy(text)
+    whole = _broken(text, width, size, weight)
+    if len(whole) <= most:
+        return whole
+    low, high, best = 0, len(text) - 1, ["…"]  # letters kept: the most that still fit
+    while low < high:
+        kept = (low + high + 1) // 2
+        short = f"{text[:kept - kept // 2].rstrip()}…{text[len(text) - kept // 2:].lstrip()}"
+        lines = _broken(short, width, size, weight)
+        if len(lines) <= most:
+            low, best = kept, lines
+        else:
+            high = kept - 1
+    return best
+
+
+def _broken(text: str, width: float, size: float, weight: str) -> list[str]:
+    """Text in lines of so many inches."""
+    lines = [""]
+    for part in re.findall(r"[^\s_/-]*[\s_/-]?", text):
+        if _inches((lines[-1] + part).rstrip(), size, weight) <= width:
+            lines[-1] += part
+            continue
+        lines.append("")
+        for sign in part:  # most parts fit as they are
+            if lines[-1] and _inches((lines[-1] + sign).rstrip(), size, weight) > width:
+                lines.append("")
+            lines[-1] += sign
+    return [line.rstrip() for line in lines if line.strip()] or [""]
+
+
+@functools.lru_cache(4096)
+def _inches(text: str, size: float, weight: str) -> float:
+    """How wide a text is drawn."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    face = FontProperties(family=families(), size=size, weight=weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # drawn as a box
+        return text_to_path.get_text_width_height_descent(text, face, ismath=False)[0] / 72
