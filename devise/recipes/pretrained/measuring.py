@@ -160,7 +160,7 @@ def everyday_tags(model: Devise, part: Lesson, taxonomy: Taxonomy) -> dict[str, 
             "right of those not weak": float(kept.mean()), "not weak": float((~weak).mean()), "pictures": len(right)}
 
 
-def limits(model: Devise, part: Lesson, asked: Words, objects: FeatureTable, seed: int = 0) -> dict[str, NDArray]:
+def limits(model: Devise, part: Lesson, asked: Words, objects: FeatureTable) -> dict[str, NDArray]:
     """Thresholds of texts by false-accept rate, from everyday words and from names of objects, half and half.
 
     A picture counts as one without the thing where no caption has the word, or where its label is another.
@@ -170,7 +170,7 @@ def limits(model: Devise, part: Lesson, asked: Words, objects: FeatureTable, see
     rows, labels = _of(objects, names)
     wrong = [_deviations(model, asked.words, part.features)[~asked.said],
              _deviations(model, names, rows)[labels != np.array(names)[:, None]]]
-    n, random = min(map(len, wrong)), np.random.default_rng(seed)
+    n, random = min(map(len, wrong)), np.random.default_rng(0)
     scores = np.concatenate([random.choice(each, n, replace=False) for each in wrong])
     return {"rates": np.array(RATES), "limits": np.quantile(scores, [1 - rate for rate in RATES])}
 
@@ -181,14 +181,14 @@ def tag_limit(model: Devise, part: Lesson, taxonomy: Taxonomy, false_accept_rate
     return np.quantile(scores[~said], [1 - false_accept_rate]).astype(np.float32)
 
 
-def weak_answers(model: Devise, part: Lesson, asked: Words, rates: Sequence[float] = (0.01, 0.05)) -> dict[str, float]:
-    """At each false-accept rate the share of pictures without a word that pass, and of those that show it."""
+def weak_answers(model: Devise, part: Lesson, asked: Words) -> dict[str, float]:
+    """At two false-accept rates the share of pictures without a word that pass, and of those that show it."""
     space = model.spaces["shared"]
     found: dict[str, float] = {}
     assert space.text is not None
     rows = space.embed_text(asked.words)
     scores = rows @ space.embed(part.features).T
-    for rate in rates:
+    for rate in (0.01, 0.05):
         thresholds = space.text.thresholds(rows, rate)
         assert thresholds is not None
         passed = scores >= thresholds[:, None]
