@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from devise import backbones, storage
 from devise import features as feature_tables
-from devise.datasets import open_images
 from devise.datasets.captions import LISTS
 from devise.features import FeatureTable
 from devise.heads.conse import classifier_of
@@ -99,7 +98,7 @@ def _table(source: str | None, backbone) -> FeatureTable | None:
         return None
     folder = Path(source).expanduser()
     return (feature_tables.load(folder) if (folder / "features.json").is_file()
-            else feature_tables.extract(open_images(folder), backbone))
+            else feature_tables.extract(folder, backbone))
 
 
 def _with_limits(model, dev, objects, nouns):
