@@ -44,11 +44,6 @@ class Annoy(Approximate):
         whole(n_trees=(n_trees, 1), search_k=(search_k, 1), seed=(seed, 0), n_jobs=(n_jobs, 1))
         self.n_trees, self.search_k, self.seed, self.n_jobs = n_trees, search_k, seed, n_jobs
 
-    @property
-    def parameters(self) -> dict:
-        return {"n_trees": self.n_trees, "search_k": self.search_k, "seed": self.seed,
-                "n_jobs": self.n_jobs, "recall": self.target}
-
     def _plant(self, rows, places):
         forest = self._package.AnnoyIndex(rows.shape[1], "angular")
         forest.set_seed(self.seed)
@@ -64,12 +59,10 @@ class Annoy(Approximate):
             places[row, :len(found)] = found
         return places
 
-    def _write(self, forest, path):
+    def _write(self, path, forest):
         forest.save(str(path))  # annoy maps the file that it wrote from here on, under whatever name it gets
 
-    def _open(self, path, n):
+    def _read(self, path, n):
         forest = self._package.AnnoyIndex(self.dim, "angular")
         forest.load(str(path), prefault=False)
-        if forest.get_n_items() != n:
-            raise ValueError(f"{path} holds {forest.get_n_items()} rows, the manifest says {n}")
-        return forest
+        return forest, (forest.get_n_items(), self.dim)

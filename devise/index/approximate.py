@@ -7,19 +7,21 @@ are asked, their true neighbours known by comparing, deeper and deeper until the
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, NEAR, let_go
+from devise.arrays import NEAR, let_go
+from devise.index.comparing import slices
 from devise.index.segments import FEW_ROWS, Local, Segment
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-    from devise.index.segments import Find
+    from numpy.typing import NDArray
 
 RECALL = 0.97
 DEEP = 10  # neighbours of which the recall is meant
@@ -56,6 +58,7 @@ class Approximate(Local):
         recall: the share of the true 10 nearest that the depth is chosen for, measured when rows are planted.
     """
 
+    finds_by = "index"  # what an error calls a finder
     knob = ""  # the option that says how deep a query looks
     shallow, deepest = 16, 2**20  # where the measuring begins and gives up
     grows = False  # whether rows can be planted behind others
@@ -66,6 +69,11 @@ class Approximate(Local):
             raise ValueError(f"recall is {recall!r}: expected a share above 0, at most 1")
         self.target = recall
         self.measured: Depth | None = None  # of the segment that was planted last
+        self._turn = threading.Lock()  # for an engine that sets its depth before it is asked
+
+    @property
+    def parameters(self) -> dict:
+        return super().parameters | {"recall": self.target}
 
     @property
     def looks(self) -> str | None:
@@ -73,7 +81,6 @@ class Approximate(Local):
 
     @property
     def given(self) -> int | None:
-        """The depth that was asked for; None where it is measured."""
         return vars(self)[self.knob]
 
     def _planted(self, rows, ids):
@@ -93,12 +100,13 @@ class Approximate(Local):
     def _measured(self, part: Segment, asked: NDArray[np.int64]) -> Depth:
         """The least depth that finds enough of the neighbours of some rows, to about a tenth."""
         queries, others = part.rows[asked], part.without(part.items[asked])  # a graph does not hold them yet
-        least = -np.sort(-others.compare(queries, DEEP, once=True)[1], axis=1)[:, DEEP - 1:DEEP]
+        least = -np.sort(-others.compare(queries, DEEP)[1], axis=1)[:, DEEP - 1:DEEP]
+        let_go(part.rows)
         tried: dict[int, tuple[float, float]] = {}
 
         def found(depth):
             started = time.perf_counter()
-            scores = others.search(queries, DEEP, self._looking(part, depth))[1]
+            scores = others.search(queries, DEEP, self._look_up, depth)[1]
             spent = 1e3 * (time.perf_counter() - started) / len(queries)
             shares = np.minimum((scores >= least - NEAR).sum(axis=1), DEEP) / DEEP
             tried[depth] = float(shares.mean()), spent
@@ -112,12 +120,14 @@ class Approximate(Local):
             before, depth = (before, middle) if found(middle) else (middle, depth)
         return Depth(self.knob, depth, *tried[depth], self.shallow, tried[self.shallow][1])
 
-    def _find_in(self, part):
-        return part.finder and self._looking(part, self.given or part.depth)
-
-    def _looking(self, part: Segment, depth: int) -> Find:
-        """How the engine finds neighbours, looking so deep."""
-        return lambda queries, k, times: self._look_up(part.finder, queries, k, depth * times)
+    def _open(self, path, n):
+        try:
+            finder, held = self._read(path, n)
+        except RuntimeError as error:
+            raise ValueError(f"{path} is no {self.finds_by} of {self.engine}: {error}") from error
+        if held != (n, self.dim):
+            raise ValueError(f"{path} holds {held[0]} × {held[1]} numbers, the manifest says {n} × {self.dim}")
+        return finder
 
     @abstractmethod
     def _plant(self, rows: NDArray[np.float32], places: NDArray[np.int64]) -> Any:
@@ -127,14 +137,14 @@ class Approximate(Local):
         """Plant the rows at these places, too, where the engine `grows`."""
 
     @abstractmethod
-    def _look_up(self, finder: Any, queries: NDArray[np.float32], k: int, depth: int) -> NDArray[np.int64]:
-        """The places of the k rows nearest to each query, int64 (q, k), -1 where the engine found fewer."""
+    def _read(self, path: Path, n: int) -> tuple[Any, tuple[int, int]]:
+        """The finder that `_write` wrote, of n rows by the manifest; how many rows of which dim it has."""
 
 
 class Graph(Approximate):
     """An engine whose graph takes further rows."""
 
-    knob, grows = "search_depth", True
+    finds_by, knob, grows = "graph", "search_depth", True
 
     @abstractmethod
     def _empty(self, n: int, dim: int) -> Any:
@@ -150,10 +160,8 @@ class Graph(Approximate):
         return graph
 
     def _grow(self, finder, rows, places):
-        step = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
-        for start in range(0, len(places), step):
-            chosen = places[start:start + step]
-            self._insert(finder, rows[chosen], chosen)
+        for block in slices(len(places), rows.shape[1]):
+            self._insert(finder, rows[places[block]], places[block])
             let_go(rows)
 
 

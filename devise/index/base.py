@@ -6,8 +6,8 @@ how ties go, padding, exclusion, the folder on disk) is here, once.
 
 from __future__ import annotations
 
+import inspect
 import operator
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest, read_npy, unit_rows, write_npy
-from devise.index.comparing import compare_some
-from devise.index.members import Made, as_ids, exclusions, held, listed, member_rows, refuse_repeats
+from devise.arrays import NEAR, cosines, read_npy, unit_rows, write_npy
+from devise.index.comparing import compare_all, compare_some, held, slices, widened
+from devise.index.members import Made, as_ids, exclusions, listed, member_rows, refuse_repeats
 from devise.storage import Commit, Part, publish
 
 if TYPE_CHECKING:
@@ -60,13 +60,14 @@ class Index(ABC):
 
     engine = ""
     can_map = True  # a saved index stays on the disk; processes that open it share one copy in memory
+    keeps_ids = False  # whether the engine's own files tell the ids
 
     def __init__(self, *, fingerprint: str | None = None) -> None:
         self.fingerprint = fingerprint
         self.dim: int | None = None
         self.document: dict[str, Any] = {}
         self._ids = np.empty(0, np.int64)  # of the members, ascending
-        self._turn = threading.Lock()  # for an engine that sets its depth before it is asked
+        self._manifest: Mapping[str, Any] = {}  # from which it was restored
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -80,8 +81,9 @@ class Index(ABC):
 
     @property
     def parameters(self) -> dict:
-        """The engine's options, as `make` takes them."""
-        return {}
+        """The engine's options, as `make` takes them: what is kept under an option's name."""
+        kept = {name: value for name, value in vars(self).items() if name != "fingerprint"}
+        return {name: kept[name] for name in inspect.signature(type(self)).parameters if name in kept}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -179,21 +181,20 @@ class Index(ABC):
         queries = unit_rows(queries, "queries", self.dim)
         if (k := operator.index(k)) < 1:
             raise ValueError(f"k is {k}: expected at least 1")
-        exclude = exclusions(exclude, len(queries))
+        left_out = None if exclude is None else exclusions(exclude, len(queries))
         if among is not None:
             among = np.unique(as_ids(among))
             self._require_members(among)
             if not len(among):
                 return Hits(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32))
-        depth = min(k + bool((exclude >= 0).any()), len(self) if among is None else len(among))
+        depth = k if left_out is None else k + bool((left_out >= 0).any())
+        depth = min(depth, len(self) if among is None else len(among))
         ids, scores = self._settle(queries, *(self._search(queries, depth) if among is None else
                                               compare_some(self, queries, depth, among)))
-        dropped = ids == exclude[:, None]
-        order = np.argsort(dropped, axis=1, kind="stable")[:, :min(k, depth)]
-        ids, scores, dropped = (np.take_along_axis(part, order, axis=1) for part in (ids, scores, dropped))
-        padding = ((0, 0), (0, k - ids.shape[1]))
-        return Hits(np.pad(np.where(dropped, -1, ids), padding, constant_values=-1),
-                    np.pad(np.where(dropped, -np.inf, scores), padding, constant_values=-np.inf))
+        if left_out is not None:
+            dropped = ids == left_out[:, None]
+            ids, scores = _ranked(np.where(dropped, -1, ids), np.where(dropped, -np.inf, scores))
+        return Hits(widened(ids[:, :k], k, -1), widened(scores[:, :k], k, -np.inf))
 
     def recall(self, *, sample: int = 1000, k: int = 10, seed: int = 0) -> float:
         """The share of the true k nearest that a search finds, measured on members of the index.
@@ -214,7 +215,7 @@ class Index(ABC):
         chosen = np.random.default_rng(seed).choice(self._ids, min(sample, len(self)), replace=False)
         queries = self._vectors(chosen)
         # none is nearer to a member than it is itself, so its k-th other is the (k + 1)-th of all
-        least = self._true_scores(queries, k + 1)[:, -1:]
+        least = -np.sort(-compare_all(self, queries, k + 1)[1])[:, k:k + 1]
         return float(np.mean(self.search(queries, k, exclude=chosen).scores >= least - NEAR))
 
     @property
@@ -247,11 +248,12 @@ class Index(ABC):
             home: the folder of the commit; what lies outside belongs to it.
         """
         self._require_built("save it")
-        self._write_ids(commit)
-        self._save(commit)
+        if not self.keeps_ids:
+            write_npy(commit.file("ids.npy"), self._ids)
+        told = self._save(commit) or {}
         manifest = {"engine": self.engine, "parameters": self.parameters, "metric": "cosine",
                     "dim": self.dim, "n": len(self), "fingerprint": self.fingerprint}
-        return manifest | ({"outside": self.outside} if self.outside else {})
+        return manifest | ({"outside": self.outside} if self.outside else {}) | told
 
     def settled(self, commit: Commit | Part) -> None:  # noqa: B027 an engine need not
         """Note that what was `stored` in a commit, or in a part of one, is what counts now."""
@@ -273,18 +275,14 @@ class Index(ABC):
         self.dim, self.document = document["dim"], dict(document.get("document", {}))
         if type(self.dim) is not int or self.dim < 1:
             raise ValueError(f"dim is {self.dim!r}: expected a whole number from 1")
-        self._ids = self._read_ids(paths)
+        self._manifest = document
+        if not self.keeps_ids:
+            self._ids = read_npy(paths["ids.npy"], np.int64, (None,))
+        self._load(paths)
         if len(self) != document["n"]:
             raise ValueError(f"there are {len(self)} ids, the manifest says {document['n']}")
         if (self._ids < 0).any() or (np.diff(self._ids) <= 0).any():
             raise ValueError("the ids are not ascending from 0 on")
-        self._load(paths)
-
-    def _write_ids(self, commit):
-        write_npy(commit.file("ids.npy"), self._ids)
-
-    def _read_ids(self, paths):
-        return read_npy(paths["ids.npy"], np.int64, (None,))
 
     def blocks(self, among: NDArray[np.int64] | None = None
                ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -295,18 +293,9 @@ class Index(ABC):
         Yields:
             int64 (m,) ascending, and float32 (m, dim).
         """
-        members, step = self._ids if among is None else among, max(1, BLOCK_BYTES // (4 * (self.dim or 1)))
-        for start in range(0, len(members), step):
-            ids = members[start:start + step]
-            yield ids, self._vectors(ids)
-
-    def _true_scores(self, queries, k):
-        """The k best cosines of each query with all members, float32 (q, k), best first."""
-        best = np.empty((len(queries), 0), np.float32)
-        for _, rows in self.blocks():
-            best = np.hstack([best, nearest(queries, rows, min(k, len(rows)))[1]])
-            best = -np.sort(-best, axis=1)[:, :k]
-        return best
+        members = self._ids if among is None else among
+        for block in slices(len(members), self.dim or 1):
+            yield members[block], self._vectors(members[block])
 
     def _settle(self, queries, ids, scores):
         """Best first. Scores that float32 can't tell apart are computed again in float64.
@@ -320,9 +309,8 @@ class Index(ABC):
         doubtful[:, 1:] |= near
         doubtful[:, :-1] |= near
         query, column = np.nonzero(doubtful)
-        step = max(1, BLOCK_BYTES // (8 * self.dim))
-        for start in range(0, len(query), step):
-            cells = query[start:start + step], column[start:start + step]
+        for block in slices(len(query), 2 * self.dim):  # in float64
+            cells = query[block], column[block]
             scores[cells] = cosines(queries[cells[0]], self._vectors(ids[cells]))
         return _ranked(ids, scores)
 
@@ -357,11 +345,11 @@ class Index(ABC):
 
     @abstractmethod
     def _save(self, commit):
-        """Write the engine's files, the same names each time."""
+        """Write the engine's files, the same names each time; what more the manifest shall say, or None."""
 
     @abstractmethod
     def _load(self, paths):
-        """Read them back; `dim` and the ids are there already."""
+        """Read them back; `dim` and the `_manifest` are there already, and the ids, unless the engine keeps those."""
 
 
 def _ranked(ids, scores):

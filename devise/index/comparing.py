@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.arrays import NEAR, cosines, nearest
-from devise.index.members import held
+from devise.arrays import BLOCK_BYTES, NEAR, cosines, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +21,29 @@ DEEP = 10_000  # where so many first answers do not hold k that are wanted, rows
 SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on past it
 
 
+def held(ids: NDArray[np.int64], members: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which ids are members, bool of their shape; quick where there are many members, which are ascending.
+
+    >>> held(np.array([7, 2]), np.array([2, 3]))
+    array([False,  True])
+    """
+    if not len(members):
+        return np.zeros(ids.shape, bool)
+    return members[np.minimum(np.searchsorted(members, ids), len(members) - 1)] == ids
+
+
+def slices(n: int, numbers: int) -> Iterator[slice]:
+    """Slices of n rows of so many float32 numbers, each a block of bounded memory.
+
+    >>> list(slices(5, BLOCK_BYTES // 8))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, BLOCK_BYTES // (4 * numbers))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
 def compare(ids: NDArray[np.int64], rows: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> Found:
-    """Ids and cosines (q, at least k) of the nearest rows, the k best of them among those given.
+    """Ids and cosines (q, at least k) of the nearest rows, the k best of them among those given; all where k are not.
 
     Args:
         ids: int64 (n,), ascending; -1 for a row that was removed.
@@ -39,26 +60,21 @@ def compare(ids: NDArray[np.int64], rows: NDArray[np.float32], queries: NDArray[
     columns, scores = nearest(queries, rows, width, without=removed if len(removed) else None)
     if k < width:
         for query in np.flatnonzero(scores[:, k - 1] - scores[:, -1] < NEAR):
-            lowest = scores[query, k - 1] - 2 * NEAR
-            columns[query], scores[query] = _first_of_tie(ids, rows, queries[query], lowest, width)
+            # the tie goes on past the spare columns: its first rows by float64, then by id
+            tied = np.flatnonzero((rows @ queries[query] >= scores[query, k - 1] - 2 * NEAR) & (ids >= 0))
+            exact = cosines(rows[tied], queries[query])
+            best = np.lexsort((tied, -exact))[:width]
+            columns[query], scores[query] = tied[best], exact[best]
     return ids[columns], scores
 
 
-def _first_of_tie(ids, rows, query, lowest, width):
-    """The first `width` columns where a tie goes on past the spare ones: by float64, then by id."""
-    tied = np.flatnonzero((rows @ query >= lowest) & (ids >= 0))
-    scores = cosines(rows[tied], query)
-    best = np.lexsort((tied, -scores))[:width]
-    return tied[best], scores[best]
+def compare_all(index: Index, queries: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None) -> Found:
+    """Ids and cosines as of `Index._search`, by comparing every row of an index, block by block.
 
-
-def compare_all(index: Index, queries: NDArray[np.float32], k: int) -> Found:
-    """Ids and cosines as of `Index._search`, by comparing every row of an index, block by block."""
-    return _compared(index.blocks(), queries, k)
-
-
-def _compared(blocks, queries, k):
-    parts = [compare(ids, rows, queries, min(k, len(ids))) for ids, rows in blocks]
+    Args:
+        among: int64 (m,), ascending, ids of the only members to be compared; None for all.
+    """
+    parts = [compare(ids, rows, queries, k) for ids, rows in index.blocks(among)]
     return np.hstack([ids for ids, _ in parts]), np.hstack([scores for _, scores in parts])
 
 
@@ -77,7 +93,7 @@ def compare_some(index: Index, queries: NDArray[np.float32], k: int, among: NDAr
         if (shown.sum(axis=1) >= k).all():
             return np.where(shown, ids, -1), np.where(shown, scores, -np.inf)
         depth *= 4
-    return _compared(index.blocks(among), queries, k)
+    return compare_all(index, queries, k, among)
 
 
 def widened(part: NDArray, columns: int, empty: float) -> NDArray:

@@ -11,6 +11,7 @@ live in a temporary database of this process, and the saved folder holds them al
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import hashlib
 import os
@@ -19,7 +20,7 @@ import secrets
 import uuid
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Database(Index):
 
     @property
     def parameters(self) -> dict:
-        return {"uri": self.uri, "collection": self.collection if self.uri else None}
+        return super().parameters | {"collection": self.collection if self.uri else None}
 
     @property
     def outside(self) -> dict | None:
@@ -122,8 +123,8 @@ class Database(Index):
         """Make the collection one of this owner, by a copy where it is another's who is still there."""
         if self._owner not in (None, owner) and not _has_moved(self._owner):
             theirs, added = self.collection, np.setdiff1d(self._keys, self._saved)
-            blocks = self.blocks()
-            other = type(self)(**{**self.parameters, "collection": None}, **self._secrets())
+            blocks, other = self.blocks(), copy.copy(self)
+            other.collection, other._own, other._owner = None, False, None
             ids, rows = next(blocks)
             other.build(rows, ids)
             for ids, rows in blocks:
@@ -140,15 +141,12 @@ class Database(Index):
     def _build(self, rows, ids):
         self._create(rows.shape[1])
         try:
-            self._fill(rows)
+            self._keys, self._saved, self._found = self._insert(rows), np.empty(0, np.int64), None
+            self._settle_rows()
         except BaseException:
             self._own = False
             self._drop_collection(self.collection)
             raise
-
-    def _fill(self, rows):
-        self._keys, self._saved, self._found = self._insert(rows), np.empty(0, np.int64), None
-        self._settle_rows()
 
     def _create(self, dim):
         gone = self._temporary()[1] if self.uri is None else []
@@ -260,20 +258,14 @@ class Database(Index):
             write_npy(commit.file("keys.npy"), self._keys)
             return
         rows = np.lib.format.open_memmap(commit.file("rows.npy"), "w+", np.float32, (len(self), self.dim))
-        place = 0
         for ids, block in self.blocks():
-            rows[place:place + len(ids)] = block
-            place += len(ids)
+            rows[np.searchsorted(self._ids, ids)] = block
         rows.flush()
 
-    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
-        self._owner = document.get("outside", {}).get("owner")
-        super().restore(document, paths)
-
     def _load(self, paths):
+        self._owner = self._manifest.get("outside", {}).get("owner")
         if self.uri is None:
-            self._create(self.dim)
-            self._fill(read_npy(paths["rows.npy"], np.float32, (len(self), self.dim), mapped=True))
+            self._build(read_npy(paths["rows.npy"], np.float32, (len(self), self.dim), mapped=True), self._ids)
             return
         self._keys = self._saved = read_npy(paths["keys.npy"], np.int64, (len(self),))
         if not self._is_there() or not self.collection or self.collection not in self._collections():
@@ -282,10 +274,6 @@ class Database(Index):
         self._reopen()
         if (count := self._count()) < len(self):
             raise ValueError(f"the collection {self.collection!r} has {count} rows, the folder {len(self)} ids")
-
-    def _secrets(self):
-        """Options that no folder tells, to open the database once more."""
-        return {}
 
     def _reopen(self):
         """Get the collection ready to be asked."""
@@ -385,5 +373,5 @@ def _is_of_a_dead_process(mark):
     except ProcessLookupError:
         return True
     except PermissionError:  # somebody else's, and there
-        return False
+        pass
     return False

@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 
-from devise.arrays import BLOCK_BYTES, read_rows
+from devise.arrays import read_rows
 from devise.errors import require
 from devise.index.approximate import RECALL, Approximate, whole
+from devise.index.comparing import slices
 
 SAMPLE = 64  # rows a cell that the clustering looks at
 FEWEST = 39  # rows a cell below which the clustering warns
@@ -46,11 +47,6 @@ class Faiss(Approximate):
         whole(n_cells=(n_cells, 1), n_probes=(n_probes, 1), seed=(seed, 0), n_jobs=(n_jobs, 1))
         self.n_cells, self.n_probes, self.seed, self.n_jobs = n_cells, n_probes, seed, n_jobs
 
-    @property
-    def parameters(self) -> dict:
-        return {"n_cells": self.n_cells, "n_probes": self.n_probes, "seed": self.seed, "n_jobs": self.n_jobs,
-                "recall": self.target}
-
     def _plant(self, rows, places):
         n, dim = rows.shape
         cells = min(self.n_cells or int(4 * math.sqrt(n)), max(1, n // FEWEST))
@@ -62,9 +58,8 @@ class Faiss(Approximate):
         index.cp.min_points_per_centroid = 1  # its warning would go to the terminal
         sample = np.sort(np.random.default_rng(self.seed).choice(n, min(n, SAMPLE * cells), replace=False))
         index.train(rows[sample])
-        step = max(1, BLOCK_BYTES // (4 * dim))
-        for start in range(0, n, step):
-            index.add(read_rows(rows, start, start + step))
+        for block in slices(n, dim):
+            index.add(read_rows(rows, block.start, block.stop))
         return index
 
     def _look_up(self, index, queries, k, depth):
@@ -73,7 +68,7 @@ class Faiss(Approximate):
             index.nprobe = int(min(depth, index.nlist))
             return index.search(queries, k)[1].astype(np.int64)
 
-    def _write(self, index, path):
+    def _write(self, path, index):
         lists = self._package.downcast_InvertedLists(index.invlists)
         if isinstance(lists, self._package.OnDiskInvertedLists):  # it would write where they lie, not what they are
             cells = self._package.ArrayInvertedLists(index.nlist, index.code_size)
@@ -83,11 +78,6 @@ class Faiss(Approximate):
         with open(path, "wb") as file:  # faiss alone is silent where the disk is full
             self._package.write_index(index, self._package.PyCallbackIOWriter(file.write))
 
-    def _open(self, path, n):
-        try:
-            index = self._package.read_index(str(path), self._package.IO_FLAG_MMAP)
-        except RuntimeError as error:
-            raise ValueError(f"{path} is no index of faiss: {error}") from error
-        if (index.ntotal, index.d) != (n, self.dim):
-            raise ValueError(f"{path} holds {index.ntotal} × {index.d} numbers, the manifest says {n} × {self.dim}")
-        return index
+    def _read(self, path, n):
+        index = self._package.read_index(str(path), self._package.IO_FLAG_MMAP)
+        return index, (index.ntotal, index.d)

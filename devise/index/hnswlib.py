@@ -49,11 +49,6 @@ class Hnswlib(Graph):
         self.links, self.build_depth, self.search_depth = links, build_depth, search_depth
         self.seed, self.n_jobs = seed, n_jobs
 
-    @property
-    def parameters(self) -> dict:
-        return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
-                "seed": self.seed, "n_jobs": self.n_jobs, "recall": self.target}
-
     def _empty(self, n, dim):
         graph = self._package.Index(space="ip", dim=dim)
         graph.init_index(max_elements=n, ef_construction=self.build_depth, M=self.links, random_seed=self.seed)
@@ -69,20 +64,15 @@ class Hnswlib(Graph):
             graph.set_ef(int(max(depth, k)))
             return graph.knn_query(queries, k, num_threads=self.n_jobs)[0].astype(np.int64)
 
-    def _write(self, graph, path):
+    def _write(self, path, graph):
         graph.save_index(str(path))
         written(path, graph.index_file_size())
 
-    def _open(self, path, n):
+    def _read(self, path, n):
         graph = self._package.Index(space="ip", dim=self.dim)
-        try:
-            graph.load_index(str(path))
-        except RuntimeError as error:
-            raise ValueError(f"{path} is no graph of hnswlib: {error}") from error
-        # by the library's own word it would read beyond its rows
-        if (held := (graph.get_current_count(), _dim_in(path))) != (n, self.dim):
-            raise ValueError(f"{path} holds {held[0]} × {held[1]} numbers, the manifest says {n} × {self.dim}")
-        return graph
+        graph.load_index(str(path))
+        # the file's own dim: by the library's word it would read beyond its rows
+        return graph, (graph.get_current_count(), _dim_in(path))
 
 
 def _dim_in(path):

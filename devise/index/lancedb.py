@@ -12,7 +12,6 @@ import atexit
 import functools
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,26 +51,16 @@ class Lancedb(Database):
         for name, value in (("n_probes", n_probes), ("refine", refine)):
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} is {value!r}: expected a whole number from 1")
-        self.n_probes, self.refine, self._package, self._version = n_probes, refine, require("lancedb", "lancedb"), None
+        self.n_probes, self.refine, self._package = n_probes, refine, require("lancedb", "lancedb")
         self._arrow, self._table = require("pyarrow", "lancedb"), None
-
-    @property
-    def parameters(self):
-        return super().parameters | {"n_probes": self.n_probes, "refine": self.refine}
 
     @property
     def outside(self):
         return super().outside and super().outside | {"version": self._table.version}
 
-    def stored(self, commit, home):
-        self._require_built("save it")
-        if self.uri:
-            self._tidy()
-        return super().stored(commit, home)
-
-    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
-        self._version = document.get("outside", {}).get("version")
-        super().restore(document, paths)
+    def _move_in(self, owner):
+        self._tidy()
+        super()._move_in(owner)
 
     def _connect(self):
         try:
@@ -119,8 +108,10 @@ class Lancedb(Database):
     def _reopen(self):
         """The version that the manifest names; the newest where that one was cleaned away."""
         self._table = self._client.open_table(self.collection)
-        if self._version in {known["version"] for known in self._table.list_versions()}:
-            self._table.checkout(self._version)
+        told = self._manifest.get("outside", {})
+        if (told.get("collection") == self.collection  # not another one, into which rows were copied since
+                and told.get("version") in {known["version"] for known in self._table.list_versions()}):
+            self._table.checkout(told["version"])
 
     def _newest(self, collection=None):
         """The table as it is written to."""

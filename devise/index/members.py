@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise import storage
-from devise.arrays import BLOCK_BYTES, let_go, read_rows, scratch, unit_rows
+from devise.arrays import let_go, read_rows, scratch, unit_rows
+from devise.index.comparing import slices
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -49,40 +51,32 @@ def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = Non
     (array([3, 7]), array([[1., 0.],
            [0., 1.]], dtype=float32))
     """
-    ids, source = as_ids(ids), vectors if isinstance(vectors, Made) else _given(vectors)
+    ids = as_ids(ids)
+    if isinstance(vectors, Made):
+        source = vectors
+    else:  # an array, which may be memory-mapped and is read a block at a time
+        array = vectors if isinstance(vectors, np.ndarray) else np.asarray(vectors, dtype=np.float32)
+        source = Made(array.shape, partial(read_rows, array))
     if len(source.shape) != 2 or not source.shape[1] or (dim is not None and source.shape[1] != dim):
         raise ValueError(f"vectors have shape {source.shape}: expected (n, {dim or 'dim'}), one row a member")
     if source.shape[0] != len(ids):
         raise ValueError(f"there are {source.shape[0]} vectors and {len(ids)} ids: expected one id a vector")
     order = np.argsort(ids, kind="stable")
     rows, bad = scratch(storage.data_root(), source.shape), []
-    places = np.empty_like(order)
-    places[order] = np.arange(len(ids))
-    step = max(1, BLOCK_BYTES // (4 * source.shape[1]))
-    for start in range(0, len(ids), step):
-        stop = min(start + step, len(ids))
-        block = np.asarray(source.rows(start, stop), np.float32)
+    places = np.argsort(order)
+    for part in slices(len(ids), source.shape[1]):
+        block = np.asarray(source.rows(part.start, part.stop), np.float32)
         good = np.isfinite(block).all(axis=1) & block.any(axis=1)
         if good.all():
-            rows[places[start:stop]] = unit_rows(block)
+            rows[places[part]] = unit_rows(block)
             let_go(rows)
-        bad += ids[start:stop][~good].tolist()
+        bad += ids[part][~good].tolist()
     if bad:
         raise ValueError(f"the vectors of ids {listed(bad)} are zero, NaN or infinite: they have no "
                          "direction, leave them out")
     ids = ids[order]
     refuse_repeats(ids)
     return ids, rows
-
-
-def _given(vectors):
-    """An array, which may be memory-mapped, as rows that are read a block at a time."""
-    rows = vectors if isinstance(vectors, np.ndarray) else np.asarray(vectors, dtype=np.float32)
-
-    def block(start, stop):
-        return read_rows(rows, start, stop)
-
-    return Made(rows.shape, block)
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
@@ -100,17 +94,6 @@ def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     return ids.astype(np.int64)
 
 
-def held(ids: NDArray[np.int64], members: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which ids are members, bool of their shape; quick where there are many members, which are ascending.
-
-    >>> held(np.array([7, 2]), np.array([2, 3]))
-    array([False,  True])
-    """
-    if not len(members):
-        return np.zeros(ids.shape, bool)
-    return members[np.minimum(np.searchsorted(members, ids), len(members) - 1)] == ids
-
-
 def refuse_repeats(ids: NDArray[np.int64]) -> None:
     """Raise ValueError if an id comes twice among these ascending ones."""
     repeated = np.unique(ids[1:][ids[1:] == ids[:-1]])
@@ -118,14 +101,12 @@ def refuse_repeats(ids: NDArray[np.int64]) -> None:
         raise ValueError(f"ids {listed(repeated)} come more than once: expected each id once")
 
 
-def exclusions(exclude: ArrayLike | None, n_queries: int) -> NDArray[np.int64]:
+def exclusions(exclude: ArrayLike, n_queries: int) -> NDArray[np.int64]:
     """`exclude` as int64 (q,), -1 where a query leaves nobody out.
 
-    >>> exclusions(None, 2)
-    array([-1, -1])
+    >>> exclusions([4, -1], 2)
+    array([ 4, -1])
     """
-    if exclude is None:
-        return np.full(n_queries, -1)
     exclude = np.asarray(exclude)
     if exclude.shape != (n_queries,) or (exclude.size and not np.issubdtype(exclude.dtype, np.integer)):
         raise ValueError(f"exclude has shape {exclude.shape} and dtype {exclude.dtype}: expected one id a "

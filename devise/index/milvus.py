@@ -53,17 +53,13 @@ class Milvus(Database):
             if not isinstance(value, int) or not least <= value < 2**31:
                 raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")
         self.links, self.build_depth, self.search_depth = links, build_depth, search_depth
-        self.deepest, self._token, self._package = DEEPEST, token, require("pymilvus", "milvus")
+        self.deepest, self._package = DEEPEST, require("pymilvus", "milvus")
+        self._token = token  # not under the option's own name, as what is saved
         self.failures = (self._package.MilvusException, OSError)
         if not self._is_remote:
             require("milvus_lite", "milvus")
         else:
             _ = self._client  # what can fail does so here; a local file is not made before there are rows
-
-    @property
-    def parameters(self):
-        return super().parameters | {"links": self.links, "build_depth": self.build_depth,
-                                     "search_depth": self.search_depth}
 
     def close(self):
         """Leave the database; a local file is free for another process then."""
@@ -75,9 +71,6 @@ class Milvus(Database):
     @property
     def _is_remote(self):
         return self.uri is not None and self.uri.startswith(REMOTE)
-
-    def _secrets(self):
-        return {"token": self._token}
 
     def _connect(self):
         token = os.environ.get(TOKEN, "") if self._token is None else self._token

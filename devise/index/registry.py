@@ -9,6 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +148,7 @@ def load(folder: str | Path, *, fingerprint: str | None = None, check: bool = Tr
     ...     load(folder).search([[1, 0]], k=1).ids
     array([[1]])
     """
-    def read(document, paths):
-        return _restored(document, paths, folder, fingerprint=fingerprint, digests=_digests(document))
-
-    return read_artefact(folder, "index", read, check=None if check else ())
+    return read_artefact(folder, "index", partial(_restored, folder, fingerprint), check=None if check else ())
 
 
 def loaded(document: Mapping[str, Any], files: Mapping[str, Path], part: str, folder: str | Path) -> Index:
@@ -164,23 +162,12 @@ def loaded(document: Mapping[str, Any], files: Mapping[str, Path], part: str, fo
     >>> len(loaded(document, files, "shared", "index"))  # doctest: +SKIP
     110
     """
-    return _restored({"document": {}, **document["indexes"][part]}, inside(files, part), folder,
-                    digests=inside(_digests(document), part))
+    told = {"document": {}, **document["indexes"][part], "files": inside(document["files"], part)}
+    return _restored(folder, None, told, inside(files, part))
 
 
-def _digests(document):
-    return {name: entry["sha256"] for name, entry in document["files"].items()}
-
-
-def _restored(document: Mapping[str, Any], paths: Mapping[str, Path], folder: str | Path, *,
-             fingerprint: str | None = None, digests: Mapping[str, str] | None = None) -> Index:
-    """The index that a manifest tells of.
-
-    Args:
-        paths: {name: path} of its files; digests: {name: sha256} of them.
-    Raises:
-        ValueError: if it can't be, or is of another model.
-    """
+def _restored(folder, fingerprint, document, paths):
+    """The index that a manifest tells of, {name: path} being its files; ValueError if it can't be, or is another's."""
     lacks = {"engine", "parameters", "dim", "n", "fingerprint", "document"} - set(document)
     if lacks:
         raise ValueError(f"the manifest in {folder} lacks {', '.join(sorted(lacks))}: build the index again")
@@ -190,7 +177,8 @@ def _restored(document: Mapping[str, Any], paths: Mapping[str, Path], folder: st
                          "build it again with this model, or load the model it was built for")
     index = make(document["engine"], fingerprint=made_for, **document["parameters"])
     try:
-        index.restore({**document, "digests": digests or {}}, paths)
+        digests = {name: entry["sha256"] for name, entry in document["files"].items()}
+        index.restore({**document, "digests": digests}, paths)
     except (KeyError, OSError, EOFError, ValueError) as error:
         raise ValueError(f"the index in {folder} is damaged ({error}): build it again") from error
     return index

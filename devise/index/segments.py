@@ -7,18 +7,16 @@ writes what the folder lacks: ten rows behind a million cost the ten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from devise import storage
-from devise.arrays import BLOCK_BYTES, NEAR, let_go, read_npy, scratch, write_npy
+from devise.arrays import NEAR, let_go, read_npy, scratch, write_npy
 from devise.index.base import Index
-from devise.index.comparing import SPARE, compare, widened
-from devise.index.members import held
+from devise.index.comparing import SPARE, compare, held, slices, widened
 from devise.storage import Commit, Part, inside
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from devise.index.comparing import Found
 
-    Find = Callable[[NDArray[np.float32], int, int], NDArray[np.int64]]
+    LookUp = Callable[[Any, NDArray[np.float32], int, int], NDArray[np.int64]]
 
 FACTOR = 4  # how many times larger than the next a segment is at least
 KEPT = 0.75  # the share of a segment's rows below which what was removed is left out of it
@@ -77,11 +75,9 @@ class Segment:
 
     def renumbered(self, ids: NDArray[np.int64]) -> Segment:
         """The segment with the place of each id among these in place of it."""
-        items = np.full(len(self.items), -1)
-        items[slice(None) if self._alive is None else self._alive] = np.searchsorted(ids, self.ids)
-        return self.numbered(items)
+        return self.numbered(np.where(self.items < 0, -1, np.searchsorted(ids, self.items)))
 
-    def search(self, queries: NDArray[np.float32], k: int, find: Find | None, width: int = 0, times: int = 1) -> Found:
+    def search(self, queries: NDArray[np.float32], k: int, look_up: LookUp, depth: int, width: int = 0) -> Found:
         """Ids and cosines (q, at least k), the k best of the members in them, padded with -1 / -inf.
 
         Every row is compared where that is the better way, where the engine finds too few, and for queries whose
@@ -89,41 +85,32 @@ class Segment:
         can't tell whether it has met them all.
 
         Args:
-            find: from (queries, width, times) to places of rows int64 (q, width), -1 for none, looking so many times as
-                deep as usual.
+            look_up: of the engine, see `Local`.
+            depth, width: how deep it looks, and for how many rows at least.
         """
         k, width = min(k, len(self)), max(width, k + SPARE)
-        if find is None or len(self.rows) <= FEW_ROWS or 4 * width > len(self.rows) or not len(queries):
+        if self.finder is None or len(self.rows) <= FEW_ROWS or 4 * width > len(self.rows) or not len(queries):
             return self.compare(queries, k)
-        ids, scores, lowest = self._looked_up(queries, find(queries, width, times))
+        ids, scores, lowest = self._looked_up(queries, look_up(self.finder, queries, width, depth))
         last = scores[:, k - 1].copy()
         for again, deeper in ((last == -np.inf, True), ((last > -np.inf) & (last - lowest < NEAR), False)):
             chosen = np.flatnonzero(again)
             if chosen.size:
-                found = (self.search(queries[chosen], k, find, 4 * width, 4 * times) if deeper else
+                found = (self.search(queries[chosen], k, look_up, 4 * depth, 4 * width) if deeper else
                          self.compare(queries[chosen], k))
                 columns = max(ids.shape[1], found[0].shape[1])
                 ids, scores = widened(ids, columns, -1), widened(scores, columns, -np.inf)
                 ids[chosen], scores[chosen] = widened(found[0], columns, -1), widened(found[1], columns, -np.inf)
         return ids, scores
 
-    def compare(self, queries: NDArray[np.float32], k: int, *, once: bool = False) -> Found:
-        """As `search`, by comparing every row.
-
-        Args:
-            once: let the pages of mapped rows go again.
-        """
-        found = compare(self.items, self.rows, queries, min(k, len(self)))
-        if once:
-            let_go(self.rows)
-        return found
+    def compare(self, queries: NDArray[np.float32], k: int) -> Found:
+        """As `search`, by comparing every row."""
+        return compare(self.items, self.rows, queries, k)
 
     def _looked_up(self, queries, places):
         """Ids and cosines of the rows that an engine proposed, best first, and the least cosine of all of them."""
         scores = np.empty(places.shape, np.float32)
-        step = max(1, BLOCK_BYTES // (4 * places.shape[1] * self.rows.shape[1]))
-        for start in range(0, len(queries), step):
-            part = slice(start, start + step)
+        for part in slices(len(queries), places.shape[1] * self.rows.shape[1]):
             scores[part] = np.einsum("qd,qkd->qk", queries[part], self.rows[places[part]])
         lowest = np.where(places < 0, np.inf, scores).min(axis=1)
         ids = np.where(places < 0, -1, self.items[places])
@@ -136,19 +123,18 @@ class Local(Index):
     """Segments searched as one. As it is it compares all rows; an engine plants a finder in the large ones."""
 
     file = ""  # what the finder of a segment is saved as
+    keeps_ids = True
+
+    @property
+    def given(self) -> int | None:
+        """The depth that was asked for; None where it is measured."""
+        return None
 
     def _build(self, rows, ids):
-        self._segments = [self._planted(rows, ids)]
-
-    def _planted(self, rows, ids):
-        """A segment whose neighbours the engine finds."""
-        return Segment(rows, ids)
+        self._segments = [self._made(rows, ids, first=True)]
 
     def _add(self, rows, ids):
-        if not self._segments:
-            self._build(rows, ids)
-            return
-        self._segments.append(self._made(rows, ids, first=False))
+        self._segments.append(self._made(rows, ids, first=not self._segments))
         self._merge()
 
     def _made(self, rows, ids, first):
@@ -176,19 +162,15 @@ class Local(Index):
         self._segments = parts
 
     def _merged(self, parts, first):
-        ids = np.concatenate([part.ids for part in parts])
-        order = np.argsort(ids, kind="stable")
-        places, rows = np.empty_like(order), scratch(storage.data_root(), (len(ids), self.dim))
-        places[order] = np.arange(len(ids))
-        start, step = 0, max(1, BLOCK_BYTES // (4 * self.dim))
+        ids = np.sort(np.concatenate([part.ids for part in parts]))
+        rows = scratch(storage.data_root(), (len(ids), self.dim))
         for part in parts:
-            for begin in range(0, len(part), step):
-                chosen = part.ids[begin:begin + step]
-                rows[places[start:start + len(chosen)]] = part.rows[part.places(chosen)]
-                start += len(chosen)
+            for block in slices(len(part), self.dim):
+                chosen = part.ids[block]
+                rows[np.searchsorted(ids, chosen)] = part.rows[part.places(chosen)]
                 let_go(part.rows)
                 let_go(rows)
-        return self._made(rows, ids[order], first)
+        return self._made(rows, ids, first)
 
     def blocks(self, among: NDArray[np.int64] | None = None
                ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -206,67 +188,53 @@ class Local(Index):
         return rows
 
     def _search(self, queries, k):
-        found = [part.search(queries, k, self._find_in(part)) for part in self._segments]
+        found = [part.search(queries, k, self._look_up, self.given or part.depth) for part in self._segments]
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
-
-    def _find_in(self, part):
-        """How the engine finds neighbours in a segment, see `Segment.search`."""
-        return None
-
-    def stored(self, commit: Commit | Part, home: str | Path) -> dict[str, Any]:
-        stated = [{"n": len(part.rows), "depth": part.depth, "planted": part.finder is not None}
-                  for part in self._segments]
-        return super().stored(commit, home) | {"segments": stated}
 
     def _save(self, commit):
         for number, part in enumerate(self._segments):
             within = commit.part(str(number))
-            files = {"rows.npy": lambda path, part=part: write_npy(path, part.rows),
-                     "items.npy": lambda path, part=part: write_npy(path, part.items)}
+            files = [("rows.npy", write_npy, part.rows), ("items.npy", write_npy, part.items)]
             if part.finder is not None:
-                files[self.file] = lambda path, part=part: self._write(part.finder, path)
-            for name, write in files.items():
+                files.append((self.file, self._write, part.finder))
+            for name, write, content in files:
                 if name not in part.digests or not within.keep(name, part.digests[name]):
-                    write(within.file(name))
+                    write(within.file(name), content)
+        return {"segments": [{"n": len(part.rows), "depth": part.depth, "planted": part.finder is not None}
+                             for part in self._segments]}
 
     def settled(self, commit: Commit | Part) -> None:
         for number, part in enumerate(self._segments):
             part.digests = commit.part(str(number)).digests
 
-    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
-        self._stated, self._known = document["segments"], document.get("digests", {})
-        super().restore(document, paths)
-
-    def _write_ids(self, commit):
-        """None: each segment has its own."""
-
-    def _read_ids(self, paths):
+    def _load(self, paths):
         self._segments = []
-        for number, stated in enumerate(self._stated):
-            own, n = inside(paths, str(number)), stated["n"]
+        for number, stated in enumerate(self._manifest["segments"]):
+            own, n, depth = inside(paths, str(number)), stated["n"], stated["depth"]
             rows = read_npy(own["rows.npy"], np.float32, (n, self.dim), mapped=True)
             items = read_npy(own["items.npy"], np.int64, (n,))
-            part = Segment(rows, items, digests=inside(self._known, str(number)))
+            part = Segment(rows, items, digests=inside(self._manifest.get("digests", {}), str(number)))
             if (items < -1).any() or (np.diff(part.ids) <= 0).any():
                 raise ValueError(f"the ids of segment {number} are not ascending from 0 on")
             if stated["planted"]:
-                part.finder, part.depth = self._open(own[self.file], n), self._depth_of(stated["depth"])
+                if type(depth) is not int or not 1 <= depth < 2**31:
+                    raise ValueError(f"the depth of a segment is {depth!r}: expected a whole number from 1")
+                part.finder, part.depth = self._open(own[self.file], n), depth
             self._segments.append(part)
-        return np.sort(np.concatenate([np.empty(0, np.int64), *(part.ids for part in self._segments)]), kind="stable")
+        self._ids = np.sort(np.concatenate([self._ids, *(part.ids for part in self._segments)]), kind="stable")
 
-    def _depth_of(self, depth):
-        """A depth that a manifest tells."""
-        if type(depth) is not int or not 1 <= depth < 2**31:
-            raise ValueError(f"the depth of a segment is {depth!r}: expected a whole number from 1")
-        return depth
+    def _planted(self, rows, ids):
+        """A segment with what finds neighbours in it, and the depth to which it looks."""
+        return Segment(rows, ids)
 
-    def _load(self, paths):
-        """Nothing: the segments were read for their ids."""
+    def _look_up(self, finder, queries, k, depth):
+        """The places of the k rows nearest to each query, int64 (q, k), -1 where the engine found fewer."""
+        raise NotImplementedError
 
-    def _write(self, finder, path):
+    def _write(self, path, finder):
         """Write a segment's finder to a file."""
         raise NotImplementedError
 
     def _open(self, path, n):
         """The finder that `_write` wrote, of n rows."""
-        raise ValueError(f"the {self.engine} engine has no {path.name}")
+        raise NotImplementedError

@@ -7,17 +7,16 @@ parts find.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devise.arrays import read_npy, write_npy
 from devise.index.base import Index
-from devise.index.comparing import DEEP, compare_all
-from devise.index.members import held, listed
+from devise.index.comparing import DEEP, held
+from devise.index.members import listed
 from devise.index.registry import choose, make
 from devise.storage import Commit, Part, inside, read_json, write_json
 
@@ -40,6 +39,7 @@ class Sharded(Index):
     """
 
     engine = "sharded"
+    keeps_ids = True
 
     def __init__(self, *, parts: int = 4, of: str = "auto", options: dict | None = None,
                  fingerprint: str | None = None) -> None:
@@ -84,10 +84,6 @@ class Sharded(Index):
         whole.remove(np.asarray(hidden, np.int64))
         return whole
 
-    @property
-    def parameters(self) -> dict:
-        return {"parts": self.parts, "of": self.of, "options": self.options}
-
     def _build(self, rows, ids):
         cuts = np.linspace(0, len(ids), min(self.parts, len(ids)) + 1).astype(int)
         engine = self._engine(int(cuts[1]), rows.shape[1])
@@ -127,17 +123,14 @@ class Sharded(Index):
         found = [part.search(queries, min(k, len(part))) for part in self._parts if len(part)]
         return np.hstack([ids for ids, _ in found]), np.hstack([scores for _, scores in found])
 
-    def _write_ids(self, commit):
-        """None: each part has its own."""
-
-    def _read_ids(self, paths):
-        self._parts = []
+    def _load(self, paths):
+        self._parts, known = [], self._manifest.get("digests", {})
         for number, stated in enumerate(read_json(paths[FILE])):
             own = inside(paths, str(number))
             index = make(stated["engine"], **stated["parameters"])
-            index.restore({**stated, "dim": self.dim, "digests": inside(self._known, str(number))}, own)
+            index.restore({**stated, "dim": self.dim, "digests": inside(known, str(number))}, own)
             self._parts.append(_Part(index, stated["first"], read_npy(own["hidden.npy"], np.int64, (None,))))
-        return np.sort(np.concatenate([part.ids for part in self._parts]))
+        self._ids = np.sort(np.concatenate([part.ids for part in self._parts]))
 
     def _save(self, commit):
         parts, stated = [part.inside() for part in self._parts], []
@@ -151,13 +144,6 @@ class Sharded(Index):
         for number, part in enumerate(self._parts):
             if not part.borrowed:
                 part.index.settled(commit.part(str(number)))
-
-    def restore(self, document: Mapping, paths: Mapping[str, Path]) -> None:
-        self._known = document.get("digests", {})
-        super().restore(document, paths)
-
-    def _load(self, paths):
-        """Nothing: the parts were read for their ids."""
 
 
 @dataclass(eq=False)
@@ -198,15 +184,9 @@ class _Part:
         """The part, or a copy of what it shows where it lies in a database, whose rows are another folder's."""
         if not self.index.outside:
             return self
-        ids, rows = map(np.concatenate, zip(*self.blocks(), strict=True))
+        ids = self.ids - self.first
+        rows = self.index.vectors(ids)
         return _Part(make(choose(*rows.shape)[0]).build(rows, ids), self.first)
-
-    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """As of an index, without what is hidden."""
-        for ids, rows in self.index.blocks():
-            shown = ~held(ids, self.hidden)
-            if shown.any():
-                yield ids[shown], rows[shown]
 
     def search(self, queries, k):
         """Ids of the whole and cosines (q, at least k), with the k best that are not hidden in them."""
@@ -215,7 +195,7 @@ class _Part:
         while ((shown := (ids >= 0) & ~held(ids, self.hidden)).sum(axis=1) < k).any():
             depth *= 4
             if depth > DEEP:
-                ids, scores = compare_all(self, queries, k)
+                ids, scores = self.index.search(queries, k, among=self.ids - self.first)
             else:
                 ids, scores = self.index.search(queries, min(depth, len(self.index)))
         return np.where(shown, ids + self.first, -1), np.where(shown, scores, -np.inf)

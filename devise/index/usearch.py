@@ -46,11 +46,6 @@ class Usearch(Graph):
         self.links, self.build_depth, self.search_depth, self.n_jobs = links, build_depth, search_depth, n_jobs
         self.numbers = numbers
 
-    @property
-    def parameters(self) -> dict:
-        return {"links": self.links, "build_depth": self.build_depth, "search_depth": self.search_depth,
-                "numbers": self.numbers, "n_jobs": self.n_jobs, "recall": self.target}
-
     def _empty(self, n, dim):
         return self._package.Index(ndim=dim, metric="cos", dtype=self.numbers, connectivity=self.links,
                                    expansion_add=self.build_depth)
@@ -68,16 +63,11 @@ class Usearch(Graph):
         places[:, :keys.shape[1]] = np.where(there, keys.astype(np.int64), -1)
         return places
 
-    def _write(self, graph, path):
+    def _write(self, path, graph):
         graph.save(str(path))
         written(path, graph.serialized_length)
 
-    def _open(self, path, n):
+    def _read(self, path, n):
         graph = self._empty(n, self.dim)
-        try:
-            graph.view(str(path))
-        except RuntimeError as error:
-            raise ValueError(f"{path} is no graph of usearch: {error}") from error
-        if (len(graph), graph.ndim) != (n, self.dim):
-            raise ValueError(f"{path} holds {len(graph)} × {graph.ndim} numbers, the manifest says {n} × {self.dim}")
-        return graph
+        graph.view(str(path))
+        return graph, (len(graph), graph.ndim)

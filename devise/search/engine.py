@@ -15,7 +15,8 @@ from devise.arrays import read_rows
 from devise.datasets import ImageSet, Skipped, join, metadata_of, open_images
 from devise.errors import unknown
 from devise.features import FeatureTable
-from devise.index.members import Made, held
+from devise.index.comparing import held
+from devise.index.members import Made
 from devise.model import Devise
 from devise.search import saving, syncing
 from devise.search.asking import Indexed

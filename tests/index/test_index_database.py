@@ -155,6 +155,15 @@ def test_an_index_that_is_saved_elsewhere_leaves_the_first_as_it_is(new, tmp_pat
     assert second.search(rows[1:], 1).ids.ravel().tolist() == list(range(1, 30))
 
 
+def test_a_copy_of_several_blocks_is_whole(new, tmp_path, monkeypatch):
+    rows = clustered(30)
+    new().build(rows).save(tmp_path / "first")
+    monkeypatch.setattr("devise.index.comparing.BLOCK_BYTES", 4 * 48 * 8)  # eight rows
+    load(tmp_path / "first").save(tmp_path / "second")
+    copy = load(tmp_path / "second")
+    assert len(rows_of(copy)) == 30 and copy.search(rows, 1).ids.ravel().tolist() == list(range(30))
+
+
 def test_what_was_added_or_removed_and_never_saved_changes_nothing(new, tmp_path):
     rows = clustered(12)
     new().build(rows[:10]).save(tmp_path)
