@@ -6,9 +6,9 @@ import math
 import operator
 import posixpath
 import re
-from calendar import monthrange
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -72,7 +72,7 @@ def select(where: str, images: ImageSet, metadata: Sequence[Metadata | None]) ->
     >>> select("not taken>=2024", images, known)
     Selection(where='not taken>=2024', rows=array([1]), lacking={'taken': 1})
     """
-    reader, columns, lacking = _Reader(where), {}, {}
+    columns, lacking = {}, {}
 
     def holds(field, sign, value):
         kind, read = FIELDS[field]
@@ -84,8 +84,7 @@ def select(where: str, images: ImageSet, metadata: Sequence[Metadata | None]) ->
             lacking[field] = int((codes == values.index(None)).sum())
         return np.array([one is not None and test(one) for one in values], bool)[codes]
 
-    found = reader.read(holds, len(images))
-    return Selection(where, np.flatnonzero(found), lacking)
+    return Selection(where, np.flatnonzero(_Reader(where, holds).read()), lacking)
 
 
 def _factors(values: Iterable[Hashable]) -> tuple[list, NDArray[np.int64]]:
@@ -96,32 +95,30 @@ def _factors(values: Iterable[Hashable]) -> tuple[list, NDArray[np.int64]]:
 
 
 class _Reader:
-    """A condition, read from the left: or < and < not < parentheses."""
+    """A condition, read from the left: or < and < not < parentheses; `holds(field, sign, value)` is bool (n,)."""
 
-    def __init__(self, where):
+    def __init__(self, where, holds):
         if not isinstance(where, str) or not where.strip():
             raise ValueError("the condition is empty: expected a comparison such as taken>=2024-06")
         if len(where) > MOST:
             raise ValueError(f"the condition has {len(where):,} signs: expected {MOST:,} at most")
-        self._where, self._tokens, self._place, self._depth = where, list(_tokens(where)), 0, 0
+        self._where, self._holds, self._depth = where, holds, 0
+        self._tokens = deque([*_tokens(where), ("end", "")])
 
-    def read(self, holds, n):
-        """bool (n,), by `holds(field, sign, value)` of each comparison."""
-        self._holds = holds
+    def read(self):
         found = self._or()
-        if self._next() is not None:
-            raise self._strange("'and', 'or' or the end")
+        self._take("end", "'and', 'or' or the end")
         return found
 
     def _or(self):
         found = self._and()
-        while self._taken("or"):
+        while self._is("or"):
             found = found | self._and()
         return found
 
     def _and(self):
         found = self._not()
-        while self._taken("and"):
+        while self._is("and"):
             found = found & self._not()
         return found
 
@@ -129,11 +126,11 @@ class _Reader:
         self._depth += 1
         if self._depth > DEEPEST:
             raise ValueError(f"the condition is more than {DEEPEST} parentheses deep: write it in fewer")
-        if self._taken("not"):
+        if self._is("not"):
             found = ~self._not()
-        elif self._taken("("):
+        elif self._is("("):
             found = self._or()
-            if not self._taken(")"):
+            if not self._is(")"):
                 raise self._strange("')'")
         else:
             found = self._comparison()
@@ -141,40 +138,34 @@ class _Reader:
         return found
 
     def _comparison(self):
-        kind, field = self._next() or (None, None)
-        if kind != "word":
-            raise self._strange("a field such as taken, camera or folder")
-        if (field := field.lower()) not in FIELDS:
+        field = self._take("word", "a field such as taken, camera or folder").lower()
+        if field not in FIELDS:
             guess = unknown("field", field, FIELDS).partition(": expected")[0]
             raise ValueError(f"{guess.rstrip('?')}; the fields are {', '.join(FIELDS)}")
-        self._place += 1
-        kind, sign = self._next() or (None, None)
-        if kind != "sign":
-            raise self._strange(f"one of {' '.join(ORDER)} ~ after {field}")
-        self._place += 1
+        sign = self._take("sign", f"one of {' '.join(ORDER)} ~ after {field}")
+        if self._tokens[0][0] == "quoted":
+            return self._holds(field, sign, self._tokens.popleft()[1])
         words = []
-        while (token := self._next()) and (token[0] == "quoted" and not words
-                                           or token[0] == "word" and token[1].lower() not in ("and", "or", "not")):
-            words.append(token[1])
-            self._place += 1
-            if token[0] == "quoted":
-                break
+        while self._tokens[0][0] == "word" and self._tokens[0][1].lower() not in ("and", "or", "not"):
+            words.append(self._tokens.popleft()[1])
         if not words:
             raise self._strange(f"a value after {field}{sign}")
         return self._holds(field, sign, " ".join(words))
 
-    def _next(self):
-        return self._tokens[self._place] if self._place < len(self._tokens) else None
+    def _take(self, kind, expected):
+        """The text of the next token, which must be of this kind."""
+        if self._tokens[0][0] != kind:
+            raise self._strange(expected)
+        return self._tokens.popleft()[1]
 
-    def _taken(self, mark):
-        token = self._next()
-        taken = token is not None and token[0] in ("word", "mark") and token[1].lower() == mark
-        self._place += taken
-        return taken
+    def _is(self, mark):
+        """Whether the next token is this mark, which is taken then."""
+        kind, text = self._tokens[0]
+        return kind in ("word", "mark") and text.lower() == mark and bool(self._tokens.popleft())
 
     def _strange(self, expected):
-        token = self._next()
-        came = "ends" if token is None else f"has {token[1]!r}"
+        kind, text = self._tokens[0]
+        came = "ends" if kind == "end" else f"has {text!r}"
         return ValueError(f"the condition {quoted(self._where)} {came} where {expected} was expected")
 
 
@@ -213,25 +204,21 @@ def _number(field: str, sign: str, value: str) -> Test:
         wanted = float(value)
     except ValueError:
         raise ValueError(f"{field}{sign}{value}: {value!r} is no number") from None
-    return _of({known: partial(_ordered, test, wanted) for known, test in ORDER.items()}, field, sign, "a number")
-
-
-def _ordered(test: Callable[[Any, Any], bool], wanted: Any, one: Any) -> bool:
-    return test(one, wanted)
+    test = _of(ORDER, field, sign, "a number")
+    return lambda one: test(one, wanted)
 
 
 def _date(field: str, sign: str, value: str) -> Test:
     if sign == "~":
         return lambda one: value in one
     found = DATE.match(value.strip())
-    year, month, day, hour, minute, second = (None if part is None else int(part) for part in
-                                              (found.groups() if found else (None,) * 6))
-    if (not year or (month is not None and not 1 <= month <= 12)
-            or (day is not None and not 1 <= day <= monthrange(year, month or 1)[1]) or (hour or 0) > 23
-            or (minute or 0) > 59 or (second or 0) > 59):
+    numbers: list[Any] = [int(part) for part in found.groups() if part] if found else []
+    try:
+        datetime(*numbers, *(1, 1)[len(numbers) - 1:])  # refuses a day that no calendar has
+    except (TypeError, ValueError):
         raise ValueError(f"{field}{sign}{value}: {value!r} is no date: expected 2024, 2024-06, 2024-06-01 or "
-                         "2024-06-01T18:30")
-    parts = [f"{year:04}", *(f"{part:02}" for part in (month, day, hour, minute, second) if part is not None)]
+                         "2024-06-01T18:30") from None
+    parts = [f"{numbers[0]:04}", *(f"{part:02}" for part in numbers[1:])]
     wanted = "".join(mark + part for mark, part in zip(("", "-", "-", "T", ":", ":"), parts, strict=False))
     return lambda one: ORDER[sign](one[:len(wanted)], wanted)
 
@@ -254,7 +241,7 @@ def _distance(first: tuple[float, float], second: tuple[float, float]) -> float:
     return 2 * EARTH * math.asin(min(1, math.sqrt(half)))
 
 
-def _of(tests: dict[str, Test], field: str, sign: str, kind: str) -> Test:
+def _of(tests: Mapping[str, Callable[..., bool]], field: str, sign: str, kind: str) -> Callable[..., bool]:
     if sign not in tests:
         raise ValueError(f"{field} is {kind}, which has no {sign}: expected {field} and one of {' '.join(tests)}")
     return tests[sign]
