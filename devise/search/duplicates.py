@@ -52,10 +52,9 @@ def duplicates(search: Search, alike: float, progress: Callable | None) -> list[
     left, right, scores = _neighbours(search)
     doubtful = scores < alike
     bits = _hashes(search, np.unique([left[doubtful], right[doubtful]]), progress)
-    far = [(bits[a] != bits[b]).sum() > BITS if a in bits and b in bits else True
-           for a, b in zip(left[doubtful].tolist(), right[doubtful].tolist(), strict=True)]
     kept = ~doubtful
-    kept[doubtful] = ~np.array(far, bool)
+    kept[doubtful] = [a in bits and b in bits and (bits[a] != bits[b]).sum() <= BITS
+                      for a, b in zip(left[doubtful].tolist(), right[doubtful].tolist(), strict=True)]
     first = _first_of_content(search)
     same = np.flatnonzero(first != np.arange(n))
     best = np.zeros(n)

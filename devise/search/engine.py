@@ -77,10 +77,9 @@ class Search(Indexed):
             engine, _ = index.choose(len(found), widest, options=tuple(set(options) - {"recall"}))
             if engine == "exact":  # which finds all
                 options.pop("recall", None)
-        indexes, made_by = {}, model.fingerprint
-        for name, space in chosen.items():
-            indexes[name] = index.make(engine, fingerprint=made_by, **options)
-            indexes[name].build(_embedded(space, matrix))
+        made_by = model.fingerprint
+        indexes = {name: index.make(engine, fingerprint=made_by, **options).build(_embedded(space, matrix))
+                   for name, space in chosen.items()}
         metadata = metadata_of(found)
         return cls(model, found, indexes, contents, links_of(found), metadata=lambda: metadata)
 
@@ -116,12 +115,12 @@ class Search(Indexed):
         there = [self.row(found.file(row)) if found.held(row) is None and found.root else self._row.get(path)
                  for row, path in enumerate(found.paths)]
         here, moved = placed(found, self.images.root), self._moved(there, contents)
-        there = [moved.get(place, row) for place, row in enumerate(there)]
-        new = np.array([row is None for row in there], bool)
-        again = np.array([row is not None and contents is not None and self.contents is not None
-                          and (place in moved
-                               or not np.array_equal(contents[place]["sha256"], self.contents[row]["sha256"]))
-                          for place, row in enumerate(there)], bool)
+        ids = np.array([-1 if row is None else row for row in there], np.int64)
+        ids[list(moved)] = list(moved.values())
+        new, again = ids < 0, np.zeros(len(ids), bool)
+        if contents is not None and self.contents is not None:
+            again[~new] = (contents["sha256"][~new] != self.contents["sha256"][ids[~new]]).any(axis=1)
+            again[list(moved)] = True
         lost = [Skipped(here.paths[place], "it is in the index already") for place in np.flatnonzero(~new & ~again)]
         added = replace(here.subset(new | again), skipped=(*here.skipped, *lost))
         if not len(added):
@@ -129,7 +128,7 @@ class Search(Indexed):
         chosen = np.asarray(matrix[new | again], np.float32)
         rows = {name: self.model.spaces[name].embed(chosen) for name in self.indexes}  # what can fail
         metadata, known = [*self.metadata, *[None] * int(new.sum())], metadata_of(added)
-        ids = np.where(new, len(self) - 1 + np.cumsum(new), [-1 if row is None else row for row in there])[new | again]
+        ids = np.where(new, len(self) - 1 + np.cumsum(new), ids)[new | again]
         for name, part in self.indexes.items():
             part.remove(ids[held(ids, part.ids)])  # what others take the place of
             part.add(rows[name], ids)
@@ -137,9 +136,10 @@ class Search(Indexed):
                               for place, row in moved.items()})
         rootless = [replace(part, root=None) for part in (mine, here.subset(new))]  # paths as they shall be
         self.images = replace(join(rootless), root=self.images.root, class_level=self.images.class_level)
-        if self.contents is not None:
-            self.contents = None if contents is None else np.concatenate([self.contents, contents[new]])
-        if self.contents is not None and contents is not None:
+        if self.contents is None or contents is None:
+            self.contents = None
+        else:
+            self.contents = np.concatenate([self.contents, contents[new]])
             self.contents[ids] = contents[new | again]
             if self.thumbnails is not None:
                 self.thumbnails.make(added, contents[new | again])

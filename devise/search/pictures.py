@@ -6,7 +6,7 @@ import contextlib
 import io
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import count
@@ -33,6 +33,7 @@ FETCHED = 100_000_000  # bytes of a picture behind a URL, at most
 AT_ONCE = 16  # pictures that are fetched and copied together
 SEGMENTS = 8  # files of thumbnails, beyond which they are made one
 FILE, SUFFIX = "thumbnails", ".sqlite"
+FIND, PUT = "SELECT jpeg FROM thumbnails WHERE sha256 = ?", "INSERT OR IGNORE INTO thumbnails VALUES (?, ?)"
 
 
 def source(images: ImageSet, row: int, most: int = FETCHED) -> Path | bytes:
@@ -116,9 +117,9 @@ class Thumbnails:
             OSError: if a file of them is damaged.
         """
         with self._lock:
-            for connection in self._connections():
+            for connection in (self._new, *(connection for _, connection in self._saved.values())):
                 try:
-                    found = connection.execute("SELECT jpeg FROM thumbnails WHERE sha256 = ?", (content,)).fetchone()
+                    found = connection.execute(FIND, (content,)).fetchone()
                 except sqlite3.DatabaseError as error:
                     raise OSError(f"the thumbnails are damaged ({error}): index the pictures again") from error
                 if found:
@@ -145,7 +146,7 @@ class Thumbnails:
                         lost.append(Skipped(images.paths[row], copy))
                     else:
                         with self._lock:
-                            self._new.execute("INSERT OR IGNORE INTO thumbnails VALUES (?, ?)", (digests[row], copy))
+                            self._new.execute(PUT, (digests[row], copy))
                     done += 1
                     if progress:
                         progress(done, len(images))
@@ -172,11 +173,8 @@ class Thumbnails:
                 return
             path = commit.file(written)
             with contextlib.closing(_created(str(path))) as fresh, fresh:
-                fresh.executemany("INSERT OR IGNORE INTO thumbnails VALUES (?, ?)", _copied(rows))
-
-    def _connections(self) -> Iterator[sqlite3.Connection]:
-        yield self._new
-        yield from (connection for _, connection in self._saved.values())
+                fresh.executemany(PUT, ((digest, connection.execute(FIND, (digest,)).fetchone()[0])
+                                        for connection, digest in rows))
 
 
 def _made(images, row, digest):
@@ -212,8 +210,3 @@ def _digests(connection):
         return [digest for digest, in connection.execute("SELECT sha256 FROM thumbnails")]
     except sqlite3.DatabaseError:  # a damaged file holds nothing
         return []
-
-
-def _copied(rows):
-    for connection, digest in rows:
-        yield digest, connection.execute("SELECT jpeg FROM thumbnails WHERE sha256 = ?", (digest,)).fetchone()[0]
