@@ -7,6 +7,7 @@ import logging
 import mimetypes
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,8 +210,7 @@ def _add_page(api, root):
 
 def _failure(fastapi, status, problem, headers=None):
     headers = {"cache-control": "no-store", **({"retry-after": "1"} if status == 503 else {}), **(headers or {})}
-    body = {"error": {"code": problem.code, "message": problem.message, "suggestions": problem.suggestions}}
-    return fastapi.responses.JSONResponse(body, status, headers)
+    return fastapi.responses.JSONResponse(asdict(Failure(problem)), status, headers)
 
 
 def _plain(fastapi, error):

@@ -1,5 +1,6 @@
 """One thread for the network: pictures that arrive together go through it together."""
 
+import contextlib
 import queue
 import threading
 from concurrent.futures import Future
@@ -58,30 +59,23 @@ class Batcher:
             thread.join(PATIENCE)
 
     def _work(self, waiting):
-        while (job := waiting.get()) is not None:
-            jobs, last = [job], False
-            while len(jobs) < BATCH and not last:
-                try:
-                    job = waiting.get_nowait()
-                except queue.Empty:
-                    break
-                last = job is None
-                jobs += [] if last else [job]
-            self._answer([job for job in jobs if job[1].set_running_or_notify_cancel()])
-            if last:
-                return
+        ended = False
+        while not ended:
+            jobs = [waiting.get()]
+            with contextlib.suppress(queue.Empty):
+                while jobs[-1] is not None and len(jobs) < BATCH:
+                    jobs.append(waiting.get_nowait())
+            ended = jobs[-1] is None
+            self._answer([job for job in jobs if job is not None and job[1].set_running_or_notify_cancel()])
 
     def _answer(self, jobs):
         if not jobs:
             return
         try:
-            rows = self._features([picture for picture, _ in jobs])
+            rows = self._backbone().features(np.stack([picture for picture, _ in jobs]))
         except Exception as error:  # whatever it is, those who wait must hear of it
             for _, future in jobs:
                 future.set_exception(error)
             return
         for (_, future), row in zip(jobs, rows, strict=True):
             future.set_result(row)
-
-    def _features(self, pictures):
-        return self._backbone().features(np.stack(pictures))

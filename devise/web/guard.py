@@ -3,9 +3,12 @@
 import hmac
 import ipaddress
 import json
+from dataclasses import asdict
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
+
+from devise.web.answers import Failure, Problem
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OPEN = ("/api/health", "/page/page.css", "/page/icon.svg")  # without a token
@@ -128,7 +131,7 @@ def _dressed(send, *, head):
 
 
 async def _refuse(send, status, code, message, headers=None):
-    body = json.dumps({"error": {"code": code, "message": message, "suggestions": []}}).encode()
+    body = json.dumps(asdict(Failure(Problem(code, message, [])))).encode()
     await _answer(send, status, body, {"content-type": "application/json", "cache-control": "no-store",
                                        **(headers or {})})
 

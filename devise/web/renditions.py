@@ -1,14 +1,15 @@
-"""Small copies of the index's pictures: made anew, so that nothing of a file but its pixels goes out."""
+"""Small copies of the index's pictures, made anew, so that nothing of a file but its pixels goes out, and the cache."""
 
 import hashlib
 import logging
+import threading
+from collections import OrderedDict
 from typing import NamedTuple
 
 from devise import storage
 from devise.datasets import read_image
 from devise.search.pictures import SMALL, jpeg, small_copy, source
 from devise.web.answers import Refused
-from devise.web.recent import Recent
 
 LOG = logging.getLogger("devise.web")
 LARGE = 1600  # the longer side of the one to look at, in pixels
@@ -110,3 +111,49 @@ class Renditions:
     def _refuse_missing(self, row):
         raise Refused(404, "missing_file", f"the file of picture {row} is no longer where it was when it was "
                       "indexed") from None
+
+
+class Recent:
+    """Values by key, those used last, from any thread; None is no value.
+
+    Args:
+        limit: of the sum of the sizes.
+        size: of a value; 1 each unless told otherwise.
+
+    >>> recent = Recent(2)
+    >>> for word in ["one", "two", "one", "three"]:
+    ...     value = recent.get(word, lambda: word.upper())
+    >>> "one" in recent, "two" in recent
+    (True, False)
+    """
+
+    def __init__(self, limit, size=lambda value: 1):
+        self.limit, self.held, self._size = limit, 0, size
+        self._values, self._lock = OrderedDict(), threading.Lock()
+
+    def __len__(self):
+        return len(self._values)
+
+    def __contains__(self, key):
+        return key in self._values
+
+    def peek(self, key):
+        """The value of a key, or None where it is not held."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def get(self, key, make):
+        """The value of a key, made where it is not held; two threads may both make it, outside the lock."""
+        held = self.peek(key)
+        if held is not None:
+            return held
+        value = make()
+        with self._lock:
+            if key not in self._values and self._size(value) <= self.limit:
+                self._values[key] = value
+                self.held += self._size(value)
+            while self.held > self.limit:
+                self.held -= self._size(self._values.popitem(last=False)[1])
+        return value

@@ -39,10 +39,10 @@ def of(desk):
     async def fresh(response: fastapi.Response):
         response.headers["cache-control"] = FRESH
 
-    api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh)])
-    told = {"response_model_exclude_none": False}
+    api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh)],
+                            generate_unique_id_function=lambda route: route.name)
 
-    @api.get("/by-text", operation_id="by_text", **told)
+    @api.get("/by-text")
     async def by_text(text: Text, also: Also = (), k: K = 24, where: Where = None) -> answers.Found:
         """Pictures for words, compared in the space that they share with them.
 
@@ -50,54 +50,54 @@ def of(desk):
         """
         return await desk.ask(service.by_text, text, k, also, where)
 
-    @api.get("/by-picture", operation_id="by_picture", **told)
+    @api.get("/by-picture")
     async def by_picture(id: Id, k: K = 24, space: Space = None, where: Where = None) -> answers.Found:
         """Pictures like one of the index, which is left out itself."""
         return await desk.ask(service.by_row, id, k, space, where)
 
-    @api.get("/by-change", operation_id="by_change", **told)
+    @api.get("/by-change")
     async def by_change(id: Id, plus: Texts = (), minus: Texts = (), k: K = 24, where: Where = None
                         ) -> answers.Found:
         """Pictures like one of the index that is changed by words: more of `plus`, less of `minus`; one or several."""
         return await desk.ask(service.by_change, id, plus, minus, k, where)
 
-    @api.post("/by-picture", operation_id="by_upload", openapi_extra=PICTURE_BODY, **told)
+    @api.post("/by-picture", openapi_extra=PICTURE_BODY)
     async def by_upload(request: fastapi.Request, k: K = 24, space: Space = None, where: Where = None
                         ) -> answers.Found:
         """Pictures like an uploaded one, whose file is the body. It is not kept."""
         return await desk.ask(service.by_features, await desk.features(request), k, space, where)
 
-    @api.get("/tags", operation_id="tags", **told)
+    @api.get("/tags")
     async def tags(id: Id, k: K = 10) -> answers.Tags:
         """Names for a picture of the index."""
-        return await desk.ask(service.tags_of_row, id, k)
+        return await desk.ask(service.tags, id, k)
 
-    @api.post("/tags", operation_id="tags_of_upload", openapi_extra=PICTURE_BODY, **told)
+    @api.post("/tags", openapi_extra=PICTURE_BODY)
     async def tags_of_upload(request: fastapi.Request, k: K = 10) -> answers.Tags:
         """Names for an uploaded picture, whose file is the body. It is not kept."""
-        return await desk.ask(service.tags_of_features, await desk.features(request), k)
+        return await desk.ask(service.tags, await desk.features(request), k)
 
-    @api.get("/by-word", operation_id="by_word", **told)
+    @api.get("/by-word")
     async def by_word(word: Text, k: K = 10) -> answers.Words:
         """The words nearest to a word or a phrase."""
         return await desk.ask(service.by_word, word, k)
 
-    @api.get("/similarity", operation_id="similarity", **told)
+    @api.get("/similarity")
     async def similarity(first: Id, second: Id, space: Space = None) -> answers.Similarity:
         """The cosine of two pictures of the index."""
         return await desk.ask(service.similarity, first, second, space)
 
-    @api.get("/pictures", operation_id="sample", **told)
+    @api.get("/pictures")
     async def sample(k: K = 24, seed: Annotated[int, fastapi.Query(ge=0, lt=2**32)] = 0) -> answers.Pictures:
         """Some pictures of the index, drawn by a seed."""
         return await desk.ask(service.sample, k, seed)
 
-    @api.get("/pictures/{id}", operation_id="picture", **told)
+    @api.get("/pictures/{id}")
     async def picture(id: Annotated[int, fastapi.Path(ge=0)]) -> answers.Picture:
         """A picture of the index: its class, its name, and where a copy is had."""
         return service.picture(id)
 
-    @api.get("/pictures/{id}/image", operation_id="image", response_class=fastapi.Response, responses=JPEG)
+    @api.get("/pictures/{id}/image", response_class=fastapi.Response, responses=JPEG)
     async def image(request: fastapi.Request, id: Annotated[int, fastapi.Path(ge=0)],
                     size: Literal[SIZES] = "small") -> fastapi.Response:
         """A copy of a picture: `small`, with a shorter side of 360 pixels, or `large`, within 1600."""
@@ -110,12 +110,12 @@ def of(desk):
             headers["cache-control"] = FRESH
         return fastapi.Response(copy.content, media_type="image/jpeg", headers=headers | {"etag": copy.etag})
 
-    @api.get("/info", operation_id="info", **told)
+    @api.get("/info")
     async def info() -> answers.Info:
         """What the index is, and what may be asked of it."""
         return await desk.ask(lambda: service.info)
 
-    @api.get("/health", operation_id="health", **told)
+    @api.get("/health")
     async def health(response: fastapi.Response) -> answers.Health:
         """Whether the index answers, with status 503 where it does not, and whether uploads can be looked at yet."""
         told = await desk.health()

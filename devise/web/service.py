@@ -20,8 +20,7 @@ from devise.web import answers
 from devise.web.answers import Refused
 from devise.web.batcher import Batcher, Full
 from devise.web.limits import Limits, busy
-from devise.web.recent import Recent
-from devise.web.renditions import Renditions
+from devise.web.renditions import Recent, Renditions
 from devise.web.strength import Strength
 from devise.words.phrases import resolve
 
@@ -158,17 +157,17 @@ class Service:
         return self._found(found, picture=picture, plus=list(plus), minus=list(minus))
 
     def by_features(self, features, k, space=None, where=None):
-        """Found, for a picture that `features_of` has read."""
+        """Found, for a picture with these features, see `remembered`."""
         return self._found(self.search.by_image(features, k, space=space, where=self._among(where)))
 
-    def tags_of_row(self, row, k):
-        """Tags of a picture of the index."""
-        self._check_row(row)
-        return self._tags(row, k)
-
-    def tags_of_features(self, features, k):
-        """Tags of a picture that `features_of` has read."""
-        return self._tags(features, k)
+    def tags(self, picture, k):
+        """Tags of a picture of the index, or of features as of `by_features`."""
+        if isinstance(picture, int):
+            self._check_row(picture)
+        if not self.can_text:
+            raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
+        tags = self.search.tag(picture, k, candidates=self._naming)
+        return answers.Tags(len(self._naming.names), [answers.Tag(*tag) for tag in tags])
 
     def by_word(self, word, k):
         """Words near a word or a phrase."""
@@ -262,13 +261,6 @@ class Service:
         return [text or (f"perhaps {tags}" if (tags := self._tagged.peek(row)) else "a picture")
                 for row, text in zip(rows, said, strict=True)]
 
-    def _tags(self, picture, k):
-        if not self.can_text:
-            raise Refused(409, "no_words", "this index has no space that it shares with words, so that it has no tags")
-        names = self._naming
-        tags = self.search.tag(picture, k, candidates=names)
-        return answers.Tags(len(names.names), [answers.Tag(*tag) for tag in tags])
-
     @cached_property
     def _naming(self):
         """The names that a picture may be given, made once."""
@@ -286,7 +278,7 @@ class Service:
         known = [name.replace("_", " ").lower() for name in names if not resolve(name, words).failed]
         if not known:
             rows = np.random.default_rng(0).permutation(self._shows)[:3 * EXAMPLES]
-            known = list(dict.fromkeys(tag.name for row in rows for tag in self.tags_of_row(int(row), 1).tags))
+            known = list(dict.fromkeys(tag.name for row in rows for tag in self.tags(int(row), 1).tags))
         step = max(1, len(known) // EXAMPLES)
         return known[::step][:EXAMPLES]
 

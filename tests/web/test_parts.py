@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from devise.web.batcher import BATCH, Batcher, Full
-from devise.web.recent import Recent
+from devise.web.renditions import Recent
 
 
 def test_the_cache_holds_what_was_used_last_within_its_bound():
