@@ -162,8 +162,7 @@ class Batches:
         row_bytes = 4 * features.shape[1]
         self.resident = None
         if row_bytes * len(self._labels) <= resident_bytes:
-            kept = [_rows(level) for level in self._levels]
-            self.resident = kept[0] if len(kept) == 1 else tf.concat(kept, axis=0)
+            self.resident = tf.concat([np.asarray(level, np.float32) for level in self._levels], axis=0)
             self._resident_labels = tf.constant(self._labels)
         self._run = max(1, resident_bytes // (row_bytes * draw.most))
 
@@ -186,7 +185,7 @@ class Batches:
         for first in range(0, len(ends) - 1, self._run):
             part = ends[first:first + self._run + 1]
             rows = order[part[0]:part[-1]]
-            yield (_rows(self._read(rows)), tf.constant(self._labels[rows]),
+            yield (tf.constant(np.asarray(self._read(rows), np.float32)), tf.constant(self._labels[rows]),
                    tf.range(len(rows)), tf.constant(part - part[0]))
 
     def _read(self, rows):
@@ -198,7 +197,3 @@ class Batches:
         for number in np.unique(level):
             out[level == number] = self._levels[number][own[level == number]]
         return out
-
-
-def _rows(features):
-    return tf.constant(np.asarray(features, np.float32))

@@ -8,11 +8,15 @@ small batch's matrix products; a fused kernel reads and writes the weights once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from devise.training.loop import OPTIMISERS
+# the kernel of each, and what it keeps beside a variable, with its value at the start
+OPTIMISERS = {"adagrad": (tf.raw_ops.ResourceApplyAdagrad, {"accum": 0.1}),
+              "adam": (tf.raw_ops.ResourceApplyAdam, {"m": 0.0, "v": 0.0}),
+              "sgd": (tf.raw_ops.ResourceApplyKerasMomentum, {"accum": 0.0})}
 
 
 def head_pass(model: keras.Sequential, features: tf.Tensor | None, optimiser: str) -> Layers | Span:
@@ -95,63 +99,33 @@ def optimiser(name: str, variables: Sequence[keras.Variable], *, learning_rate: 
               nesterov: bool = True) -> Callable[[Sequence[tf.Tensor]], None]:
     """A function that takes a gradient for each variable and updates the variables.
 
+    - sgd: v ← momentum·v - lr·g; w ← w + v, or with Nesterov w + momentum·v - lr·g.
+    - adam: Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size.
+    - adagrad: a ← a + g²; w ← w - lr·g / √a (Duchi et al. 2011). The start of a keeps it off zero.
+
     Args:
         name: one of OPTIMISERS; `momentum` and `nesterov` are for "sgd", the others have Keras' defaults.
         variables: list of keras.Variable.
     Raises:
         ValueError: if the name is unknown.
     """
+    if name not in OPTIMISERS:
+        raise ValueError(f"optimiser is {name!r}: expected one of {', '.join(OPTIMISERS)}")
+    options: dict[str, Any] = {"lr": learning_rate}
     if name == "sgd":
-        return _sgd(variables, learning_rate, momentum, nesterov)
-    if name == "adam":
-        return _adam(variables, learning_rate)
-    if name == "adagrad":
-        return _adagrad(variables, learning_rate)
-    raise ValueError(f"optimiser is {name!r}: expected one of {', '.join(OPTIMISERS)}")
-
-
-def _sgd(variables, learning_rate, momentum, nesterov):
-    """v ← momentum·v - lr·g; w ← w + v, or with Nesterov w + momentum·v - lr·g."""
-    velocities = _slots(variables, 0.0)
+        options |= {"momentum": momentum, "use_nesterov": nesterov}
+    elif name == "adam":
+        options |= {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-7, "beta1_power": tf.Variable(1.0),
+                    "beta2_power": tf.Variable(1.0)}
+    kernel, starts = OPTIMISERS[name]
+    slots = [{slot: tf.Variable(tf.fill(variable.shape, start)) for slot, start in starts.items()}
+             for variable in variables]
 
     def update(gradients):
-        for variable, velocity, gradient in zip(variables, velocities, gradients, strict=True):
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=variable.value.handle, accum=velocity.handle, lr=learning_rate, momentum=momentum,
-                use_nesterov=nesterov, grad=tf.convert_to_tensor(gradient))
+        for beta in ("beta1", "beta2") if name == "adam" else ():
+            options[f"{beta}_power"].assign(options[f"{beta}_power"] * options[beta])
+        for variable, own, gradient in zip(variables, slots, gradients, strict=True):
+            kernel(var=variable.value.handle, grad=tf.convert_to_tensor(gradient), **options,
+                   **{slot: kept.handle for slot, kept in own.items()})
 
     return update
-
-
-def _adam(variables, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-    """Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size."""
-    means, squares = _slots(variables, 0.0), _slots(variables, 0.0)
-    power_1, power_2 = tf.Variable(1.0), tf.Variable(1.0)
-
-    def update(gradients):
-        power_1.assign(power_1 * beta_1)
-        power_2.assign(power_2 * beta_2)
-        for variable, mean, square, gradient in zip(variables, means, squares, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.value.handle, m=mean.handle, v=square.handle, lr=learning_rate,
-                beta1_power=power_1, beta2_power=power_2, beta1=beta_1, beta2=beta_2, epsilon=epsilon,
-                grad=tf.convert_to_tensor(gradient))
-
-    return update
-
-
-def _adagrad(variables, learning_rate, start=0.1):
-    """a ← a + g²; w ← w - lr·g / √a (Duchi et al. 2011). The start of a keeps it off zero."""
-    sums = _slots(variables, start)
-
-    def update(gradients):
-        for variable, total, gradient in zip(variables, sums, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdagrad(
-                var=variable.value.handle, accum=total.handle, lr=learning_rate,
-                grad=tf.convert_to_tensor(gradient))
-
-    return update
-
-
-def _slots(variables, value):
-    return [tf.Variable(tf.fill(variable.shape, value)) for variable in variables]

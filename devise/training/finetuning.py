@@ -16,11 +16,10 @@ import tensorflow as tf
 
 from devise.backbones.graphs import copied
 from devise.heads import Head
-from devise.heads.rows import check_classes, check_labels
 from devise.losses.base import as_loss
 from devise.training import batches, fast
-from devise.training.loop import History, check_gradient, check_options, run_epochs
-from devise.training.validation import Validation, touched, validation_batches
+from devise.training.loop import History, run_epochs
+from devise.training.validation import Validation, check, touched
 
 if TYPE_CHECKING:
     import keras
@@ -98,13 +97,21 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
     1
     """
     loss = as_loss(loss)
-    labels, validation = _check_data(network, head, images, labels, loss, validation)
-    check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
-                  validate=validate)
+
+    def look(rows, name):
+        if head.input_dim != (columns := network.output_shape[-1]):
+            raise ValueError(f"the head takes {head.input_dim} features but {network.name} gives {columns}: "
+                             "train the head on this network's features first")
+        image = np.asarray(rows[0])
+        if image.dtype != np.uint8 or image.shape != network.input_shape[1:]:
+            raise ValueError(f"the first image is {image.dtype} {image.shape}: expected uint8 "
+                             f"{network.input_shape[1:]}, prepared for {network.name}")
+
+    labels, validation = check(head, images, labels, loss, validation, look, what="images", optimiser=optimiser,
+                               learning_rate=learning_rate, epochs=epochs, validate=validate)
     if batch_size is None and classes is None:
         batch_size = BATCH_SIZE
     draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
-    held = validation and validation_batches(validation[1], classes, per_class, seed)
     network = copied(network, trainable=True)  # built frozen, a layer would count its weights as fixed for good
     head = head.copy()
     opened, model = _top_variables(network, layers), head.keras_model()
@@ -113,12 +120,23 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
     step = _compile(network, model, loss, [*opened, *model.trainable_variables, *own],
                     optimiser=optimiser, learning_rate=learning_rate)
     scored = validation and Validation(_outputs(network, head, validation[0], draw.most), validation[1], loss, state,
-                                 validate, held)
+                                       validate, classes=classes, per_class=per_class, seed=seed)
     rng = np.random.default_rng(seed)
 
     def one_epoch(epoch):
         order, ends = draw.draw(rng)
-        shown = _Shown(images, order, augment, (seed, epoch))
+
+        def shown(place):
+            """The image at a place of the epoch, as `augment` makes it there."""
+            image = images[int(order[place])]
+            if augment is None:
+                return image
+            changed = np.asarray(augment(np.array(image), np.random.default_rng([seed, epoch, place])))
+            if (changed.dtype, changed.shape) != (np.uint8, np.shape(image)):
+                raise ValueError(f"augment returned {changed.dtype} {changed.shape} of an image uint8 "
+                                 f"{np.shape(image)}: expected the same")
+            return changed
+
         parts, total = [np.arange(*part) for part in itertools.pairwise(ends)], 0.0
         for places, batch in zip(parts, stream(shown, parts), strict=True):
             total += len(places) * float(step(batch, labels[order[places]].astype(np.int32)))
@@ -129,47 +147,30 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
         return total if finite else np.nan, len(order), len(parts)
 
     history = run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
-                         variables=variables, validation=scored, decides=validate is not None, start_counts=True,
-                         learning_rate=learning_rate, before_epoch=before_epoch, after_epoch=after_epoch)
+                         variables=variables, validation=scored, start_counts=True, learning_rate=learning_rate,
+                         before_epoch=before_epoch, after_epoch=after_epoch)
     return Finetuned({variable.path: variable.numpy() for variable in opened}, head, history)
 
 
-def stream(images: Sequence[NDArray[np.uint8]], row_parts: Sequence[NDArray]) -> Iterator[NDArray[np.uint8]]:
+def stream(image: Callable[[int], NDArray[np.uint8]], row_parts: Sequence[NDArray]) -> Iterator[NDArray[np.uint8]]:
     """Batches of images, stacked; each is decoded in threads while the one before is at work.
 
     Args:
-        images: anything with images[row], uint8 (h, w, 3).
+        image: a function from a row to its image, uint8 (h, w, 3).
         row_parts: a list of row arrays, one a batch.
     Returns:
         an iterator over uint8 (m, h, w, 3).
 
-    >>> [part[:, 0, 0, 0].tolist() for part in stream(np.arange(3).reshape(3, 1, 1, 1), [[2], [0, 1]])]
+    >>> [part.ravel().tolist() for part in stream(lambda row: np.full((1, 1, 1), row), [[2], [0, 1]])]
     [[2], [0, 1]]
     """
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         ahead = None
         parts: list[Any] = [*row_parts, ()]
         for rows in parts:
-            decoded, ahead = ahead, [pool.submit(images.__getitem__, int(row)) for row in rows]
+            decoded, ahead = ahead, [pool.submit(image, int(row)) for row in rows]
             if decoded:
                 yield np.stack([image.result() for image in decoded])
-
-
-class _Shown:
-    """The images of an epoch by their place in it, each as `augment` makes it there."""
-
-    def __init__(self, images: Sequence[NDArray], order: NDArray, augment: Callable | None, seed: tuple[int, int]):
-        self._images, self._order, self._augment, self._seed = images, order, augment, seed
-
-    def __getitem__(self, place):
-        image = self._images[int(self._order[place])]
-        if self._augment is None:
-            return image
-        changed = np.asarray(self._augment(np.array(image), np.random.default_rng([*self._seed, place])))
-        if (changed.dtype, changed.shape) != (np.uint8, np.shape(image)):
-            raise ValueError(f"augment returned {changed.dtype} {changed.shape} of an image uint8 "
-                             f"{np.shape(image)}: expected the same")
-        return changed
 
 
 def _top_variables(network, n):
@@ -210,38 +211,8 @@ def _outputs(network, head, images, batch_size):
     def forward(batch):
         return network(tf.cast(batch, tf.float32), training=False)
 
-    return lambda: head.outputs(np.concatenate([forward(batch) for batch in stream(images, parts)]))
+    return lambda: head.outputs(np.concatenate([forward(batch) for batch in stream(images.__getitem__, parts)]))
 
 
 def _signature(network):
     return tf.TensorSpec(network.input_shape, tf.uint8)
-
-
-def _check_data(network, head, images, labels, loss, validation):
-    """Labels as int64 and the validation pair or None, once network, head, loss and images fit."""
-    check_gradient(head)
-    columns = network.output_shape[-1]
-    if head.input_dim != columns:
-        raise ValueError(f"the head takes {head.input_dim} features but {network.name} gives {columns}: "
-                         "train the head on this network's features first")
-    n_labels, dim = loss.n_labels, loss.dim
-    if dim not in (None, head.dim):
-        raise ValueError(f"embeddings have {head.dim} columns but the loss expects {dim}")
-    labels = check_labels(labels, len(images), n_labels=n_labels)
-    check_classes(labels)
-    _check_image(images[0], network)
-    if validation is not None:
-        shown, expected = validation
-        expected = check_labels(expected, len(shown), n_labels=n_labels, name="validation labels")
-        if not len(expected):
-            raise ValueError("validation has no images: give some, or None")
-        _check_image(shown[0], network)
-        validation = shown, expected
-    return labels, validation
-
-
-def _check_image(image, network):
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.shape != network.input_shape[1:]:
-        raise ValueError(f"the first image is {image.dtype} {image.shape}: expected uint8 "
-                         f"{network.input_shape[1:]}, prepared for {network.name}")

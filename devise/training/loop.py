@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from devise.heads import Head
+    from devise.losses import Loss
     from devise.training.batches import ClassRows, EveryRow
     from devise.training.validation import Validation, Verdict
 
-OPTIMISERS = ("adagrad", "adam", "sgd")
 UNNAMED = "score"  # of a `validate` that returns a number
 LISTED = 10  # labels named in a warning; the history has all
 
@@ -124,9 +123,9 @@ class BestWeights:
 
 
 def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: int, draw: EveryRow | ClassRows,
-               loss: Callable, state: Sequence[Any], variables: Sequence[Any], learning_rate: float,
-               validation: Validation | None = None, decides: bool = False, start_counts: bool = False,
-               patience: int | None = None, before_epoch: Callable[[int], None] | None = None,
+               loss: Loss, state: Sequence[Any], variables: Sequence[Any], learning_rate: float,
+               validation: Validation | None = None, start_counts: bool = False, patience: int | None = None,
+               before_epoch: Callable[[int], None] | None = None,
                after_epoch: Callable[[History], None] | None = None) -> History:
     """Train epoch by epoch, validate after each, and keep the best weights.
 
@@ -137,27 +136,36 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
         draw: what makes the batches, see `devise.training.batches`.
         state: the variables that the loss reads or writes.
         variables: those to keep the best values of.
-        validation: a Validation, or None.
-        decides: whether its score says which epoch is best.
+        validation: a Validation, whose score says which epoch is best where it has one, or None.
         start_counts: whether the weights at the start are a candidate.
     Raises:
         ValueError: if a loss, a weight or a score is no longer finite. Then, as after any other
             exception, the variables are as they were at the start.
     """
-    started, empty, batches = time.perf_counter(), _empty_batches(loss), 0
+    started, empty, batches = time.perf_counter(), int(np.asarray(loss.empty_batches)), 0
+    decides = validation is not None and validation.decides
     given, kept = BestWeights([*variables, *state]), BestWeights(variables)
     losses: list[float] = []
     verdicts: list[Verdict] = []
     start = None
-    _warn_left_out(draw.left_out)
+    if some := draw.left_out:
+        more = f" and {len(some) - LISTED} more" if len(some) > LISTED else ""
+        warnings.warn(f"classes of one row have no pair, {len(some)} are left out: "
+                      f"{', '.join(map(str, some[:LISTED]))}{more}", stacklevel=2)
 
     def history():
-        return _history(losses, verdicts, start, best_epoch=kept.epoch, batch_size=draw.most,
-                        empty_batches=_empty_batches(loss) - empty, left_out=draw.left_out,
-                        seconds=time.perf_counter() - started)
+        names = [name for name in (verdicts[0].scores if verdicts else ()) if name != UNNAMED]
+        return History(tuple(losses), tuple(verdict.loss for verdict in verdicts),
+                       tuple(verdict.score for verdict in verdicts if verdict.score is not None),
+                       scores={name: tuple(verdict.scores[name] for verdict in verdicts) for name in names},
+                       start_score=start and start.score,
+                       start_scores={name: start.scores[name] for name in names} if start else {},
+                       best_epoch=kept.epoch, batch_size=draw.most, left_out=draw.left_out,
+                       empty_batches=int(np.asarray(loss.empty_batches)) - empty,
+                       seconds=time.perf_counter() - started)
 
     try:
-        if validation is not None and decides and start_counts:
+        if validation and decides and start_counts:
             start = kept.offer(0, validation(0))
         for epoch in range(1, epochs + 1):
             if before_epoch is not None:
@@ -182,61 +190,7 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
     if decides:
         kept.restore()
     found = history()
-    _warn_empty(found.empty_batches, batches)
+    if found.empty_batches:
+        warnings.warn(f"{found.empty_batches} of {batches} batches had no pair for the loss and taught nothing: give "
+                      "classes and per_class, or more of them, or another miner", stacklevel=2)
     return found
-
-
-def _history(losses, verdicts, start, **known):
-    names = [name for name in (verdicts[0].scores if verdicts else ()) if name != UNNAMED]
-    first = {name: start.scores[name] for name in names} if start else {}
-    deciding = tuple(verdict.score for verdict in verdicts if verdict.score is not None)
-    return History(tuple(losses), tuple(verdict.loss for verdict in verdicts), deciding,
-                   scores={name: tuple(verdict.scores[name] for verdict in verdicts) for name in names},
-                   start_score=start and start.score, start_scores=first, **known)
-
-
-def check_options(*, optimiser: str, learning_rate: float, epochs: int, validation: object, validate: object,
-                  patience: int | None = None) -> None:
-    """Refuse options that mean nothing, or nothing together.
-
-    Raises:
-        ValueError: that says which, and what was expected.
-    """
-    if optimiser not in OPTIMISERS:
-        raise ValueError(f"optimiser is {optimiser!r}: expected one of {', '.join(OPTIMISERS)}")
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate is {learning_rate}: expected a number above 0")
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}: expected 1 or more")
-    if validate is not None and validation is None:
-        raise ValueError("validate has no rows to score: give validation=(features, labels) too")
-    if patience is not None and validate is None:
-        raise ValueError("patience needs a score to wait for: give validate too")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience is {patience}: expected 1 epoch or more")
-
-
-def check_gradient(head: Head) -> None:
-    """Refuse a head that has no gradient to train by."""
-    if not head.trains:
-        raise head.no_gradient()
-
-
-def _warn_left_out(labels):
-    """Say which classes of one row take no part."""
-    if labels:
-        more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
-        warnings.warn(f"classes of one row have no pair, {len(labels)} are left out: "
-                      f"{', '.join(map(str, labels[:LISTED]))}{more}", stacklevel=3)
-
-
-def _empty_batches(loss):
-    """How many batches a loss has found nothing to learn from; 0 for one that doesn't count them."""
-    return int(np.asarray(loss.empty_batches))
-
-
-def _warn_empty(count, batches):
-    """Say how many batches of a training had no pairs."""
-    if count:
-        warnings.warn(f"{count} of {batches} batches had no pair for the loss and taught nothing: give "
-                      "classes and per_class, or more of them, or another miner", stacklevel=3)

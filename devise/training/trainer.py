@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from devise.heads.rows import blocks, check_classes, check_labels
+from devise.heads.rows import blocks
 from devise.losses.base import as_loss
 from devise.training import batches, fast
 from devise.training.augmented import AugmentedFeatures
-from devise.training.loop import History, check_gradient, check_options, run_epochs
-from devise.training.validation import Validation, touched, validation_batches
+from devise.training.loop import History, run_epochs
+from devise.training.validation import Validation, check, touched
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -82,15 +82,21 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
     3
     """
     features, loss = features if isinstance(features, AugmentedFeatures) else np.asarray(features), as_loss(loss)
-    labels, validation = _check_data(head, features, labels, loss, validation)
-    check_options(optimiser=optimiser, learning_rate=learning_rate, epochs=epochs, validation=validation,
-                  validate=validate, patience=patience)
+    levels = features.levels if isinstance(features, AugmentedFeatures) else (features,)
+
+    def look(rows, name):
+        for level in levels if rows is features else (rows,):
+            for _ in blocks(level, name=name, dim=head.input_dim if rows is features else features.shape[1]):
+                pass
+
+    labels, validation = check(head, features, labels, loss, validation, look, optimiser=optimiser,
+                               learning_rate=learning_rate, epochs=epochs, validate=validate, patience=patience)
     draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
-    held = validation and validation_batches(validation[1], classes, per_class, seed)
-    if head.input_dim is None:
-        head.begin(features.levels[0] if isinstance(features, AugmentedFeatures) else features, labels, seed)
     state = touched(loss, head.dim)
-    scored = validation and Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate, held)
+    scored = validation and Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate,
+                                       classes=classes, per_class=per_class, seed=seed)
+    if head.input_dim is None:
+        head.begin(levels[0], labels, seed)
     model, own = head.keras_model(), list(loss.trainable_variables)
     variables, rng = [*model.weights, *own], np.random.default_rng(seed)
     drawn = batches.Batches(features, labels, draw, resident_bytes=resident_bytes)
@@ -111,10 +117,9 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
         return total, rows, count
 
     try:
-        return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
-                          variables=variables, validation=scored, decides=validate is not None,
-                          start_counts=head.start_counts, patience=patience, learning_rate=learning_rate,
-                          before_epoch=before_epoch, after_epoch=after_epoch)
+        return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state, variables=variables,
+                          validation=scored, start_counts=head.start_counts, patience=patience,
+                          learning_rate=learning_rate, before_epoch=before_epoch, after_epoch=after_epoch)
     except KeyboardInterrupt:
         way.settle()  # who stops it by hand goes on with the head as it is
         raise
@@ -142,26 +147,3 @@ def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
         return tf.where(tf.reduce_all(finite), total, np.nan)
 
     return run
-
-
-def _check_data(head, features, labels, loss, validation):
-    """Labels as int64, the validation pair or None; every row looked at."""
-    check_gradient(head)
-    n_labels, dim = loss.n_labels, loss.dim
-    if dim not in (None, head.dim):
-        raise ValueError(f"embeddings have {head.dim} columns but the loss expects {dim}: "
-                         f"make a head with dim={dim}, or a loss on vectors of dim {head.dim}")
-    labels = check_labels(labels, len(features), n_labels=n_labels)
-    check_classes(labels)
-    for level in features.levels if isinstance(features, AugmentedFeatures) else (features,):
-        for _ in blocks(level, dim=head.input_dim):
-            pass
-    if validation is not None:
-        rows, expected = validation
-        expected = check_labels(expected, len(rows), n_labels=n_labels, name="validation labels")
-        for _ in blocks(rows, name="validation features", dim=features.shape[1]):
-            pass
-        if not len(expected):
-            raise ValueError("validation has no rows: give some, or None")
-        validation = rows, expected
-    return labels, validation

@@ -1,4 +1,4 @@
-"""The loss and the scores on validation rows after an epoch."""
+"""What a training is given, checked, and its loss and scores on validation rows after an epoch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,56 @@ import numpy as np
 import tensorflow as tf
 
 from devise import arrays
+from devise.heads.rows import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
+from devise.training.fast import OPTIMISERS
 from devise.training.loop import UNNAMED, BestWeights
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+
+    from devise.heads import Head
+
+
+def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tuple | None,
+          look: Callable[[Any, str], None], *, optimiser: str, learning_rate: float, epochs: int,
+          validate: object, patience: int | None = None, what: str = "rows") -> tuple[NDArray[np.int64], tuple | None]:
+    """Labels as int64 and the validation pair or None, once all that a training is given fits.
+
+    Args:
+        look: called with the rows, and a name for messages, to refuse those that don't fit head or network.
+        what: what messages call the rows of a validation.
+    Raises:
+        ValueError: that says what does not fit, or means nothing, and what was expected.
+    """
+    if not head.trains:
+        raise head.no_gradient()
+    if loss.dim not in (None, head.dim):
+        raise ValueError(f"embeddings have {head.dim} columns but the loss expects {loss.dim}: "
+                         f"make a head with dim={loss.dim}, or a loss on vectors of dim {head.dim}")
+    labels = check_labels(labels, len(rows), n_labels=loss.n_labels)
+    check_classes(labels)
+    look(rows, "features")
+    if validation is not None:
+        held, expected = validation
+        validation = held, check_labels(expected, len(held), n_labels=loss.n_labels, name="validation labels")
+        if not len(held):
+            raise ValueError(f"validation has no {what}: give some, or None")
+        look(held, "validation features")
+    if optimiser not in OPTIMISERS:
+        raise ValueError(f"optimiser is {optimiser!r}: expected one of {', '.join(OPTIMISERS)}")
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise ValueError(f"learning_rate is {learning_rate}: expected a number above 0")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}: expected 1 or more")
+    if validate is not None and validation is None:
+        raise ValueError("validate has no rows to score: give validation=(features, labels) too")
+    if patience is not None and validate is None:
+        raise ValueError("patience needs a score to wait for: give validate too")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience is {patience}: expected 1 epoch or more")
+    return labels, validation
 
 
 def touched(loss: Loss, dim: int | None) -> list[Any]:
@@ -50,13 +94,27 @@ class Validation:
         loss: of (labels, embeddings).
         state: the variables it touches; they are the same after a verdict as before.
         validate: of the unit rows, to a number or {name: number} whose first decides; or None.
-        batches: (order, edges) of the batches that the loss is taken of, from `validation_batches`.
+        classes, per_class: where classes is given the loss is taken of batches of classes like those of the training,
+            else of all rows at once.
+        seed: of these batches, which are drawn once, so that epochs compare.
+    Attributes:
+        decides: whether there is a score.
+    Raises:
+        ValueError: if `classes` is given and fewer than two classes have two rows.
     """
 
     def __init__(self, outputs: Callable[[], NDArray], labels: NDArray, loss: Loss, state: Sequence[Any],
-                 validate: Callable | None, batches: tuple[NDArray, NDArray]):
+                 validate: Callable | None, *, classes: int | None, per_class: int, seed: int):
         self._outputs, self._loss, self._validate, self._state = outputs, _summed(loss), validate, state
-        self._labels, self._order, self._ends = (tf.constant(part, tf.int32) for part in (labels, *batches))
+        self.decides = validate is not None
+        order, ends = np.arange(len(labels)), np.array([0, len(labels)])
+        if classes is not None:
+            paired = int((np.unique(labels, return_counts=True)[1] > 1).sum())
+            if paired < 2:
+                raise ValueError(f"of the validation classes {paired} have two or more rows: batches of classes need "
+                                 "two")
+            order, ends = ClassRows(labels, min(classes, paired), per_class).draw(np.random.default_rng(seed))
+        self._labels, self._order, self._ends = (tf.constant(part, tf.int32) for part in (labels, order, ends))
 
     def __call__(self, epoch: int) -> Verdict:
         """The verdict after an epoch; the loss remembers nothing of it.
@@ -92,20 +150,3 @@ def _summed(loss):
         return found
 
     return total
-
-
-def validation_batches(labels: NDArray, classes: int | None, per_class: int,
-                       seed: int) -> tuple[NDArray, NDArray]:
-    """(order, edges) of the validation rows: all at once; for losses over pairs, batches like those of the training.
-
-    They are drawn once, so that epochs compare.
-
-    Raises:
-        ValueError: if `classes` is given and fewer than two classes have two rows.
-    """
-    if classes is None:
-        return np.arange(len(labels)), np.array([0, len(labels)])
-    paired = int((np.unique(labels, return_counts=True)[1] > 1).sum())
-    if paired < 2:
-        raise ValueError(f"of the validation classes {paired} have two or more rows: batches of classes need two")
-    return ClassRows(labels, min(classes, paired), per_class).draw(np.random.default_rng(seed))

@@ -221,7 +221,7 @@ def test_a_batch_is_decoded_ahead():
                 wanted.set()
             return np.zeros((2, 2, 3), np.uint8)
 
-    batches = stream(Lazy(), [[0], [1], [2]])
+    batches = stream(Lazy().__getitem__, [[0], [1], [2]])
     next(batches)
     assert wanted.wait(10)
     assert len(list(batches)) == 2
