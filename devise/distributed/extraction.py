@@ -18,7 +18,7 @@ from devise import features, storage
 from devise.datasets import ImageSet, Skipped, read_image
 from devise.distributed import ray
 from devise.distributed.sources import OnDisk, Part
-from devise.features.extraction import home, keep, known_vectors, parts_of, publish, table_of, write_part
+from devise.features.extraction import forward, home, keep, known_vectors, parts_of, publish, table_of, write_part
 
 if TYPE_CHECKING:
     from devise.backbones.base import Backbone
@@ -77,12 +77,13 @@ def extract(pictures: ImageSet | Fetched, load_backbone: Callable[[], Backbone],
     dealt = OnDisk(pictures) if isinstance(pictures, ImageSet) else pictures
     with ray.crew(Worker, load_backbone, threads, hello="describe", agree=_same, workers=workers, address=address,
                   cpus=threads, gpus=gpus) as crew:
-        backbone = _agreed(crew.gather())
+        backbone = SimpleNamespace(**crew.gather()[0])
         folder = home(dealt.images, backbone, folder)[0]
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
         storage.vacant(folder)
         with storage.alone(partial):
-            return _Run(dealt, backbone, folder, partial, dtype, progress).finish(crew, shard_rows, overwrite)
+            return _deal(crew, dealt, backbone, folder, partial, dtype=dtype, shard_rows=shard_rows,
+                         overwrite=overwrite, progress=progress)
 
 
 def _same(first, other, node):
@@ -92,97 +93,60 @@ def _same(first, other, node):
                          f"{node}, {other['name']} ({other['fingerprint'][:12]}): give all machines the same weights")
 
 
-def _agreed(descriptions):
-    """The network that all workers have, as attributes."""
-    return SimpleNamespace(**descriptions[0])
-
-
-class _Run:
-    """One call of `extract`: what is known of each row, and the shards as they come."""
-
-    def __init__(self, pictures, backbone, folder, partial, dtype, progress):
-        self._pictures, self._images, self._backbone = pictures, pictures.images, backbone
-        self._folder, self._partial, self._dtype, self._progress = folder, partial, dtype, progress
-        self._old = table_of(folder, backbone)
-        self._stats, self._failed = _stats(pictures)
-        trusted = {(record["path"], record["size"], record["mtime_ns"]): record["sha256"]
-                   for record in [*(self._old[1] if self._old else []), *_records(partial)]}
-        known = known_vectors(partial, self._old, dtype)
-        keys = [trusted.get((path, *stat)) for path, stat in zip(self._images.paths, self._stats, strict=True)]
-        self._keys = [key if key in known else None for key in keys]
-        self._computed = 0
-
-    def finish(self, crew, shard_rows, overwrite):
-        """Deal out what is missing, and publish the table."""
-        wanted = [row for row, key in enumerate(self._keys) if key is None and row not in self._failed]
-        shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
-        done = len(self._images) - len(wanted)
-        for number, shard, node in crew.map("extract", (self._pictures.part(rows) for rows in shards), name=_named):
-            self._refuse_what_one_node_lacks(shards[number], shard, node)
-            self._refuse_other_contents(shards[number], shard, node)
-            self._keep(shards[number], shard)
-            done += len(shards[number])
-            if self._progress:
-                self._progress(done, len(self._images))
-        if self._old and not overwrite:
-            keep(self._folder, self._old, self._images, self._keys)
-        failed = [Skipped(self._images.paths[row], self._failed[row]) for row in sorted(self._failed)]
-        return publish(self._images, self._backbone, self._folder, self._partial, self._old,
-                       (self._keys, self._stats, failed), self._dtype, computed=self._computed)
-
-    def _refuse_what_one_node_lacks(self, rows, shard, node):
-        """Only what can be read nowhere is skipped: what a worker could not read is tried here."""
-        if not shard.reasons:
-            return
-        places = sorted(shard.reasons)
-        lost = unread(self._pictures.part([rows[place] for place in places]))
-        seen = [place for number, place in enumerate(places) if number not in lost]
-        if seen:
-            path, reason = self._images.paths[rows[seen[0]]], shard.reasons[seen[0]]
-            raise ValueError(f"the worker on {node} can't read {len(seen)} of {len(rows)} pictures that can be read "
-                             f"here, such as {path} ({reason}): let every node see the same pictures under the same "
-                             "path, or leave that node out; the same call goes on behind what is done")
-
-    def _refuse_other_contents(self, rows, shard, node):
-        """A file of the same path and size may be another one there: what was computed is held to what lies here."""
-        for place in shard.places.tolist() if isinstance(self._pictures, OnDisk) else ():
-            with contextlib.suppress(OSError):  # it went away since
-                if self._images.digest(rows[place]) != shard.keys[place]:
-                    raise ValueError(f"the worker on {node} read another content of {self._images.paths[rows[place]]} "
-                                     "than lies here: let every node see the same pictures under the same path, and "
-                                     "change none meanwhile; the same call goes on behind what is done")
-
-    def _keep(self, rows, shard):
-        """Write a shard to the disk; which pictures it is of comes last and makes it count."""
-        for place, reason in shard.reasons.items():
-            self._failed[rows[place]] = reason
-        if not len(shard.places):
-            return
-        for place in shard.places.tolist():
-            self._keys[rows[place]] = shard.keys[place]
-        chosen = [rows[place] for place in shard.places.tolist()]
-        records = [{"path": self._images.paths[row], "sha256": self._keys[row], "size": self._stats[row][0],
-                    "mtime_ns": self._stats[row][1]} for row in chosen]
-        write_part(self._partial, [record["sha256"] for record in records], shard.vectors, records)
-        self._computed += len(chosen)
-
-
-def _stats(pictures):
-    """(size, mtime_ns) of every picture, and {row: reason} of those that are not there."""
-    stats, failed = [], {}
-    for row in range(len(pictures.images)):
+def _deal(crew, pictures, backbone, folder, partial, *, dtype, shard_rows, overwrite, progress):
+    """Deal out what no table and no part has, keep each shard as it comes, and publish the table."""
+    images, old, stats, failed = pictures.images, table_of(folder, backbone), [], {}
+    for row in range(len(images)):
         try:
             stats.append(pictures.stat(row))
         except OSError as error:
             stats.append((0, 0))
             failed[row] = error.strerror or str(error)
-    return stats, failed
+    records = [record for document, _ in parts_of(partial) for record in document.get("records", ())]
+    trusted = {(record["path"], record["size"], record["mtime_ns"]): record["sha256"]
+               for record in [*(old[1] if old else []), *records]}
+    known = known_vectors(partial, old, dtype)
+    keys = [trusted.get((path, *stat)) for path, stat in zip(images.paths, stats, strict=True)]
+    keys = [key if key in known else None for key in keys]
+    wanted = [row for row, key in enumerate(keys) if key is None and row not in failed]
+    shards = [wanted[start:start + shard_rows] for start in range(0, len(wanted), shard_rows)]
+    done, computed = len(images) - len(wanted), 0
+    for number, shard, node in crew.map("extract", (pictures.part(rows) for rows in shards), name=_named):
+        rows = shards[number]
+        _refuse_another_disk(pictures, rows, shard, node)
+        failed |= {rows[place]: reason for place, reason in shard.reasons.items()}
+        found = [(rows[place], shard.keys[place]) for place in shard.places.tolist()]
+        if found:  # which pictures a part is of comes last in it, and makes it count
+            write_part(partial, [key for _, key in found], shard.vectors,
+                       [{"path": images.paths[row], "sha256": key, "size": stats[row][0], "mtime_ns": stats[row][1]}
+                        for row, key in found])
+        for row, key in found:
+            keys[row] = key
+        computed, done = computed + len(found), done + len(rows)
+        if progress:
+            progress(done, len(images))
+    if old and not overwrite:
+        keep(folder, old, images, keys)
+    skipped = [Skipped(images.paths[row], failed[row]) for row in sorted(failed)]
+    return publish(images, backbone, folder, partial, old, (keys, stats, skipped), dtype, computed=computed)
 
 
-def _records(partial):
-    """What finished shards say of their pictures; a damaged one is done again."""
-    for document, _ in parts_of(partial):
-        yield from document.get("records", ())
+def _refuse_another_disk(pictures, rows, shard, node):
+    """Refuse a node that can't read what this machine can, or reads another content under the same path."""
+    places = sorted(shard.reasons)  # only what can be read nowhere is skipped
+    lost = unread(pictures.part([rows[place] for place in places])) if places else ()
+    seen = [place for number, place in enumerate(places) if number not in lost]
+    if seen:
+        path, reason = pictures.images.paths[rows[seen[0]]], shard.reasons[seen[0]]
+        raise ValueError(f"the worker on {node} can't read {len(seen)} of {len(rows)} pictures that can be read "
+                         f"here, such as {path} ({reason}): let every node see the same pictures under the same "
+                         "path, or leave that node out; the same call goes on behind what is done")
+    for place in shard.places.tolist() if isinstance(pictures, OnDisk) else ():
+        with contextlib.suppress(OSError):  # it went away since
+            if pictures.images.digest(rows[place]) != shard.keys[place]:
+                raise ValueError(f"the worker on {node} read another content of {pictures.images.paths[rows[place]]} "
+                                 "than lies here: let every node see the same pictures under the same path, and "
+                                 "change none meanwhile; the same call goes on behind what is done")
 
 
 def _named(part):
@@ -225,56 +189,30 @@ class Worker:
     def extract(self, part):
         """The Shard of a Part. One part is fetched while another one is computed."""
         with part.opened() as (images, reasons):
-            keys, reasons = [None] * len(images), reasons | _unseen(part, images, reasons)
+            keys, places, vectors = [None] * len(images), [], []
             for place in range(len(images)):
                 if place not in reasons:
                     try:
                         keys[place] = storage.digest(images.file(place))
                     except OSError as error:
                         reasons[place] = error.strerror or str(error)
-            there = np.array([place for place in range(len(images)) if place not in reasons], np.int64)
+            there = [place for place in range(len(images)) if place not in reasons]
             with self._turn:
-                places, vectors, unread = self._computed(images, there)
-        return Shard(keys, places, vectors, reasons | unread)
-
-    def _computed(self, images, places):
-        """The places that can be read, their vectors, and why the others can't."""
-        nothing = np.empty(0, np.int64), np.empty((0, self._backbone.dim), np.float32)
-        if not len(places):
-            return *nothing, {}
-        try:
-            table = features.compute(images.subset(places), self._backbone)
-        except ValueError:
-            reasons = {place: _reason(images.file(place)) for place in places.tolist()}
-            if None in reasons.values():  # not the pictures were wrong
-                raise
-            return *nothing, reasons
-        unread = dict(table.images.skipped[len(images.skipped):])
-        reasons = {place: unread[images.paths[place]] for place in places.tolist() if images.paths[place] in unread}
-        return np.array([place for place in places.tolist() if place not in reasons], np.int64), table.matrix, reasons
+                for _, place, value in forward(images, there, self._backbone, self._backbone.features):
+                    if isinstance(value, str):
+                        reasons[place] = value
+                    else:
+                        places.append(place)
+                        vectors.append(value)
+        rows = np.array(vectors, np.float32).reshape(len(places), self._backbone.dim)
+        return Shard(keys, np.array(places, np.int64), rows, reasons)
 
 
 def unread(part: Part) -> dict[int, str]:
     """{place: why} of the pictures of a part that this machine can't read."""
     with part.opened() as (images, reasons):
-        found = reasons | _unseen(part, images, reasons)
-        return found | {place: reason for place in range(len(images))
-                        if place not in found and (reason := _reason(images.file(place)))}
-
-
-def _unseen(part, images, known):
-    """{place: why} of pictures that are not here as the sender sees them, beyond those that are known."""
-    unseen = {}
-    for place, size in enumerate(part.sizes):
-        if place not in known and size is not None:
-            try:
-                here = os.stat(images.file(place)).st_size
-            except OSError as error:
-                unseen[place] = error.strerror or str(error)
-            else:
-                if here != size:
-                    unseen[place] = f"it has {here:,} bytes, not {size:,}"
-    return unseen
+        return reasons | {place: reason for place in range(len(images))
+                          if place not in reasons and (reason := _reason(images.file(place)))}
 
 
 def _reason(file):

@@ -47,9 +47,14 @@ class Part:
 
     @contextmanager
     def opened(self):
-        """(ImageSet on this disk, {place: reason} of pictures that can't be had); fetched files go at the end."""
+        """(ImageSet on this disk, {place: reason} of pictures that are not there as the sender sees them).
+
+        Files that were fetched go at the end.
+        """
         if self.fetch is None:
-            yield self.images, {}
+            sizes = {place: size for place, size in enumerate(self.sizes) if size is not None}
+            reasons = {place: _unlike(self.images.file(place), size) for place, size in sizes.items()}
+            yield self.images, {place: reason for place, reason in reasons.items() if reason}
             return
         with tempfile.TemporaryDirectory(prefix="devise-") as folder:
             missing = self.fetch(Path(folder))
@@ -241,3 +246,12 @@ def _size(file):
         return os.stat(file).st_size
     except OSError:
         return None
+
+
+def _unlike(file, size):
+    """Why a file is not the one of a size that is meant, or None."""
+    try:
+        here = os.stat(file).st_size
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if here == size else f"it has {here:,} bytes, not {size:,}"

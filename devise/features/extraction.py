@@ -10,7 +10,7 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +70,7 @@ def compute(images: Images, backbone: str | Backbone | keras.Model = "auto", *, 
     images, backbone = open_images(images), as_backbone(backbone)
     rows, vectors, failed = [], [], []
     network = backbone.logits if logits else backbone.features
-    for done, row, value in _forward(images, range(len(images)), backbone, network):
+    for done, row, value in forward(images, range(len(images)), backbone, network):
         if isinstance(value, str):
             failed.append(Skipped(images.paths[row], value))
         else:
@@ -241,7 +241,7 @@ def _brought_up(images, backbone, folder, partial, old, contents, found, dtype, 
             wanted.setdefault(key, row)
     done_before, unread = len(images) - len(wanted), {}
     with contextlib.closing(_Parts(partial, backbone.dim)) as parts:
-        for done, row, value in _forward(images, list(wanted.values()), backbone, backbone.features):
+        for done, row, value in forward(images, list(wanted.values()), backbone, backbone.features):
             if isinstance(value, str):
                 unread[keys[row]] = value
             else:
@@ -318,7 +318,8 @@ def _content_keys(images, records):
     return keys, stats, failed
 
 
-def _forward(images, rows, backbone, network):
+def forward(images: ImageSet, rows: Iterable[int], backbone: Backbone, network: Callable
+            ) -> Iterator[tuple[int, int, np.ndarray | str]]:
     """Yields (pictures done, row, feature vector or the reason why there is none).
 
     Pictures are decoded in threads while the network works on those before them, in their order.

@@ -63,7 +63,7 @@ def fetch(url: str, path: str | os.PathLike, *, checksum: str | None, size: int 
     _refuse_other(path, checksum, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    note = _claim(part, _note(path))
+    _claim(part, note := _note(path))
     # without a checksum nobody could tell whether the two halves belong together
     if checksum is None or (size is not None and _length(part) > size):
         os.truncate(part, 0)
@@ -90,9 +90,9 @@ def fetch(url: str, path: str | os.PathLike, *, checksum: str | None, size: int 
 
 def discard(path: Path) -> None:
     """Remove a file that `fetch` brought with `passing`, in this call or an earlier one; any other stays."""
-    if is_ours(path, _inode(_note(path))):
+    if is_ours(path, _inode(note := _note(path))):
         path.unlink()
-        _note(path).unlink()
+        note.unlink()
 
 
 def _note(path):
@@ -162,23 +162,15 @@ def verify(path: str | os.PathLike, *, checksum: str | None, size: int | None = 
 
 
 def _claim(part, note):
-    """Begin a download, or go on with one that a call before began: a note beside it has its inode.
-
-    Returns:
-        the path of the note.
-    Raises:
-        FileExistsError: if the file or the note is somebody else's.
-    """
+    """Begin a download, or go on with one of ours, whose note has its inode; refuse files of somebody else's."""
     known = _inode(note)
-    if os.path.lexists(note):
-        if known is None:
-            raise FileExistsError(f"{note} is not one that devise wrote: move it away")
+    if os.path.lexists(note) and known is None:
+        raise FileExistsError(f"{note} is not one that devise wrote: move it away")
     # an empty one may be ours without its note, and nothing is lost with it
     if os.path.lexists(part) and not is_ours(part, known) and (part.is_symlink() or _length(part) or part.is_dir()):
         raise FileExistsError(f"{part} is not one that devise began: move it away")
     part.touch()
     write_json(note, {"kind": "part", "inode": os.stat(part).st_ino})
-    return note
 
 
 def _inode(note):
@@ -201,8 +193,7 @@ class _Download:
     def __init__(self, url, part, size, progress, timeout, by_hand):
         self.url, self.part, self.size, self.by_hand = url, part, size, by_hand
         self.progress, self.timeout = progress or (lambda done, total: None), timeout
-        self.total = size
-        self.answered = False
+        self.total, self.answered = size, False
         self.version = None  # the server's name for this state of the file, for If-Range
 
     def run(self, retries):
@@ -215,10 +206,16 @@ class _Download:
                 return self._request()
             except HTTPError as answer:
                 with answer:
-                    if answer.code == 416 and self._is_whole(answer):
-                        return None
-                    if answer.code not in BUSY | {416}:
-                        raise self._refusal(answer) from None
+                    if answer.code == 416:
+                        if answer.headers.get("Content-Range") == f"bytes */{_length(self.part)}":
+                            return None  # nothing is left to ask for
+                        os.truncate(self.part, 0)  # else what we hold is of no use
+                    elif answer.code in (404, 410):
+                        raise FileNotFoundError(f"{self.url}: the server has no such file (HTTP {answer.code})"
+                                                f"{self.by_hand}") from None
+                    elif answer.code not in BUSY:
+                        raise OSError(f"{self.url}: the server refuses, HTTP {answer.code} {answer.reason}"
+                                      f"{self.by_hand}") from None
                 self.answered, reason = True, f"HTTP {answer.code}"
             except URLError as error:
                 if not self.answered:  # a machine without a network shall not wait for retries
@@ -240,14 +237,20 @@ class _Download:
         have = _length(self.part)
         headers = {"User-Agent": f"devise/{devise.__version__}", "Accept-Encoding": "identity"}
         if have:
-            headers["Range"] = f"bytes={have}-"
-            if self.version:
-                headers["If-Range"] = self.version
+            headers |= {"Range": f"bytes={have}-"} | ({"If-Range": self.version} if self.version else {})
         with contextlib.closing(_open(self.url, headers, self.timeout)) as answer:
             self.answered = True
-            start = self._accept(answer, have)
-            with disk.room(self.part.parent, self._left, then=RESUMES):
-                self._receive(answer, start)
+            done = self._accept(answer, have)
+            with disk.room(self.part.parent, lambda: self.total and self.total - _length(self.part), then=RESUMES):
+                with open(self.part, "ab") as file:
+                    while block := _read(answer):
+                        file.write(block)
+                        done += len(block)
+                        self.progress(done, self.total)
+                        if self.total is not None and done > self.total:
+                            return  # too long: the check that follows says so
+        if self.total is not None and done < self.total:
+            raise ConnectionError(f"cut after {done:,} of {self.total:,} bytes")
 
     def _accept(self, answer, have):
         """Where in the file the answer's bytes begin; notes the file's length and version."""
@@ -268,33 +271,6 @@ class _Download:
         if start == 0:
             os.truncate(self.part, 0)
         return start
-
-    def _receive(self, answer, done):
-        with open(self.part, "ab") as file:
-            while block := _read(answer):
-                file.write(block)
-                done += len(block)
-                self.progress(done, self.total)
-                if self.total is not None and done > self.total:
-                    return  # too long: the check that follows says so
-        if self.total is not None and done < self.total:
-            raise ConnectionError(f"cut after {done:,} of {self.total:,} bytes")
-
-    def _left(self):
-        return None if self.total is None else self.total - _length(self.part)
-
-    def _is_whole(self, answer):
-        """Whether nothing is left to ask for; if it is not so, what we hold is of no use."""
-        if answer.headers.get("Content-Range") == f"bytes */{_length(self.part)}":
-            return True
-        os.truncate(self.part, 0)
-        return False
-
-    def _refusal(self, answer):
-        if answer.code in (404, 410):
-            return FileNotFoundError(f"{self.url}: the server has no such file (HTTP {answer.code})"
-                                     f"{self.by_hand}")
-        return OSError(f"{self.url}: the server refuses, HTTP {answer.code} {answer.reason}{self.by_hand}")
 
 
 def _open(url, headers, timeout):

@@ -9,7 +9,7 @@ import pytest
 
 from devise import features
 from devise.datasets import from_folder, read_image
-from devise.distributed.extraction import THREADS, Worker, _Run, unread
+from devise.distributed.extraction import THREADS, Worker, _deal, unread
 from devise.distributed.sources import OnDisk, Part
 
 NO_PICTURE = "not a picture: its content is no jpg, png, webp, avif, heic, gif, bmp, tiff, jp2, ppm or tga"
@@ -99,7 +99,8 @@ def test_another_content_of_the_same_size_elsewhere_is_refused_by_name(worker, b
 
     def run(folder):
         table, described = tmp_path / "table", SimpleNamespace(**features.describe(backbone))
-        return _Run(OnDisk(images), described, table, table / "partial", "float32", None).finish(Crew(folder), 8, False)
+        return _deal(Crew(folder), OnDisk(images), described, table, table / "partial", dtype="float32", shard_rows=8,
+                     overwrite=False, progress=None)
 
     with pytest.raises(ValueError, match="the worker on node 7 read another content of cat/3.png than lies here"):
         run(there)

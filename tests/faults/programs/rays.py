@@ -24,7 +24,7 @@ import acts  # noqa: E402
 
 from devise import distributed  # noqa: E402
 from devise.datasets import from_folder  # noqa: E402
-from devise.distributed import extraction, ray  # noqa: E402
+from devise.distributed import ray  # noqa: E402
 
 WORKERS, SHARD_ROWS = 2, 2
 
@@ -45,14 +45,15 @@ def load(pids):
 
 def extract(home, address, folder, number):
     """One run, which says when its workers are ready, and what it has computed."""
-    agreed, answers = extraction._agreed, sys.stdout
+    gather, answers = ray.Crew.gather, sys.stdout
     sys.stdout = sys.stderr  # Ray tells of a worker that died there
 
-    def said(descriptions):
+    def said(crew):
+        greetings = gather(crew)
         print("ready", file=answers, flush=True)
-        return agreed(descriptions)
+        return greetings
 
-    extraction._agreed = said
+    ray.Crew.gather = said
     images = acts.chosen(from_folder(Path(home) / "pictures"), int(number))
     table = distributed.extract(images, partial(load, str(Path(home) / "pids")), folder, workers=WORKERS,
                                 address=address, shard_rows=SHARD_ROWS, overwrite=True)
