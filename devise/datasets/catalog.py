@@ -13,8 +13,8 @@ from typing import Any
 from devise import storage
 from devise.errors import unknown
 from devise.storage.archives import workplace
-from devise.storage.atomic import replace
 from devise.storage.claims import put
+from devise.storage.disk import replace
 from devise.storage.fetch import discard
 
 

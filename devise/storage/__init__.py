@@ -1,21 +1,9 @@
 """Files: where they lie, how they are written whole, how they are fetched and unpacked."""
 
 from devise.storage.archives import unpack
-from devise.storage.atomic import (
-    Commit,
-    Part,
-    atomic_path,
-    inside,
-    open_artefact,
-    part_digests,
-    publish,
-    read_artefact,
-    read_json,
-    write_json,
-    write_report,
-)
-from devise.storage.claims import DRAWN, MARK, digest, is_manifest, remove, replaceable, stamp, vacant
-from devise.storage.disk import alone, megabytes, writable, written
+from devise.storage.atomic import Commit, Part, inside, open_artefact, part_digests, publish, read_artefact
+from devise.storage.claims import DRAWN, MARK, is_manifest, remove, replaceable, vacant, write_report
+from devise.storage.disk import alone, atomic_path, digest, megabytes, read_json, stamp, writable, write_json, written
 from devise.storage.fetch import bring, fetch, verify
 from devise.storage.places import (
     bundled,

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from devise.storage import disk
-from devise.storage.atomic import replace
-from devise.storage.disk import alone
+from devise.storage.disk import alone, replace
 
 BLOCK = 2**20
 JOURNAL, HEADER = ".unpacking.journal", "devise unpacking 1"

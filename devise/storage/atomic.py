@@ -1,4 +1,4 @@
-"""Writes that are there whole or not at all, for single files and for folders of several.
+"""Artefacts: folders of several files that are there whole or not at all.
 
 An artefact is a folder with one manifest `<kind>.json`, which names the data files beside it.
 Data files carry a digest in their names and are never changed; replacing the manifest is the one
@@ -8,104 +8,23 @@ step that makes a new state visible, so a reader finds the old state or the new 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from devise.storage.claims import (
-    Journal,
-    digest,
-    files_of,
-    generation,
-    is_manifest,
-    is_ours,
-    put,
-    remove,
-    stamp,
-    sweep,
-    vacant,
-)
-from devise.storage.disk import alone
+from devise.storage.claims import Journal, files_of, generation, is_manifest, is_ours, put, remove, sweep, vacant
+from devise.storage.disk import STUMBLES, alone, digest, flush, read_json, stamp, temporary_file, write_json
 
 T = TypeVar("T")
 FORMAT = 1
 CALLED = {"search": "index", "words": "word vectors"}  # kinds, for a person, that are called otherwise
 OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
-STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 
 
 class Overtaken(RuntimeError):
     """Another process replaced the artefact whose files a commit was about to keep: begin the commit again."""
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error.
-
-    >>> with atomic_path("/tmp/devise-doctest.txt") as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> Path("/tmp/devise-doctest.txt").read_text()
-    'whole'
-    """
-    path = Path(path)
-    if path.name.startswith(".partial-"):  # a file of a Commit, which takes its place with the others
-        yield path
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path.parent, path.suffix)
-    try:
-        yield temporary
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def replace(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
-    """Put a finished file or folder in the place of `path`, on the same disk, for good."""
-    flush(temporary)
-    os.replace(temporary, path)
-    flush(Path(path).parent)
-
-
-def write_json(path: str | os.PathLike, document: object, *, indent: int | None = 2) -> None:
-    """`document` as UTF-8 JSON, atomically; NaN is refused, since JSON has none.
-
-    Args:
-        indent: spaces a level; None for one line, which takes a twentieth of the time.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_json(f"{folder}/a.json", {"seeds": 5})
-    ...     Path(folder, "a.json").read_text()
-    '{\\n  "seeds": 5\\n}\\n'
-    """
-    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
-    with atomic_path(path) as temporary:
-        # a path that is not UTF-8 holds surrogates; "\\udcff" is what JSON calls one
-        temporary.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
-
-
-def read_json(path: str | os.PathLike) -> Any:
-    """The document in a JSON file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON, or nested too deep.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_json(f"{folder}/a.json", {"seeds": 5})
-    ...     read_json(f"{folder}/a.json")
-    {'seeds': 5}
-    """
-    content = Path(path).read_bytes()
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): it is damaged, make it again") from error
 
 
 class Commit:
@@ -157,7 +76,7 @@ class Commit:
         """A path to write the data file `name` to."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if name not in self._temporary:
-            path = self._temporary[name] = _temporary(self.folder, os.path.splitext(name)[1])
+            path = self._temporary[name] = temporary_file(self.folder, os.path.splitext(name)[1])
             self._journal.note(path.name, os.stat(path).st_ino)
         return self._temporary[name]
 
@@ -286,6 +205,7 @@ class Commit:
         raise FileExistsError(f"{path} is there already, and not ours: move it away")
 
 
+@dataclass(frozen=True)
 class Part:
     """A part of an artefact in a commit: its files are named `part/name`, see `Commit.part`.
 
@@ -296,16 +216,16 @@ class Part:
     (['raw/note.json'], ['note.json'])
     """
 
-    def __init__(self, whole: Commit | Part, name: str):
-        self._whole, self._name = whole, name
+    whole: Commit | Part
+    name: str
 
     def file(self, name: str) -> Path:
         """As of `Commit`."""
-        return self._whole.file(f"{self._name}/{name}")
+        return self.whole.file(f"{self.name}/{name}")
 
     def keep(self, name: str, sha256: str) -> bool:
         """As of `Commit`."""
-        return self._whole.keep(f"{self._name}/{name}", sha256)
+        return self.whole.keep(f"{self.name}/{name}", sha256)
 
     def part(self, name: str) -> Part:
         """A part of the part."""
@@ -314,7 +234,7 @@ class Part:
     @property
     def digests(self) -> dict[str, str]:
         """{name: sha256} of the part's files, once they are committed."""
-        return inside(self._whole.digests, self._name)
+        return inside(self.whole.digests, self.name)
 
 
 def inside(files: Mapping[str, T], part: str) -> dict[str, T]:
@@ -354,47 +274,6 @@ def part_digests(folder: str | os.PathLike) -> dict[str, str]:
     """
     manifests = sorted(path for path in Path(folder).glob("*/*.json") if is_manifest(path))
     return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
-
-
-def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: Mapping[str, str], *,
-                 overwrite: bool = False) -> None:
-    """A document as `report.json`, and pages of text beside it, each whole or not at all.
-
-    Args:
-        pages: {file name: text}.
-        overwrite: whether a report of another title, or of another benchmark, that is there may be lost.
-    Raises:
-        FileExistsError: if it would be, or one of the files is there and no report of ours wrote it as it is.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_report(folder, {"n": 3}, {"report.md": "three"})
-    ...     Path(folder, "report.md").read_text()
-    'three'
-    """
-    folder = Path(folder)
-    path, claimed, other = folder / "report.json", {}, None
-    if is_manifest(path):
-        with contextlib.suppress(ValueError, *STUMBLES):
-            old = read_json(path)
-            claimed = files_of(old)
-            name = next((key for key in ("title", "bench") if old.get(key) != document.get(key)), None)
-            other = None if overwrite or name is None else old.get(name) or "another one"
-    if other:
-        raise FileExistsError(f"{folder} holds another report, which would be lost: {other}. Name another folder, or "
-                              "allow it with --overwrite (in Python overwrite=True)")
-    foreign = [path] if os.path.lexists(path) and not is_manifest(path) else []
-    foreign += [folder / name for name in pages if os.path.lexists(folder / name)
-                and not is_ours(folder / name, claimed.get(name, ""))]
-    if foreign:
-        raise FileExistsError(f"{foreign[0]} is not as a report of devise left it: move it away, or name another "
-                              "folder")
-    texts = {name: text.encode("utf-8", "backslashreplace") for name, text in pages.items()}
-    files = {name: {"file": name, "sha256": hashlib.sha256(text).hexdigest()} for name, text in texts.items()}
-    write_json(path, {"kind": "report", **document, "files": files})
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_bytes(text)
 
 
 def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -498,19 +377,3 @@ def _one(kind):
     """A kind with its article: "an index"."""
     name = _called(kind)
     return name if name.endswith("s") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _temporary(folder, suffix):
-    """A new empty file; unlike tempfile's it has the permissions of any other new file."""
-    path = Path(folder) / f".partial-{os.urandom(6).hex()}{suffix}"
-    path.touch(exist_ok=False)
-    return path
-
-
-def flush(path: str | os.PathLike) -> None:
-    """Push a file's or a folder's content to the disk, so that a rename after it is safe."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

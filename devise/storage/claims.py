@@ -15,44 +15,17 @@ import json
 import os
 import stat
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from devise.storage.disk import alone
+from devise.storage.disk import STUMBLES, alone, atomic_path, digest, read_json, write_json
 
 MARK = "devise, which may replace this file"  # in a single file that we wrote, such as a drawing
 DRAWN = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 DAY = 24 * 60 * 60
 HEADER = ["devise journal", 1]
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-
-
-def digest(path: str | Path, *, algorithm: str = "sha256") -> str:
-    """The hex digest of a file's content, read in blocks.
-
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     digest(file.name)[:12]
-    'e3b0c44298fc'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def stamp(path: str | Path) -> tuple[int, int]:
-    """Size of a file in bytes and when it was last changed, in ns: while both stay, so does its content.
-
-    A copy, a move or an archive may set the time of its content (mtime) back, but not the system's own (ctime).
-
-    Raises:
-        OSError: if there is no such file.
-
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     stamp(file.name)[0]
-    0
-    """
-    status = os.stat(path)
-    return status.st_size, status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns
 
 
 def is_ours(path: Path, claim: str | int | None) -> bool:
@@ -148,6 +121,47 @@ def replaceable(path: str | Path, mark: str = MARK) -> None:
     if os.path.lexists(path) and not _marked(path, mark):
         raise FileExistsError(f"{path} is there already, and is not what is about to be written anew: move it away, or "
                               "name another file")
+
+
+def write_report(folder: str | os.PathLike, document: Mapping[str, Any], pages: Mapping[str, str], *,
+                 overwrite: bool = False) -> None:
+    """A document as `report.json`, and pages of text beside it, each whole or not at all.
+
+    Args:
+        pages: {file name: text}.
+        overwrite: whether a report of another title, or of another benchmark, that is there may be lost.
+    Raises:
+        FileExistsError: if it would be, or one of the files is there and no report of ours wrote it as it is.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(folder, {"n": 3}, {"report.md": "three"})
+    ...     Path(folder, "report.md").read_text()
+    'three'
+    """
+    folder = Path(folder)
+    path, claimed, other = folder / "report.json", {}, None
+    if is_manifest(path):
+        with contextlib.suppress(*STUMBLES):
+            old = read_json(path)
+            claimed = files_of(old)
+            name = next((key for key in ("title", "bench") if old.get(key) != document.get(key)), None)
+            other = None if overwrite or name is None else old.get(name) or "another one"
+    if other:
+        raise FileExistsError(f"{folder} holds another report, which would be lost: {other}. Name another folder, or "
+                              "allow it with --overwrite (in Python overwrite=True)")
+    foreign = [path] if os.path.lexists(path) and not is_manifest(path) else []
+    foreign += [folder / name for name in pages if os.path.lexists(folder / name)
+                and not is_ours(folder / name, claimed.get(name, ""))]
+    if foreign:
+        raise FileExistsError(f"{foreign[0]} is not as a report of devise left it: move it away, or name another "
+                              "folder")
+    texts = {name: text.encode("utf-8", "backslashreplace") for name, text in pages.items()}
+    files = {name: {"file": name, "sha256": hashlib.sha256(text).hexdigest()} for name, text in texts.items()}
+    write_json(path, {"kind": "report", **document, "files": files})
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(text)
 
 
 def remove(folder: Path, digests: dict[str, str] | None = None) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import devise
 from devise.storage import disk
-from devise.storage.atomic import atomic_path, flush, read_json, write_json
-from devise.storage.claims import digest, is_ours, put
+from devise.storage.claims import is_ours, put
+from devise.storage.disk import atomic_path, digest, flush, read_json, write_json
 
 BLOCK = 2**18
 PAUSE = 0.5  # seconds before a retry; each further one in a row waits twice as long

@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from devise import storage
-from devise.storage import atomic
 
 
 def test_a_file_appears_at_the_end(tmp_path):
@@ -152,8 +151,8 @@ def test_a_manifest_can_not_point_outside_its_folder(tmp_path):
 def test_digest(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"abc")
-    assert atomic.digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert atomic.digest(path, algorithm="md5") == "900150983cd24fb0d6963f7d28e17f72"
+    assert storage.digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert storage.digest(path, algorithm="md5") == "900150983cd24fb0d6963f7d28e17f72"
 
 
 def test_a_file_is_taken_over_as_it_is(tmp_path):
