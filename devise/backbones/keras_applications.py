@@ -88,8 +88,17 @@ def build(name: str, *, weights: str | None = "imagenet", layer: str | None = No
         FileNotFoundError: if there is no such file, or ImageNet weights can't be had.
         ValueError: if the file is of another network.
     """
-    network, weights, trained = _with_weights(name, weights, seed)
-    return Backbone(name, network, layer=layer or NETWORKS[name].layer, weights=weights, trained=trained,
+    random = seed_of(weights, seed)
+    if random is not None:
+        network, weights = _construct(name, None), f"random:{random}"
+        randomise(network, random)
+    elif weights == "imagenet":
+        local = local_weights(name) if name == "vgg16" else None
+        network = _loaded(name, local) if local else _imagenet(name)
+    else:
+        path = Path(str(weights)).expanduser().absolute()
+        network, weights = _loaded(name, path), str(path)
+    return Backbone(name, network, layer=layer or NETWORKS[name].layer, weights=str(weights), trained=random is None,
                     preprocessing=preprocessing_of(name), class_names=imagenet.class_names(), **options)
 
 
@@ -125,20 +134,6 @@ def local_weights(name: str = "vgg16") -> Path | None:
 
 def _letters(name):
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _with_weights(name, weights, seed):
-    """The network, its weights as `load` takes them, and whether they are trained."""
-    random = seed_of(weights, seed)
-    if random is not None:
-        network = _construct(name, None)
-        randomise(network, random)
-        return network, f"random:{random}", False
-    if weights == "imagenet":
-        local = local_weights(name) if name == "vgg16" else None
-        return _loaded(name, local) if local else _imagenet(name), "imagenet", True
-    path = Path(weights).expanduser().absolute()
-    return _loaded(name, path), str(path), True
 
 
 def _construct(name, weights):

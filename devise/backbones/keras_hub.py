@@ -193,17 +193,12 @@ def _filled(models, name, preset, place):
                          f"{'; '.join(wrong) or f'expected {tower_class.__name__}'}")
     # what the table doesn't say, such as the epsilon of the norms, is the preset's
     network = _network(name, tower_class.from_config({**theirs, **config, "name": TOWER}))
-    _copy(source, network.get_layer(TOWER))
+    at_size = {weight.name: weight for weight in source.weights}.get("interpolated_position_embeddings")
+    for old, new in zip(source.weights, network.get_layer(TOWER).weights, strict=True):
+        new.assign(at_size if new.name == "position_embeddings" and at_size is not None else old)
     if size.projection:
         network.get_layer("vision_projection").set_weights(preset.vision_projection.get_weights())
     return network
-
-
-def _copy(source, tower):
-    """Every weight of one tower to the other, in order; positions as they are at the tower's size."""
-    at_size = {weight.name: weight for weight in source.weights}.get("interpolated_position_embeddings")
-    for old, new in zip(source.weights, tower.weights, strict=True):
-        new.assign(at_size if new.name == "position_embeddings" and at_size is not None else old)
 
 
 def _randomise(network, seed):

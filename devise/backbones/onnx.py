@@ -69,23 +69,19 @@ def export(model: keras.Model, path: str | os.PathLike, *, name: str = FEATURES)
         onnx.checker.check_model(graph)  # an operation that the converter doesn't know is left as it was
     except onnx.checker.ValidationError as error:
         raise _refusal(model, error) from error
-    _fill(graph.graph, {f"weight_{number}": value for number, value in enumerate(values)}, onnx.numpy_helper)
+    used = {name for node in graph.graph.node for name in node.input}
+    given = {f"weight_{number}": value for number, value in enumerate(values)}
+    for entry in list(graph.graph.input):
+        if entry.name in given:  # a weight: it becomes a number of the graph's own
+            graph.graph.input.remove(entry)
+            if entry.name in used:
+                graph.graph.initializer.append(onnx.numpy_helper.from_array(given[entry.name], entry.name))
+    for entry in (*graph.graph.input, *graph.graph.output):
+        entry.type.tensor_type.shape.dim[0].dim_param = FREE
     graph.doc_string = model.name
     with atomic_path(path) as temporary:
         onnx.save(graph, str(temporary))
     return path
-
-
-def _fill(graph, weights, numpy_helper):
-    """Turn the inputs that are weights into numbers of the graph's own, and call the free dimension n."""
-    used = {name for node in graph.node for name in node.input}
-    for entry in list(graph.input):
-        if entry.name in weights:
-            graph.input.remove(entry)
-            if entry.name in used:
-                graph.initializer.append(numpy_helper.from_array(weights[entry.name], entry.name))
-    for entry in (*graph.input, *graph.output):
-        entry.type.tensor_type.shape.dim[0].dim_param = FREE
 
 
 def _converted(tf2onnx, model, values, name):

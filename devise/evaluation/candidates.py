@@ -93,7 +93,12 @@ class Candidates:
                              "expected one word or None for each label")
         rows = {word: row for row, word in reversed(list(enumerate(words)))}  # the first spelling wins
         answers = np.array([-1 if word is None else rows.get(word, -1) for word in label_words], np.int64)
-        _check_words(label_names, vectors, label_words, word_vectors, answers)
+        known = np.flatnonzero(answers >= 0)
+        cosines = np.einsum("ij,ij->i", vectors[known], word_vectors[answers[known]])
+        for row in known[cosines < 0.999]:  # below what float16 storage would cost
+            raise ValueError(f"label {label_names[row]!r} is said to stand for the word {label_words[row]!r} "
+                             "but has another vector: give None where a label is made of several words, "
+                             "and take words and labels from the same word vectors")
         missing = np.flatnonzero(answers < 0)
         answers[missing] = len(words) + np.arange(len(missing))
         added = tuple(label_names[row] for row in missing)
@@ -117,13 +122,3 @@ def _table(label_names, label_vectors):
         twice = sorted({label for label in label_names if label_names.count(label) > 1})
         raise ValueError(f"labels named twice: {', '.join(twice)}; give each its own name")
     return label_names, vectors
-
-
-def _check_words(label_names, vectors, label_words, word_vectors, answers):
-    """Refuse a label whose vector is not that of the word it is said to stand for."""
-    rows = np.flatnonzero(answers >= 0)
-    cosines = np.einsum("ij,ij->i", vectors[rows], word_vectors[answers[rows]])
-    for row in rows[cosines < 0.999]:  # below what float16 storage would cost
-        raise ValueError(f"label {label_names[row]!r} is said to stand for the word {label_words[row]!r} "
-                         "but has another vector: give None where a label is made of several words, "
-                         "and take words and labels from the same word vectors")

@@ -17,7 +17,6 @@ from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.scores import depths, pair_cosines
 from devise.figures import Spread, as_json
-from devise.metrics.ranking import hit_at_k
 from devise.metrics.summary import mean_over_queries, spread
 from devise.report import Published, Table
 
@@ -92,7 +91,7 @@ def answer_ranks(embeddings: Rows, labels: ArrayLike, candidates: Candidates) ->
         asked, mine = queries[rows], answers[rows]
         scores = asked @ candidates.vectors.T
         own = scores[np.arange(len(rows)), mine][:, None]
-        ahead = _count(scores > own + NEAR)
+        ahead = (scores > own + NEAR).view(np.uint8).sum(axis=1, dtype=np.uint32)  # a quick sum, which bytes have
         row, column = np.nonzero((scores <= own + NEAR) & (scores >= own - NEAR))
         other, own = (pair_cosines(asked, candidates.vectors, row, columns) for columns in (column, mine[row]))
         first = (other > own) | ((other == own) & (column < mine[row]))
@@ -123,8 +122,7 @@ def flat_hit_at_k(embeddings: Rows, labels: ArrayLike, candidates: Candidates,
     if not ks:
         return {}
     ranks = answer_ranks(embeddings, labels, candidates)
-    relevant = ranks[:, None] == np.arange(1, max(ks) + 1)
-    return {k: np.where(np.isnan(ranks), np.nan, hit_at_k(relevant, k)) for k in ks}
+    return {k: np.where(np.isnan(ranks), np.nan, ranks <= k) for k in ks}
 
 
 def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[Candidates], *,
@@ -161,7 +159,11 @@ def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[C
             if unanswered:
                 without.setdefault(part, {})[chosen.name] = unanswered
     sizes = {part: len(embeddings) for part, (embeddings, _) in parts.items()}
-    return Evaluation(figures, sizes, {chosen.name: _statement(chosen, ks) for chosen in candidates}, without)
+    stated = {chosen.name: chosen.to_json() for chosen in candidates}
+    for chosen in candidates:
+        if left_out := depths(ks, len(chosen))[1]:
+            stated[chosen.name]["ks_left_out"] = list(left_out)
+    return Evaluation(figures, sizes, stated, without)
 
 
 def exact_tags(embeddings: Rows, labels: ArrayLike, candidates: Candidates, k: int = 10) -> ExactTags:
@@ -261,17 +263,6 @@ def _answers(labels, n, candidates):
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}: expected -1 to {table - 1}, "
                          f"the label table of candidates {candidates.name!r}")
     return np.where(labels < 0, -1, candidates.answers[labels])
-
-
-def _count(marks):
-    """How many of each row of a bool matrix are true, by the quick sum that NumPy has for bytes."""
-    return marks.view(np.uint8).sum(axis=1, dtype=np.uint32)
-
-
-def _statement(candidates, ks):
-    """What is said about a set of candidates, and which depths it was too small for."""
-    _, left_out = depths(ks, len(candidates))
-    return candidates.to_json() | ({"ks_left_out": list(left_out)} if left_out else {})
 
 
 def _shape(evaluation):

@@ -69,13 +69,10 @@ class CrossBatchMemory(Loss):
         known = ops.arange(self.size) < self.filled
         past = self.loss.against(labels, rows, self._labels.value, self._rows.value, known)
         value = value + ops.where(self._batches.value >= self.warm_up, past, 0.0)
-        self._remember(labels, ops.stop_gradient(rows))
-        return value
-
-    def _remember(self, labels, rows):
         n = ops.shape(rows)[0]
         places = ops.expand_dims((self._seen.value + ops.arange(n)) % self.size, 1)
-        self._rows.assign(ops.scatter_update(self._rows.value, places, rows))
+        self._rows.assign(ops.scatter_update(self._rows.value, places, ops.stop_gradient(rows)))
         self._labels.assign(ops.scatter_update(self._labels.value, places, labels))
         self._seen.assign(self._seen.value + n)
         self._batches.assign(self._batches.value + 1)
+        return value

@@ -120,7 +120,10 @@ def seen_unseen_curve(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike) -> 
     """
     split = _Split(scores, labels, seen)
     margins, turn = np.unique(split.margins, return_inverse=True)
-    shares = _class_shares(split.labels, split.is_seen)
+    _, which, sizes = np.unique(split.labels, return_inverse=True, return_counts=True)
+    n_seen, n_unseen = (np.unique(split.labels[rows]).size for rows in (split.is_seen, ~split.is_seen))
+    # what each picture adds to its group's per-class mean
+    shares = 1 / (sizes[which] * np.where(split.is_seen, n_seen, n_unseen))
     lost = np.bincount(turn, shares * (split.is_seen & split.right_if_seen), len(margins))
     won = np.bincount(turn, shares * (~split.is_seen & split.right_if_unseen), len(margins))
     of_seen = np.append(lost[::-1].cumsum()[::-1], 0.0)  # summed from the end, so that it ends at 0
@@ -157,13 +160,6 @@ def _best(scores, columns):
     part = scores[:, columns]
     best = part.argmax(axis=1)
     return part[np.arange(len(part)), best], columns[best]
-
-
-def _class_shares(labels, is_seen):
-    """What each picture adds to its group's per-class mean, (n,)."""
-    _, which, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    n_classes = np.where(is_seen, np.unique(labels[is_seen]).size, np.unique(labels[~is_seen]).size)
-    return 1 / (sizes[which] * n_classes)
 
 
 def _scores(scores, labels):

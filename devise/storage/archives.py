@@ -76,7 +76,12 @@ def unpack(archive: str | os.PathLike, folder: str | os.PathLike, *, members: Co
             with disk.room(folder.parent, lambda: total, then="Make room and run the same again."):
                 unfinished.mkdir()
                 for entry in wanted:
-                    _write(entry, content, unfinished / entry.name, note)
+                    path = unfinished / entry.name
+                    (path if entry.kind == "folder" else path.parent).mkdir(parents=True, exist_ok=True)
+                    if entry.kind != "folder":
+                        with content(entry.record) as source, open(path, "wb") as target:
+                            note(os.fstat(target.fileno()).st_ino)
+                            shutil.copyfileobj(source, target, BLOCK)
             # not flushed file by file: on a slow disk thousands of them would take minutes
             replace(unfinished, folder)
     return folder
@@ -128,16 +133,6 @@ def _sweep(left):
                 journal.unlink()
             with contextlib.suppress(OSError):  # something is in it
                 os.rmdir(found)
-
-
-def _write(entry, content, path, note):
-    if entry.kind == "folder":
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with content(entry.record) as source, open(path, "wb") as target:
-        note(os.fstat(target.fileno()).st_ino)
-        shutil.copyfileobj(source, target, BLOCK)
 
 
 def _chosen(entries, archive, members):

@@ -78,7 +78,8 @@ def test_imagenet_weights_of_vgg16_are_read_from_pretrained(tmp_path, monkeypatc
     path.touch()
     asked = []
     monkeypatch.setattr(keras_applications, "_loaded", lambda name, path: asked.append((name, path)))
-    keras_applications._with_weights("vgg16", "imagenet", 0)
+    monkeypatch.setattr(keras_applications, "Backbone", lambda *arguments, **options: None)
+    keras_applications.build("vgg16")
     assert asked == [("vgg16", path)]
 
 
