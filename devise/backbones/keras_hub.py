@@ -152,21 +152,19 @@ def _network(name, tower):
 
 def _preset(models, name, weights):
     """A preset of keras-hub with its weights, and what it is called as `weights`."""
-    weights = "preset" if str(weights) == "imagenet" else str(weights)
-    place, is_folder = (name if weights == "preset" else weights), False
+    weights, folder, size = "preset" if str(weights) == "imagenet" else str(weights), None, NETWORKS[name]
     if weights != "preset" and "://" not in weights:
         folder = Path(weights).expanduser().absolute()
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}: expected 'preset', 'random', a handle such as "
                                     "hf://user/model, or the folder of a saved preset")
-        place = weights = str(folder)
-        is_folder = True
-    size = NETWORKS[name]
+        weights = str(folder)
+    place = name if weights == "preset" else weights
     resized = {"image_shape": (size.side, size.side, 3)} if size.family == "dinov2" else {}
     try:
         return models.Backbone.from_preset(place, **resized), weights
     except Exception as error:  # keras-hub, kagglehub and h5py each raise their own
-        if is_folder:
+        if folder:
             raise ValueError(f"{place} can't be read as a preset ({error}): expected what keras-hub's "
                              f"save_to_preset writes, of {name}") from error
         raise FileNotFoundError(

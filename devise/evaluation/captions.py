@@ -282,14 +282,8 @@ def _correlation(pairs, pictures, seed):
 
 
 def _spearman(left, right, times):
-    """Spearman's correlation of two rows, NaN where one is constant.
-
-    Args:
-        left, right: (m,).
-        times: int (draws, m), how often each is taken; SciPy's function ranks one draw at a time.
-    Returns:
-        float64 (draws,).
-    """
+    """Spearman's correlation (draws,) of rows (m,), each taken so many times (draws, m); NaN where one is constant."""
+    # SciPy's function ranks one draw at a time
     half = (times.sum(axis=1, keepdims=True) + 1) / 2
     left, right = (_ranks(values, times) - half for values in (left, right))
     lengths = (times * left**2).sum(axis=1) * (times * right**2).sum(axis=1)

@@ -125,10 +125,16 @@ def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None =
     """
     labels, queries, gallery = asked_rows(labels, len(embeddings), queries, gallery)
     ks, left_out = depths(ks, len(gallery))
-    members = _Members(labels[gallery], gallery)
-    most = members.most(labels[queries])
-    return pool(_figures(block, labels, members, ks, most, left_out)
-                for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress))
+    by_class = np.argsort(labels[gallery], kind="stable")  # columns, those of a class in a run, ascending
+    first, end = (np.searchsorted(labels[gallery[by_class]], labels[queries], side) for side in ("left", "right"))
+    end = np.where(labels[queries] == metrics.NO_LABEL, first, end)
+    most, runs = int((end - first).max(initial=1)), []
+    for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress):
+        part = slice(block.start, block.start + len(block.queries))
+        classes = [by_class[low:high] for low, high in zip(first[part], end[part], strict=True)]
+        rights = [columns[gallery[columns] != query] for query, columns in zip(block.queries, classes, strict=True)]
+        runs.append(_figures(block, labels[block.queries], rights, ks, most, left_out))
+    return pool(runs)
 
 
 def pool(runs: Iterable[Retrieval]) -> Retrieval:
@@ -238,35 +244,9 @@ def _floor(scores: NDArray[np.float32], depth: int) -> float:
     return low if np.count_nonzero(scores >= low) >= depth else -np.inf
 
 
-class _Members:
-    """The columns of the gallery that are of a class."""
-
-    def __init__(self, labels, ids):
-        self._order = np.argsort(labels, kind="stable")
-        self._labels, self._ids = labels[self._order], ids
-
-    def __len__(self):
-        return len(self._ids)
-
-    def of(self, label, query):
-        """Columns of a label, ascending, without the query's own; none for no label."""
-        if label == metrics.NO_LABEL:
-            return self._order[:0]
-        low, high = np.searchsorted(self._labels, [label, label + 1])
-        columns = self._order[low:high]
-        return columns[self._ids[columns] != query]
-
-    def most(self, labels):
-        """How many columns the largest of these classes has, at least 1."""
-        known = labels[labels != metrics.NO_LABEL]
-        ends = (np.searchsorted(self._labels, known, side=side) for side in ("right", "left"))
-        return int(np.subtract(*ends).max(initial=1))
-
-
-def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Sequence[int], most: int,
+def _figures(block: Block, labels: NDArray[np.int64], rights: list[NDArray[np.int64]], ks: Sequence[int], most: int,
              left_out: tuple[int, ...]) -> Retrieval:
-    """The Retrieval of a block of queries."""
-    rights = [members.of(labels[query], query) for query in block.queries]
+    """The Retrieval of a block of queries with these labels and right columns."""
     n_relevant = np.array([len(right) for right in rights], np.int64)
     relevant = np.zeros((len(rights), max(most, *ks)), bool)
     for place, right in enumerate(rights):
@@ -278,11 +258,11 @@ def _figures(block: Block, labels: NDArray[np.int64], members: _Members, ks: Seq
             relevant[place, ranks[ranks <= relevant.shape[1]] - 1] = True
     undefined, first = np.where(n_relevant, 0.0, np.nan), relevant[:, :most]
     return Retrieval(
-        block.queries, labels[block.queries],
+        block.queries, labels,
         hit_at_k={k: metrics.hit_at_k(relevant, k) + undefined for k in ks},
         recall_at_k={k: metrics.recall_at_k(relevant, k, n_relevant=n_relevant) for k in ks},
         precision_at_k={k: metrics.precision_at_k(relevant, k) + undefined for k in ks},
         ceiling_at_k={k: metrics.precision_ceiling(n_relevant, k) + undefined for k in ks},
         r_precision=metrics.r_precision(first, n_relevant=n_relevant),
-        map_at_r=metrics.map_at_r(first, n_relevant=n_relevant), n_relevant=n_relevant, gallery=len(members),
-        ks_left_out=left_out)
+        map_at_r=metrics.map_at_r(first, n_relevant=n_relevant), n_relevant=n_relevant,
+        gallery=len(block.members), ks_left_out=left_out)

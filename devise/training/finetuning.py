@@ -17,7 +17,7 @@ import tensorflow as tf
 from devise.backbones.graphs import copied
 from devise.heads import Head
 from devise.losses.base import as_loss
-from devise.training import batches, fast
+from devise.training import batches, loop
 from devise.training.loop import History, run_epochs
 from devise.training.validation import Validation, check, touched
 
@@ -187,7 +187,7 @@ def _top_variables(network, n):
 
 def _compile(network, head, loss, learned, *, optimiser, learning_rate):
     """A graph that trains on one batch of images and labels and returns its loss."""
-    update = fast.optimiser(optimiser, learned, learning_rate=learning_rate)
+    update = loop.optimiser(optimiser, learned, learning_rate=learning_rate)
 
     @tf.function(input_signature=[_signature(network), tf.TensorSpec((None,), tf.int32)])
     def step(images, labels):

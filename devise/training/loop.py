@@ -1,4 +1,4 @@
-"""The loop over epochs: who is called when, which weights stay, and what was measured."""
+"""The loop over epochs: who is called when, what steps the weights, which of them stay, and what was measured."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
     from devise.losses import Loss
     from devise.training.batches import ClassRows, EveryRow
     from devise.training.validation import Validation, Verdict
 
+# TensorFlow's kernel for each, and what it keeps beside a variable, with its value at the start
+OPTIMISERS: dict[str, tuple[str, dict[str, float]]] = {
+    "adagrad": ("ResourceApplyAdagrad", {"accum": 0.1}), "adam": ("ResourceApplyAdam", {"m": 0.0, "v": 0.0}),
+    "sgd": ("ResourceApplyKerasMomentum", {"accum": 0.0})}
 UNNAMED = "score"  # of a `validate` that returns a number
 LISTED = 10  # labels named in a warning; the history has all
 
@@ -194,3 +201,41 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
         warnings.warn(f"{found.empty_batches} of {batches} batches had no pair for the loss and taught nothing: give "
                       "classes and per_class, or more of them, or another miner", stacklevel=2)
     return found
+
+
+def optimiser(name: str, variables: Sequence[keras.Variable], *, learning_rate: float, momentum: float = 0.9,
+              nesterov: bool = True) -> Callable[[Sequence[tf.Tensor]], None]:
+    """A function that takes a gradient for each variable and updates the variables, by one fused kernel each.
+
+    The arithmetic is that of keras.optimizers under the same names. Theirs goes through several passes over the
+    weights and a temporary array for each, which costs as much as a small batch's matrix products; a fused
+    kernel reads and writes the weights once.
+
+    - sgd: v ← momentum·v - lr·g; w ← w + v, or with Nesterov w + momentum·v - lr·g.
+    - adam: Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size.
+    - adagrad: a ← a + g²; w ← w - lr·g / √a (Duchi et al. 2011). The start of a keeps it off zero.
+
+    Args:
+        name: one of OPTIMISERS; `momentum` and `nesterov` are for "sgd", the others have Keras' defaults.
+        variables: list of keras.Variable.
+    """
+    import tensorflow as tf
+
+    options: dict[str, Any] = {"lr": learning_rate}
+    if name == "sgd":
+        options |= {"momentum": momentum, "use_nesterov": nesterov}
+    elif name == "adam":
+        options |= {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-7, "beta1_power": tf.Variable(1.0),
+                    "beta2_power": tf.Variable(1.0)}
+    kernel, starts = getattr(tf.raw_ops, OPTIMISERS[name][0]), OPTIMISERS[name][1]
+    slots = [{slot: tf.Variable(tf.fill(variable.shape, start)) for slot, start in starts.items()}
+             for variable in variables]
+
+    def update(gradients):
+        for beta in ("beta1", "beta2") if name == "adam" else ():
+            options[f"{beta}_power"].assign(options[f"{beta}_power"] * options[beta])
+        for variable, own, gradient in zip(variables, slots, gradients, strict=True):
+            kernel(var=variable.value.handle, grad=tf.convert_to_tensor(gradient), **options,
+                   **{slot: kept.handle for slot, kept in own.items()})
+
+    return update

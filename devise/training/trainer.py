@@ -2,7 +2,7 @@
 
 The loop over batches is one TensorFlow graph, entered once an epoch; the features stay on the
 device, and the optimiser is one fused kernel a variable; few rows are trained in their span, see
-`devise.training.fast`. XLA is left out: on a CPU it makes these matrix products slower than the library's are.
+`Span`. XLA is left out: on a CPU it makes these matrix products slower than the library's are.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from devise.heads.rows import blocks
 from devise.losses.base import as_loss
-from devise.training import batches, fast
+from devise.training import batches, loop
 from devise.training.augmented import AugmentedFeatures
 from devise.training.loop import History, run_epochs
 from devise.training.validation import Validation, check, touched
@@ -100,7 +101,7 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
     model, own = head.keras_model(), list(loss.trainable_variables)
     variables, rng = [*model.weights, *own], np.random.default_rng(seed)
     drawn = batches.Batches(features, labels, draw, resident_bytes=resident_bytes)
-    way = fast.head_pass(model, drawn.resident, optimiser)
+    way = head_pass(model, drawn.resident, optimiser)
     run = _compile(way, loss, [*way.learned, *own], variables, columns=features.shape[1],
                    optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
     watched = any(one is not None for one in (scored, before_epoch, after_epoch))
@@ -126,11 +127,8 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
 
 
 def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
-    """A graph that trains on a run of batches and returns the sum of its rows' losses.
-
-    The sum is NaN where one of the variables, or of those learned, has stopped being finite.
-    """
-    update = fast.optimiser(optimiser, learned, **options)
+    """A graph to train on a run of batches: the sum of its rows' losses, NaN once a weight is not finite."""
+    update = loop.optimiser(optimiser, learned, **options)
     numbers = tf.TensorSpec((None,), tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec((None, columns), tf.float32), numbers, numbers, numbers])
@@ -147,3 +145,79 @@ def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
         return tf.where(tf.reduce_all(finite), total, np.nan)
 
     return run
+
+
+def head_pass(model: keras.Sequential, features: tf.Tensor | None, optimiser: str) -> Layers | Span:
+    """The cheaper of two ways through a head that give the same weights.
+
+    Args:
+        model: the head as a `keras.Sequential`.
+        features: float32 tensor (n, d) of all rows, or None where they don't stay in memory.
+        optimiser: its name.
+    Returns:
+        a `Span` where an SGD learns a dense first layer from fewer rows than they have columns,
+        else `Layers`.
+    """
+    first = model.layers[0]
+    if (optimiser == "sgd" and features is not None and features.shape[0] < features.shape[1]
+            and isinstance(first, keras.layers.Dense) and first.activation is keras.activations.linear):
+        return Span(model, features)
+    return Layers(model)
+
+
+class Layers:
+    """The layers as they are.
+
+    Attributes:
+        learned: the variables that the optimiser steps on.
+    """
+
+    def __init__(self, model: keras.Sequential):
+        self._model, self.learned = model, list(model.trainable_variables)
+
+    def outputs(self, features: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Embeddings of some rows of the features, in training mode."""
+        return self._model(tf.gather(features, rows), training=True)
+
+    def settle(self) -> None:
+        """Bring the model's weights up to date with what was learned."""
+
+
+class Span:
+    """The first layer's kernel as W₀ + Xᵀ A, where A (n, units) is learned in its place.
+
+    The gradient of a kernel is Xᵀ G with G that of the layer's outputs, so what SGD adds, momentum
+    included, stays in the span of the rows: its step on A is G itself. The outputs are
+    X W₀ + (X Xᵀ) A. Of n rows with d columns a step touches n · units numbers, not d · units, and
+    spares the product of the gradient. (The dual form of the perceptron: Schölkopf and Smola 2002,
+    Learning with Kernels, section 2.2.2.)
+    """
+
+    def __init__(self, model: keras.Sequential, features: tf.Tensor):
+        self._first, *self._others = model.layers
+        self._features, self._start = features, tf.identity(self._first.kernel.value)
+        self._products = tf.matmul(features, features, transpose_b=True)
+        self._begun = tf.matmul(features, self._start)
+        self._coefficients = keras.Variable(tf.zeros_like(self._begun), name="coefficients")
+        kept = [variable for variable in model.trainable_variables if variable is not self._first.kernel]
+        self.learned = [self._coefficients, *kept]
+
+    def outputs(self, features: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Embeddings of some rows of the features that it was made with, in training mode."""
+        @tf.custom_gradient
+        def learned(coefficients):
+            def gradient(upstream):
+                return tf.scatter_nd(rows[:, None], upstream, tf.shape(coefficients))
+            return tf.matmul(tf.gather(self._products, rows), coefficients), gradient
+
+        found = tf.gather(self._begun, rows) + learned(self._coefficients.value)
+        if self._first.use_bias:
+            found += self._first.bias
+        for layer in self._others:
+            found = layer(found, training=True)
+        return found
+
+    def settle(self) -> None:
+        """Bring the model's weights up to date with what was learned."""
+        self._first.kernel.assign(
+            self._start + tf.matmul(self._features, self._coefficients.value, transpose_a=True))

@@ -12,8 +12,7 @@ from devise import arrays
 from devise.heads.rows import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
-from devise.training.fast import OPTIMISERS
-from devise.training.loop import UNNAMED, BestWeights
+from devise.training.loop import OPTIMISERS, UNNAMED, BestWeights
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
