@@ -10,19 +10,16 @@ import os
 from collections.abc import Callable
 from threading import Lock
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from devise import features, storage
+from devise.backbones.base import Backbone
 from devise.datasets import ImageSet, Skipped, read_image
 from devise.distributed import ray
-from devise.distributed.sources import OnDisk, Part
+from devise.distributed.sources import Fetched, OnDisk, Part
 from devise.features.extraction import forward, home, keep, known_vectors, parts_of, publish, table_of, write_part
-
-if TYPE_CHECKING:
-    from devise.backbones.base import Backbone
-    from devise.distributed.sources import Fetched
 
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 SHARD_ROWS = 512  # what a killed worker has to do again; VGG16's features of as many take 8 MB

@@ -262,13 +262,14 @@ def _amounts(resources, names):
 
 @contextlib.contextmanager
 def _connected(address, workers, cpus):
-    """The package, connected; what was started for the block is ended with it."""
-    with _environment({} if address else {**LOCAL, "RAY_AUTH_TOKEN": secrets.token_hex(16)}):
+    """The package, connected; what was started or set for the block is ended with it."""
+    with contextlib.ExitStack() as block:
+        for name, value in ({} if address else {**LOCAL, "RAY_AUTH_TOKEN": secrets.token_hex(16)}).items():
+            if name not in os.environ:  # Ray hands these to its processes
+                os.environ[name] = value
+                block.callback(os.environ.pop, name, None)
         ray = require("ray", "ray")
-        if ray.is_initialized():
-            yield ray
-            return
-        with contextlib.ExitStack() as block:
+        if not ray.is_initialized():
             if address:
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             else:
@@ -277,16 +278,4 @@ def _connected(address, workers, cpus):
                          object_store_memory=max(2 * STORE_BYTES, workers * STORE_BYTES), include_dashboard=False,
                          log_to_driver=False, logging_level=logging.ERROR)
             block.callback(ray.shutdown)
-            yield ray
-
-
-@contextlib.contextmanager
-def _environment(values):
-    """Environment variables for the block, where they are not set; Ray hands them to its processes."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
+        yield ray

@@ -6,19 +6,15 @@ alone are given, since the table belongs to the loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import keras
 import numpy as np
+from keras import KerasTensor as Tensor
 from keras import ops, random
+from numpy.typing import ArrayLike, NDArray
 
 from devise import arrays
 from devise.losses.base import Loss
 from devise.losses.pairs.base import above, aligned, mean_cost
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike, NDArray
 
 FAR = -1e9
 

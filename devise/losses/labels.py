@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+from keras import KerasTensor as Tensor
 from keras import Variable, ops, random
+from numpy.typing import ArrayLike
 
 from devise import arrays
+from devise.arrays import Rows
 from devise.losses.base import Loss
 from devise.losses.scores import label_scores, own_scores, unit
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
-
-    from devise.arrays import Rows
 
 MARGIN = 0.1
 NEGATIVES = ("all", "first violation")

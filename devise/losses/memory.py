@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import keras
+from keras import KerasTensor as Tensor
 from keras import ops
+from numpy.typing import ArrayLike
 
 from devise.losses.base import Loss
 from devise.losses.pairs.base import PairLoss, aligned
 from devise.losses.pairs.rows import Triplet
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
 
 
 class CrossBatchMemory(Loss):

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
+from keras import KerasTensor as Tensor
 from keras import ops, random
 
 from devise.errors import unknown
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
 
 NEAREST = 0.5  # Wu et al. 2017, section 4.2: nearer negatives are drawn as if they lay here
 FARTHEST = 1.4  # beyond it, near the √2 of most pairs, a negative costs nothing under usual margins

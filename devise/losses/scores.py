@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from keras import KerasTensor as Tensor
 from keras import ops
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cosines of 0, not NaN
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 from devise.training.augmented import AugmentedFeatures
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    Rows = tuple[NDArray[np.int32], NDArray[np.int32]]
+Rows = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def usual_size(n: int) -> int:

@@ -9,23 +9,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 from devise.backbones.graphs import copied
 from devise.heads import Head
-from devise.losses.base import as_loss
+from devise.losses import Loss, as_loss
 from devise.training import batches, loop
 from devise.training.loop import History, run_epochs
 from devise.training.validation import Validation, check, touched
-
-if TYPE_CHECKING:
-    import keras
-    from numpy.typing import ArrayLike, NDArray
-
-    from devise.losses import Loss
 
 LAYERS = 10  # of EfficientNet-Lite0: the last three blocks and the convolution behind them
 BATCH_SIZE = 8

@@ -8,24 +8,19 @@ device, and the optimiser is one fused kernel a variable; few rows are trained i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
+from devise.heads import Head
 from devise.heads.rows import blocks
-from devise.losses.base import as_loss
+from devise.losses import Loss, as_loss
 from devise.training import batches, loop
 from devise.training.augmented import AugmentedFeatures
 from devise.training.loop import History, run_epochs
 from devise.training.validation import Validation, check, touched
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from devise.heads import Head
-    from devise.losses import Loss
 
 RESIDENT_BYTES = 2 * 2**30  # features up to this size are held in memory, larger ones are streamed
 

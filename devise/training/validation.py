@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 from devise import arrays
+from devise.heads import Head
 from devise.heads.rows import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
 from devise.training.loop import OPTIMISERS, UNNAMED, BestWeights
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from devise.heads import Head
 
 
 def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tuple | None,

@@ -5,16 +5,14 @@ Rows are compared at length 1, whatever length they come in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from devise.errors import unknown
+from devise.losses.base import Loss
+from devise.losses.mining import Miner
 from devise.losses.pairs.base import PairLoss
 from devise.losses.pairs.proxies import NormalisedSoftmax, Proxies, ProxyAnchor
 from devise.losses.pairs.rows import Contrastive, Margin, MultiSimilarity, NPair, Range, Triplet
-
-if TYPE_CHECKING:
-    from devise.losses.base import Loss
-    from devise.losses.mining import Miner
 
 _PAIRS = {"contrastive": Contrastive, "triplet": Triplet, "soft-triplet": Triplet, "margin": Margin, "range": Range,
           "n-pair": NPair, "multi-similarity": MultiSimilarity}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
 
 import keras
+from keras import KerasTensor as Tensor
 from keras import ops
+from numpy.typing import ArrayLike
 
 from devise.losses.base import Loss
 from devise.losses.mining import Miner
 from devise.losses.scores import unit
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
 
 SMALLEST = 1e-12  # squared distances below this count as this: the root of 0 has no slope
 

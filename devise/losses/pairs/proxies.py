@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from keras import KerasTensor as Tensor
 from keras import Variable, ops
+from numpy.typing import ArrayLike
 
 from devise.losses.base import Loss
 from devise.losses.pairs.base import above, aligned
 from devise.losses.scores import own_scores, unit
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
 
 
 class Proxies(Loss):

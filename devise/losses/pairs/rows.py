@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from keras import KerasTensor as Tensor
 from keras import Variable, ops
+from numpy.typing import ArrayLike
 
 from devise.losses.base import Loss
-from devise.losses.mining import All
+from devise.losses.mining import All, Miner
 from devise.losses.pairs.base import SMALLEST, PairLoss, above, aligned, distances, empty_batches, mean_cost
-
-if TYPE_CHECKING:
-    from keras import KerasTensor as Tensor
-    from numpy.typing import ArrayLike
-
-    from devise.losses.mining import Miner
 
 ALL = All()
 
