@@ -95,7 +95,7 @@ class Candidates:
         answers = np.array([-1 if word is None else rows.get(word, -1) for word in label_words], np.int64)
         known = np.flatnonzero(answers >= 0)
         cosines = np.einsum("ij,ij->i", vectors[known], word_vectors[answers[known]])
-        for row in known[cosines < 0.999]:  # below what float16 storage would cost
+        for row in known[cosines < 0.999].tolist():  # below what float16 storage would cost
             raise ValueError(f"label {label_names[row]!r} is said to stand for the word {label_words[row]!r} "
                              "but has another vector: give None where a label is made of several words, "
                              "and take words and labels from the same word vectors")

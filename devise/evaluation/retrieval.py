@@ -126,9 +126,10 @@ def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None =
     labels, queries, gallery = asked_rows(labels, len(embeddings), queries, gallery)
     ks, left_out = depths(ks, len(gallery))
     by_class = np.argsort(labels[gallery], kind="stable")  # columns, those of a class in a run, ascending
-    first, end = (np.searchsorted(labels[gallery[by_class]], labels[queries], side) for side in ("left", "right"))
-    end = np.where(labels[queries] == metrics.NO_LABEL, first, end)
-    most, runs = int((end - first).max(initial=1)), []
+    members, asked = labels[gallery[by_class]], labels[queries]
+    first = np.searchsorted(members, asked)
+    end = np.where(asked == metrics.NO_LABEL, first, np.searchsorted(members, asked, side="right"))
+    most, runs = int((end - first).max(initial=1)), list[Retrieval]()
     for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress):
         part = slice(block.start, block.start + len(block.queries))
         classes = [by_class[low:high] for low, high in zip(first[part], end[part], strict=True)]

@@ -38,7 +38,7 @@ class PairLoss(Loss):
         if miner is not None and not isinstance(miner, Miner):
             raise ValueError(f"miner is {miner!r}: expected one that devise.losses.mining.make gives")
         self.miner = miner
-        self.empty_batches = empty_batches()
+        self.empty_batches = keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
 
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
@@ -81,11 +81,6 @@ class PairLoss(Loss):
     @abstractmethod
     def _value(self, cosines, positive, negative, dim):
         """The loss, finite whatever the masks hold; cosines float (n, m), masks bool (n, m)."""
-
-
-def empty_batches() -> keras.Variable:
-    """A count of batches that had nothing to compare."""
-    return keras.Variable(0, trainable=False, dtype="int32", name="empty_batches")
 
 
 def aligned(labels: ArrayLike, embeddings: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from devise.losses.base import Loss
 from devise.losses.mining import All, Miner
-from devise.losses.pairs.base import SMALLEST, PairLoss, above, aligned, distances, empty_batches, mean_cost
+from devise.losses.pairs.base import SMALLEST, PairLoss, above, aligned, distances, mean_cost
 
 ALL = All()
 
@@ -204,7 +204,7 @@ class Range(Loss):
     def __init__(self, margin: float = 1.0, within: float = 1.0, between: float = 1.0):
         above(margin=margin, within=within, between=between)
         self.margin, self.within, self.between = margin, within, between
-        self.empty_batches = empty_batches()
+        self.empty_batches = Variable(0, trainable=False, dtype="int32", name="empty_batches")
 
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         labels, rows = aligned(labels, embeddings)
