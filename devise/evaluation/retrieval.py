@@ -129,7 +129,8 @@ def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None =
     members, asked = labels[gallery[by_class]], labels[queries]
     first = np.searchsorted(members, asked)
     end = np.where(asked == metrics.NO_LABEL, first, np.searchsorted(members, asked, side="right"))
-    most, runs = int((end - first).max(initial=1)), list[Retrieval]()
+    most = int((end - first).max(initial=1))
+    runs: list[Retrieval] = []
     for block in score_blocks(embeddings, queries, gallery, block_bytes=block_bytes, progress=progress):
         part = slice(block.start, block.start + len(block.queries))
         classes = [by_class[low:high] for low, high in zip(first[part], end[part], strict=True)]
