@@ -208,14 +208,10 @@ class Worker:
 def unread(part: Part) -> dict[int, str]:
     """{place: why} of the pictures of a part that this machine can't read."""
     with part.opened() as (images, reasons):
-        return reasons | {place: reason for place in range(len(images))
-                          if place not in reasons and (reason := _reason(images.file(place)))}
-
-
-def _reason(file):
-    """Why a file can't be read as a picture, or None."""
-    try:
-        read_image(file)
-    except (ValueError, OSError) as error:
-        return str(error).removeprefix(f"{file}: ")
-    return None
+        for place in range(len(images)):
+            if place not in reasons:
+                try:
+                    read_image(images.file(place))
+                except (ValueError, OSError) as error:
+                    reasons[place] = str(error).removeprefix(f"{images.file(place)}: ")
+        return reasons

@@ -95,38 +95,15 @@ def _each(value, old, new):
     return new(value) if isinstance(value, old) else value
 
 
-class BestWeights:
-    """Copies of variables to go back to: those at the start, then those of the best epoch.
+def values_of(variables: Sequence[Any]) -> list[np.ndarray]:
+    """Copies of the values of variables, for `restore`."""
+    return [variable.numpy() for variable in variables]
 
-    Args:
-        variables: a list of keras.Variable or tf.Variable.
-    Attributes:
-        variables: as given.
-        epoch: the epoch whose values these are; None before any is offered.
-    """
 
-    def __init__(self, variables: Sequence[Any]):
-        self.variables = variables
-        self.epoch: int | None = None
-        self._rank: tuple[float | None, float] | None = None
-        self._values = [variable.numpy() for variable in variables]
-
-    def offer(self, epoch: int, verdict: Verdict) -> Verdict:
-        """Keep the values as they are now, if (score, -loss) of the verdict is the best so far.
-
-        Returns:
-            the verdict.
-        """
-        rank = verdict.score, -verdict.loss
-        if self._rank is None or rank > self._rank:
-            self.epoch, self._rank = epoch, rank
-            self._values = [variable.numpy() for variable in self.variables]
-        return verdict
-
-    def restore(self) -> None:
-        """Give the variables the values that are kept."""
-        for variable, value in zip(self.variables, self._values, strict=True):
-            variable.assign(value)
+def restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    """Give variables the values that `values_of` copied."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: int, draw: EveryRow | ClassRows,
@@ -151,10 +128,11 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
     """
     started, empty, batches = time.perf_counter(), int(np.asarray(loss.empty_batches)), 0
     decides = validation is not None and validation.decides
-    given, kept = BestWeights([*variables, *state]), BestWeights(variables)
+    given, kept = values_of([*variables, *state]), values_of(variables)
     losses: list[float] = []
     verdicts: list[Verdict] = []
-    start = None
+    start: Verdict | None = None
+    best: tuple[tuple, int] | None = None  # (score, -loss) and epoch
     if some := draw.left_out:
         more = f" and {len(some) - LISTED} more" if len(some) > LISTED else ""
         warnings.warn(f"classes of one row have no pair, {len(some)} are left out: "
@@ -167,13 +145,20 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
                        scores={name: tuple(verdict.scores[name] for verdict in verdicts) for name in names},
                        start_score=start and start.score,
                        start_scores={name: start.scores[name] for name in names} if start else {},
-                       best_epoch=kept.epoch, batch_size=draw.most, left_out=draw.left_out,
+                       best_epoch=best and best[1], batch_size=draw.most, left_out=draw.left_out,
                        empty_batches=int(np.asarray(loss.empty_batches)) - empty,
                        seconds=time.perf_counter() - started)
 
+    def offer(epoch, verdict):
+        nonlocal best, kept
+        rank = verdict.score, -verdict.loss
+        if best is None or rank > best[0]:
+            best, kept = (rank, epoch), values_of(variables)
+
     try:
         if validation and decides and start_counts:
-            start = kept.offer(0, validation(0))
+            start = validation(0)
+            offer(0, start)
         for epoch in range(1, epochs + 1):
             if before_epoch is not None:
                 before_epoch(epoch)
@@ -186,16 +171,16 @@ def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: in
             if validation:
                 verdicts.append(validation(epoch))
             if decides:
-                kept.offer(epoch, verdicts[-1])
+                offer(epoch, verdicts[-1])
             if after_epoch is not None:
                 after_epoch(history())
-            if patience is not None and epoch - (kept.epoch or 0) >= patience:
+            if patience is not None and epoch - (best[1] if best else 0) >= patience:
                 break
     except Exception:
-        given.restore()
+        restore([*variables, *state], given)
         raise
     if decides:
-        kept.restore()
+        restore(variables, kept)
     found = history()
     if found.empty_batches:
         warnings.warn(f"{found.empty_batches} of {batches} batches had no pair for the loss and taught nothing: give "

@@ -14,7 +14,7 @@ from devise.heads import Head
 from devise.heads.rows import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
-from devise.training.loop import OPTIMISERS, UNNAMED, BestWeights
+from devise.training.loop import OPTIMISERS, UNNAMED, restore, values_of
 
 
 def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tuple | None,
@@ -118,9 +118,9 @@ class Validation:
         Raises:
             ValueError: if a score is no finite number.
         """
-        outputs, before = self._outputs(), BestWeights(self._state)
+        outputs, before = self._outputs(), values_of(self._state)
         total = float(self._loss(self._labels, tf.constant(outputs, tf.float32), self._order, self._ends))
-        before.restore()  # a memory must not hold validation rows
+        restore(self._state, before)  # a memory must not hold validation rows
         return Verdict(total / len(self._order), self._scores(outputs, epoch))
 
     def _scores(self, outputs, epoch):
