@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from threading import Lock
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def extract(pictures: ImageSet | Fetched, load_backbone: Callable[[], Backbone],
     dealt = OnDisk(pictures) if isinstance(pictures, ImageSet) else pictures
     with ray.crew(Worker, load_backbone, threads, hello="describe", agree=_same, workers=workers, address=address,
                   cpus=threads, gpus=gpus) as crew:
-        backbone = SimpleNamespace(**crew.gather()[0])
+        backbone: Any = SimpleNamespace(**crew.gather()[0])
         folder = home(dealt.images, backbone, folder)[0]
         partial = folder / f"partial-{backbone.fingerprint[:12]}"
         storage.vacant(folder)

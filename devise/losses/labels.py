@@ -132,11 +132,13 @@ class HingeRank(Loss):
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
         costs = hinge_costs(labels, embeddings, self.label_vectors, margin=self.margin,
                             normalise=self.normalise)
-        if self._draws is None:
-            return ops.mean(ops.sum(costs, axis=1))
+        return ops.mean(ops.sum(costs, axis=1) if self._draws is None else self._first(costs))
+
+    def _first(self, costs):
+        """The cost (n,) of one violating label of each row, 0 where there is none."""
         ranks = random.uniform(ops.shape(costs), seed=self._draws)
-        first = ops.argmax(ops.where(costs > 0, ranks, -1), axis=1)  # one violating label of each row
-        return ops.mean(ops.squeeze(ops.take_along_axis(costs, first[:, None], axis=1), axis=1))
+        first = ops.argmax(ops.where(costs > 0, ranks, -1), axis=1)
+        return ops.squeeze(ops.take_along_axis(costs, first[:, None], axis=1), axis=1)
 
 
 def cross_entropy(labels: ArrayLike, logits: ArrayLike | Tensor) -> Tensor:

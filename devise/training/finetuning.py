@@ -115,8 +115,8 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
     variables, state = [*opened, *model.weights, *own], touched(loss, head.dim)
     step = _compile(network, model, loss, [*opened, *model.trainable_variables, *own],
                     optimiser=optimiser, learning_rate=learning_rate)
-    scored = validation and Validation(_outputs(network, head, validation[0], draw.most), validation[1], loss, state,
-                                       validate, classes=classes, per_class=per_class, seed=seed)
+    scored = Validation(_outputs(network, head, validation[0], draw.most), validation[1], loss, state, validate,
+                        classes=classes, per_class=per_class, seed=seed) if validation else None
     rng = np.random.default_rng(seed)
 
     def one_epoch(epoch):

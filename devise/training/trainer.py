@@ -89,8 +89,8 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
                                learning_rate=learning_rate, epochs=epochs, validate=validate, patience=patience)
     draw = batches.make(labels, batch_size=batch_size, classes=classes, per_class=per_class)
     state = touched(loss, head.dim)
-    scored = validation and Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate,
-                                       classes=classes, per_class=per_class, seed=seed)
+    scored = Validation(lambda: head.outputs(validation[0]), validation[1], loss, state, validate,
+                        classes=classes, per_class=per_class, seed=seed) if validation else None
     if head.input_dim is None:
         head.begin(levels[0], labels, seed)
     model, own = head.keras_model(), list(loss.trainable_variables)
