@@ -14,8 +14,7 @@ tests/heads/test_head_contract.py.
 from devise.heads.base import Head, RawHead, load_head, restored
 from devise.heads.bilinear import ALE, SJE, BilinearHead, HingeRankHead
 from devise.heads.conse import ConseHead, LiftHead, lift_vectors
-from devise.heads.extended import ExtendedHead
-from devise.heads.joint import JointHead
+from devise.heads.joint import ExtendedHead, JointHead
 from devise.heads.linear import ESZSL, SAE, LinearHead, RidgeHead
 from devise.heads.mlp import HeadConfig, HiddenHead, MlpHead
 from devise.heads.projection import ProjectionHead

@@ -1,18 +1,18 @@
-"""What every head is: features in, embeddings out, in blocks, and one file on disk."""
+"""What every head is: features in, embeddings out, in blocks, and one file on disk; checks of what it is given."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
 from devise import arrays
 from devise.errors import unknown
-from devise.heads.rows import blocks
 from devise.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from devise.arrays import Rows
 
 KINDS: dict[str, type[Head]] = {}  # every class of heads by its kind
+BLOCK_ROWS = 2048  # rows that pass through a head at once; bounds memory whatever the number of rows
 
 
 class Head(ABC):
@@ -49,6 +50,9 @@ class Head(ABC):
     start_counts: ClassVar[bool] = False
     comparison: ClassVar[str] = "cosine"
     takes: str = "features"  # what an error calls the rows that it is given
+    input_dim: int | None = None
+    dim: int | None = None
+    _options: Mapping[str, Any] = MappingProxyType({})  # what of the config is not in every head's
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -56,19 +60,9 @@ class Head(ABC):
             KINDS[cls.kind] = cls
 
     @property
-    @abstractmethod
-    def input_dim(self) -> int | None:
-        """Columns of the features; None until the head has weights."""
-
-    @property
-    @abstractmethod
-    def dim(self) -> int | None:
-        """Columns of the embeddings; None where only the weights decide it."""
-
-    @property
-    @abstractmethod
     def config(self) -> dict:
         """The head without its weights, ready for JSON: kind, input_dim, dim and its options."""
+        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
 
     @abstractmethod
     def _forward(self, rows: NDArray[np.float32]) -> NDArray:
@@ -168,11 +162,11 @@ class Head(ABC):
             FileNotFoundError: if there is no such file.
             ValueError: if it is no head, a head of another kind, or its weights don't fit its config.
         """
-        config, weights = read(path)
-        if config.get("kind") != cls.kind:
-            raise ValueError(f"{path} holds a head of kind {config.get('kind')!r}, expected {cls.kind!r}: "
+        head = load_head(path)
+        if head.kind != cls.kind:
+            raise ValueError(f"{path} holds a head of kind {head.kind!r}, expected {cls.kind!r}: "
                              "use load_head, which reads every kind")
-        return cast(Self, restored(path, config, weights))
+        return cast(Self, head)
 
     def no_gradient(self) -> ValueError:
         """The error of a head that is not trained by gradient steps: what to do instead."""
@@ -202,15 +196,9 @@ class RawHead(Head):
     """
 
     kind = "raw"
-    input_dim: int | None = None
-    dim: int | None = None
 
     def __init__(self, dim: int):
         self.input_dim = self.dim = int(dim)
-
-    @property
-    def config(self) -> dict:
-        return {"kind": self.kind, "input_dim": self.dim, "dim": self.dim}
 
     def keras_layers(self) -> list[keras.layers.Layer]:
         return []
@@ -240,11 +228,22 @@ def load_head(path: str | Path) -> Head:
     ...     load_head(f"{folder}/head.npz").kind
     'raw'
     """
-    return restored(path, *read(path))
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected a head's weights, as save() writes them")
+    try:
+        weights = arrays.read_npz(path)
+        config = json.loads(str(weights.pop("config")))
+        if not isinstance(config, dict):
+            raise ValueError("its config is not an object")
+    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
+        raise ValueError(f"{path} can't be read as a head ({error}): it is damaged or something else, "
+                         "train the head again") from error
+    return restored(path, config, weights)
 
 
 def restored(path: str | Path, config: dict, weights: dict[str, NDArray]) -> Head:
-    """The head of what `read` gave of a file; the path is for the errors.
+    """The head of a config and weights; the path is for the errors.
 
     Raises:
         ValueError: if there is no such kind of head, or the weights don't fit the config.
@@ -261,27 +260,6 @@ def restored(path: str | Path, config: dict, weights: dict[str, NDArray]) -> Hea
         raise ValueError(f"{path} holds weights that don't fit its config: {error}") from error
 
 
-def read(path: str | Path) -> tuple[dict, dict[str, NDArray]]:
-    """Config and weights of a file that `save` wrote.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it can't be read as a head.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected a head's weights, as save() writes them")
-    try:
-        weights = arrays.read_npz(path)
-        config = json.loads(str(weights.pop("config")))
-        if not isinstance(config, dict):
-            raise ValueError("its config is not an object")
-    except Exception as error:  # damaged bytes make a zip reader raise nearly anything
-        raise ValueError(f"{path} can't be read as a head ({error}): it is damaged or something else, "
-                         "train the head again") from error
-    return config, weights
-
-
 def check_weights(weights: Mapping[str, NDArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity.
 
@@ -295,3 +273,56 @@ def check_weights(weights: Mapping[str, NDArray], shapes: Mapping[str, tuple[int
             raise ValueError(f"{name} has shape {weights[name].shape}, expected {tuple(shape)}")
         if not np.isfinite(weights[name]).all():
             raise ValueError(f"{name} holds NaN or infinity")
+
+
+def blocks(features: Rows, *, name: str = "features",
+           dim: int | None = None) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The rows of a matrix in blocks, checked: float32 and finite.
+
+    Args:
+        features: (n, d), may be memory-mapped, of any float type.
+        dim: the number of columns expected, or None for any.
+    Returns:
+        an iterator over (first row, float32 (m, d)), m <= BLOCK_ROWS.
+    Raises:
+        ValueError: if it is not a matrix of `dim` columns, or a row holds NaN or infinity.
+
+    >>> [(start, rows.shape) for start, rows in blocks(np.ones((3000, 2)))]
+    [(0, (2048, 2)), (2048, (952, 2))]
+    """
+    if np.ndim(features) != 2:
+        raise ValueError(f"{name} have shape {np.shape(features)}: expected (n, dim), one row an image")
+    for start in range(0, len(features), BLOCK_ROWS):
+        where = name if start == 0 else f"{name} from row {start} on"
+        yield start, arrays.as_rows(features[start:start + BLOCK_ROWS], where, dim)
+
+
+def check_labels(labels: ArrayLike, n: int, *, n_labels: int | None = None,
+                 name: str = "labels") -> NDArray[np.int64]:
+    """Labels as int64 (n,), one a feature row, each in 0..n_labels - 1.
+
+    Raises:
+        ValueError: if their number is not n, they are not whole numbers, or one is out of range.
+
+    >>> check_labels([0, 2], 2, n_labels=3)
+    array([0, 2])
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise ValueError(f"{name} have shape {labels.shape} but there are {n} feature rows: expected ({n},)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name} are {labels.dtype}: expected whole numbers, rows of the label vectors")
+    bad = np.flatnonzero((labels < 0) | (labels >= (np.inf if n_labels is None else n_labels)))
+    if bad.size:
+        above = "from 0" if n_labels is None else f"in 0..{n_labels - 1}"
+        raise ValueError(f"{name} hold {labels[bad[0]]} in row {bad[0]}, expected {above}: "
+                         "leave out rows without a label (-1)")
+    return labels.astype(np.int64)
+
+
+def check_classes(labels: NDArray) -> None:
+    """Refuse labels of fewer than two classes: there is nothing to tell apart."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(f"labels hold {len(classes)} class: expected two or more, else there is "
+                         "nothing to tell apart")

@@ -8,6 +8,7 @@ import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
 from devise.heads.base import Head, check_weights
+from devise.heads.joint import probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,9 +30,6 @@ class ClassifierHead(Head):
         temperature: divides the logits; above 1 it evens the probabilities out.
     """
 
-    input_dim: int | None = None
-    dim: int | None = None
-
     def __init__(self, kernel: ArrayLike | None, bias: ArrayLike | None, used: NDArray[np.bool_], temperature: float):
         if not (np.isfinite(temperature) and temperature > 0):
             raise ValueError(f"temperature is {temperature}: expected a number above 0")
@@ -45,11 +43,7 @@ class ClassifierHead(Head):
                 raise ValueError(f"the classifier's bias has shape {bias.shape}: expected {used.shape}, one a class")
             self._classifier, self.input_dim = {"kernel": kernel, "bias": bias}, len(kernel)
             self._kernel, self._bias = kernel[:, self._columns], bias[self._columns]
-
-    @property
-    def config(self) -> dict:
-        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, "classes": len(self.used),
-                "classifier": bool(self._classifier), "temperature": self.temperature}
+        self._options = {"classes": len(used), "classifier": bool(self._classifier), "temperature": self.temperature}
 
     def _logits(self, rows):
         """The logits of the classes that may be used, float32 (m, used)."""
@@ -100,6 +94,7 @@ class ConseHead(ClassifierHead):
             raise ValueError("no class that may be used has a vector: there is nothing to combine")
         super().__init__(kernel, bias, used, temperature)
         self.vectors, self.dim, self.top = as_rows(vectors), np.shape(vectors)[1], top
+        self._options = {**self._options, "top": top}
         self._directions = unit_rows(self.vectors[used])
 
     @classmethod
@@ -109,19 +104,16 @@ class ConseHead(ClassifierHead):
         Raises:
             ValueError: if the backbone has no classifier behind its features.
         """
-        from devise.heads.imagenet import imagenet_vectors
+        from devise.backbones import imagenet
+        from devise.words import synset_vectors
 
-        return cls(*classifier_of(backbone), imagenet_vectors(words), top=top, mask=mask)
+        return cls(*classifier_of(backbone), synset_vectors(imagenet.identities(), words), top=top, mask=mask)
 
     @classmethod
     def of_logits(cls, vectors: Rows, *, top: int = TOP, temperature: float = 1.0,
                   mask: ArrayLike | None = None) -> Self:
         """The head whose features are the logits (n, C) of a classifier."""
         return cls(None, None, vectors, top=top, temperature=temperature, mask=mask)
-
-    @property
-    def config(self) -> dict:
-        return super().config | {"top": self.top}
 
     def _forward(self, rows):
         logits = self._logits(rows)
@@ -219,16 +211,6 @@ def lift_vectors(kernel: ArrayLike, *, gamma: float = 1.0) -> NDArray[np.float32
     if not (rest > -1e-9).all():
         raise ValueError(f"gamma is {gamma}: expected less, lifts of this kernel are above the number of classes")
     return np.concatenate([parts, np.zeros_like(rest), np.sqrt(np.maximum(0, rest))], axis=1).astype(np.float32)
-
-
-def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """The softmax of each row, exp(z/T) / Σ exp(z/T).
-
-    >>> probabilities(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def class_mask(mask: ArrayLike | None, n_classes: int) -> NDArray[np.bool_]:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.arrays import as_rows, eigenvectors, unit_rows
-from devise.heads.base import Head, check_weights
-from devise.heads.rows import blocks, check_classes, check_labels
+from devise.heads.base import Head, blocks, check_classes, check_labels, check_weights
 
 if TYPE_CHECKING:
     import keras
@@ -48,17 +47,11 @@ class LinearHead(Head):
         self.kernel: NDArray[np.float32] | None = None
         self.bias: NDArray[np.float32] | None = None
 
-    @property
-    def input_dim(self) -> int | None:
-        return None if self.kernel is None else self.kernel.shape[0]
-
-    @property
-    def dim(self) -> int | None:
-        return None if self.kernel is None else self.kernel.shape[1]
-
-    @property
-    def config(self) -> dict:
-        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, **self._options}
+    def _solved(self, kernel: NDArray, bias: NDArray) -> Self:
+        """The head itself, with this map."""
+        self.kernel, self.bias = (np.asarray(part, np.float32) for part in (kernel, bias))
+        self.input_dim, self.dim = kernel.shape
+        return self
 
     def fit(self, features: Rows, labels: ArrayLike, label_vectors: ArrayLike, *,
             validation: tuple[Rows, ArrayLike] | None = None, seed: int = 0) -> Self:
@@ -80,9 +73,7 @@ class LinearHead(Head):
         vectors = unit_rows(label_vectors, "label vectors")
         labels = check_labels(labels, len(features), n_labels=len(vectors))
         check_classes(labels)
-        kernel, bias = self._solve(features, labels, vectors, validation, np.random.default_rng(seed))
-        self.kernel, self.bias = kernel.astype(np.float32), np.asarray(bias, np.float32)
-        return self
+        return self._solved(*self._solve(features, labels, vectors, validation, np.random.default_rng(seed)))
 
     @abstractmethod
     def _solve(self, features, labels: NDArray[np.int64], vectors: NDArray[np.float32], validation,
@@ -109,8 +100,7 @@ class LinearHead(Head):
     def _restore(cls, config, weights):
         check_weights(weights, {"kernel": (config["input_dim"], config["dim"]), "bias": (config["dim"],)})
         head = cls(**{name: value for name, value in config.items() if name not in ("kind", "input_dim", "dim")})
-        head.kernel, head.bias = weights["kernel"], weights["bias"]
-        return head
+        return head._solved(weights["kernel"], weights["bias"])
 
 
 class RidgeHead(LinearHead):
@@ -145,15 +135,20 @@ class RidgeHead(LinearHead):
 
     def _solve(self, features, labels, vectors, validation, random):
         solve, left_out = ridge(features, vectors[labels])
-        if self._given is not None:
-            penalty = self._given
-        elif validation is not None:
-            penalty = _best_penalty(self._penalties, lambda penalty: _embedded(solve(penalty), validation[0]),
-                                    len(validation[0]), validation[1], vectors, np.unique(labels))
-        else:
-            penalty = _best_penalty(self._penalties, left_out, len(labels), labels, vectors, np.unique(labels))
-        self._options = {"penalty": penalty}
-        return solve(penalty)
+        if self._given is None:
+            seen, rows, expected = np.unique(labels), None, labels
+            if validation is not None:
+                rows, expected = validation
+                expected = check_labels(expected, len(rows), n_labels=len(vectors), name="validation labels")
+
+            def quality(penalty: float) -> tuple[float, float]:
+                found = left_out(penalty) if rows is None else RidgeHead()._solved(*solve(penalty)).embed(rows)
+                cosines = unit_rows(found) @ vectors.T
+                hits = seen[cosines[:, seen].argmax(axis=1)] == expected
+                return hits.mean(), cosines[np.arange(len(expected)), expected].mean()
+
+            self._options = {"penalty": max(self._penalties, key=quality)}
+        return solve(self._options["penalty"])
 
 
 class ESZSL(LinearHead):
@@ -303,22 +298,3 @@ def standardised(x: NDArray) -> tuple[NDArray, NDArray, float]:
     rows = x - middle
     scale = np.sqrt(np.square(rows).sum(axis=1).mean())
     return rows / scale, middle, scale
-
-
-def _embedded(solved: Map, features: Rows) -> NDArray[np.float32]:
-    """What a solved map makes of features, as the head does."""
-    head = RidgeHead(1.0)
-    head.kernel, head.bias = (part.astype(np.float32) for part in solved)
-    return head.embed(features)
-
-
-def _best_penalty(penalties, embeddings, n, labels, vectors, seen):
-    """The penalty whose embeddings of n labelled images have the best (hit@1 among seen labels, mean cosine)."""
-    labels = check_labels(labels, n, n_labels=len(vectors), name="validation labels")
-
-    def quality(penalty):
-        cosines = unit_rows(embeddings(penalty)) @ vectors.T
-        hits = seen[cosines[:, seen].argmax(axis=1)] == labels
-        return hits.mean(), cosines[np.arange(len(labels)), labels].mean()
-
-    return max(penalties, key=quality)

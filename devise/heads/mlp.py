@@ -71,23 +71,10 @@ class MlpHead(Head):
     trains = True
 
     def __init__(self, config: HeadConfig):
-        self._layout = config
+        self._layout, self.dim = config, config.dim
+        self._options = {**asdict(config), "sizes": list(config.sizes)}
         self._saved: dict[str, NDArray[np.float32]] = {}
         self._model: keras.Sequential | None = None  # made for training, and for what works on layers
-
-    @property
-    def dim(self) -> int:
-        return self._layout.dim
-
-    @property
-    def input_dim(self) -> int | None:
-        weights = self._saved or _variables(self._model)
-        return next(iter(weights.values())).shape[0] if weights else None
-
-    @property
-    def config(self) -> dict:
-        layout = asdict(self._layout)
-        return {"kind": self.kind, "input_dim": self.input_dim, **layout, "sizes": list(layout["sizes"])}
 
     @property
     def inner(self) -> dict[str, Head]:
@@ -104,6 +91,7 @@ class MlpHead(Head):
             the head itself.
         """
         self._model, self._saved = _network(self._layout, int(input_dim), seed), {}
+        self.input_dim = int(input_dim)
         return self
 
     def begin(self, features: Rows, labels: ArrayLike, seed: int) -> Self:
@@ -159,7 +147,7 @@ class MlpHead(Head):
     def _restore(cls, config, weights):
         options = {name: value for name, value in config.items() if name not in ("kind", "input_dim")}
         head = cls(HeadConfig(**options))
-        shapes = head._shapes(config["input_dim"])
+        head.input_dim, shapes = config["input_dim"], head._shapes(config["input_dim"])
         check_weights(weights, shapes)
         head._saved = {name: np.asarray(weights[name], np.float32) for name in shapes}
         return head
@@ -180,21 +168,11 @@ class HiddenHead(Head):
     kind = "hidden"
 
     def __init__(self, head: MlpHead):
-        if not head.config["sizes"]:
+        sizes = head.config["sizes"]
+        if not sizes:
             raise ValueError("this head has no hidden layer: its sizes are ()")
-        self._head = head
-
-    @property
-    def dim(self) -> int:
-        return self._head.config["sizes"][-1]
-
-    @property
-    def input_dim(self) -> int | None:
-        return self._head.input_dim
-
-    @property
-    def config(self) -> dict:
-        return {"kind": self.kind, "input_dim": self.input_dim, "dim": self.dim, "of": self._head.config}
+        self._head, self.input_dim, self.dim = head, head.input_dim, sizes[-1]
+        self._options = {"of": head.config}
 
     def keras_layers(self) -> list[keras.layers.Layer]:
         """The layers up to the last hidden activation; they share the weights."""

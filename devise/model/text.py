@@ -13,9 +13,8 @@ from devise.arrays import as_rows, unit_rows
 from devise.backbones import imagenet
 from devise.errors import unknown
 from devise.heads import lift_vectors
-from devise.heads.imagenet import imagenet_vectors
 from devise.spelling import folded
-from devise.words import embed_texts, taxonomy_for
+from devise.words import embed_texts, synset_vectors, taxonomy_for
 from devise.words.phrases import resolve
 from devise.words.sentences import CaptionVectors
 from devise.zeroshot import kernel
@@ -200,7 +199,7 @@ class LiftText(Text):
 
     @cached_property
     def _classes(self):
-        return imagenet_vectors(self.words.vectors)
+        return synset_vectors(imagenet.identities(), self.words.vectors)
 
     dim = property(lambda self: len(imagenet.classes()) + 2)
 

@@ -15,7 +15,6 @@ from devise.backbones import imagenet, load
 from devise.datasets import split
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
-from devise.heads.imagenet import imagenet_vectors, strict_mask
 from devise.recipes import bundled_table
 from devise.words import (
     Taxonomy,
@@ -23,6 +22,7 @@ from devise.words import (
     label_synsets,
     label_vectors,
     shipped_taxonomy,
+    strict_mask,
     synset_vectors,
     taxonomy_for,
 )
@@ -85,7 +85,7 @@ class World:
     @cached_property
     def classes(self):
         """float32 (1000, d), ImageNet's classes among the words; zero rows where no word of theirs has a vector."""
-        return imagenet_vectors(self.words)
+        return synset_vectors(imagenet.identities(), self.words)
 
     @cached_property
     def vocabulary(self):
@@ -113,8 +113,8 @@ class World:
     @cached_property
     def masks(self):
         """{reading: bool (C, 1000)}, the classes of the network that a reading hides for a label."""
-        pairs = list(zip(self.names, self.synsets, strict=True))
-        hidden = {reading: np.stack([strict_mask(name, synsets=(synset,), wide=wide) for name, synset in pairs])
+        pairs, classes = list(zip(self.names, self.synsets, strict=True)), imagenet.identities()
+        hidden = {reading: np.stack([strict_mask(name, classes, synsets=(own,), wide=wide) for name, own in pairs])
                   for reading, wide in (("strict", False), ("wide", True))}
         return {"open": np.zeros_like(hidden["strict"])} | hidden
 

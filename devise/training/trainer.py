@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from devise.heads import Head
-from devise.heads.rows import blocks
+from devise.heads.base import blocks
 from devise.losses import Loss, as_loss
 from devise.training import batches, loop
 from devise.training.augmented import AugmentedFeatures

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from devise import arrays
 from devise.heads import Head
-from devise.heads.rows import check_classes, check_labels
+from devise.heads.base import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
 from devise.training.loop import OPTIMISERS, UNNAMED, restore, values_of

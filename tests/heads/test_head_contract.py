@@ -91,7 +91,7 @@ def test_one_image_alone_is_embedded_as_among_others(head):
 
 def test_blocks_from_the_disk_change_nothing(head, tmp_path, monkeypatch):
     whole = head.embed(QUERIES)
-    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 5)
+    monkeypatch.setattr("devise.heads.base.BLOCK_ROWS", 5)
     np.save(tmp_path / "features.npy", QUERIES)
     np.testing.assert_allclose(head.embed(np.load(tmp_path / "features.npy", mmap_mode="r")), whole, atol=1e-5)
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from devise.backbones import imagenet
-from devise.heads.imagenet import imagenet_vectors, strict_mask
-from devise.words import WordVectors
+from devise.words import WordVectors, strict_mask, synset_vectors
 
-NAMES = imagenet.class_names()
+NAMES, CLASSES = imagenet.class_names(), imagenet.identities()
 WORDS = WordVectors(["fish", "great", "white", "shark", "hen", "mail", "car", "t-shirt", "tench"],
                     np.random.default_rng(6).normal(size=(9, 4)), name="small")
 
@@ -17,14 +16,14 @@ def unit(vector):
 
 
 def hidden(label, **options):
-    return {NAMES[row] for row in np.flatnonzero(strict_mask(label, **options))}
+    return {NAMES[row] for row in np.flatnonzero(strict_mask(label, CLASSES, **options))}
 
 
 def test_a_class_is_the_mean_of_its_lemmas_and_a_lemma_of_its_words():
     def word(name):
         return unit(WORDS.vector(name).astype(np.float64))
 
-    vectors = imagenet_vectors(WORDS)
+    vectors = synset_vectors(CLASSES, WORDS)
     assert vectors.shape == (1000, 4) and vectors.dtype == np.float32
     # great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
     lemmas = [unit(word("great") + word("white") + word("shark")), unit(word("white") + word("shark")),
@@ -60,13 +59,13 @@ def test_a_wide_mask_hides_classes_with_the_word_in_a_name():
 def test_every_class_hides_itself():
     for row in range(0, 1000, 37):
         identity, name = imagenet.classes()[row]
-        assert strict_mask(name, synsets=identity)[row]
-        assert strict_mask(name, synsets=[identity], wide=True)[row]
+        assert strict_mask(name, CLASSES, synsets=identity)[row]
+        assert strict_mask(name, CLASSES, synsets=[identity], wide=True)[row]
 
 
 def test_other_nouns_hide_the_classes_of_all_their_senses():
     both = hidden("crane")  # a bird and a machine
-    assert both == {"crane"} and strict_mask("crane").sum() == 2
+    assert both == {"crane"} and strict_mask("crane", CLASSES).sum() == 2
     assert len(hidden("dog")) >= 118  # all dogs, and a hot dog by another sense
     with pytest.raises(KeyError, match="'walked' is no noun"):
-        strict_mask("walked")
+        strict_mask("walked", CLASSES)

@@ -52,7 +52,7 @@ def test_a_penalty_means_the_same_whatever_the_scale_of_the_features():
 def test_streamed_in_blocks_it_is_the_same(monkeypatch):
     features, labels, vectors = problem(50, 8)
     expected = RidgeHead(1.0).fit(features, labels, vectors).embed(features)
-    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
+    monkeypatch.setattr("devise.heads.base.BLOCK_ROWS", 7)
     streamed = RidgeHead(1.0).fit(features, labels, vectors).embed(features)
     np.testing.assert_allclose(streamed, expected, atol=1e-5)
 

@@ -90,7 +90,7 @@ def test_a_head_without_a_hidden_layer_has_no_space_on_the_way():
 def test_embedding_in_blocks_and_from_a_file_changes_nothing(monkeypatch, tmp_path, small, train_set):
     head = built(small)
     expected = head.embed(train_set.features)
-    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
+    monkeypatch.setattr("devise.heads.base.BLOCK_ROWS", 7)
     np.save(tmp_path / "features.npy", train_set.features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
     np.testing.assert_allclose(head.embed(mapped), expected, atol=1e-6)

@@ -1,13 +1,14 @@
 import json
 import math
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from devise.heads import ProjectionHead, load_head, whitening
-from devise.heads.power import SignedPower
+from devise.heads import ProjectionHead, load_head
+from devise.heads import projection as whitening
 from devise.heads.projection import STARTS
 from devise.losses import Cosine
 from devise.training import train
@@ -76,18 +77,25 @@ def test_a_power_is_kept_with_the_head_and_one_without_it_still_opens(fitted, tr
     assert load_head(tmp_path / "old.npz").config["power"] == 1.0
 
 
+def power_of(head):
+    return next(layer for layer in head.keras_layers() if layer.name == "power")
+
+
 def test_the_slope_of_a_root_is_finite_where_features_are_zero():
     rows = keras.ops.convert_to_tensor(np.array([[0.0, 4.0, -1e-9, -4.0]], np.float32))
     with tf.GradientTape() as tape:
         tape.watch(rows)
-        total = keras.ops.sum(SignedPower(0.5)(rows))
+        total = keras.ops.sum(power_of(ProjectionHead(start="identity", power=0.5).fit(np.eye(4)))(rows))
     np.testing.assert_allclose(tape.gradient(total, rows), [[0, 0.25, 0, 0.25]], atol=1e-6)
 
 
-def test_the_layer_can_be_written_and_read(tmp_path):
-    layer = SignedPower(0.25, name="power")
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.power == 0.25 and again.name == "power"
+def test_the_network_is_written_and_read_as_keras_own_layers(fitted, train_set, tmp_path):
+    head = fitted(start="pca", power=0.25)
+    head.keras_model().save(tmp_path / "head.keras")
+    with zipfile.ZipFile(tmp_path / "head.keras") as archive:
+        assert b"devise" not in archive.read("config.json")  # it opens where devise is not installed
+    again = keras.saving.load_model(tmp_path / "head.keras")
+    np.testing.assert_allclose(np.asarray(again(train_set.features)), head.outputs(train_set.features), atol=1e-5)
 
 
 @pytest.mark.parametrize("start", STARTS)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from devise.heads import rows
-from devise.heads.rows import blocks, check_classes, check_labels
+from devise.heads import base
+from devise.heads.base import blocks, check_classes, check_labels
 
 
 def test_blocks_join_to_the_whole(monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(base, "BLOCK_ROWS", 4)
     features = np.random.default_rng(0).standard_normal((10, 3))
     parts = list(blocks(features))
     assert [start for start, _ in parts] == [0, 4, 8]
@@ -28,7 +28,7 @@ def test_features_that_are_no_finite_matrix_are_refused(features, dim, message):
 
 
 def test_a_bad_row_of_a_later_block_is_named(monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(base, "BLOCK_ROWS", 4)
     features = np.ones((10, 2))
     features[9, 0] = np.inf
     with pytest.raises(ValueError, match="features from row 8 on hold NaN or infinity in 1 rows, .* row 1"):

@@ -6,12 +6,13 @@ from scipy import linalg
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from devise.heads import rows, whitening
+from devise.heads import base
+from devise.heads import projection as whitening
 
 
 @pytest.fixture
 def data(monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(base, "BLOCK_ROWS", 16)
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), [5, 8, 10, 14, 20, 43])
     mixed = rng.standard_normal((100, 7)) @ rng.standard_normal((7, 7))

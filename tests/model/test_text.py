@@ -7,11 +7,10 @@ from devise.backbones import imagenet
 from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
 from devise.heads import LiftHead
-from devise.heads.imagenet import imagenet_vectors
 from devise.model import Devise, WordText, pretrained
 from devise.model.sources import Words
 from devise.model.text import LiftText, restored
-from devise.words import WordVectors, taxonomy_for
+from devise.words import WordVectors, synset_vectors, taxonomy_for
 from devise.zeroshot import Lift, kernel
 
 RANDOM = np.random.default_rng(4)
@@ -40,7 +39,7 @@ def test_lift_ranks_words_and_images_as_the_rule_does(words):
     head, text, features = LiftHead(*weights), LiftText(words), RANDOM.normal(size=(9, 6)).astype(np.float32)
     vectors = words.vectors.matrix
     steps = taxonomy_for(NAMES).steps(imagenet.identities(), NAMES)
-    rule = Lift(kernel(imagenet_vectors(words.vectors), vectors, steps))
+    rule = Lift(kernel(synset_vectors(imagenet.identities(), words.vectors), vectors, steps))
     expected = rule.scores(features @ weights[0] + weights[1])  # the logarithm of the lift
     cosines = head.embed(features) @ text.embed(list(NAMES)).T
     np.testing.assert_allclose(np.log(1000 * cosines), expected, atol=2e-3)

@@ -121,7 +121,7 @@ def test_fewer_are_the_beginning_of_more(rule, case):
 def test_small_blocks_change_nothing(rule, case, monkeypatch):
     whole, matrix = rule.tag(case.x, k=3), rule.scores(case.x)
     monkeypatch.setattr("devise.zeroshot.rules.BLOCK_BYTES", 4 * 9 * 7)
-    monkeypatch.setattr("devise.heads.rows.BLOCK_ROWS", 7)
+    monkeypatch.setattr("devise.heads.base.BLOCK_ROWS", 7)
     np.testing.assert_array_equal(rule.tag(case.x, k=3).ids, whole.ids)
     np.testing.assert_allclose(rule.tag(case.x, k=3).scores, whole.scores, atol=1e-5)
     np.testing.assert_allclose(rule.scores(case.x), matrix, atol=1e-5)

@@ -19,14 +19,12 @@ from devise.arrays import eigenvectors, pack
 from devise.backbones import imagenet
 from devise.features import FeatureTable
 from devise.heads import JointHead
-from devise.heads.conse import probabilities
-from devise.heads.imagenet import imagenet_vectors
-from devise.heads.joint import directions, map_inputs
+from devise.heads.joint import directions, map_inputs, probabilities
 from devise.model import ConceptText, Devise, Space
 from devise.model.concepts import STOP, WORD, as_lines, singular, word_weight
 from devise.model.sources import Network, Words
 from devise.recipes.pretrained.names import Nouns, Vocabulary, kinds, similarities, vocabulary
-from devise.words import WordVectors
+from devise.words import WordVectors, synset_vectors
 from devise.words.phrases import pooled, usable
 
 DIM = 384  # of the half that captions teach
@@ -97,8 +95,8 @@ def make(train_part: Lesson, dev_part: Lesson, objects: FeatureTable, classifier
     text = ConceptText(words, {
         **terms, **_concepts(nouns, found, terms, reliability), "lexicon": as_lines(known), "bag": bag.rows,
         "bag_scale": bag.scale, "word_map": maps["vector"].astype(np.float16),
-        "class_vectors": imagenet_vectors(words.vectors).astype(np.float16), "background": packed.rows,
-        "background_scale": packed.scale, "term_reliability": reliability,
+        "class_vectors": synset_vectors(imagenet.identities(), words.vectors).astype(np.float16),
+        "background": packed.rows, "background_scale": packed.scale, "term_reliability": reliability,
         "rates": np.array([0.01]), "limits": np.array([0.0]), "tag_threshold": np.zeros(1, np.float32)})
     network = Network().required(backbone, "it")
     return Devise(network, words, {"shared": Space(head, text)}, record={"pretrained": "everyday", "seed": seed,
