@@ -42,9 +42,8 @@ def best_epochs(model: Devise) -> tuple[str, ...]:
 
 def thresholds_notes(model: Devise) -> tuple[str, ...]:
     """A sentence a space with a threshold: what that rests on."""
-    from devise.model.calibration import sentence
-
-    return tuple(f"the space {name}: {sentence(space)}" for name, space in model.spaces.items() if space.calibration)
+    return tuple(f"the space {name}: {space.threshold_note()}" for name, space in model.spaces.items()
+                 if space.calibration)
 
 
 def _other_place(args: Namespace) -> None:
@@ -140,7 +139,7 @@ class Finetune(Command):
         from devise.metrics import paired_difference
         from devise.model import LEARNT
         from devise.model.captions import captioned
-        from devise.model.reporting import gain_table
+        from devise.model.evaluating import gain_table
 
         if args.pictures:
             images = opening.classed(args, args.pictures)

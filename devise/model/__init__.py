@@ -3,15 +3,15 @@
 from devise.model.arithmetic import changed, mixed, weights_of
 from devise.model.captions import train_captions
 from devise.model.classes import train_classes
-from devise.model.concepts import Concepts, ConceptText
+from devise.model.concept_text import ConceptText
+from devise.model.concepts import Concepts
 from devise.model.devise import Devise
 from devise.model.evaluating import CaptionFigures, Figures
 from devise.model.exporting import parameter_counts, whole_network
 from devise.model.labels import train_labels
 from devise.model.pretrained import pretrained
-from devise.model.space import LEARNT, RAW, SHARED, Space
+from devise.model.space import LEARNT, RAW, SHARED, SentenceText, Space, Text, WordText
 from devise.model.tags import FIRST_WORDS, NearestNames, Tag, TaggedImages, Tags, naming
-from devise.model.text import SentenceText, Text, WordText
 
 __all__ = ["FIRST_WORDS", "LEARNT", "RAW", "SHARED", "CaptionFigures", "ConceptText", "Concepts", "Devise", "Figures",
            "NearestNames", "SentenceText", "Space", "Tag", "TaggedImages", "Tags", "Text", "WordText", "changed",

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from devise.arrays import as_rows
 from devise.datasets import Skipped, Split
 from devise.evaluation.captions import DEPTH
 from devise.metrics import ndcg_at_r
-from devise.model.objective import float_rows
 from devise.words.sentences import SentenceVectors, Tfidf, empty, latent
 
 if TYPE_CHECKING:
@@ -35,25 +33,12 @@ class CaptionData:
     Attributes:
         features, held: float32 (n, d) and (m, d).
         captions, held_captions: the sentences about each.
-    Raises:
-        ValueError: if features and captions differ in number, or features hold NaN.
     """
 
     features: NDArray[np.float32]
     captions: tuple[tuple[str, ...], ...]
     held: NDArray[np.float32]
     held_captions: tuple[tuple[str, ...], ...]
-
-    def __post_init__(self):
-        for name, told in (("features", self.captions), ("held", self.held_captions)):
-            rows = as_rows(getattr(self, name), name)
-            if len(rows) != len(told):
-                raise ValueError(f"{name} have {len(rows)} rows but there are captions of {len(told)} pictures: "
-                                 "expected one tuple of sentences a row")
-            object.__setattr__(self, name, rows)
-        if min(len(self.features), len(self.held)) < FEWEST:
-            raise ValueError(f"there are {len(self.features)} pictures to learn from and {len(self.held)} to choose "
-                             f"by: expected {FEWEST} or more of each")
 
     @cached_property
     def terms(self) -> Tfidf:
@@ -64,10 +49,6 @@ class CaptionData:
     def vectors(self) -> NDArray[np.float32]:
         """Compact tf-idf of all images, the held ones last: float32 (n + m, dim), unit rows."""
         rows = [self.terms.pictures(captions) for captions in (self.captions, self.held_captions)]
-        for name, found in zip(("captions", "held_captions"), rows, strict=True):
-            if lost := empty(found).tolist():
-                raise ValueError(f"{name} of {len(lost)} pictures hold no term that others have, the first is row "
-                                 f"{lost[0]}: leave them out, `caption_data` does")
         return latent(rows[0], rows, DIM)
 
     @property
@@ -99,42 +80,33 @@ class CaptionData:
         return min(DIM, *self.features.shape)
 
 
-class Usable(NamedTuple):
-    """The rows of some images that can be used, int64 (n,), and a Skipped for each of the others."""
-
-    rows: NDArray[np.int64]
-    skipped: tuple[Skipped, ...]
-
-
-def usable(table: FeatureTable, rows: NDArray[np.int64], words: WordVectors, terms: Tfidf | None = None) -> Usable:
-    """Which images have features, and captions that say something.
+def usable(table: FeatureTable, rows: NDArray[np.int64], words: WordVectors, terms: Tfidf | None = None
+           ) -> tuple[NDArray[np.int64], tuple[Skipped, ...]]:
+    """The rows of images that have features, and captions that say something; and a Skipped for each of the others.
 
     Args:
         table: FeatureTable whose images have captions.
         rows: int (n,), of the table.
         words: of which an image's captions must have one.
         terms: Tfidf of the training, of which they must have one too; None before there is one.
-    Raises:
-        ValueError: if the images have no captions.
     """
-    images = table.images
-    if images.captions is None:
-        raise ValueError(NO_CAPTIONS)
-    rows = np.asarray(rows, np.int64)
-    sentences, matrix = SentenceVectors(words, components=0), float_rows(table.matrix, rows)
+    images, rows = table.images, np.asarray(rows, np.int64)
+    assert images.captions is not None  # as `caption_data` makes sure
+    told = [images.captions[row] for row in rows]
+    sentences, matrix = SentenceVectors(words, components=0), table.matrix[rows]
     reasons = {"its features hold NaN or infinity": ~np.isfinite(matrix).all(axis=1),
                "its features are all zero": ~matrix.any(axis=1),
                f"no word of its captions is among {words.name}":
-                   ~np.array([sentences.known(images.captions[row]).any() for row in rows], bool)}
+                   ~np.array([sentences.known(captions).any() for captions in told], bool)}
     if terms is not None:
         lost = np.zeros(len(rows), bool)
-        lost[empty(terms.pictures([images.captions[row] for row in rows]))] = True
+        lost[empty(terms.pictures(told))] = True
         reasons["its captions hold function words alone, or terms that the training's don't"] = lost
     skipped, left = [], np.ones(len(rows), bool)
     for reason, found in reasons.items():
         skipped += [Skipped(images.paths[row], reason) for row in rows[found & left]]
         left &= ~found
-    return Usable(rows[left], tuple(skipped))
+    return rows[left], tuple(skipped)
 
 
 def caption_data(table: FeatureTable, split: Split, words: WordVectors) -> tuple[CaptionData, Split, tuple]:
@@ -153,22 +125,21 @@ def caption_data(table: FeatureTable, split: Split, words: WordVectors) -> tuple
     parts, terms = {}, None
     skipped: tuple[Skipped, ...] = ()
     for part in ("train", "validation", "test"):
-        found = usable(table, split.rows(part), words)
-        if part == "train" and len(found.rows):
-            terms = Tfidf().fit([told[row] for row in found.rows])
-        more = found if terms is None else usable(table, found.rows, words, terms)
-        parts[part], skipped = more.rows, (*skipped, *found.skipped, *more.skipped)
+        rows, lost = usable(table, split.rows(part), words)
+        if part == "train" and len(rows):
+            terms = Tfidf().fit([told[row] for row in rows])
+        parts[part], more = usable(table, rows, words, terms)
+        skipped += lost + more
     few = [f"{len(parts[part])} of {len(split.rows(part))} for {part}" for part in ("train", "validation")
            if len(parts[part]) < FEWEST]
     if few:
         why = f"; {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         raise ValueError(f"too few pictures with captions can be used ({', '.join(few)}{why}): expected {FEWEST} or "
                          "more to learn from, and as many to choose by")
-    (x, captions), (held, held_captions) = (
-        (float_rows(table.matrix, parts[part]), tuple(told[row] for row in parts[part]))
-        for part in ("train", "validation"))
-    return (CaptionData(x, captions, held, held_captions),
-            Split(parts["train"], parts["validation"], parts["test"], seed=split.seed), skipped)
+    train, held = ((np.asarray(table.matrix[parts[part]], np.float32), tuple(told[row] for row in parts[part]))
+                   for part in ("train", "validation"))
+    return (CaptionData(*train, *held), Split(parts["train"], parts["validation"], parts["test"], seed=split.seed),
+            skipped)
 
 
 def sentences_of(vectors: CaptionVectors, captions: Sequence[Sequence[str]]

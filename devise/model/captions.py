@@ -21,10 +21,8 @@ from devise.features import FeatureTable
 from devise.heads import Head, ProjectionHead, RidgeHead
 from devise.model.caption_data import NO_CAPTIONS, CaptionData, caption_data, sentences_of
 from devise.model.devise import Devise
-from devise.model.objective import Objective
-from devise.model.sources import AUTO, Network, Words
-from devise.model.space import LEARNT, SHARED, Space
-from devise.model.text import SentenceText
+from devise.model.sources import AUTO, Network, Objective, Words
+from devise.model.space import LEARNT, SHARED, SentenceText, Space
 from devise.words.sentences import CaptionVectors
 
 if TYPE_CHECKING:
@@ -103,14 +101,9 @@ def train_captions(images: Any, words: str | Path | WordVectors = "glove-6b-50d"
                   record=record, history={LEARNT: history, SHARED: joint_history})
 
 
-def solve_ridge(data: CaptionData, targets: NDArray | None = None, penalties: tuple[float, ...] = PENALTIES
-                ) -> RidgeHead:
-    """A RidgeHead from features to the captions' tf-idf, less its mean; the held images choose the penalty.
-
-    Args:
-        targets: float (n, t) to learn in place of tf-idf, such as mean word vectors.
-    """
-    targets = data.vectors[:len(data.features)] if targets is None else targets
+def solve_ridge(data: CaptionData, penalties: tuple[float, ...] = PENALTIES) -> RidgeHead:
+    """A RidgeHead from features to the captions' tf-idf, less its mean; the held images choose the penalty."""
+    targets = data.vectors[:len(data.features)]
     centred = targets - targets.mean(axis=0)
     heads = [RidgeHead(penalty).fit(data.features, data.labels, centred) for penalty in penalties]
     return max(heads, key=lambda head: data.score(head.embed(data.held)))

@@ -11,10 +11,8 @@ import numpy as np
 from devise import features
 from devise.datasets import split_classes
 from devise.evaluation import retrieve
-from devise.model.calibration import calibrated
 from devise.model.devise import Devise
-from devise.model.objective import Objective, float_rows, labelled
-from devise.model.sources import AUTO, Network
+from devise.model.sources import AUTO, Network, Objective, labelled
 from devise.model.space import LEARNT, RAW, Space
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
         split = _checked(given.among(found.paths, table.images.paths) if given else drawn(table.images))
     labels = table.images.labels
     head = head or projection()
-    x, held = float_rows(table.matrix, split.train), float_rows(table.matrix, split.validation)
+    x, held = table.matrix[split.train], table.matrix[split.validation]
     if head.input_dim is None:
         head.begin(x, own_numbers(labels[split.train]), seed)
     goal = objective(labels, split, loss, miner, loss_options, dim=head.dim, classes=classes, per_class=per_class)
@@ -101,8 +99,8 @@ def train_classes(images: Any, *, backbone: str | Backbone | keras.Model = AUTO,
     model = Devise(network, None, {LEARNT: Space(head)}, label_names=found.label_names, split=split,
                    paths=table.images.paths, table=table, record=record, history={LEARNT: history})
     for name in (LEARNT, RAW):
-        model = model.with_space(name, calibrated(model.spaces[name], held, labels[split.validation],
-                                                  false_accept_rate, seed))
+        model = model.with_space(name, model.spaces[name].calibrated(held, labels[split.validation], false_accept_rate,
+                                                                     seed))
     return model
 
 
@@ -122,31 +120,17 @@ def objective(labels: NDArray[np.int64], split: Split, loss: Any = "triplet", mi
         labels: int (n,), of all images of the split.
         dim: columns of the embeddings.
     """
-    mine, theirs = own_numbers(labels[split.train]), own_numbers(labels[split.validation])
-    n_trained = int(mine.max()) + 1
-    chosen = pair_loss(loss, miner, loss_options, n_labels=n_trained, dim=dim)
-    own = knows_classes(chosen)
-    return Objective(mine, theirs % n_trained if own else theirs, chosen, lambda rows: scores(rows, theirs),
-                     classes=batch_classes(classes, labels[split.train]), per_class=per_class, own_classes=own)
-
-
-def pair_loss(loss: Any, miner: str | None = None, options: dict | None = None, *, n_labels: int,
-              dim: int | None) -> Any:
-    """The loss of a name from `devise.losses.pairs.NAMES`; a Loss is taken as it is.
-
-    Args:
-        miner: a name, or None for the usual one of the loss.
-        options: of the loss.
-        n_labels: how many training classes.
-        dim: columns of the embeddings.
-    """
     from devise.losses import pairs
 
-    if not isinstance(loss, str):
-        if miner or options:
-            raise ValueError("a Loss has its own miner and options: give them to its constructor")
-        return loss
-    return pairs.make(loss, n_labels=n_labels, dim=dim, miner=miner or MINERS.get(loss), **(options or {}))
+    mine, theirs = own_numbers(labels[split.train]), own_numbers(labels[split.validation])
+    n_trained = int(mine.max()) + 1
+    if isinstance(loss, str):
+        loss = pairs.make(loss, n_labels=n_trained, dim=dim, miner=miner or MINERS.get(loss), **(loss_options or {}))
+    elif miner or loss_options:
+        raise ValueError("a Loss has its own miner and options: give them to its constructor")
+    own = knows_classes(loss)
+    return Objective(mine, theirs % n_trained if own else theirs, loss, lambda rows: scores(rows, theirs),
+                     classes=batch_classes(classes, labels[split.train]), per_class=per_class, own_classes=own)
 
 
 def loss_record(loss: Any) -> dict:

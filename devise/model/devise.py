@@ -15,8 +15,7 @@ from devise.datasets import open_images
 from devise.errors import unknown
 from devise.features import FeatureTable
 from devise.heads import RawHead
-from devise.model import evaluating, exporting, finetuning, identity, saving, tags
-from devise.model.calibration import calibrated
+from devise.model import evaluating, exporting, finetuning, saving, tags
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import HOW, LEARNT, RAW, SHARED, Space
 
@@ -152,7 +151,7 @@ class Devise:
     @property
     def fingerprint(self) -> str:
         """A SHA-256 over all that decides embeddings: equal for two models that embed alike."""
-        return identity.fingerprint(self)
+        return saving.fingerprint(self)
 
     # -- spaces ------------------------------------------------------------------------------------
 
@@ -294,8 +293,8 @@ class Devise:
         name = next(iter(self.spaces)) if space is None else space
         table = self.features(images)
         labelled = np.flatnonzero(table.images.labels >= 0)
-        return self.with_space(name, calibrated(self.space(name), np.asarray(table.matrix[labelled], np.float32),
-                                                table.images.labels[labelled], false_accept_rate, seed))
+        return self.with_space(name, self.space(name).calibrated(
+            table.matrix[labelled], table.images.labels[labelled], false_accept_rate, seed))
 
     def export(self, path: str | Path, space: str | None = None, *, overwrite: bool = False) -> Path:
         """Write backbone and head of a space as one .keras or .onnx file; see `devise.model.exporting.export`."""

@@ -1,23 +1,23 @@
-"""What a model retrieves and names on images with labels or captions, space by space."""
+"""What a model retrieves and names on images with labels or captions, space by space, and the report of it."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from devise.datasets import Split
-from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set, retrieve
+from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set, gallery_table, hit_table, retrieve
 from devise.evaluation import evaluate as flat_hits
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_difference
-from devise.model import reporting
-from devise.model.objective import float_rows, rows_among, without
+from devise.model.sources import without
 from devise.model.tags import FIRST_WORDS, candidates
+from devise.report import Report, Table
 from devise.words import label_vectors, unknown_labels
 
 if TYPE_CHECKING:
@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from devise.features import FeatureTable
     from devise.metrics import Comparison
     from devise.model.devise import Devise
-    from devise.report import Report
 
 KS = (1, 10, 50, 1000)
 FEWEST = 3  # images with captions: each asks two others at least
+RETRIEVAL = {"hit@1": ("hit_at_k", 1), "hit@10": ("hit_at_k", 10), "recall@10": ("recall_at_k", 10),
+             "precision@10": ("precision_at_k", 10), "its ceiling": ("ceiling_at_k", 10), "R-precision": "r_precision",
+             "MAP@R": "map_at_r"}
+OPEN = {"unknown accepted": "unknown_accepted", "known rejected": "known_rejected",
+        "known found and right": "identified", "EER": "equal_error_rate"}
+CAPTIONS = {"triplets": "agreement", "NDCG@32": "ndcg", "NDCG, 1 to 128": "area", "Pearson": "pearson"}
+WAYS = ("image → text", "text → image")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,27 @@ class Figures:
 
     def report(self, title: str = "Evaluation") -> Report:
         """All that was measured, a table a kind of question."""
-        return reporting.report(self, title)
+        tables: list[Table] = []
+        if self.hits:
+            tables += [hit_table(self.hits, part) for part in self.hits.hit_at_k]
+        if self.retrieval:
+            tables.append(_retrieval_table(self.retrieval))
+            if {"learnt", "raw"} <= set(self.retrieval):
+                tables.append(gain_table({"MAP@R": self.difference()}, "learnt − raw", "classes"))
+        if self.open_set:
+            tables.append(_open_set_table(self.open_set))
+        if self.galleries:
+            found = self.galleries
+            left = ", ".join(f"{size:,}" for size in found.left_out)
+            notes = (f"left out: {left}; {found.smallest:,} to {found.largest:,} can be drawn",) if left else ()
+            table = gallery_table(found.runs, what=f"pictures, one of each class, {found.draws} draws")
+            tables.append(replace(table, notes=notes))
+        if self.captions:
+            tables += _caption_tables(self.captions)
+            if {"learnt", "raw"} <= set(self.captions.by_space):
+                gains = {name: self.captions.difference(CAPTIONS[name]) for name in ("triplets", "NDCG@32")}
+                tables.append(gain_table(gains, "learnt − raw", "query pictures"))
+        return Report(title, tables=tuple(tables))
 
     def to_json(self) -> dict:
         """All that was measured, for JSON."""
@@ -141,7 +167,7 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
     model.network.check(table)
     shown = table.images
     own = model.split is not None and (images is None or _of_training(model, table))
-    split = (rows_among(model.split, model.paths, shown) if own and model.split is not None else
+    split = (Split.from_json(model.split.to_json(model.paths), shown.paths) if own and model.split is not None else
              Split(test=np.arange(len(shown)), names={"test": shown.label_names}))
     if shown.captions is not None:
         return Figures(captions=_captions(model, table, split.test))
@@ -187,7 +213,7 @@ def _hits(model, table, split, own, first):
         if left_out := set(table.images.label_names) - set(labelled.label_names):
             warnings.warn(unknown_labels(table.images.counts(), sorted(left_out)), stacklevel=3)
     rows = {"train": split.train, "test": split.test, "unseen": split.unseen_rows}
-    parts = {part: (embed(float_rows(table.matrix, ids)), labels[ids]) for part, ids in rows.items() if len(ids)}
+    parts = {part: (embed(table.matrix[ids]), labels[ids]) for part, ids in rows.items() if len(ids)}
     if own:
         asked = ["seen", *(["unseen", "all"] if split.unseen else []), "words"]
         return flat_hits(parts, [candidates(model, which, space=space, first=first) for which in asked])
@@ -200,7 +226,7 @@ def _retrieval(model, table, rows, ks, sizes):
     rows, labels = rows[labels >= 0], labels[labels >= 0]
     if not len(rows):
         raise ValueError("no class was kept for test: train again with some, or give other pictures")
-    embedded = {name: space.embed(float_rows(table.matrix, rows)) for name, space in model.spaces.items()}
+    embedded = {name: space.embed(table.matrix[rows]) for name, space in model.spaces.items()}
     found = {name: retrieve(mine, labels, ks=ks) for name, mine in embedded.items()}
     asked = {name: space.threshold for name, space in model.spaces.items() if space.threshold is not None}
     gallery = _known_half(labels, model.record.get("seed", 0)) if asked else None
@@ -230,7 +256,7 @@ def _captions(model, table, rows):
     kept = np.setdiff1d(np.arange(len(rows)), empty(terms.pictures(told)))
     if len(kept) < FEWEST:
         raise ValueError(f"{len(kept)} pictures with captions are for the figures: expected {FEWEST} or more")
-    captions, matrix = [told[row] for row in kept], float_rows(table.matrix, rows[kept])
+    captions, matrix = [told[row] for row in kept], table.matrix[rows[kept]]
     vectors = terms.pictures(captions)
     truth = (vectors @ vectors.T).toarray()
     embedded = {name: space.embed(matrix) for name, space in model.spaces.items()}
@@ -246,3 +272,47 @@ def _captions(model, table, rows):
         left_out = int((~known).sum())
     return CaptionFigures({name: graded(mine @ mine.T, truth) for name, mine in embedded.items()}, found,
                           len(kept), len(texts) - left_out, left_out)
+
+
+def gain_table(gains: dict[str, Comparison], what: str, over: str) -> Table:
+    """How much better figures are in one of two places, {figure: Comparison}."""
+    return Table.by_name("figure", {name: {what: gain} for name, gain in gains.items()},
+                         caption=f"{what}, in points, with the 95 % interval over {over}.")
+
+
+def _retrieval_table(runs) -> Table:
+    rows = {}
+    for space, found in runs.items():
+        means = found.means()
+        rows[space] = {name: means[figure] if isinstance(figure, str) else means[figure[0]].get(figure[1])
+                       for name, figure in RETRIEVAL.items()}
+    first = next(iter(runs.values()))
+    classes = len(np.unique(first.labels[first.labels >= 0]))
+    return Table.by_name("space", rows, RETRIEVAL, caption=f"{first.n:,} pictures of {classes} classes, each asking "
+                         "all others, in %.")
+
+
+def _open_set_table(found) -> Table:
+    rows = {space: {"a match from": one.threshold} | {name: getattr(one, figure) for name, figure in OPEN.items()}
+            for space, one in found.items()}
+    first = next(iter(found.values()))
+    return Table.by_name("space", rows, form=dict.fromkeys(OPEN, "percent") | {"a match from": "score"},
+                         caption=f"A match at all? {first.n_known:,} pictures of known and {first.n_unknown:,} of "
+                         f"unknown classes ask a gallery of {first.gallery:,}; in %, but for the cosine of a match.")
+
+
+def _caption_tables(found: CaptionFigures) -> list[Table]:
+    rows = {}
+    for space, mine in found.by_space.items():
+        means = mine.means()
+        rows[space] = {name: means[figure] for name, figure in CAPTIONS.items()} | {"ties": mine.ties}
+    tables = [Table.by_name("space", rows, form=dict.fromkeys((*CAPTIONS, "ties"), "percent") | {"Pearson": "score"},
+                            caption=f"{found.pictures:,} pictures, each asking all others; the truth is the tf-idf of "
+                            "their captions; in %.")]
+    lost = f", {found.left_out:,} without a known word left out" if found.left_out else ""
+    for space, text_found in found.text.items():
+        means = text_found.means()
+        rows = {way: {f"recall@{k}": means[f"{way} @{k}"] for k in (1, 5, 10)} for way in WAYS}
+        tables.append(Table.by_name("way", rows, caption=f"{found.pictures:,} pictures and {found.sentences:,} "
+                                    f"sentences in the space {space}{lost}; the more there are, the harder; in %."))
+    return tables

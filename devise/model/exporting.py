@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from devise.backbones import onnx
+from devise.backbones.runtimes import by_onnxruntime
 from devise.errors import unknown
-from devise.model.identity import fingerprint
 from devise.storage import atomic_path, replaceable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from devise.heads import Head
     from devise.model.devise import Devise
 
+FORMATS = (".keras", ".onnx")
 OUTPUT = "embeddings"  # the name of the output in an ONNX file
 
 
@@ -85,10 +87,15 @@ def export(model: Devise, path: str | Path, space: str | None = None, *, overwri
     path = Path(path).expanduser()
     if path.suffix not in FORMATS:
         raise ValueError(f"{path}: {unknown('format', path.suffix, FORMATS)}")
-    name = f"devise_{fingerprint(model)[:32]}"
+    name = f"devise_{model.fingerprint[:32]}"
     if not overwrite:
         replaceable(path, name)
-    FORMATS[path.suffix](whole_network(model.backbone, model.embedding_space(space).head, name=name), path)
+    network = whole_network(model.backbone, model.embedding_space(space).head, name=name)
+    if path.suffix == ".onnx":
+        onnx.export(network, path, name=OUTPUT)
+    else:
+        with atomic_path(path) as temporary:
+            network.save(temporary)
     return path
 
 
@@ -101,35 +108,14 @@ def largest_difference(model: Devise, path: str | Path, space: str | None = None
     """
     pictures = np.random.default_rng(seed).integers(0, 256, (n, *model.backbone.size, 3), np.uint8)
     mine = model.embedding_space(space).embed(model.backbone.features(pictures))
-    theirs = READERS[Path(path).suffix](path, pictures.astype(np.float32))
-    return None if theirs is None else float(np.abs(mine - theirs).max())
+    if Path(path).suffix == ".keras":
+        import keras
 
-
-def _write_keras(network, path):
-    with atomic_path(path) as temporary:
-        network.save(temporary)
-
-
-def _write_onnx(network, path):
-    from devise.backbones.onnx import export
-
-    export(network, path, name=OUTPUT)
-
-
-def _read_keras(path, pictures):
-    import keras
-
-    return np.asarray(keras.saving.load_model(path, compile=False)(pictures, training=False))
-
-
-def _read_onnx(path, pictures):
-    try:
-        from devise.backbones.runtimes import by_onnxruntime
-
-        return by_onnxruntime(path, pictures.shape)(pictures)
-    except ImportError:
-        return None
-
-
-FORMATS = {".keras": _write_keras, ".onnx": _write_onnx}
-READERS = {".keras": _read_keras, ".onnx": _read_onnx}
+        network = keras.saving.load_model(path, compile=False)
+        theirs = np.asarray(network(pictures.astype(np.float32), training=False))
+    else:
+        try:
+            theirs = by_onnxruntime(path, pictures.shape)(pictures.astype(np.float32))
+        except ImportError:
+            return None
+    return float(np.abs(mine - theirs).max())

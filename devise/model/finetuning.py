@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise import features
-from devise.datasets import open_images
+from devise.datasets import Split, open_images
+from devise.datasets.augmentation import Augmentation
 from devise.heads import RawHead
-from devise.model.calibration import calibrated
-from devise.model.objective import Objective, float_rows, rows_among
-from devise.model.space import LEARNT, RAW, SHARED, Space
+from devise.model.sources import Objective
+from devise.model.space import LEARNT, RAW, SHARED, SentenceText, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from devise.backbones.base import Backbone
-    from devise.datasets import ImageSet, Split
+    from devise.datasets import ImageSet
     from devise.model.devise import Devise
 
 EPOCHS = 3
@@ -66,17 +66,17 @@ def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: fl
     images = model.table.images if images is None else open_images(images)
     if model.label_names and images.label_names != model.label_names:
         raise ValueError("the pictures have other classes than the model: give those of the training")
-    split, base = rows_among(model.split, model.paths, images), model.backbone
+    parts, base = model.split.to_json(model.paths), model.backbone
+    split = Split.from_json(parts, images.paths)
     name, goal, again = _task(model, images, split, loss, options)
-    growing = _growing(augment, augmentation, epochs)
     if augment:
-        options |= {"augment": growing, "before_epoch": growing.before_epoch}
+        options |= _growing(augmentation or Augmentation(), augment, epochs)
     tuned = goal.finetune(base.keras_model(), model.spaces[name].head, PreparedImages(images, split.train, base),
                           PreparedImages(images, split.validation, base), epochs=epochs,
                           seed=model.record.get("seed", 0), progress=progress, **options)
     network = model.network.changed(base.with_weights(tuned.weights))
     table = features.extract(images, network.backbone, folder, progress=progress)
-    split = rows_among(model.split, model.paths, table.images)
+    split = Split.from_json(parts, table.images.paths)
     own = {RAW: Space(RawHead(network.backbone.dim)), name: Space(tuned.head)}
     new = type(model)(network, model._words, {found: own[found] for found in model.own_spaces if found in own},
                  labels=model.labels, label_names=model.label_names, split=split, paths=table.images.paths,
@@ -129,11 +129,11 @@ def _by_classes(model, images, split, loss, options):
 
     def whole(new, goal):
         new.record["loss"] = classes.loss_record(goal.loss)
-        rows = float_rows(new.table.matrix, new.split.validation)
+        rows = new.table.matrix[new.split.validation]
         labels = new.table.images.labels[new.split.validation]
         for name in (LEARNT, RAW):
             asked = model.spaces[name].calibration["asked"]
-            new = new.with_space(name, calibrated(new.spaces[name], rows, labels, asked, model.record.get("seed", 0)))
+            new = new.with_space(name, new.spaces[name].calibrated(rows, labels, asked, model.record.get("seed", 0)))
         return new
 
     return goal, whole
@@ -142,7 +142,6 @@ def _by_classes(model, images, split, loss, options):
 def _by_captions(model, images, split, loss):
     from devise.model import captions
     from devise.model.caption_data import caption_data, sentences_of
-    from devise.model.text import SentenceText
 
     if images.captions is None:
         raise ValueError("the captions are not kept with the features: give finetune the pictures with their captions, "
@@ -179,21 +178,14 @@ def _own_loss(record: dict) -> tuple[str, dict]:
                             "loss_options": {name: value for name, value in record.items() if name not in left}}
 
 
-def _growing(augment: float, augmentation: Any, epochs: int) -> _Growing:
-    from devise.datasets.augmentation import Augmentation
+def _growing(change: Augmentation, augment: float, epochs: int) -> dict:
+    """The options of a training whose images are changed the more the later the epoch."""
     from devise.training import Schedule
 
-    return _Growing(augmentation or Augmentation(), Schedule(0.0, augment, epochs=epochs))
+    schedule, strength = Schedule(0.0, augment, epochs=epochs), 0.0
 
+    def before_epoch(epoch: int) -> None:
+        nonlocal strength
+        strength = schedule(epoch)
 
-class _Growing:
-    """An augmentation whose strength an epoch sets before its images are shown."""
-
-    def __init__(self, augmentation, schedule):
-        self._augmentation, self._schedule, self._strength = augmentation, schedule, 0.0
-
-    def before_epoch(self, epoch):
-        self._strength = self._schedule(epoch)
-
-    def __call__(self, picture, random):
-        return self._augmentation(picture, random, self._strength)
+    return {"augment": lambda image, random: change(image, random, strength), "before_epoch": before_epoch}

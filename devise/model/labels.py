@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,14 +12,12 @@ import numpy as np
 from devise import features
 from devise.datasets import split as draw_split
 from devise.errors import MissingDependency, unknown
-from devise.model.concepts import ConceptText
+from devise.heads import ExtendedHead, JointHead
+from devise.model.concept_text import ConceptText, ExtendedText
 from devise.model.devise import Devise
-from devise.model.extended import ExtendedText, extended
-from devise.model.objective import Objective, float_rows, labelled, without
 from devise.model.pretrained import DEFAULT, pretrained
-from devise.model.sources import AUTO, Network, Words
-from devise.model.space import SHARED, Space
-from devise.model.text import WordText
+from devise.model.sources import AUTO, Network, Objective, Words, labelled, without
+from devise.model.space import SHARED, Space, WordText
 from devise.words import doubts, label_vectors, unknown_labels
 
 if TYPE_CHECKING:
@@ -29,11 +26,9 @@ if TYPE_CHECKING:
 
     from devise.backbones.base import Backbone
     from devise.datasets import ImageSet, Split
-    from devise.heads import ExtendedHead, Head, LinearHead
+    from devise.heads import Head, LinearHead
     from devise.training import History
-    from devise.words import WordVectors
-
-LOSSES = ("cosine", "hinge", "infonce")
+    from devise.words import LabelTable, WordVectors
 
 
 def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", *,
@@ -144,10 +139,27 @@ def _start(start: str | Path | Devise | None, words: Words, network: Network, pl
         raise
     space = base.spaces.get(SHARED)
     if space is not None and isinstance(space.text, ExtendedText):
-        space = Space(cast("ExtendedHead", space.head).base, space.text.base)
+        space = Space(cast(ExtendedHead, space.head).base, space.text.base)
     if space is None or not isinstance(space.text, ConceptText):
         raise ValueError(f"{base} knows no concepts to start from: take 'everyday', the model that comes with devise")
     return space, base.record.get("pretrained") or base.record.get("start") or base.fingerprint
+
+
+def extended(space: Space, matrix: NDArray, y: NDArray[np.int64], labels: LabelTable, split: Split) -> Space:
+    """A space of the model that comes with devise, extended by the seen classes of a split.
+
+    Args:
+        space: with a JointHead and a ConceptText.
+        matrix, y: (n, d) and int (n,), features and labels of all images.
+        labels: of all classes.
+    """
+    assert isinstance(space.head, JointHead) and isinstance(space.text, ConceptText)
+    seen = np.unique(y[np.concatenate([split.train, split.validation])])
+    mine, held = (np.searchsorted(seen, y[rows]) for rows in (split.train, split.validation))
+    validation = (matrix[split.validation], held) if len(held) else None
+    head = ExtendedHead.learnt(space.head, matrix[split.train], mine, space.text.background, validation=validation)
+    names = [(labels.names[row].replace("_", " "), " ".join(labels.parts[row]), labels.names[row]) for row in seen]
+    return Space(head, ExtendedText(space.text, names))
 
 
 def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], vectors: NDArray[np.float32],
@@ -165,7 +177,7 @@ def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], ve
     from devise.heads import HeadConfig, MlpHead
 
     head = head or MlpHead(HeadConfig(dim=vectors.shape[1]))
-    x, held = float_rows(matrix, split.train), float_rows(matrix, split.validation)
+    x, held = matrix[split.train], matrix[split.validation]
     if not head.trains:
         if training or loss != "cosine":
             raise TypeError(f"the {head.kind} head has a closed form: {', '.join(training) or 'loss'} mean nothing to "
@@ -178,24 +190,15 @@ def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], ve
 def objective(labels: NDArray[np.int64], vectors: NDArray[np.float32], split: Split, loss: Any = "cosine"
               ) -> Objective:
     """Images near the vectors of their labels; hit@1 among the seen labels chooses the epoch."""
+    from devise import losses
+
     # only seen labels are there to be pulled to or pushed from: the unseen ones must not be known
     seen = np.unique(labels[np.concatenate([split.train, split.validation])])
     mine, held = (np.searchsorted(seen, labels[rows]) for rows in (split.train, split.validation))
-    return Objective(mine, held, loss_of(loss, vectors[seen]), partial(hit_at_1, labels=held, vectors=vectors[seen]))
-
-
-def loss_of(name: Any, vectors: NDArray[np.float32]) -> Any:
-    """The loss of a name onto these label vectors; a Loss is taken as it is."""
-    from devise import losses
-
-    if not isinstance(name, str):
-        return name
-    known: dict[str, Any] = dict(zip(LOSSES, (losses.Cosine, losses.HingeRank, losses.InfoNCE), strict=True))
-    if name not in known:
-        raise ValueError(f"{unknown('loss', name, known)} Or give a Loss")
-    return known[name](vectors)
-
-
-def hit_at_1(embeddings: NDArray[np.float32], *, labels: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
-    """The share of images whose nearest label vector is their own."""
-    return float(((embeddings @ vectors.T).argmax(axis=1) == labels).mean())
+    vectors = vectors[seen]
+    if isinstance(loss, str):
+        known: dict[str, Any] = {"cosine": losses.Cosine, "hinge": losses.HingeRank, "infonce": losses.InfoNCE}
+        if loss not in known:
+            raise ValueError(f"{unknown('loss', loss, known)} Or give a Loss")
+        loss = known[loss](vectors)
+    return Objective(mine, held, loss, lambda rows: float(((rows @ vectors.T).argmax(axis=1) == held).mean()))

@@ -11,12 +11,9 @@ import numpy as np
 from devise.backbones import efficientnet_lite
 from devise.errors import MissingDependency, unknown
 from devise.heads import ConseHead, LiftHead, restored
-from devise.model import text
 from devise.model.devise import Devise
-from devise.model.objective import float_rows
 from devise.model.sources import AUTO, Network, Words
-from devise.model.space import SHARED, Space
-from devise.model.text import LiftText, WordText
+from devise.model.space import SHARED, LiftText, Space, WordText, restored_text
 from devise.storage import atomic_path, bundled
 from devise.words import open_words
 from devise.words.readers import NAMES, at_hand
@@ -54,12 +51,16 @@ def pretrained(name: str = DEFAULT, words: str | Path | WordVectors = "glove-6b-
     [Tag(name='tabby', score=0.87, weak=False)]
     """
     if name == DEFAULT:
-        return _everyday(words, Network.of(backbone))
-    known = {"conse": _conse, "lift": _lift}
-    if name not in known:
-        raise ValueError(unknown("pretrained model", name, [DEFAULT, *known]))
+        efficientnet_lite.package_file("efficientnet_lite0")  # raises at once where it is not installed
+        if words in NAMES and at_hand(words) is None:
+            open_words(words)  # raises, and says how to get them
+        return read(bundled(f"{DEFAULT}.npz", "pretrained"), words, Network.of(backbone))
+    if name not in ("conse", "lift"):
+        raise ValueError(unknown("pretrained model", name, [DEFAULT, "conse", "lift"]))
     network, words = Network.of(backbone), Words(words)
-    return Devise(network, words, {SHARED: known[name](network.backbone, words)}, record={"pretrained": name})
+    space = (Space(ConseHead.of(network.backbone, words.vectors), WordText(words)) if name == "conse" else
+             Space(LiftHead.of(network.backbone), LiftText(words)))
+    return Devise(network, words, {SHARED: space}, record={"pretrained": name})
 
 
 def unseen_beside(model: Devise) -> dict[str, float] | None:
@@ -80,7 +81,7 @@ def unseen_beside(model: Devise) -> dict[str, float] | None:
                  DEFAULT: (base, base.embed_text([model.record["synonyms"].get(name, name) for name in names]))}
     except (MissingDependency, FileNotFoundError, KeyError, ValueError):
         return None
-    features = float_rows(model.table.matrix, rows)
+    features = model.table.matrix[rows]
     spaces = {name: each.spaces[each.text_space()] for name, (each, _) in asked.items()}
     return {name: float(((spaces[name].embed(features) @ texts.T).argmax(axis=1) == own).mean())
             for name, (_, texts) in asked.items()} | {"chance": 1 / len(names)}
@@ -121,20 +122,5 @@ def read(path: str | Path, words: str | Path | WordVectors | None = None, networ
     except ValueError as error:
         raise ValueError(f"{error}; {OTHERS}") from error
     space = Space(restored(path, document["head"], parts["head"]),
-                  text.restored(document["text"], parts["text"], known))
+                  restored_text(document["text"], parts["text"], known))
     return Devise(network, known, {SHARED: space}, record=document["record"])
-
-
-def _everyday(words, network):
-    efficientnet_lite.package_file("efficientnet_lite0")  # raises at once where it is not installed
-    if words in NAMES and at_hand(words) is None:
-        open_words(words)  # raises, and says how to get them
-    return read(bundled(f"{DEFAULT}.npz", "pretrained"), words, network)
-
-
-def _conse(backbone, words):
-    return Space(ConseHead.of(backbone, words.vectors), WordText(words))
-
-
-def _lift(backbone, words):
-    return Space(LiftHead.of(backbone), LiftText(words))

@@ -1,7 +1,9 @@
-"""The folder of a model: one manifest, and a file for each head, text side and label table."""
+"""The folder of a model, one manifest and a file for each head, text side and label table; a model's fingerprint."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import platform
 from functools import partial
@@ -16,9 +18,8 @@ from devise import __version__, storage
 from devise.arrays import read_npy, read_npz, write_npy
 from devise.datasets import PARTS, Split
 from devise.heads import load_head
-from devise.model import text
 from devise.model.sources import Network, Words
-from devise.model.space import Space
+from devise.model.space import Space, restored_text
 from devise.words import LabelTable
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ KIND = "model"
 def save(model: Devise, folder: str | Path, *, overwrite: bool = False) -> None:
     """Write a model to a folder, whole or not at all."""
     document = {
-        "versions": versions(), "backbone": model.network.record, "words": model.words_record,
+        "versions": {"devise": __version__, "python": platform.python_version(),
+                     **{package: version(package) for package in ("keras", "numpy")}},
+        "backbone": model.network.record, "words": model.words_record,
         "spaces": {name: _described(space) for name, space in model.own_spaces.items()},
         "labels": model.labels and model.labels.to_json(), "label_names": list(model.label_names),
         "split": model.split and model.split.to_json(model.paths), "data": model.data, "record": model.record,
@@ -83,11 +86,8 @@ def _images(document: dict) -> set[str]:
 
 def load(kind: type[Devise], folder: str | Path, *, words: WordVectors | str | Path | None = None) -> Devise:
     """A model from a folder that `save` wrote; see `Devise.load`."""
-    def read(document, files):
-        return _read(kind, words, document, files)
-
     document, _ = storage.open_artefact(folder, KIND)
-    return storage.read_artefact(folder, KIND, read, check=tuple(document["files"]))
+    return storage.read_artefact(folder, KIND, partial(_read, kind, words), check=tuple(document["files"]))
 
 
 def _read(kind, words, document, files):
@@ -118,7 +118,7 @@ def _space(name, described, files, words):
     found = described["text"]
     if found:
         weights = files.get(f"{name}-text.npz")
-        found = text.restored(found, read_npz(weights) if weights else {}, words)
+        found = restored_text(found, read_npz(weights) if weights else {}, words)
     return Space(load_head(files[f"{name}.npz"]), found, _number(described["threshold"]),
                  described["calibration"] and {key: _number(value) for key, value in described["calibration"].items()})
 
@@ -131,7 +131,23 @@ def _number(value):
     return float(value) if isinstance(value, str) else value
 
 
-def versions() -> dict[str, str]:
-    """What a model is made with."""
-    found = {package: version(package) for package in ("keras", "numpy")}
-    return {"devise": __version__, "python": platform.python_version(), **found}
+def fingerprint(model: Devise) -> str:
+    """A SHA-256 over the fingerprints of backbone and words, and every space's head and text side.
+
+    Thresholds are not in it: they decide what is a match, not where anything lies.
+    """
+    words = model.words_record
+    content = hashlib.sha256(f"{model.network.record['fingerprint']} {words and words['fingerprint']}".encode())
+    for name, space in sorted(model.own_spaces.items()):
+        _update(content, name, space.head)
+        if space.text is not None:
+            _update(content, "text", space.text)
+    return content.hexdigest()
+
+
+def _update(content, name: str, part) -> None:
+    content.update(f"{name}{json.dumps(part.config, sort_keys=True)}".encode())
+    for name, weight in sorted(part.weights().items()):
+        weight = np.ascontiguousarray(weight)
+        content.update(f"{name}{weight.dtype.str}{weight.shape}".encode())
+        content.update(weight)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from devise import notebook
+from devise.arrays import as_rows, nearest
+from devise.datasets import open_images
 from devise.evaluation import Candidates
 from devise.features import FeatureTable
 from devise.figures import score
 from devise.report import frame
 from devise.words import tag_rows
-from devise.zeroshot import NearestLabel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,39 +95,48 @@ def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[s
     """The best k names of each image, in a space with a text side; see `Devise.tag`."""
     space = model.text_space(space)
     names = naming(model, candidates, space=space, first=first)
+    if not isinstance(images, FeatureTable):
+        images = open_images(images, class_level=model.class_level)
     tagged = names.tag(model.embed_images(images, space, progress=progress), k)
     shown = images.images if isinstance(images, FeatureTable) else images
-    return tagged if isinstance(images, FeatureTable) and not _at_hand(shown) else with_pictures(tagged, shown)
+    if shown is images or shown.root is not None or shown.pixels is not None:
+        for row, tags in enumerate(tagged):
+            held = shown.held(row)
+            tags.picture = shown.file(row) if held is None else held
+    return tagged
 
 
-class Names(Protocol):
-    """What images may be called: `Concepts`, or `NearestNames` over candidates."""
+class Names(ABC):
+    """What images may be called: `devise.model.Concepts`, or `NearestNames` over candidates.
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
+    Attributes:
+        names: all of them.
+    """
 
+    names: tuple[str, ...]
+
+    @abstractmethod
     def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
         """The best k names of each embedded image, (n, dim)."""
 
 
-@dataclass(frozen=True)
-class NearestNames:
+class NearestNames(Names):
     """Candidates as names of images: those with the largest cosine.
+
+    Args:
+        candidates: Candidates.
 
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
     >>> NearestNames(both).tag(np.array([[0.6, 0.8]], np.float32), k=1)[0][0].name
     'dog'
     """
 
-    candidates: Candidates
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.candidates.names
+    def __init__(self, candidates: Candidates):
+        self.names, self._vectors = candidates.names, candidates.vectors
 
     def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
-        hits = NearestLabel(self.candidates.vectors).tag(rows, min(k, len(self.names)))
+        rows = as_rows(rows, "embeddings", self._vectors.shape[1])
+        hits = nearest(rows, self._vectors, min(k, len(self.names)))
         return TaggedImages(Tags(Tag(self.names[row], float(score)) for row, score in zip(ids, scores, strict=True))
                             for ids, scores in zip(*hits, strict=True))
 
@@ -155,17 +165,6 @@ def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None,
         raise ValueError(f"the space {space!r} has no concepts of its own: take the candidates 'words', or "
                          "devise.pretrained(), which has")
     return text.concepts
-
-
-def with_pictures(tagged: TaggedImages, images: Any) -> TaggedImages:
-    """The same tags, each list knowing its image."""
-    from devise.datasets import open_images
-
-    images = open_images(images)
-    for row, tags in enumerate(tagged):
-        held = images.held(row)
-        tags.picture = images.file(row) if held is None else held
-    return tagged
 
 
 def candidates(model: Devise, which: str | Sequence[str] = "words", *, space: str | None = None,
@@ -208,10 +207,6 @@ def label_rows(model: Devise, space: str) -> NDArray[np.float32]:
     text = model.spaces[space].text
     assert text is not None  # a space of tags has a text side
     return text.of_labels(model.labels)
-
-
-def _at_hand(images) -> bool:
-    return images.root is not None or images.pixels is not None
 
 
 def _words(model: Devise, space: str, first: int, filtered: bool) -> Candidates:

@@ -11,7 +11,6 @@ from devise.arrays import unit_rows
 from devise.datasets.captions import LISTS, caption_set
 from devise.model.caption_data import caption_data
 from devise.model.captions import GAPS, VISUAL, captioned, solve_ridge, start_joint, train_joint, train_visual
-from devise.model.objective import float_rows
 from devise.words.sentences import CaptionVectors, SentenceVectors
 
 RAW, RIDGE, TRIPLETS, RANKING, JOINT = ("raw features", "closed form onto tf-idf", "learnt by triplets",
@@ -102,7 +101,7 @@ class CaptionWorld:
     @cached_property
     def features(self):
         """float32 (n, d) of the test pictures."""
-        return float_rows(self.table.matrix, self.rows["test"])
+        return np.asarray(self.table.matrix[self.rows["test"]], np.float32)
 
     @cached_property
     def captions(self):

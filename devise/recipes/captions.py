@@ -11,7 +11,6 @@ from devise.datasets.captions import LISTS
 from devise.evaluation.captions import DEPTH
 from devise.metrics import spread
 from devise.model.captions import GAPS, JOINT, VISUAL
-from devise.model.objective import float_rows
 from devise.recipes import caption_tables as tables
 from devise.recipes import captioning as who
 from devise.recipes.harness import Harness, card, numbered, used
@@ -49,8 +48,8 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
     data, table, split = who.open_captions(root, backbone, progress=progress)
     world = who.CaptionWorld.of(table, split, open_words(words))
     train = world.rows["train"]
-    levels = [float_rows(table.matrix, train), *changed_copies(table, train, backbone, strengths=strengths,
-                                                               progress=progress)]
+    levels = [np.asarray(table.matrix[train], np.float32),
+              *changed_copies(table, train, backbone, strengths=strengths, progress=progress)]
     harness.total = seeds * (8 if levels[1:] else 4)
     heads = who.learnt(world, seeds, harness.step)
     plans, *schedules = who.curriculum(world, levels, heads[who.TRIPLETS], harness.step)

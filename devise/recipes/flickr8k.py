@@ -21,7 +21,6 @@ from devise.evaluation.captions import text_retrieval
 from devise.heads.linear import ridge
 from devise.metrics import spread
 from devise.model.captions import JOINT, start_joint, train_joint
-from devise.model.objective import float_rows
 from devise.model.pretrained import pretrained
 from devise.model.space import SHARED
 from devise.recipes import caption_tables as tables
@@ -166,7 +165,7 @@ def part_of(world, name, told):
     means = rows[:, :told.words.dim]  # beside which the terms have theirs
     known = means.any(axis=1)
     texts, owners = zip(*[captions[place] for place in np.flatnonzero(kept)[known]], strict=True)
-    return Part(float_rows(world.table.matrix, world.rows[name]), np.array(owners, np.int64),
+    return Part(np.asarray(world.table.matrix[world.rows[name]], np.float32), np.array(owners, np.int64),
                 {MEAN: unit_rows(means[known]), TOLD: rows[known]}, texts)
 
 

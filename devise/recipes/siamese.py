@@ -16,7 +16,6 @@ from devise.evaluation import clustering_nmi, evaluate_galleries, gallery_table
 from devise.heads import ProjectionHead
 from devise.metrics import spread
 from devise.model import train_classes
-from devise.model.calibration import sentence
 from devise.model.classes import POWER, SHRINKAGE
 from devise.recipes import retrieval
 from devise.recipes.harness import Harness, card, means_table, numbered
@@ -279,7 +278,7 @@ def _notes(source, models, galleries, copies):
     kept = {name: [model.history[SPACE].best_epoch for model in found] for name, found in models.items()}
     notes = [
         f"Epochs kept, seed by seed (0 is the start): {'; '.join(f'{name} {found}' for name, found in kept.items())}.",
-        f"Seed 0: {sentence(first.spaces[SPACE])}.",
+        f"Seed 0: {first.spaces[SPACE].threshold_note()}.",
         f"Galleries: one picture of each untrained class asks, the others are drawn from, {galleries.draws} times; "
         f"{galleries.smallest:,} to {galleries.largest:,} can be drawn. A larger gallery holds more distractors, and "
         "more right answers."]

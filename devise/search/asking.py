@@ -18,8 +18,8 @@ from devise.arrays import unit_rows
 from devise.datasets import ImageSet, Metadata, metadata_of
 from devise.evaluation import Candidates
 from devise.features.table import has_changed
-from devise.model import Concepts, Devise, changed, mixed, weights_of
-from devise.model.tags import FIRST_WORDS, Names, NearestNames, naming
+from devise.model import Devise, changed, mixed, weights_of
+from devise.model.tags import FIRST_WORDS, Names, naming
 from devise.search.filters import Selection, select
 from devise.search.joining import Part
 from devise.search.links import below
@@ -202,15 +202,15 @@ class Indexed:
         return words.neighbours(word if word in words else phrase_vector(word, words), k)
 
     def tag(self, image: Any, k: int = 10, *,
-            candidates: str | Sequence[str] | Candidates | Concepts | NearestNames | None = None,
+            candidates: str | Sequence[str] | Candidates | Names | None = None,
             space: str | None = None, first: int = FIRST_WORDS) -> Tags:
         """Names for an image, as `by_image` takes it; the options are those of `Devise.tag`.
 
         Names that `devise.model.tags.naming` has made need not be made again for each image.
         """
         space = self.text_space(space)
-        names: Names = (candidates if isinstance(candidates, Concepts | NearestNames) else
-                        naming(self.model, candidates, space=space, first=first))
+        names = (candidates if isinstance(candidates, Names) else
+                 naming(self.model, candidates, space=space, first=first))
         return names.tag(self.vector(image, space)[1][None], k)[0]
 
     def vector(self, image: Any, space: str) -> tuple[int | None, NDArray[np.float32]]:

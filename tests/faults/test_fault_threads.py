@@ -17,7 +17,7 @@ from devise.heads import HeadConfig, MlpHead
 from devise.index import engines, make
 from devise.model import Devise, Space
 from devise.model.sources import Words
-from devise.model.text import WordText
+from devise.model.space import WordText
 from devise.search import Search
 
 SIDE, THREADS = 16, (2, 8) if os.environ.get("DEVISE_FAULTS") == "full" else (8,)

@@ -144,8 +144,7 @@ def test_names_are_concepts_where_the_space_has_them(space, words, backbone, dra
     assert isinstance(naming(model), Concepts)
     assert naming(model, "words").names and naming(model, ["cat", "dog"]).names == ("cat", "dog")
     with pytest.raises(ValueError, match="no concepts of its own: take the candidates 'words'"):
-        from devise.model import Space, WordText
-        from devise.model.text import Text
+        from devise.model import Space, Text, WordText
 
         assert Text.concepts.fget(WordText(words)) is None
         head = drawn_space(words, 24).head

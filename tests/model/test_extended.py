@@ -6,7 +6,7 @@ import pytest
 from devise.datasets import Split
 from devise.heads import ExtendedHead, RidgeHead
 from devise.model import Concepts, Devise, Space, pretrained, train_labels
-from devise.model.extended import ExtendedText
+from devise.model.concept_text import ExtendedText
 from devise.model.sources import Words
 from devise.words import WordVectors, label_vectors
 
@@ -170,7 +170,7 @@ def test_what_decides_the_start(bundled, words, drawn_folder, make_backbone, mon
 
 
 def test_only_seen_classes_have_columns(base, words):
-    from devise.model.extended import extended
+    from devise.model.labels import extended
 
     random = np.random.default_rng(3)
     matrix, y = random.normal(size=(40, 12)).astype(np.float32), np.arange(40) % 4

@@ -9,7 +9,7 @@ from devise.features import FeatureTable, describe
 from devise.heads import LiftHead
 from devise.model import Devise, WordText, pretrained
 from devise.model.sources import Words
-from devise.model.text import LiftText, restored
+from devise.model.space import LiftText, restored_text
 from devise.words import WordVectors, synset_vectors, taxonomy_for
 from devise.zeroshot import Lift, kernel
 
@@ -48,11 +48,11 @@ def test_lift_ranks_words_and_images_as_the_rule_does(words):
 
 def test_a_text_side_survives_its_config(words):
     for text in (WordText(words), LiftText(words)):
-        again = restored(text.config, text.weights(), words)
+        again = restored_text(text.config, text.weights(), words)
         assert type(again) is type(text)
         np.testing.assert_array_equal(again.embed(["cat", "car"]), text.embed(["cat", "car"]))
     with pytest.raises(ValueError, match="there is no text side 'word': did you mean words"):
-        restored({"kind": "word"}, {}, words)
+        restored_text({"kind": "word"}, {}, words)
 
 
 def test_a_model_without_training_embeds_saves_and_tags(backbone, words, tmp_path):

@@ -14,7 +14,7 @@ from devise.evaluation.captions import graded, text_retrieval  # noqa: E402
 from devise.metrics import ndcg_at_r  # noqa: E402
 from devise.model import LEARNT, SHARED, Devise, SentenceText, Space, train_captions  # noqa: E402
 from devise.model import captions as training  # noqa: E402
-from devise.model.caption_data import CaptionData, caption_data, sentences_of, usable  # noqa: E402
+from devise.model.caption_data import caption_data, sentences_of, usable  # noqa: E402
 from devise.model.captions import captioned  # noqa: E402
 from devise.search import Search  # noqa: E402
 from devise.training import AugmentedFeatures, Schedule  # noqa: E402
@@ -227,7 +227,7 @@ def test_what_a_picture_lacks_is_listed(table, words, backbone, untrained):
     assert kept.train.tolist() == [row for row in range(100) if row not in (3, 4, 5, 6)]
     model = train_captions(broken, words, backbone=backbone, split=SPLIT, **FAST)
     assert len(model.record["skipped"]) == 5 and len(model.split.train) == 96 and len(model.split.validation) == 24
-    assert usable(broken, [3, 7], words).rows.tolist() == [7]
+    assert usable(broken, [3, 7], words)[0].tolist() == [7]
 
 
 def test_sentences_without_a_known_word_are_counted(table, words, backbone, untrained):
@@ -258,14 +258,8 @@ def untold(table):
             "there is no loss 'tripled': did you mean triplet",
         ),
         (lambda t, w: train_captions(t, w, validation=0.6, test=0.4), "leaves 0 to train on"),
-        (
-            lambda t, w: CaptionData(t.matrix[:5], t.images.captions[:4], t.matrix, t.images.captions),
-            "5 rows but there are",
-        ),
-        (
-            lambda t, w: CaptionData(t.matrix[:2], t.images.captions[:2], t.matrix, t.images.captions),
-            "expected 3 or more",
-        ),
+        (lambda t, w: train_captions(t, w, split=Split(np.arange(2), np.arange(2, 9))),
+         "2 of 2 for train.*expected 3 or more"),
         ],
 )
 def test_what_can_not_be_is_said(call, message, table, words):

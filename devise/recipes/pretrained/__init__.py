@@ -20,7 +20,6 @@ from devise.datasets.captions import LISTS
 from devise.features import FeatureTable
 from devise.heads.conse import classifier_of
 from devise.model import ConceptText, Devise, Space
-from devise.model.objective import float_rows
 from devise.model.pretrained import DEFAULT, write
 from devise.model.sources import Words
 from devise.recipes import bundled_table
@@ -80,7 +79,7 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
         if each.backbone["fingerprint"] != backbone.fingerprint:
             raise ValueError(f"the features are of {each.backbone['name']} ({each.backbone['fingerprint'][:12]}): "
                              f"expected {BACKBONE}, {backbone.fingerprint[:12]}; extract them with it")
-    parts = {part: Lesson(float_rows(table.matrix, split.rows(part)),
+    parts = {part: Lesson(np.asarray(table.matrix[split.rows(part)], np.float32),
                           [table.images.captions[row] for row in split.rows(part)]) for part in LISTS}
     with threadpool_limits(1, user_api="blas"):  # sums of several threads are not the same each time
         model = make(parts["train"], parts["validation"], objects_seen, classifier_of(backbone), words, nouns,

@@ -15,7 +15,8 @@ from devise.evaluation.captions import text_retrieval
 from devise.features import FeatureTable
 from devise.metrics import hit_at_k, precision_at_k, precision_ceiling
 from devise.model import Devise, naming
-from devise.model.concepts import FLOOR, STOP, WORD, singular
+from devise.model.concept_text import FLOOR
+from devise.model.concepts import STOP, WORD, singular
 from devise.recipes.pretrained.making import Lesson
 from devise.words import Taxonomy, label_synsets, taxonomy_for
 
