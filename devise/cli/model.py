@@ -232,7 +232,7 @@ class Export(Command):
 
     def run(self, args: Namespace) -> Answer:
         model = opening.model(args)
-        from devise.model.exporting import largest_difference
+        from devise.model.saving import largest_difference
         from devise.storage import megabytes
 
         space = vars(args).get("space")

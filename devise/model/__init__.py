@@ -7,9 +7,9 @@ from devise.model.concept_text import ConceptText
 from devise.model.concepts import Concepts
 from devise.model.devise import Devise
 from devise.model.evaluating import CaptionFigures, Figures
-from devise.model.exporting import parameter_counts, whole_network
 from devise.model.labels import train_labels
 from devise.model.pretrained import pretrained
+from devise.model.saving import parameter_counts, whole_network
 from devise.model.space import LEARNT, RAW, SHARED, SentenceText, Space, Text, WordText
 from devise.model.tags import FIRST_WORDS, NearestNames, Tag, TaggedImages, Tags, naming
 

@@ -15,7 +15,7 @@ from devise.datasets import open_images
 from devise.errors import unknown
 from devise.features import FeatureTable
 from devise.heads import RawHead
-from devise.model import evaluating, exporting, finetuning, saving, tags
+from devise.model import evaluating, finetuning, saving, tags
 from devise.model.sources import AUTO, Network, Words
 from devise.model.space import HOW, LEARNT, RAW, SHARED, Space
 
@@ -297,12 +297,12 @@ class Devise:
             table.matrix[labelled], table.images.labels[labelled], false_accept_rate, seed))
 
     def export(self, path: str | Path, space: str | None = None, *, overwrite: bool = False) -> Path:
-        """Write backbone and head of a space as one .keras or .onnx file; see `devise.model.exporting.export`."""
-        return exporting.export(self, path, space, overwrite=overwrite)
+        """Write backbone and head of a space as one .keras or .onnx file; see `devise.model.saving.export`."""
+        return saving.export(self, path, space, overwrite=overwrite)
 
     def keras_model(self, space: str | None = None) -> keras.Model:
         """The whole network of a space: image (n, h, w, 3), 0 to 255, in; unit embedding out."""
-        return exporting.whole_network(self.backbone, self.embedding_space(space).head)
+        return saving.whole_network(self.backbone, self.embedding_space(space).head)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model to a folder, whole or not at all.

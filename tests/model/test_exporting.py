@@ -11,7 +11,7 @@ from devise.datasets import ImageSet
 from devise.features import FeatureTable, describe
 from devise.heads import ConseHead, HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import Space, train_classes, train_labels
-from devise.model.exporting import largest_difference
+from devise.model.saving import largest_difference
 
 CLASSES = ("cat", "dog", "horse", "car")
 ALIKE = 1e-5  # float32, summed in another order

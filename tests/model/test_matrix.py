@@ -15,7 +15,7 @@ from devise.datasets import open_images
 from devise.features import compute
 from devise.heads import HeadConfig, MlpHead, RidgeHead
 from devise.model import Devise, pretrained, train_captions, train_classes, train_labels
-from devise.model.exporting import largest_difference
+from devise.model.saving import largest_difference
 from devise.model.sources import Words
 from devise.search import Search
 from devise.web.service import Service
