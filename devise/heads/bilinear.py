@@ -41,11 +41,7 @@ class BilinearHead(LinearHead):
 
     @abstractmethod
     def _weigh(self, violations: NDArray[np.float32]) -> NDArray:
-        """The weight of each class's violation, (m, classes); 0 where there is none.
-
-        Args:
-            violations: float32 (m, classes), at least 0, and 0 at the image's own class.
-        """
+        """The weight of each class's violation, (m, classes); 0 where there is none, as at the image's own class."""
 
     def _solve(self, features, labels, vectors, validation, random):
         # a class without images must not be pushed away: it may be one to find later

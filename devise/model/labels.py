@@ -116,11 +116,7 @@ def train_labels(images: Any, words: str | Path | WordVectors = "glove-6b-50d", 
 
 def _start(start: str | Path | Devise | None, words: Words, network: Network, plain: bool
            ) -> tuple[Space | None, str | None]:
-    """The space beside which classes are learnt, and its model's name; None for a training from nothing.
-
-    Args:
-        plain: whether neither a head nor an option of a training is asked for.
-    """
+    """The space beside which classes are learnt, and its model's name; None for a training from nothing."""
     if start is None or start == AUTO and not plain:
         return None, None
     if not plain:

@@ -5,9 +5,10 @@ import pytest
 
 from devise.datasets import Split
 from devise.heads import ExtendedHead, RidgeHead
-from devise.model import Concepts, Devise, Space, pretrained, train_labels
+from devise.model import Concepts, Devise, Space, naming, pretrained, train_labels
 from devise.model.concept_text import ExtendedText
 from devise.model.sources import Words
+from devise.search import Search
 from devise.words import WordVectors, label_vectors
 
 NAMES = ("the", "cat", "dog", "horse", "red", "car", "sports car", "brown dog")
@@ -181,3 +182,8 @@ def test_only_seen_classes_have_columns(base, words):
     assert [names[-1] for names in found.text.labels] == ["cat", "dog", "car"] and found.head.classes == 3
     rows = found.text.of_labels(labels)
     assert (rows[:, base.dim:].argmax(axis=1) == [0, 1, 0, 2]).all() and not rows[2, base.dim:].any()
+
+
+def test_an_indexed_image_is_named_by_names_that_were_made_before(beside, bundled):
+    search = Search.build(beside, bundled.subset(range(10)), engine="exact")
+    assert search.tag(0, 3, candidates=naming(beside)) == search.tag(0, 3)
