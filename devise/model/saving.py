@@ -247,7 +247,8 @@ def largest_difference(model: Devise, path: str | Path, space: str | None = None
     """
     pictures = np.random.default_rng(seed).integers(0, 256, (n, *model.backbone.size, 3), np.uint8)
     mine = model.embedding_space(space).embed(model.backbone.features(pictures))
-    if Path(path).suffix == ".keras":
+    path = Path(path)
+    if path.suffix == ".keras":
         import keras
 
         network = keras.saving.load_model(path, compile=False)
