@@ -1,11 +1,17 @@
-"""Spellings that mean the same: accents apart or together, apostrophes of all kinds, what is not seen."""
+"""Spellings that mean the same (accents, apostrophes, what is not seen), and the forms that an English word has."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
 APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼ′＇`´"), "'")
+CLITIC = re.compile(r"(n't|'s|'re|'ve|'ll|'d|'m)$", re.IGNORECASE)  # what English hangs on a word
+BEFORE_NOT = {"ca": "can", "wo": "will", "sha": "shall"}  # can't, won't, shan't
+IRREGULAR = {"men": "man", "women": "woman", "children": "child", "people": "person", "feet": "foot",
+             "teeth": "tooth", "geese": "goose", "mice": "mouse", "oxen": "ox"}
+NO_PLURAL = {"arms", "glasses", "means", "news", "series", "species"}  # another thing than their singular
 
 
 def plain(text: str) -> str:
@@ -53,3 +59,52 @@ def meant(name: str, known: Collection[str]) -> str:
     """
     same = [] if name in known else [one for one in known if folded(one) == folded(name)]
     return same[0] if len(same) == 1 else name
+
+
+def stem(word: str) -> str:
+    """A word without what English hangs on it.
+
+    >>> stem("dog's"), stem("won't"), stem("they're")
+    ('dog', 'will', 'they')
+    """
+    bare = CLITIC.sub("", word)
+    return BEFORE_NOT.get(bare.lower(), bare) if word.lower().endswith("n't") else bare
+
+
+def singulars(word: str) -> list[str]:
+    """The spellings that the singular of an English word may have, if it is a plural.
+
+    >>> singulars("wolves")
+    ['wolve', 'wolf', 'wolfe', 'wolv']
+    """
+    if word in IRREGULAR:
+        return [IRREGULAR[word]]
+    if not word.endswith("s") or word.endswith("ss") or len(word) < 4 or word in NO_PLURAL:
+        return []
+    found = [word[:-1]]
+    if word.endswith("ies"):
+        found.append(word[:-3] + "y")
+    if word.endswith("ves"):
+        found += [word[:-3] + "f", word[:-3] + "fe"]
+    if word.endswith("es"):
+        found.append(word[:-2])
+    return found
+
+
+def plural_spellings(word: str) -> list[str]:
+    """The spellings that the plural of an English word may have.
+
+    >>> plural_spellings("butterfly"), plural_spellings("mouse"), plural_spellings("wolf")
+    (['butterflies'], ['mice'], ['wolves', 'wolfs'])
+    """
+    irregular = [plural for plural, singular in IRREGULAR.items() if singular == word]
+    if irregular:
+        return irregular
+    if re.search(r"[^aeiou]y$", word):
+        return [word[:-1] + "ies"]
+    if re.search(r"(s|x|z|ch|sh)$", word):
+        return [word + "es"]
+    found = [re.sub("fe?$", "ves", word)] if re.search(r"[^f]fe?$", word) else []
+    if word.endswith("o"):
+        found.append(word + "es")
+    return [*found, word + "s"]

@@ -15,9 +15,9 @@ from devise.errors import quoted
 from devise.heads.joint import directions
 from devise.model.concepts import BLOCK, STOP, WORD, Concepts, ExtendedConcepts, lines, singular, word_weight
 from devise.model.space import Text
-from devise.spelling import folded
+from devise.spelling import folded, stem
 from devise.words import embed_texts
-from devise.words.phrases import CAPITAL, pooled, stem, usable
+from devise.words.phrases import CAPITAL, pooled, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ import numpy as np
 
 from devise.arrays import Packed
 from devise.model.tags import Names, Tag, TaggedImages, Tags
-from devise.words.phrases import EULER, SMOOTHING, frequency_weight
-from devise.words.vocabulary import STOP_WORDS, read_list, singulars
+from devise.spelling import singulars
+from devise.words.phrases import EULER, SMOOTHING, STOP_WORDS, frequency_weight, read_list
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

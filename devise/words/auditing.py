@@ -9,10 +9,10 @@ import numpy as np
 
 from devise.arrays import BLOCK_BYTES, nearest, unit_rows
 from devise.report import Table
+from devise.spelling import singulars
 from devise.words.labels import NO_WORD, LabelTable, fold, meanings, resolve_labels
 from devise.words.phrases import as_texts, resolve
 from devise.words.taxonomy import shipped_taxonomy
-from devise.words.vocabulary import singulars
 
 if TYPE_CHECKING:
     from devise.words.phrases import Phrase

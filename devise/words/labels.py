@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise.arrays import as_rows
-from devise.spelling import folded
-from devise.words.phrases import CAPITAL, SEPARATORS, Phrase, as_texts, direction, plural_spellings, resolve, usable
+from devise.spelling import folded, plural_spellings, singulars
+from devise.words.phrases import CAPITAL, SEPARATORS, Phrase, as_texts, direction, resolve, usable
 from devise.words.taxonomy import shipped_taxonomy, taxonomy_for
-from devise.words.vocabulary import singulars
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""One vector for a word or a phrase: which words it has, and how their vectors are pooled."""
+"""One vector for a word or a phrase: which words it has, how their vectors are pooled, which words may be tags."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from devise.errors import quoted
-from devise.spelling import plain
-from devise.words.vocabulary import IRREGULAR, SAME_THING, singulars
+from devise.spelling import plain, plural_spellings, singulars, stem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from devise.words.vectors import WordVectors
 
+STOP_WORDS = Path(__file__).parent / "stop_words.txt"
+OFFENSIVE_WORDS = Path(__file__).parent / "offensive_words.txt"
+SAME_THING = 0.5  # cosine from which on a word that looks like a plural is taken for one
 SEPARATORS = re.compile(r"[\s_/–—-]+")
 SPACES = re.compile(r"[\s_/–—]+")
 PUNCTUATION = ".,;:!?'\"()[]"
-CLITIC = re.compile(r"(n't|'s|'re|'ve|'ll|'d|'m)$", re.IGNORECASE)  # what English hangs on a word
-BEFORE_NOT = {"ca": "can", "wo": "will", "sha": "shall"}  # can't, won't, shan't
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SMOOTHING = 1e-3  # a of Arora et al. 2017: words more frequent than this count less
 EULER = 0.5772156649  # the harmonic number of n is nearly ln n + EULER
@@ -145,16 +146,6 @@ def read(part: str, words: WordVectors) -> list[tuple[str, bool]]:
     return [(piece, True) for piece in capitals] if all(usable(piece, words) for piece in capitals) else [(bare, False)]
 
 
-def stem(word: str) -> str:
-    """A word without what English hangs on it.
-
-    >>> stem("dog's"), stem("won't"), stem("they're")
-    ('dog', 'will', 'they')
-    """
-    bare = CLITIC.sub("", word)
-    return BEFORE_NOT.get(bare.lower(), bare) if word.lower().endswith("n't") else bare
-
-
 def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) -> NDArray[np.float32] | None:
     """The unit vector of several words of the vocabulary; None where they cancel out or there are none.
 
@@ -199,31 +190,52 @@ def frequency_weight(word: str, words: WordVectors) -> float:
 
 def other_number(word: str, words: WordVectors) -> str | None:
     """The plural of a word, or the singular of a plural, with a vector near to it; else None."""
-    own = direction(words.vector(word))
-    for form in (*plural_spellings(word), *singulars(word)):
-        other = direction(words.vector(form)) if usable(form, words) else None
-        if own is not None and other is not None and own @ other > SAME_THING:
-            return words.words[words.row(form)]
-    return None
+    return next((words.words[words.row(form)] for form in (*plural_spellings(word), *singulars(word))
+                 if form in words and _is_alike(word, form, words)), None)
 
 
-def plural_spellings(word: str) -> list[str]:
-    """The spellings that the plural of an English word may have.
+def tag_rows(words: WordVectors, first: int = 20_000, *, merge_plurals: bool = False) -> NDArray[np.int64]:
+    """The rows of the words that may be used as tags, among the most frequent ones.
 
-    >>> plural_spellings("butterfly"), plural_spellings("mouse"), plural_spellings("wolf")
-    (['butterflies'], ['mice'], ['wolves', 'wolfs'])
+    Left out are function words (the, of, is), slurs and obscenities, and what is not of two or more
+    letters only, so numbers, signs and `u.s.`.
+
+    Args:
+        words: WordVectors.
+        first: look at this many most frequent words.
+        merge_plurals: leave out a plural whose singular is kept and has a vector near to it.
+    Returns:
+        int64 (m,), ascending.
+    Raises:
+        ValueError: if first is below 1.
+
+    >>> from devise.words import WordVectors
+    >>> words = WordVectors(["the", "dog", "dogs", "2"], [[1, 0], [0, 1], [0.1, 1], [1, 1]])
+    >>> [words.words[row] for row in tag_rows(words, merge_plurals=True)]
+    ['dog']
     """
-    irregular = [plural for plural, singular in IRREGULAR.items() if singular == word]
-    if irregular:
-        return irregular
-    if re.search(r"[^aeiou]y$", word):
-        return [word[:-1] + "ies"]
-    if re.search(r"(s|x|z|ch|sh)$", word):
-        return [word + "es"]
-    found = [re.sub("fe?$", "ves", word)] if re.search(r"[^f]fe?$", word) else []
-    if word.endswith("o"):
-        found.append(word + "es")
-    return [*found, word + "s"]
+    if first < 1:
+        raise ValueError(f"first is {first}: expected at least 1 word")
+    unwanted = read_list(STOP_WORDS) | read_list(OFFENSIVE_WORDS)
+    rows = [row for row, word in enumerate(words.words[:first])
+            if word.lower() not in unwanted and word.isalpha() and len(word) > 1]
+    if merge_plurals:
+        kept = {words.words[row] for row in rows}
+        rows = [row for row in rows if not any(single in kept and _is_alike(words.words[row], single, words)
+                                               for single in singulars(words.words[row]))]
+    return np.array(rows, dtype=np.int64)
+
+
+def read_list(path: str | Path) -> set[str]:
+    """The words in a text file, one a line, in lower case; `#` starts a comment."""
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    return {word for line in lines if (word := line.partition("#")[0].strip().lower())}
+
+
+def _is_alike(one, other, words):
+    """Whether two words of the vocabulary are one thing, as singular and plural are, by the cosine of their vectors."""
+    pair = words.matrix[[words.row(one), words.row(other)]].astype(np.float64)
+    return pair[0] @ pair[1] > SAME_THING * np.prod(np.linalg.norm(pair, axis=1))
 
 
 def _bare(part):

@@ -10,8 +10,7 @@ import numpy as np
 
 from devise.arrays import eigenvectors
 from devise.spelling import plain
-from devise.words.phrases import SPACES, as_texts, frequency_weight, read
-from devise.words.vocabulary import STOP_WORDS, read_list
+from devise.words.phrases import SPACES, STOP_WORDS, as_texts, frequency_weight, read, read_list
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

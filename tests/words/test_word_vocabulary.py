@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from devise.spelling import singulars
 from devise.words import WordVectors, tag_rows
-from devise.words.vocabulary import OFFENSIVE_WORDS, STOP_WORDS, read_list, singulars
+from devise.words.phrases import OFFENSIVE_WORDS, STOP_WORDS, read_list
 
 NAMES = ["the", "dog", "dogs", "u.s.", "2", "x", "Of", "fuck", "cat", "new", "news", "glass", "men", "man",
          "cats"]

@@ -14,8 +14,7 @@ import numpy as np
 from devise.backbones import imagenet
 from devise.heads.joint import directions
 from devise.words import Taxonomy, synset_vectors
-from devise.words.phrases import pooled, usable
-from devise.words.vocabulary import OFFENSIVE_WORDS, read_list
+from devise.words.phrases import OFFENSIVE_WORDS, pooled, read_list, usable
 from devise.words.wordnet import read_details
 
 if TYPE_CHECKING:
