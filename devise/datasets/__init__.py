@@ -4,10 +4,10 @@ from devise.datasets.augmentation import Augmentation
 from devise.datasets.base import ImageSet, Skipped, join
 from devise.datasets.captions import CaptionSet, Judgements, caption_set, read_captions, with_captions
 from devise.datasets.folders import from_folder
-from devise.datasets.galleries import galleries, query_gallery
 from devise.datasets.images import check_image, read_image
 from devise.datasets.metadata import Metadata, metadata_of, read_metadata
 from devise.datasets.opening import duplicates, open_images, samples
+from devise.datasets.retrieval_sets import galleries, query_gallery
 from devise.datasets.sidecars import sidecar_of, write_keywords
 from devise.datasets.splits import PARTS, Split, draw_unseen, split, split_classes, split_rows
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from devise.arrays import Rows
-from devise.datasets.galleries import galleries, query_gallery
+from devise.datasets import galleries, query_gallery
 from devise.evaluation.retrieval import KS, Retrieval, pool, retrieve
 from devise.report import Table
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from devise.datasets.galleries import galleries, query_gallery
+from devise.datasets import galleries, query_gallery
 from devise.evaluation import evaluate_galleries, gallery_table, pool, retrieve
 
 
