@@ -69,14 +69,8 @@ class Augmentation:
         return self._erased(changed, random, strength)
 
     def _cropped(self, picture, random, strength):
-        h, w = picture.shape[:2]
-        share = random.uniform(1 - self.crop * strength, 1)
-        ratio = np.exp(random.uniform(-1, 1) * np.log1p(self.aspect * strength))
-        height, width = (min(side, max(1, round(side * np.sqrt(share * factor))))
-                         for side, factor in ((h, 1 / ratio), (w, ratio)))
-        top, left = random.integers(h - height + 1), random.integers(w - width + 1)
-        part = Image.fromarray(picture[top:top + height, left:left + width])
-        return np.asarray(part.resize((w, h), Image.Resampling.BILINEAR))
+        part = picture[_box(picture, random, 1 - self.crop * strength, 1, np.log1p(self.aspect * strength))]
+        return np.asarray(Image.fromarray(part).resize(picture.shape[1::-1], Image.Resampling.BILINEAR))
 
     def _coloured(self, picture, random, strength):
         brightness, contrast, saturation = (1 + strength * limit * random.uniform(-1, 1)
@@ -89,12 +83,18 @@ class Augmentation:
     def _erased(self, picture, random, strength):
         if random.random() >= strength or not self.cut_out:
             return picture
-        h, w = picture.shape[:2]
-        share = random.uniform(0.02, max(0.02, self.cut_out * strength))
-        ratio = np.exp(random.uniform(-1, 1) * np.log(3))
-        height, width = (min(side, max(1, round(side * np.sqrt(share * factor))))
-                         for side, factor in ((h, 1 / ratio), (w, ratio)))
-        top, left = random.integers(h - height + 1), random.integers(w - width + 1)
+        box = _box(picture, random, 0.02, max(0.02, self.cut_out * strength), np.log(3))
         picture = picture.copy()
-        picture[top:top + height, left:left + width] = random.integers(0, 256, (height, width, 3))
+        picture[box] = random.integers(0, 256, picture[box].shape)
         return picture
+
+
+def _box(picture, random, least, most, aspect):
+    """Slices of a rectangle with a share of the area from least to most and an aspect within exp(aspect)."""
+    h, w = picture.shape[:2]
+    share = random.uniform(least, most)
+    ratio = np.exp(random.uniform(-1, 1) * aspect)
+    height, width = (min(side, max(1, round(side * np.sqrt(share * factor))))
+                     for side, factor in ((h, 1 / ratio), (w, ratio)))
+    top, left = random.integers(h - height + 1), random.integers(w - width + 1)
+    return slice(top, top + height), slice(left, left + width)
