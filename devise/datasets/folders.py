@@ -250,13 +250,19 @@ def _read_labels(source, root):
             raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
         pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
     said_by = "the labels" if isinstance(source, Mapping) else source
-    return [(_entry(path, said_by), _class_name(path, label, said_by)) for path, label in pairs]
+    return [_entry(path, label, said_by) for path, label in pairs]
 
 
-def _entry(path, said_by):
+def _entry(path, label, said_by):
+    """A path and its class, None for none, as a mapping or a label file says them."""
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(f"{said_by} name the picture {reprlib.repr(path)}: expected a path")
-    return os.fspath(path)
+    if label is None or label == "":
+        return os.fspath(path), None
+    if isinstance(label, bool) or not isinstance(label, (str, int)):
+        raise ValueError(f"{said_by} give {reprlib.repr(path)} the label {reprlib.repr(label)}: expected one class "
+                         "name")
+    return os.fspath(path), _composed(str(label).strip()) or None
 
 
 def _json_pairs(file):
@@ -264,8 +270,7 @@ def _json_pairs(file):
     if isinstance(document, dict):
         return list(document.items())
     if isinstance(document, list) and all(isinstance(entry, dict) for entry in document):
-        columns = PATH_COLUMNS, LABEL_COLUMNS
-        return [tuple(_column(entry, names, file) for names in columns) for entry in document]
+        return [tuple(_column(entry, names, file) for names in (PATH_COLUMNS, LABEL_COLUMNS)) for entry in document]
     raise ValueError(f'{file} holds neither {{path: class}} nor a list of {{"path": …, "label": …}}')
 
 
@@ -300,15 +305,6 @@ def columns_of(header: Sequence[str], *names: Sequence[str]) -> tuple[int, ...] 
     cells = [cell.strip().lower() for cell in header]
     found = [next((cells.index(name) for name in known if name in cells), None) for known in names]
     return None if None in found else tuple(place for place in found if place is not None)
-
-
-def _class_name(path, label, said_by):
-    if label is None or label == "":
-        return None
-    if isinstance(label, bool) or not isinstance(label, (str, int)):
-        raise ValueError(f"{said_by} give {reprlib.repr(path)} the label {reprlib.repr(label)}: expected one class "
-                         "name")
-    return _composed(str(label).strip()) or None
 
 
 def _by_label(entries, files, root):
