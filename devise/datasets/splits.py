@@ -207,11 +207,12 @@ def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
     rows = _rows_by_class(labels, label_names)
     validation, test = _known(validation, label_names), _known(test, label_names)
     many = {name: found for name, found in rows.items() if len(found) > 1}
-    if lonely := (rows.keys() - many.keys()) & (_named(validation) | _named(test)):
+    by_name = [asked if isinstance(asked, set) else set() for asked in (validation, test)]
+    if lonely := (rows.keys() - many.keys()) & set.union(*by_name):
         raise ValueError(f"the class {min(lonely)!r} has one picture and so no other to find: leave it in training")
-    free = [name for name in many if name not in _named(validation)]
+    free = [name for name in many if name not in by_name[0]]
     tested = _classes(test, free, many, label_names, seed, "test")
-    if both := set(tested) & _named(validation):
+    if both := set(tested) & by_name[0]:
         raise ValueError(f"the class {min(both)!r} is asked for in validation and in test")
     left = {name: found for name, found in many.items() if name not in tested}
     held = _classes(validation, left, left, label_names, seed, "validation")
@@ -328,33 +329,23 @@ def _rows_by_class(labels, label_names):
 
 
 def _known(asked, label_names):
-    """What was asked for, with names as the classes are spelt."""
-    return {meant(name, label_names) for name in _named(asked)} or asked
-
-
-def _named(asked):
-    """The names among what was asked for; a number or a share names none."""
+    """A number or a share as it is; names as a set, each as the class is spelt."""
     if isinstance(asked, (int, float, np.number)):
-        return set()
-    return {asked} if isinstance(asked, str) else set(asked)
-
-
-def _ordered(wanted, rows, label_names):
-    """Names of classes in the order of `rows`, once each of them is known."""
-    for name in sorted(wanted - set(rows)):
-        if name in label_names:
-            raise ValueError(f"the unseen class {name!r} has no picture here")
-        raise ValueError(unknown("class", name, label_names))
-    return tuple(name for name in rows if name in wanted)
+        return asked
+    return {meant(name, label_names) for name in ([asked] if isinstance(asked, str) else asked)}
 
 
 def _classes(asked, names, rows, label_names, seed, part):
-    """Names of the classes of a part, asked for by name, number or share of `names`.
+    """Names of the classes of a part in the order of `rows`, asked for as `_known` gives it, a share being of `names`.
 
     Each is drawn by a number of its own: adding a class moves one of them at most.
     """
-    if not isinstance(asked, (int, float, np.number)):
-        return _ordered(_named(asked), rows, label_names)
+    if isinstance(asked, set):
+        for name in sorted(asked - set(rows)):
+            if name in label_names:
+                raise ValueError(f"the unseen class {name!r} has no picture here")
+            raise ValueError(unknown("class", name, label_names))
+        return tuple(name for name in rows if name in asked)
     count = asked
     if isinstance(asked, (float, np.floating)):
         if not 0 <= asked < 1:
@@ -364,7 +355,8 @@ def _classes(asked, names, rows, label_names, seed, part):
         raise ValueError(f"{part} asks for {count} of {len(names)} classes with two pictures or more: expected "
                          f"0 to {len(names)}, or a share below 1")
     ranks = {name: generator(seed, part, name).random() for name in names}
-    return _ordered(set(sorted(names, key=ranks.get)[:count]), rows, label_names)
+    drawn = set(sorted(names, key=ranks.get)[:count])
+    return tuple(name for name in rows if name in drawn)
 
 
 def _share(share, n, least=1):
