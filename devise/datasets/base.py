@@ -278,6 +278,27 @@ def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
+def read_text(path: str | os.PathLike, expected: str) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        FileNotFoundError: if there is none; tells what was expected.
+        ValueError: if it is no such text.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected {expected}")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text ({error})") from error
+
+
+def filled_lines(text: str) -> list[tuple[int, str]]:
+    """(number from 1, line) of the lines that hold something; a sentence may hold Unicode's own line ends."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
 def numbered(classes: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The labels of images by the names of their classes, None for no class, and the names, sorted.
 

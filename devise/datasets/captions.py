@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.base import ImageSet, Skipped, filled_lines, read_text
 from devise.datasets.folders import columns_of, from_folder
 from devise.datasets.splits import Split
 
@@ -24,7 +24,6 @@ TOKENS = ("captions.token.txt", "Flickr8k.token.txt", "captions.txt", "results_2
 TEXTS = ("Flickr8k_text",)  # where the published archive has them
 EXPERT, CROWD = ("ExpertAnnotations.txt",), ("CrowdFlowerAnnotations.txt",)
 FOLDERS = ("images", "Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "flickr30k_images", "flickr30k-images")
-LAYOUTS = ("tokens", "flickr30k", "csv", "coco")  # of a file of captions
 PICTURE, SENTENCE = ("image", "image_name", "path", "file", "filename"), ("caption", "comment", "sentence")
 TOKEN = "'name.jpg#0<TAB>sentence'"
 COMMENT = re.compile(r"\s*(.+?)\s*\|\s*(\d{1,9})\s*(?:\|\s*|\s)(.*)")  # the published file lacks the second bar once
@@ -168,7 +167,7 @@ def _listed(folders, rows, known):
         path = _first(folders, names)
         if path is None:
             continue
-        listed = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        listed = [line.strip() for _, line in filled_lines(read_text(path, "a list of pictures"))]
         for name in listed:
             if owner.setdefault(name, part) != part:
                 raise ValueError(f"{path} names {name}, which is in {owner[name]} already: expected disjoint parts")
@@ -189,9 +188,7 @@ def _judgements(path, rows, sentences, columns, limits):
     if path is None:
         return None
     found, left_out = [], 0
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in filled_lines(read_text(path, "judgements")):
         try:
             name, caption, *numbers = line.split("\t")
             owner, caption = caption.rsplit("#", 1)
@@ -233,15 +230,9 @@ def read_captions(path: str | os.PathLike, *, layout: str | None = None) -> dict
     ...     read_captions(file.name)
     {'a.jpg': ('a dog runs .', 'a running dog .')}
     """
-    path = Path(path)
-    if layout not in (None, *LAYOUTS):
-        raise ValueError(f"layout is {layout!r}: expected one of {', '.join(LAYOUTS)}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected a file of captions")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text ({error})") from error
+    if layout not in (None, *READERS):
+        raise ValueError(f"layout is {layout!r}: expected one of {', '.join(READERS)}")
+    text = read_text(path, "a file of captions")
     found: dict[str, list] = {}
     for name, number, sentence in READERS[layout or _layout(text)](path, text):
         told = found.setdefault(name, [])
@@ -262,15 +253,8 @@ def _layout(text):
     return "csv" if columns_of(next(csv.reader([first]), []), PICTURE, SENTENCE) else "tokens"
 
 
-def _lines(text):
-    """(number, line) of the lines that hold something; a sentence may hold Unicode's own line ends."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, line.rstrip("\r")
-
-
 def _tokens(path, text):
-    for number, line in _lines(text):
+    for number, line in filled_lines(text):
         name, tab, sentence = line.partition("\t")
         stem, mark, place = map(str.strip, name.rpartition("#"))
         numbered = mark and place.isdecimal() and len(place) < 10
@@ -281,7 +265,7 @@ def _tokens(path, text):
 
 
 def _flickr30k(path, text):
-    for number, line in _lines(text):
+    for number, line in filled_lines(text):
         if number == 1 and line.lower().startswith("image_name"):
             continue
         found = COMMENT.fullmatch(line)

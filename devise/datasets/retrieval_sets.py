@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.datasets.base import ImageSet, Skipped, whole_numbers
+from devise.datasets.base import ImageSet, Skipped, filled_lines, read_text, whole_numbers
 from devise.datasets.splits import Split, generator
 
 
@@ -241,15 +241,8 @@ def _gathered(root, listed):
 
 def _lines(path, *, start):
     """(line number, line) from line `start` on; empty ones are passed over."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected the folder that holds the set's lists")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text ({error})") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if number >= start and line.strip():
-            yield number, line
+    lines = filled_lines(read_text(path, "the folder that holds the set's lists"))
+    return [(number, line) for number, line in lines if number >= start]
 
 
 def _numbered(path):
