@@ -114,7 +114,7 @@ def merged(content: bytes, keywords: Iterable[str]) -> bytes:
                 insertions.append((known.last, known.last, text) if known.last else known.container.inside(text))
         elif (namespace, name) == LISTS[0]:
             items = "".join(f"<rdf:li>{escape(keyword)}</rdf:li>" for keyword in keywords)
-            insertions.append(found.place().inside(
+            insertions.append(found.description.inside(
                 f'<dc:subject xmlns:dc="{DC}"><rdf:Bag xmlns:rdf="{RDF}">{items}</rdf:Bag></dc:subject>'))
     for start, end, text in sorted(insertions, reverse=True):
         content = content[:start] + text.encode(found.encoding) + content[end:]
@@ -182,7 +182,7 @@ class _Sidecar:
     def __init__(self, content):
         self._content = content
         self.encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
-        self.lists, self._rdf, self._description = {}, None, None
+        self.lists, self.description, self._rdf = {}, None, None
         self._open, self._list, self._text = [], None, None
         parser = self._parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
@@ -194,12 +194,8 @@ class _Sidecar:
             raise ValueError(f"is no XML, or damaged ({error})") from error
         if self._rdf is None:
             raise ValueError("holds no rdf:RDF, so that it is no XMP")
-
-    def place(self):
-        """The element to put a new property into."""
-        if self._description is None:
+        if self.description is None:
             raise ValueError("holds no rdf:Description")
-        return self._description
 
     def _declared(self, version, encoding, standalone):
         if encoding and encoding.lower() not in ("utf-8", "us-ascii", "utf-16"):
@@ -211,15 +207,14 @@ class _Sidecar:
     def _start(self, name, attributes):
         element = _Element(self._content, self.encoding, self._parser.CurrentByteIndex)
         namespace, _, local = name.rpartition(" ")
-        above = [one for one, _ in self._open]
+        above = [one for one, _ in self._open[-2:]]
         if name == f"{RDF} RDF" and self._rdf is None:
             self._rdf = element
         elif name == f"{RDF} Description" and above[-1:] == [f"{RDF} RDF"]:
             if strange := [f"{space} {known}" for space, known in LISTS if f"{space} {known}" in attributes]:
                 raise ValueError(f"has {strange[0].rpartition(' ')[2]} as an attribute and not as a list")
-            self._description = self._description or element
-        elif (namespace, local) in LISTS and above[-1:] == [f"{RDF} Description"] and len(above) >= 2 and above[-2] == (
-                f"{RDF} RDF"):
+            self.description = self.description or element
+        elif (namespace, local) in LISTS and above == [f"{RDF} RDF", f"{RDF} Description"]:
             if (namespace, local) in self.lists:
                 raise ValueError(f"has {local} twice")
             self._list = self.lists[namespace, local] = _List(nested=namespace != DC)
