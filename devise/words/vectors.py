@@ -98,14 +98,10 @@ class WordVectors:
 
     def report(self) -> str:
         """One line: how many words of which dim, and what was left out or replaced."""
-        parts = [f"{len(self):,} words of dim {self.dim} from {self.name}"]
-        if self.counts["duplicates"]:
-            parts.append(f"{self.counts['duplicates']:,} duplicates left out")
-        if self.counts["undecodable"]:
-            parts.append(f"{self.counts['undecodable']:,} words were not valid UTF-8")
-        if self.counts["blank"]:
-            parts.append(f"{self.counts['blank']:,} blank words left out")
-        return "; ".join(parts)
+        told = {"duplicates": "duplicates left out", "undecodable": "words were not valid UTF-8",
+                "blank": "blank words left out"}
+        return "; ".join([f"{len(self):,} words of dim {self.dim} from {self.name}",
+                          *(f"{self.counts[kind]:,} {what}" for kind, what in told.items() if self.counts[kind])])
 
     def row(self, word: str) -> int:
         """The row of a word, as it is written, in lower case or in another encoding of its letters.
