@@ -153,11 +153,11 @@ class SentenceVectors(Texts):
 
     def _means(self, texts):
         """The weighted means of the texts' vectors, float64 (n, dim); zeros where no word has one."""
-        return np.stack([self._mean(text) for text in texts]) if len(texts) else np.empty((0, self.dim))
-
-    def _mean(self, text):
-        found = [vector for part in SPACES.split(plain(text)) for vector in self._of(part)]
-        return np.mean(found, axis=0) if found else np.zeros(self.dim)
+        means = np.zeros((len(texts), self.dim))
+        for row, text in enumerate(texts):
+            if found := [vector for part in SPACES.split(plain(text)) for vector in self._of(part)]:
+                means[row] = np.mean(found, axis=0)
+        return means
 
     def _of(self, part):
         """The weighted vectors of the words in a part of a text, as `devise.words.phrase_vector` reads it."""
@@ -172,6 +172,9 @@ class Tfidf:
 
     Function words are left out. df is the number of the n images that have the term in any of their
     captions, which are joined into one text (Salton and Buckley 1988, with scikit-learn's smoothing).
+
+    Attributes:
+        terms: str, one a column; () before `fit`.
 
     Args:
         max_terms: keep this many most frequent terms; None for all.
@@ -190,12 +193,7 @@ class Tfidf:
 
         self._vectoriser = TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)), max_features=max_terms,
                                            preprocessor=_lower, dtype=np.float32)
-        self._terms: tuple[str, ...] | None = None
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The terms, one a column; () before `fit`."""
-        return self._terms or ()
+        self.terms: tuple[str, ...] = ()
 
     def fit(self, captions: Sequence[Sequence[str]]) -> Tfidf:
         """Find the terms and their weights in the sentences about each image.
@@ -208,7 +206,7 @@ class Tfidf:
         except ValueError as error:
             raise ValueError(f"no term is left of the captions of {len(captions)} images ({error}): "
                              "give sentences with other than function words") from error
-        self._terms = tuple(self._vectoriser.get_feature_names_out())
+        self.terms = tuple(self._vectoriser.get_feature_names_out())
         return self
 
     def pictures(self, captions: Sequence[Sequence[str]]) -> csr_matrix:
@@ -220,7 +218,7 @@ class Tfidf:
 
     def texts(self, texts: str | Sequence[str]) -> csr_matrix:
         """Rows of single sentences: float32 (n, terms), as `pictures`."""
-        if self._terms is None:
+        if not self.terms:
             raise ValueError("the terms are not known yet: call fit with the captions of the training images")
         texts = as_texts(texts)
         return self._vectoriser.transform(texts) if texts else self._vectoriser.transform([""])[:0]
@@ -239,7 +237,7 @@ class Tfidf:
         found = cls()
         found._vectoriser.vocabulary = {term: column for column, term in enumerate(document["terms"])}
         found._vectoriser.idf_ = np.array(document["idf"], np.float32)
-        found._terms = tuple(document["terms"])
+        found.terms = tuple(document["terms"])
         return found
 
 
