@@ -23,7 +23,7 @@ from devise import storage
 from devise.arrays import write_npy
 from devise.backbones import Backbone, as_backbone
 from devise.datasets import ImageSet, Skipped, open_images
-from devise.features.table import FeatureTable, as_type, contents_of, describe, open_table, unchanged, write
+from devise.features.table import FeatureTable, as_type, contents_of, describe, open_table, write
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BATCH = 16  # pictures that the network is given at once: what is read before its first work
 AHEAD = 3 * BATCH  # pictures that are read before they are needed, and all that is held of them
+SAME = ("backbone", "dtype", "n", "label_names", "root", "skipped")  # of a table that is not written again
 PART_ROWS, PART_SECONDS = 256, 20  # what a kill may cost: one unwritten part
 
 
@@ -289,7 +290,7 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
         here = {record["sha256"] for record in records}
         idle = {record["sha256"]: record for record in old[1] if record["sha256"] not in here}
         records += [record for key, record in idle.items() if key in known]
-    if not unchanged(old, document, records):
+    if not old or old[1] != records or any(old[0][name] != document[name] for name in SAME):
         write(folder, document, records, [known[record["sha256"]] for record in records])
     if partial:
         storage.remove(partial)

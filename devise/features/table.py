@@ -207,12 +207,6 @@ def _read(folder, document, paths):
     return document, records, matrix
 
 
-def unchanged(old: tuple | None, document: dict, records: list[dict]) -> bool:
-    """Whether a table, as `open_table` gives it, equals a new document and its records."""
-    same = ("backbone", "dtype", "n", "label_names", "root", "skipped")
-    return old is not None and old[1] == records and all(old[0][name] == document[name] for name in same)
-
-
 def write(folder: Path, document: dict, records: list[dict], sources: Sequence[tuple]) -> None:
     """Assemble the matrix block by block and publish it with its rows."""
     with storage.Commit(folder, "features", document) as commit:
