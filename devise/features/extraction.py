@@ -241,14 +241,21 @@ def _brought_up(images, backbone, folder, partial, old, contents, found, dtype, 
         if key and key not in known:
             wanted.setdefault(key, row)
     done_before, unread = len(images) - len(wanted), {}
-    with contextlib.closing(_Parts(partial, backbone.dim)) as parts:
+    fresh, since = {}, time.monotonic()  # content key → vector, of those that are in no part yet
+    try:
         for done, row, value in forward(images, list(wanted.values()), backbone, backbone.features):
             if isinstance(value, str):
                 unread[keys[row]] = value
             else:
-                parts.append(keys[row], value)
+                fresh[keys[row]] = value
+                if len(fresh) >= PART_ROWS or time.monotonic() - since > PART_SECONDS:
+                    write_part(partial, list(fresh), np.stack(list(fresh.values())))
+                    fresh, since = {}, time.monotonic()
             if progress:
                 progress(done_before + done, len(images))
+    finally:
+        if fresh:
+            write_part(partial, list(fresh), np.stack(list(fresh.values())))
     failed += [Skipped(images.paths[row], unread[key]) for row, key in enumerate(keys) if key in unread]
     return publish(images, backbone, folder, partial, old, contents, dtype, found=found, prune=prune,
                    computed=len(wanted) - len(unread))
@@ -351,26 +358,6 @@ def _readable(images, rows, failed):
         reasons = "; ".join(f"{item.path}: {item.reason}" for item in (*failed, *images.skipped)[:3])
         raise ValueError(f"none of {len(images)} pictures could be read ({reasons or 'no pictures were given'})")
     return replace(images.subset(np.array(rows, np.int64)), skipped=(*images.skipped, *failed))
-
-
-class _Parts:
-    """Finished rows on their way to the table, written every few seconds."""
-
-    def __init__(self, folder, dim):
-        self.folder, self.dim = folder, dim
-        self.keys, self.rows, self.since = [], [], time.monotonic()
-
-    def append(self, key, row):
-        self.keys.append(key)
-        self.rows.append(row)
-        if len(self.keys) >= PART_ROWS or time.monotonic() - self.since > PART_SECONDS:
-            self.close()
-
-    def close(self):
-        """Write what is at hand."""
-        if self.keys:
-            write_part(self.folder, self.keys, np.stack(self.rows))
-        self.keys, self.rows, self.since = [], [], time.monotonic()
 
 
 def write_part(folder: Path, keys: Sequence[str], rows: np.ndarray, records: Sequence = ()) -> None:
