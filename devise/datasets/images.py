@@ -86,7 +86,7 @@ def read_image(source: str | os.PathLike | bytes | Image.Image, *, max_pixels: i
         if isinstance(source, Image.Image):
             with _HELD:
                 return _decode(_within(source, max_pixels), least_side)
-        with (_hold if held else _open)(source) as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
             return _decode(_header(file, max_pixels), least_side, again=lambda: _header(file, max_pixels))
     except _Refused as refusal:
         raise ValueError(f"{'the picture' if held else str(source)}: {refusal}") from refusal.__cause__
@@ -173,17 +173,12 @@ def _open(path):
         raise _Refused(f"can't be opened: {error.strerror}") from error
 
 
-def _hold(content):
-    """Bytes as an open file."""
-    if not content:
-        raise _Refused("zero bytes")
-    return io.BytesIO(content)
-
-
 def _header(file, max_pixels):
     """The picture in an open file, its header read and its pixels not."""
     file.seek(0)
     begin = file.read(32)
+    if not begin:
+        raise _Refused("zero bytes")
     reader = next((reader for pattern, reader in _READERS if pattern.match(begin)), None)
     if reader is None:
         raise _Refused(f"not a picture: its content is no {KINDS}")
