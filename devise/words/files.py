@@ -54,7 +54,10 @@ class VectorText:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         lines = self._sample()
-        self.promised, header_dim = _header(lines[0].split())
+        fields = lines[0].split()
+        has_header = len(fields) == 2 and all(map(bytes.isdigit, fields))
+        self.promised: int | None = int(fields[0]) if has_header else None
+        header_dim = int(fields[1]) if has_header else None
         if self.promised is not None:
             lines = lines[1:]
             if not lines:
@@ -260,13 +263,6 @@ def _little_endian(rows):
 
 def _combined(blob, content):
     return hashlib.sha256(hashlib.sha256(blob).digest() + content.digest()).hexdigest()
-
-
-def _header(fields):
-    """The words and the dim that a header line promises, or None and None."""
-    if len(fields) == 2 and all(field.isdigit() for field in fields):
-        return int(fields[0]), int(fields[1])
-    return None, None
 
 
 def _trailing_numbers(line):

@@ -276,8 +276,11 @@ def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
         KeyError: if there is no such synset.
         FileNotFoundError: if it is not among those in the package, and WordNet is not installed.
     """
-    used, failed, pull = (_synset(sense, phrase.words, words) if SYNSET.fullmatch(sense)
-                          else _context(sense, words))
+    if SYNSET.fullmatch(sense):
+        used, failed, pull = _synset(sense, phrase.words, words)
+    else:
+        used, _, failed, pull = resolve(sense, words)
+        failed = failed or (() if pull is not None else (sense,))
     moved = None
     if phrase.vector is not None and pull is not None:
         moved = direction(phrase.vector.astype(np.float64) + pull)
@@ -287,11 +290,6 @@ def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
 def fold(label: str) -> str:
     """A label in lower case with one space between its parts, so that spellings of it are equal."""
     return " ".join(SEPARATORS.split(folded(label).strip()))
-
-
-def _context(text, words):
-    found = resolve(text, words)
-    return found.words, found.failed or (() if found.vector is not None else (text,)), found.vector
 
 
 def _synset(identity, own, words):

@@ -192,7 +192,7 @@ class Tfidf:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self._vectoriser = TfidfVectorizer(stop_words=_as_tokens(read_list(STOP_WORDS)), max_features=max_terms,
-                                           preprocessor=_lower, dtype=np.float32)
+                                           preprocessor=lambda text: plain(text).lower(), dtype=np.float32)
         self.terms: tuple[str, ...] = ()
 
     def fit(self, captions: Sequence[Sequence[str]]) -> Tfidf:
@@ -344,10 +344,6 @@ def _checked(captions):
         raise ValueError("captions hold a str where an image's sentences are expected: give one tuple of "
                          "sentences for each image")
     return captions
-
-
-def _lower(text):
-    return plain(text).lower()
 
 
 def _as_tokens(words):

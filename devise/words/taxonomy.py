@@ -375,9 +375,7 @@ def taxonomy_for(words: Iterable[str] = (), synsets: Iterable[str] = ()) -> Taxo
         return shipped
 
 
-@cache
-def _installed():
-    return Taxonomy.from_wordnet()
+_installed = cache(Taxonomy.from_wordnet)
 
 
 def _key(word):
