@@ -276,25 +276,18 @@ def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen
     if unseen > len(rows) - 2:
         raise ValueError(f"unseen is {unseen} of {len(rows)} classes: expected at most {len(rows) - 2}, so that "
                          "two are seen")
-    return [_draw(rows, unseen, pictures, test, seed, number) for number in range(n)]
-
-
-def _draw(rows, unseen, pictures, test, seed, number):
-    random = np.random.default_rng([seed, number])
-    apart = set(random.choice(len(rows), unseen, replace=False).tolist())
-    parts: dict[str, list] = {part: [] for part in PARTS}
-    names: dict[str, tuple] = {part: () for part in PARTS}
-    for place, (name, mine) in enumerate(rows.items()):
-        mine = random.permutation(mine)
-        if place in apart:
-            parts["unseen"].append(mine[:pictures])
-            names["unseen"] += (name,)
-            continue
-        n_test = min(max(1, round(test * len(mine))), len(mine) - 1) if test else 0
-        parts["test"].append(mine[:n_test])
-        parts["train"].append(mine[n_test:])
-        names["train"] += (name,)
-    return _split(parts, names | {"test": names["train"] if test else ()}, seed)
+    classes, draws = list(rows), []
+    for number in range(n):
+        random = np.random.default_rng([seed, number])
+        apart = [classes[place] for place in np.sort(random.choice(len(rows), unseen, replace=False))]
+        seen = tuple(name for name in classes if name not in apart)
+        mine = {name: random.permutation(found) for name, found in rows.items()}
+        n_test = {name: min(max(1, round(test * len(mine[name]))), len(mine[name]) - 1) if test else 0 for name in seen}
+        parts = {"train": [mine[name][n_test[name]:] for name in seen],
+                 "test": [mine[name][:n_test[name]] for name in seen],
+                 "validation": [], "unseen": [mine[name][:pictures] for name in apart]}
+        draws.append(_split(parts, {"train": seen, "test": seen if test else (), "unseen": tuple(apart)}, seed))
+    return draws
 
 
 def generator(seed: int, purpose: str, name: str) -> np.random.Generator:
