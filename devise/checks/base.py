@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devise.storage import digest, open_artefact
 
@@ -51,7 +51,7 @@ class Checked:
     facts: dict = field(default_factory=dict)
     problems: list = field(default_factory=list)
     notes: list = field(default_factory=list)
-    opened: object = None
+    opened: Any = None
 
     @property
     def ok(self) -> bool:
@@ -68,29 +68,39 @@ class Checked:
                 "problems": [problem._asdict() for problem in self.problems], "notes": self.notes}
 
 
-def whole(found, folder, kind, progress):
-    """(document, paths) of an artefact whose files have the digests of its manifest, else None and the problems.
+def whole(found, folder, progress):
+    """The manifest's document, where all files have the digests that stand in it; else None and the problems.
 
     Args:
         found: Checked, which gets the problems.
         progress: called with the number of bytes after each file, see `size`.
     """
+    again = AGAIN[found.kind]
     try:
-        document, paths = open_artefact(folder, kind)
+        document, paths = open_artefact(folder, found.kind)
     except DAMAGE as error:
-        found.problem(f"its manifest can't be followed: {error}", AGAIN[kind], folder)
+        found.problem(f"its manifest can't be followed: {error}", again, folder)
         return None
-    damaged = False
+    before = len(found.problems)
     for name, path in paths.items():
         if digest(path) != document["files"][name].get("sha256"):
-            found.problem("its content is not what was saved", AGAIN[kind], path)
-            damaged = True
+            found.problem("its content is not what was saved", again, path)
         progress(os.path.getsize(path))
     left = sum(1 for path in Path(folder).glob(".partial-*") if path.suffix != ".journal")
     if left:
         found.notes.append(f"{left} files that a killed run left, .partial-*: the next write removes those after a day "
                            "that its journal claims")
-    return None if damaged else (document, paths)
+    return document if len(found.problems) == before else None
+
+
+def opens(found, folder, load):
+    """Whether a folder can be loaded; found.opened is what it holds, or a problem says why not."""
+    try:
+        found.opened = load(folder)
+    except DAMAGE as error:
+        found.problem(str(error), AGAIN[found.kind])
+        return False
+    return True
 
 
 def size(folder):

@@ -9,7 +9,7 @@ import numpy as np
 
 from devise import backbones
 from devise.backbones.registry import plain_name, weights_of
-from devise.checks.base import AGAIN, DAMAGE, Checked, whole
+from devise.checks.base import AGAIN, DAMAGE, Checked, opens, whole
 from devise.datasets import PARTS
 from devise.model import Devise
 from devise.words import NAMES, label_vectors
@@ -24,16 +24,10 @@ def check_model(found: Checked, folder: Path, progress: Callable, *, within: boo
     Args:
         within: whether it lies in an index, where the features of its training may be elsewhere.
     """
-    if not whole(found, folder, found.kind, progress):
+    if not (whole(found, folder, progress) and opens(found, folder, _load)):
         return
-    try:
-        model = Devise.load(folder)
-        for space in model.own_spaces.values():
-            space.head.weights()  # read, and refused where they hold NaN or don't fit
-    except DAMAGE as error:
-        found.problem(str(error), AGAIN[found.kind])
-        return
-    found.opened, record = model, model.network.record
+    model = found.opened
+    record = model.network.record
     found.facts = {"spaces": ", ".join(f"{name} ({space.head.kind} {space.head.input_dim} → {space.dim})"
                                        for name, space in model.own_spaces.items()), "backbone": record["name"]}
     if model.label_names:
@@ -42,6 +36,13 @@ def check_model(found: Checked, folder: Path, progress: Callable, *, within: boo
         _check_words(found, model)
     _check_backbone(found, record)
     _check_training(found, model, within)
+
+
+def _load(folder):
+    model = Devise.load(folder)
+    for space in model.own_spaces.values():
+        space.head.weights()  # read, and refused where they hold NaN or don't fit
+    return model
 
 
 def _check_words(found, model):

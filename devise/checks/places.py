@@ -9,11 +9,11 @@ import numpy as np
 
 from devise import features, storage
 from devise.arrays import unit_rows
-from devise.checks import models, searches, tables
+from devise.checks import contents, models
 from devise.checks.base import DAMAGE, Checked, size, some
 
-KINDS = {"search": searches.check_search, "model": models.check_model, "features": tables.check_features,
-         "index": searches.check_index, "words": tables.check_words}
+KINDS = {"search": contents.check_search, "model": models.check_model, "features": contents.check_features,
+         "index": contents.check_index, "words": contents.check_words}
 SAME = 0.999  # the least cosine of a picture's features with those computed again
 
 
@@ -55,7 +55,7 @@ def check(*places: str | Path, recompute: int = 0, repair: bool = False,
         found = Checked(str(place), kind)
         if repair and kind in ("search", "index"):
             with suppress(*DAMAGE):  # what can't be opened is told of below
-                found.notes += searches.repair(folder)
+                found.notes += contents.repair(folder)
         KINDS[kind](found, folder, read)
         if recompute and found.opened is not None:
             _recompute(found, recompute)
@@ -99,7 +99,7 @@ def _fit(found, other):
                               f"{other.place} are {other.opened.fingerprint[:12]}",
                               "bring the words of the training, or train again", other.place)
     elif found.kind == "search" and other.kind == "model":
-        searches.fit_model(found, found.opened, other.opened, other.place)
+        contents.fit_model(found, found.opened, other.opened, other.place)
 
 
 def _recompute(found, n):

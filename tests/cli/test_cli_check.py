@@ -27,6 +27,6 @@ def test_every_kind_of_model_is_known(answer, learnt, learnt_index, told, told_i
 
 
 def test_repair_is_done_before_the_check_and_told(answer, index, monkeypatch):
-    monkeypatch.setattr("devise.checks.searches.repair", lambda folder: [f"repaired {folder}"])
+    monkeypatch.setattr("devise.checks.contents.repair", lambda folder: [f"repaired {folder}"])
     assert f"repaired {index}" in answer("check", index, "--repair")["places"][0]["notes"]
     assert not any("repaired" in note for note in answer("check", index)["places"][0]["notes"])
