@@ -4,13 +4,14 @@ import os
 import tempfile
 import time
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from devise import backbones, features
 from devise.bench.extract import draw_pictures
-from devise.bench.worker import Steps, in_turns, medians, ratio
+from devise.bench.worker import Steps, in_turns, medians, ratio, timed
 from devise.bench.worker import Worker as Process
 from devise.datasets import from_folder
 from devise.distributed import ray
@@ -94,17 +95,13 @@ def begin(state, *, backbone, folder, threads):
 
 def measure(state):
     """The seconds that all pictures took, and their features."""
-    started = time.perf_counter()
-    table = features.compute(state["images"], state["backbone"])
-    return {"seconds": time.perf_counter() - started, "features": table.matrix.tolist()}
+    seconds, table = timed(lambda: features.compute(state["images"], state["backbone"]))
+    return {"seconds": seconds, "features": table.matrix.tolist()}
 
 
 def _timed(crew, parts, workers=None):
-    started = time.perf_counter()
-    shards = {number: shard for number, shard, _ in crew.map("extract", parts, workers=workers)}
-    took = time.perf_counter() - started
-    vectors = np.concatenate([shards[number].vectors for number in range(len(parts))])
-    return {"seconds": took, "features": vectors.tolist()}
+    seconds, shards = timed(lambda: sorted(crew.map("extract", parts, workers=workers), key=itemgetter(0)))
+    return {"seconds": seconds, "features": np.concatenate([shard.vectors for _, shard, _ in shards]).tolist()}
 
 
 def _row(what, workers, threads, pictures, seconds):

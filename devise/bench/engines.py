@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import index as indexes
+from devise.bench.worker import timed
 from devise.machine import memory, proportional
 
 SINGLE_QUERIES, SINGLE_SECONDS = 200, 3.0  # a round of single queries ends with either
@@ -20,9 +21,7 @@ def build(state, *, engine, folder, jobs):
     new = indexes.make(engine)
     if "n_jobs" in new.parameters:
         new = indexes.make(engine, n_jobs=jobs)
-    started = time.perf_counter()
-    new.build(members)
-    seconds = time.perf_counter() - started
+    seconds, _ = timed(lambda: new.build(members))
     new.save(Path(folder) / engine)
     size = sum(path.stat().st_size for path in (Path(folder) / engine).iterdir())
     peak = memory()[1]
@@ -47,9 +46,7 @@ def _changes(folder):
 def open_index(state, *, engine, folder, k):
     """Open a saved index, and answer one query."""
     state["queries"], state["k"] = np.load(Path(folder) / "queries.npy"), k
-    started = time.perf_counter()
-    state["index"] = indexes.load(Path(folder) / engine)
-    seconds = time.perf_counter() - started
+    seconds, state["index"] = timed(lambda: indexes.load(Path(folder) / engine))
     state["index"].search(state["queries"][:1], k)
     return {"open_s": seconds}
 
@@ -64,10 +61,8 @@ def recall(state, *, least):
 def search(state):
     """A round of single queries and one of all as a batch."""
     index, queries, k = state["index"], state["queries"], state["k"]
-    single = _single(index, queries, k)
-    started = time.perf_counter()
-    index.search(queries, k)
-    return {"single_ms": single, "batched_per_s": len(queries) / (time.perf_counter() - started)}
+    single, (seconds, _) = _single(index, queries, k), timed(lambda: index.search(queries, k))
+    return {"single_ms": single, "batched_per_s": len(queries) / seconds}
 
 
 def held(state):
@@ -86,7 +81,8 @@ def curve(state, *, least):
             setattr(index, knob, value)
         found = recall(state, least=least)["recall"]
         median = np.median(_single(index, state["queries"], state["k"]))
-        points.append({"parameter": knob, "value": value, "recall": found, "single_per_s": float(1e3 / median)})
+        points.append({"parameter": knob, "value": value, "single_per_s": float(1e3 / median),
+                       f"recall_at_{state['k']}": found})
     return points
 
 

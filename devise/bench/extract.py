@@ -157,19 +157,14 @@ def _title(row):
 
 def _load(name):
     """A backbone with the weights that are at hand; a benchmark downloads nothing."""
-    if not _downloads(name):
+    absent = (keras_applications.local_weights() is None if name == "vgg16" else
+              name in (*keras_applications.NETWORKS, *keras_hub.NETWORKS))  # and would be downloaded
+    if not absent:
         try:
             return backbones.load(name, runtime="function")
         except (OSError, ImportError):  # the arithmetic is the same without the trained numbers
             pass
     return backbones.load(name, weights=None, runtime="function")
-
-
-def _downloads(name):
-    """Whether trained weights of a network would be fetched."""
-    if name == "vgg16":
-        return keras_applications.local_weights() is None
-    return name in (*keras_applications.NETWORKS, *keras_hub.NETWORKS)
 
 
 def draw_pictures(folder, n):

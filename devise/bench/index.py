@@ -53,21 +53,23 @@ def run(*, n=None, dim=300, engines=None, words="glove-6b-50d", k=10, queries=10
         (exact's time / the engine's), "skipped": {name: reason}}, and what it was measured on.
     """
     names, skipped = _installed(("exact", *indexes.PREFERRED) if engines is None else engines)
-    sets = [f"{size:,} drawn" for size in ((n,) if n else SIZES)] + ([] if n else [words])
+    sets = {f"{size:,} drawn": size for size in ((n,) if n else SIZES)} | ({} if n else {words: None})
     step = Steps(progress, len(sets) * len(names) * (1 + ROUNDS))
     step.tell()
     jobs, rows, curve = jobs or cpus(), [], []
-    for place, name in enumerate(sets):
+    for name, size in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             try:
-                n_members = _vectors(Path(folder), name, n or (SIZES[place] if place < len(SIZES) else None), dim,
-                                     queries, words, seed)
+                if size:
+                    draw(Path(folder), size, queries, dim, seed)
+                else:
+                    size, _ = take_words(Path(folder), words, queries, seed)
             except (MissingDependency, FileNotFoundError) as error:
                 skipped[name] = str(error)
                 continue
             measured, points = _measure(Path(folder), names, k, jobs, step)
-        rows += [{"vectors": name, "n": n_members, **row} for row in measured]
-        curve += [{"vectors": name, "n": n_members, **point} for point in points]
+        rows += [{"vectors": name, "n": size, **row} for row in measured]
+        curve += [{"vectors": name, "n": size, **point} for point in points]
     return {"bench": "index", "rows": rows, "curve": curve, "ratios": _ratios(rows), "skipped": skipped,
             "drawn": DRAWN, "memory": MEMORY, "k": k, "queries": queries, "rounds": ROUNDS, "seed": seed,
             "threads": f"{jobs} to build and to answer a batch; exact takes what NumPy's BLAS takes, annoy 1 to search"}
@@ -123,14 +125,6 @@ def take_words(folder, words, n_queries, seed):
     return len(kept), matrix.shape[1]
 
 
-def _vectors(folder, name, n, dim, queries, words, seed):
-    """Write the members and queries of a set; returns how many members."""
-    if name == words:
-        return take_words(folder, words, queries, seed)[0]
-    draw(folder, n, queries, dim, seed)
-    return n
-
-
 def _measure(folder, names, k, jobs, step):
     """The rows of all engines over the vectors in the folder, and the points of their curves."""
     rows = {}
@@ -153,8 +147,7 @@ def _measure(folder, names, k, jobs, step):
             points += [{"engine": name, **point} for point in worker.ask("curve", least=least)]
         for name in names:
             rows[name][f"each_of_{SHARING}_mib"] = _shared(folder, name, k)
-    return [_row(name, rows[name], rounds[name], k) for name in names], [
-        _renamed(point, k) for point in points]
+    return [_row(name, rows[name], rounds[name], k) for name in names], points
 
 
 def _shared(folder, name, k):
@@ -175,10 +168,6 @@ def _row(name, row, rounds, k):
              f"each_of_{SHARING}_mib", f"recall_at_{k}")
     return {"engine": name, **{name: row[name] for name in names}, "p50_ms": float(p50), "p99_ms": float(p99),
             "batched_per_s": float(np.median([part["batched_per_s"] for part in rounds]))}
-
-
-def _renamed(point, k):
-    return {name: value for name, value in point.items() if name != "recall"} | {f"recall_at_{k}": point["recall"]}
 
 
 def _ratios(rows):

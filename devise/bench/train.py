@@ -1,12 +1,10 @@
 """How long a head's training takes: ours, Keras' `fit`, a forward pass in every epoch, and the
 arithmetic alone."""
 
-import time
-
 import numpy as np
 
 from devise import backbones
-from devise.bench.worker import Steps, in_turns, medians, ratio
+from devise.bench.worker import Steps, in_turns, medians, ratio, timed
 from devise.heads import HeadConfig, MlpHead
 from devise.losses import Cosine
 from devise.training import train
@@ -119,8 +117,8 @@ class _Set:
         model = MlpHead(self.config).build(self.features.shape[1], self.seed).keras_model()
         model.compile(optimizer=keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True), loss=self.loss)
         options = {"batch_size": batch_size, "verbose": 0}
-        first, _ = _timed(lambda: model.fit(self.features, self.labels, epochs=1, **options))
-        later, result = _timed(lambda: model.fit(self.features, self.labels, epochs=self.fit_epochs, **options))
+        first, _ = timed(lambda: model.fit(self.features, self.labels, epochs=1, **options))
+        later, result = timed(lambda: model.fit(self.features, self.labels, epochs=self.fit_epochs, **options))
         return _row("Keras fit", first + later / self.fit_epochs * (self.epochs - 1),
                     f"the first epoch and {self.fit_epochs} more, scaled to {self.epochs}", self.work, batch_size, RATE,
                     result.history["loss"][-1])
@@ -133,7 +131,7 @@ def _forward(forward, name, pictures, times, seed):
     forward(batch)
 
     def measure():
-        seconds, _ = _timed(lambda: forward(batch))
+        seconds, _ = timed(lambda: forward(batch))
         return _row(f"frozen {name} in every epoch, without the head", seconds / pictures * times,
                     f"{pictures} pictures once, scaled to {times}")
 
@@ -147,7 +145,7 @@ def _arithmetic(work, seed):
     square = tf.constant(np.random.default_rng(seed).standard_normal((SQUARE, SQUARE)), tf.float32)
 
     def measure():
-        seconds = min(_timed(lambda: tf.linalg.matmul(square, square).numpy())[0] for _ in range(10))
+        seconds = min(timed(lambda: tf.linalg.matmul(square, square).numpy())[0] for _ in range(10))
         rate = 2 * SQUARE**3 / seconds
         return _row("the matrix products alone", work / rate, f"the rate of one {SQUARE} × {SQUARE} product", work)
 
@@ -176,12 +174,6 @@ def _ratios(measured, n, small):
             **{f"large_batch_over_{name}": over(n, name, "ours_large") for name in ("fit", *older)},
             "small": {str(rows): {f"over_{name}": over(rows, name) for name in ("fit", "fit_same_batch")}
                       for rows in small}}
-
-
-def _timed(work):
-    started = time.perf_counter()
-    result = work()
-    return time.perf_counter() - started, result
 
 
 def _clustered(n, input_dim, dim, rng):

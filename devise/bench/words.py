@@ -6,7 +6,6 @@ step's input has been written or read before.
 
 import shutil
 import tempfile
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from devise import index as indexes
-from devise.bench.worker import Steps, Worker, in_turns, measured, medians, ratio
+from devise.bench.worker import Steps, Worker, in_turns, measured, medians, ratio, timed
 from devise.errors import MissingDependency
 from devise.machine import cpus, machine, proportional
 from devise.words import WordVectors, convert
@@ -155,9 +154,8 @@ def annoy_neighbours(state, *, folder, chosen):
 
 def build_annoy(state, *, folder):
     """A forest of all words, with the index's usual number of trees."""
-    words, started = WordVectors.load(Path(folder) / CACHE), time.perf_counter()
-    index = indexes.make("annoy", n_jobs=cpus()).build(words.matrix)
-    seconds = time.perf_counter() - started
+    words = WordVectors.load(Path(folder) / CACHE)
+    seconds, index = timed(lambda: indexes.make("annoy", n_jobs=cpus()).build(words.matrix))
     index.save(Path(folder) / ANNOY)
     return {"seconds": seconds, "trees": index.n_trees}
 
@@ -188,9 +186,8 @@ def _opened(state, work):
 def _answered(chosen, near):
     """The time of all words' neighbours, and who they are; the first is asked once more, before the clock."""
     near(chosen[0])
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = [near(word) for word in chosen]
-    return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu, "found": found}
+    found, row = measured(lambda: [near(word) for word in chosen])
+    return {"seconds": row["seconds"], "cpu_seconds": row["cpu_seconds"], "found": found}
 
 
 def _row(what, results, asked):

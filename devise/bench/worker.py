@@ -49,20 +49,13 @@ class Worker:
             raise RuntimeError(f"{function} failed: {reason[-1]}")
         return json.loads(answer)
 
-    def close(self):
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-        self._process.stderr.close()
-
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
         if error is not None:
             self._process.kill()
-        self.close()
+        self._process.__exit__(kind, error, trace)  # its pipes are closed, which ends it
 
 
 class Steps:
@@ -115,15 +108,22 @@ def ratio(theirs, ours, name="seconds"):
     return float(np.median([one[name] / other[name] for one, other in zip(theirs, ours, strict=True)]))
 
 
+def timed(work):
+    """(seconds, what a piece of work gives)."""
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
 def measured(work):
     """What a piece of work gives, and what it took.
 
     Returns:
         (the result, {"seconds", "cpu_seconds", "mib" (peak, all of the process), "mib_above" (what it held before)})
     """
-    before, wall, cpu = memory()[0], time.perf_counter(), time.process_time()
-    result = work()
-    seconds, cpu, peak = time.perf_counter() - wall, time.process_time() - cpu, memory()[1]
+    before, cpu = memory()[0], time.process_time()
+    seconds, result = timed(work)
+    cpu, peak = time.process_time() - cpu, memory()[1]
     return result, {"seconds": seconds, "cpu_seconds": cpu, "mib": peak / 2**20, "mib_above": (peak - before) / 2**20}
 
 

@@ -81,7 +81,7 @@ def test_with_keras_own_batch_fit_is_measured_once_and_vgg16_may_be_left_out():
 
 def test_the_forward_pass_is_scaled_to_all_pictures_and_epochs(monkeypatch):
     seen = []
-    monkeypatch.setattr(train, "_timed", lambda work: (0.5, work()))
+    monkeypatch.setattr(train, "timed", lambda work: (0.5, work()))
     measure = train._forward(lambda pictures: seen.append(pictures.shape), "vgg16", 4, 100 * 60, seed=0)
     assert measure()["seconds"] == 0.5 / 4 * 100 * 60
     assert seen == [(4, 224, 224, 3)] * 2
