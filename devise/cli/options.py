@@ -18,7 +18,6 @@ NO_DEFAULT = (None, "", (), MISSING)
 SOURCES: dict[argparse.Action, tuple[str, str]] = {}  # the function and the parameter of an option
 # types and names of code, in a docstring
 PYTHON = re.compile(r"\b(?!WordNet|ImageNet)[A-Z][a-z]+[A-Z]\w+|Backbone|callable|`|\(name, ")
-FIRST_LETTERS = {"output": ("-o", "--output"), "k": ("-k",), "n": ("-n",)}
 
 
 def count(value: str) -> int:
@@ -193,7 +192,8 @@ def add(parser: argparse.ArgumentParser, source: str, *known: str, **changed: An
         if name == "beside":
             settings["action"] = "append"
         settings = {"default": argparse.SUPPRESS, "help": help, **settings, **changed}
-        action = parser.add_argument(*FIRST_LETTERS.get(name, (flag(name),)), dest=name, **settings)
+        flags = ("-o", "--output") if name == "output" else (flag(name),)
+        action = parser.add_argument(*flags, dest=name, **settings)
         SOURCES[action] = (source, name)
 
 
@@ -289,20 +289,16 @@ def helped(action: argparse.Action) -> str | None:
     return f"{action.help} (default: {shown.replace('%', '%%')})"
 
 
-def add_all(parser: argparse.ArgumentParser, place: str, *, without: Iterable[str] = ()) -> tuple[str, ...]:
-    """Add an option for each parameter of a function that a command line can give; returns their names.
+def add_all(parser: argparse.ArgumentParser, place: str) -> tuple[str, ...]:
+    """Add an option for each parameter of "module:function" that a command line can give; returns their names.
 
     A parameter is known by its name in OPTIONS, else by its default or annotation: a number, text, or
-    several. Its help is what the docstring says of it.
-
-    Args:
-        place: "module:function".
-        without: parameters that are not for the command line.
+    several. Its help is what the docstring says of it. "backbone" is left to `add`.
     """
     found, said = [], signature(place)
     for name, parameter in said.parameters.items():
         kind: Any = OPTIONS[name][0] if name in OPTIONS else _kind(parameter)
-        if name in without or kind is None:
+        if name == "backbone" or kind is None:
             continue
         settings: dict[str, Any] = {"required": True} if parameter.default is MISSING else {}
         if name in said.told:

@@ -54,7 +54,7 @@ class Measured(Command):
 
     def arguments(self, parser: ArgumentParser) -> None:
         takes = signature(self.place).parameters
-        self.known = options.add_all(parser, self.place, without=("backbone",))
+        self.known = options.add_all(parser, self.place)
         if "images" in takes:
             options.add(parser, options.OPEN, *options.READ)
         if "backbone" in takes:
@@ -63,6 +63,19 @@ class Measured(Command):
     def module(self) -> ModuleType:
         """The module of `run`, imported when all that could be wrong was looked at."""
         return importlib.import_module(f"{self.room}.{self.name}")
+
+    def _keep(self, folder: Path, asked: dict, overwrite: bool) -> None:
+        """Refuse to replace what is no report, or one of another run or of other options, before the run."""
+        vacant(folder)
+        old = read_json(folder / "report.json") if is_manifest(folder / "report.json") and not overwrite else None
+        if old is None or self.name in (old.get("recipe"), old.get("bench")) and old.get("options", {}) == asked:
+            return
+        before = old.get("options", {})
+        told = [f"{options.flag(one)} {number(before[one]) if one in before else 'not given'}"
+                for one in sorted({*before, *asked}) if before.get(one) != asked.get(one)]
+        which = ", ".join([str(old.get("recipe") or old.get("title") or old.get("bench")), *told])
+        raise FileExistsError(f"{folder} holds the report of another run, which would be lost: {which}. Name "
+                              "another folder with -o, or allow it with --overwrite")
 
 
 class Recipe(Measured):
@@ -93,11 +106,9 @@ class Recipe(Measured):
 
     def run(self, args: Namespace) -> Answer:
         output = vars(args).get("output") or Path("results") / self.name
-        vacant(output)
         given: dict[str, Any] = options.given(args, self.known)
         asked = as_json({**given, **options.given(args, (*options.READ, *options.NETWORK))})
-        if not args.overwrite:
-            _same(output / "report.json", self.name, asked)
+        self._keep(output, asked, args.overwrite)
         if "images" not in given:
             options.refuse(args, options.READ, "they go with --images")
         if "set" in self.known and ("root" in given) != ("set" in given):
@@ -117,20 +128,6 @@ class Recipe(Measured):
         write_json(output / "report.json", read_json(output / "report.json") | {"recipe": self.name, "options": asked})
         shown = replace(report, notes=(*report.notes, f"report.md and what goes with it are in {output}"))
         return Answer(shown, {"recipe": self.name, "output": str(output), "options": asked, **report.to_json()})
-
-
-def _same(path: Path, name: str, asked: dict) -> None:
-    """Refuse to replace the report of another recipe or of other options, before the run that makes one."""
-    if not is_manifest(path):
-        return
-    old = read_json(path)
-    before = old.get("options", {})
-    if name not in (old.get("recipe"), old.get("bench")) or before != asked:
-        told = [f"{options.flag(one)} {number(before[one]) if one in before else 'not given'}"
-                for one in sorted({*before, *asked}) if before.get(one) != asked.get(one)]
-        which = ", ".join([str(old.get("recipe") or old.get("title") or old.get("bench")), *told])
-        raise FileExistsError(f"{path.parent} holds the report of another run, which would be lost: {which}. Name "
-                              "another folder with -o, or allow it with --overwrite")
 
 
 class Bench(Measured):
@@ -161,9 +158,7 @@ class Bench(Measured):
         given = options.given(args, (*self.known, "backbone"))
         asked = as_json({**given, **options.given(args, options.READ)})
         if "output" in args:
-            vacant(args.output)
-            if not args.overwrite:
-                _same(args.output / "report.json", self.name, asked)
+            self._keep(args.output, asked, args.overwrite)
         if "path" in given:
             opening.existing(args.path, options.OPTIONS["path"][2])
         if "images" in given:
