@@ -135,7 +135,6 @@ class Finetune(Command):
         _other_place(args)
         opening.keep(args)
         model, images = opening.saved(args.model), None
-        from devise.features import FeatureTable
         from devise.metrics import paired_difference
         from devise.model import LEARNT
         from devise.model.captions import captioned
@@ -146,10 +145,9 @@ class Finetune(Command):
         if "captions" in args:
             images = opening.captioned(args, model.table.images if images is None else images)
         before = None
+        shown = None if images is None else opening.of_training(images)[0]
         if model.split is not None and len(model.split.test):
-            shown = images.images if isinstance(images, FeatureTable) else images
-            told = shown is not None and shown.captions is not None
-            before = model.evaluate(captioned(model.table, shown) if shown is not None and told else None)
+            before = model.evaluate(None if shown is None or shown.captions is None else captioned(model.table, shown))
         with progress_bar("fine-tune") as progress:
             tuned = model.finetune(images, progress=progress,
                                    **options.given(args, (*self.trained, *self.own, *self.of_classes)))
@@ -160,11 +158,11 @@ class Finetune(Command):
         if before and after:
             tables = [replace(table, caption=f"{when}: {table.caption}")
                       for when, found in (("Before", before), ("After", after)) for table in found.report("").tables]
+            if LEARNT in before.retrieval:
+                learnt = after.retrieval[LEARNT]
+                gain = paired_difference(before.retrieval[LEARNT].map_at_r, learnt.map_at_r, learnt.labels)
+                tables.append(gain_table({"MAP@R": gain}, "after − before", "classes"))
             report = replace(report, tables=tuple(tables))
-        if before and after and LEARNT in before.retrieval:
-            gain = paired_difference(before.retrieval[LEARNT].map_at_r, after.retrieval[LEARNT].map_at_r,
-                                     after.retrieval[LEARNT].labels)
-            report = replace(report, tables=(*report.tables, gain_table({"MAP@R": gain}, "after − before", "classes")))
         thresholds = {name: space.threshold for name, space in tuned.spaces.items() if space.threshold is not None}
         return Answer(report, {"model": str(args.output), "base": str(args.model),
                                "history": {space: found.to_json() for space, found in tuned.history.items()},

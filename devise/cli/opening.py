@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SAMPLES, BUNDLED = "samples", "caltech37"
 PRETRAINED = ("everyday", "conse", "lift")
 A_MODEL = f"the folder of a model, {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}"
-NEAR = 2  # names in a message
 
 
 def existing(place: str | Path, expected: str, known: Sequence[str] = ()) -> Path:
@@ -45,7 +44,7 @@ def existing(place: str | Path, expected: str, known: Sequence[str] = ()) -> Pat
         return path
     above = path.parent
     there = [str(found) if above != Path() else found.name for found in above.iterdir()] if above.is_dir() else []
-    near = difflib.get_close_matches(str(place), [*known, *there], n=NEAR)
+    near = difflib.get_close_matches(str(place), [*known, *there], n=2)
     raise FileNotFoundError(f"{place} does not exist: "
                             + (f"did you mean {' or '.join(near)}?" if near else f"expected {expected}"))
 
@@ -264,18 +263,15 @@ def of_training(found: ImageSet | FeatureTable) -> tuple[ImageSet, str | None]:
     return (found.images, found.source) if isinstance(found, FeatureTable) else (found, None)
 
 
-def keep(args: Namespace, images: ImageSet | None = None, data: str | None = None) -> None:
-    """Refuse before a training what saving its model to -o would refuse after it.
-
-    Args:
-        images: of the training, where they are known.
-        data: where their features lie, where that is known.
-    """
+def keep(args: Namespace, found: ImageSet | FeatureTable | None = None) -> None:
+    """Refuse before a training what saving its model to -o would refuse after it; `found` is what it learns from."""
     from devise.model.saving import KIND, lost
     from devise.storage import Commit
 
-    new = {} if images is None else {"label_names": images.label_names, "data": data,
-                                     "split": {"paths": {"train": images.paths}}}
+    new: dict[str, Any] = {}
+    if found is not None:
+        images, source = of_training(found)
+        new = {"label_names": images.label_names, "data": source, "split": {"paths": {"train": images.paths}}}
     Commit(args.output, KIND, {}, lost=partial(lost, new), overwrite=args.overwrite).check()
 
 

@@ -79,7 +79,7 @@ class Train(Training):
             from devise.recipes import bundled_table
 
             asked["unseen"] = bundled_table()[1].unseen
-        opening.keep(args, *opening.of_training(found))
+        opening.keep(args, found)
         backbone = opening.network(args, found)
         from devise import plots
         from devise.datasets import Split
@@ -171,7 +171,7 @@ class Siamese(Training):
 
     def run(self, args: Namespace) -> Answer:
         found = opening.data(args, args.pictures)
-        opening.keep(args, *opening.of_training(found))
+        opening.keep(args, found)
         backbone = opening.network(args, found)
         from devise.datasets import Split
         from devise.model import train_classes
@@ -237,7 +237,7 @@ class Captions(Training):
 
     def run(self, args: Namespace) -> Answer:
         found, split = self._data(args)
-        opening.keep(args, *opening.of_training(found))
+        opening.keep(args, found)
         words, backbone = opening.words(args), opening.network(args, found)
         from devise.datasets import Skipped, Split
         from devise.model import train_captions
