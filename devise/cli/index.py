@@ -82,8 +82,9 @@ class Index(Command):
         from devise.search import Search
 
         storage.vacant(args.output)
+        decisive = tuple(set(knobs) - {"recall"})
         if args.engine == "auto":  # what can fail does so before the long part
-            index.choose(1, 1, options=tuple(set(knobs) - {"recall"}))
+            index.choose(1, 1, options=decisive)
         else:
             index.make(args.engine, **knobs)
         model = opening.model(args)
@@ -91,8 +92,8 @@ class Index(Command):
             search = Search.build(model, found, engine=args.engine, spaces=args.spaces, progress=progress, **knobs)
         say_skipped(search.images)
         if args.engine == "auto":
-            engine, why = index.choose(len(search), max(part.dim or 0 for part in search.indexes.values()),
-                                       options=tuple(set(knobs) - {"recall"}))
+            dim = max(part.dim or 0 for part in search.indexes.values())
+            engine, why = index.choose(len(search), dim, options=decisive)
             say(f"engine {engine}: {why}")
         for space, part in search.indexes.items():
             if part.looks:

@@ -68,9 +68,8 @@ class Fetch(Command):
 def _listing(entries: tuple[Entry, ...]) -> Answer:
     """What can be fetched, where it goes, and what of it is here."""
     targets = {entry.name: _targets(entry) for entry in entries}
-    keys = [{"name": entry.name, "what": entry.what, "size": entry.size, "licence": entry.licence,
-             "checksum": entry.checksum, "established": entry.established, "url": entry.url,
-             "targets": targets[entry.name]} for entry in entries]
+    said = ("name", "what", "size", "licence", "checksum", "established", "url")
+    keys = [{**{name: getattr(entry, name) for name in said}, "targets": targets[entry.name]} for entry in entries]
     rows = [(entry.name, storage.megabytes(entry.size), _here(targets[entry.name])) for entry in entries]
     about = [f"{entry.name}: {entry.what}; licence {entry.licence}; goes to {_place(entry, '<dim>')}"
              for entry in entries]
@@ -158,7 +157,8 @@ class Info(Command):
 
         folders = {"home": storage.home(), "data": storage.data_root(), "pretrained": storage.pretrained_root()}
         versions = {name: version for name in PACKAGES if (version := _version(name))}
-        system, free = f"{platform.system()} {platform.machine()}", shutil.disk_usage(_nearest(folders["home"])).free
+        disk = next(place for place in (folders["home"], *folders["home"].parents) if place.exists())
+        system, free = f"{platform.system()} {platform.machine()}", shutil.disk_usage(disk).free
         rooms = {"backbones": _backbones(), "words": _words(), "engines": _engines(), "extras": _extras()}
         keys = {"devise": __version__, "python": platform.python_version(), "system": system, "versions": versions,
                 "devices": keras.distribution.list_devices(),
@@ -212,7 +212,8 @@ def _engines() -> list[dict]:
 def _extras() -> list[dict]:
     """Each extra of the installed package, with those of its packages that are not installed."""
     wanted: dict[str, list[str]] = {}
-    for line in _required():
+    # of a checkout that is on the path and not installed nothing is known
+    for line in metadata.requires("devise") or [] if _version("devise") else []:
         package, extra = re.split(r"[^\w.-]", line, maxsplit=1)[0], re.search(r"extra == ['\"]([\w-]+)", line)
         if extra:
             wanted.setdefault(extra[1], []).append(package)
@@ -224,13 +225,6 @@ def _extras() -> list[dict]:
     return rows
 
 
-def _required():
-    try:
-        return metadata.requires("devise") or []
-    except metadata.PackageNotFoundError:  # a checkout that is on the path and not installed
-        return []
-
-
 def _version(package):
     try:
         return metadata.version(package)
@@ -240,11 +234,6 @@ def _version(package):
 
 def _row(name, place, bring):
     return {"name": name, "here": place is not None, "place": place and str(place), "bring": "" if place else bring}
-
-
-def _nearest(folder):
-    """The folder, or the first one above it that is there."""
-    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def _grouped(rows):

@@ -235,15 +235,10 @@ class Similarity(Command):
 
     def run(self, args: Namespace) -> Answer:
         asked = [args.first_picture, args.second_picture]
-        found = opening.images(asked)
-        if found.skipped:
-            lost = found.skipped[0]
-            raise ValueError(f"{lost.path} can't be read ({lost.reason}): two pictures are needed")
+        found = _readable(opening.images(asked))
         model = opening.model(args)
         table = model.features(found)
-        if len(table) < 2:
-            lost = table.images.skipped[0]
-            raise ValueError(f"{lost.path} can't be read ({lost.reason}): two pictures are needed")
+        _readable(table.images)
         spaces = {name: model.space(name) for name in options.given(args, ("space",)).values()} or model.spaces
         scores = {}
         for name, space in spaces.items():
@@ -253,3 +248,9 @@ class Similarity(Command):
             Table(("space", "cosine"), tuple(scores.items()), form="score"),))
         return Answer(report, {"pictures": asked, "model": vars(args).get("model"), "backbone": table.backbone,
                                "similarity": scores})
+
+
+def _readable(images: ImageSet) -> ImageSet:
+    for lost in images.skipped:
+        raise ValueError(f"{lost.path} can't be read ({lost.reason}): two pictures are needed")
+    return images
