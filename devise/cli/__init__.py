@@ -29,7 +29,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from devise import __version__
-from devise.cli.terminal import paint, progress_bar, say
+from devise.cli.terminal import progress_bar, red, say
 from devise.errors import unknown
 from devise.figures import as_json, printable
 from devise.report import Report, pairs
@@ -236,7 +236,7 @@ def main(argv: Sequence[Any] | None = None) -> int:
         return _run(args)
     except KeyboardInterrupt as stop:
         where = "".join(f" ({note})" for note in getattr(stop, "__notes__", ())[:1])  # of the innermost bar
-        print(f"\n{paint('devise: stopped', 'bad', sys.stderr)}{where}; "
+        print(f"\n{red('devise: stopped', sys.stderr)}{where}; "
               f"{args.verb.stopped if args else Command.stopped}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, such as head, has gone
@@ -262,7 +262,7 @@ def _run(args: argparse.Namespace) -> int:
     except Exception as error:
         if args.debug:
             raise
-        name = paint(f"devise {args.command}:", "bad", sys.stderr)
+        name = red(f"devise {args.command}:", sys.stderr)
         print(f"{name} {printable(message(error))}", file=sys.stderr)
         return 2 if isinstance(error, WrongUsage) else 1
     return 1 if answer.failed else 0

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from devise.datasets import ImageSet
 
-STYLES = {"bold": 1, "quiet": 2, "bad": 31, "good": 32}  # Select Graphic Rendition, ECMA-48
 BARS: list[tqdm] = []  # those on the terminal, the innermost last
 TICK = 1  # seconds between two looks at the clock
 UNCOUNTED = "{desc} … {elapsed}"
@@ -94,11 +93,7 @@ def progress_bar(what: str, unit: str = "pictures", file: TextIO | None = None
         bar.close()
 
 
-def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """`text` in a style of STYLES where the stream, by default stdout, is a terminal with colours.
-
-    NO_COLOR, set to anything, turns it off (no-color.org).
-    """
-    stream = stream or sys.stdout
+def red(text: str, stream: TextIO) -> str:
+    """`text` in red where the stream is a terminal with colours and NO_COLOR (no-color.org) is not set."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
-    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+    return text if plain else f"\x1b[31m{text}\x1b[0m"  # ECMA-48

@@ -94,11 +94,11 @@ def test_a_stop_says_how_far_it_came(monkeypatch):
 
 
 def test_colour_is_for_terminals_that_want_it(terminal, monkeypatch):
-    assert shown.paint("done", "good", terminal) == "\x1b[32mdone\x1b[0m"
-    assert shown.paint("done", "good", io.StringIO()) == "done"
+    assert shown.red("done", terminal) == "\x1b[31mdone\x1b[0m"
+    assert shown.red("done", io.StringIO()) == "done"
     for name, value in [("NO_COLOR", "1"), ("TERM", "dumb")]:
         with monkeypatch.context() as here:
             here.setenv(name, value)
-            assert shown.paint("done", "good", terminal) == "done"
+            assert shown.red("done", terminal) == "done"
     monkeypatch.setenv("NO_COLOR", "")  # an empty one counts as absent (no-color.org)
-    assert shown.paint("done", "bad", terminal) == "\x1b[31mdone\x1b[0m"
+    assert shown.red("done", terminal) == "\x1b[31mdone\x1b[0m"
