@@ -52,8 +52,7 @@ def run(*, n=12_000, dim=512, words=None, queries=10_000, per_class=10, naive_by
             rows.append(process.ask(name, n=count, sizes=sizes))
         step()
     whole, products, ours, naive, _ = rows
-    values = [np.array(row.pop("values")) for row in (ours, naive)]
-    whole.pop("values")
+    _, *values = [np.array(row.pop("values")) for row in (whole, ours, naive)]
     ratios = {"naive_time": naive["seconds"] / ours["seconds"],
               "naive_memory": naive["mib_above"] / max(1, ours["mib_above"]),
               "over_products": whole["seconds"] / products["seconds"]}
@@ -104,8 +103,7 @@ def naive(state, *, n, sizes):
 
     (hit, recall, values), row = measured(work)
     return _row("the whole matrix, sorted", n, n, row, hit_at_1=float(hit), recall_at_10=float(recall),
-                map_at_r=float(np.nanmean(values)),
-                values=np.nan_to_num(values).tolist())
+                map_at_r=float(np.nanmean(values)), values=np.nan_to_num(values).tolist())
 
 
 def vocabulary(state, *, n, sizes):

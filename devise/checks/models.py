@@ -89,11 +89,9 @@ def _check_backbone(found, record):
 
 def _check_training(found, model, within):
     """Whether the features it was trained on are there and its own, which an evaluation needs."""
-    if within:
+    if within or model.data is None and model.split is None:
         return
     if model.data is None:
-        if model.split is None:
-            return
         found.notes.append("the features of its training are not on disk: give evaluate a feature table")
         return
     try:

@@ -62,8 +62,7 @@ def whole_parser(file: dict, folder: dict) -> Parser:
 
 def _complete(action: argparse.Action, file: dict, folder: dict) -> None:
     """Give an argument the names that it takes, or say that it is a path."""
-    known = list(vars(action.type).get("known", ()) if callable(action.type) and not isinstance(action.type, type)
-                 else ()) or list(_names(action))
+    known = list(getattr(action.type, "known", ())) or list(_names(action))
     if known and not action.choices:
         action.choices = known
     elif action.metavar in FOLDERS:

@@ -122,12 +122,10 @@ def _told(beside: dict[str, float], start: str | None = None) -> str:
     >>> _told({"trained": 0.2, "everyday": 0.9, "chance": 0.25})[-45:]
     '--from everyday for words beyond the classes.'
     """
-    if start:
-        return (f"Unseen pictures among the unseen labels: {beside['trained']:.1%} right, {beside['everyday']:.1%} by "
-                f"the model beside which this one learnt, {beside['chance']:.1%} by chance.")
+    other = "beside which this one learnt" if start else "that comes with devise"
     told = (f"Unseen pictures among the unseen labels: {beside['trained']:.1%} right, {beside['everyday']:.1%} by the "
-            f"model that comes with devise, {beside['chance']:.1%} by chance.")
-    if beside["trained"] > max(beside["everyday"], beside["chance"]):
+            f"model {other}, {beside['chance']:.1%} by chance.")
+    if start or beside["trained"] > max(beside["everyday"], beside["chance"]):
         return told
     worse = "not better than that model" if beside["trained"] > beside["chance"] else "not better than chance"
     return f"{told} The training is {worse} here: --from everyday for words beyond the classes."
