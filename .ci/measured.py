@@ -150,6 +150,7 @@ def _serve(document):
     yield [f"{document['clients']} clients ask the page's server at once: {document['requests_per_second']:,.0f} "
            f"requests/s, median answer {every['p50_ms']:,.0f} ms, {every['errors']} of {every['requests']:,} failed",
            "–", "–", "serve"]
+    yield [f"one client alone: median answer {every['alone_p50_ms']:.1f} ms", "–", "–", "serve"]
 
 
 def _number(value):

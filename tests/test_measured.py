@@ -43,9 +43,10 @@ def test_a_table_of_ratios_is_made_of_the_reports_that_are_there(measured):
     assert "| the same on 96 | `fit`; at our batch | 3.80; 9.04 | train |\n" in text
     assert "| each picture through VGG16 in each epoch | 2,059 | train |\n" in text
     served = {"clients": 9, "requests_per_second": 41.6, "rows": [
-        {"asked": "text"}, {"asked": "all", "p50_ms": 12.3, "errors": 0, "requests": 2500}]}
+        {"asked": "text"}, {"asked": "all", "p50_ms": 12.3, "errors": 0, "requests": 2500, "alone_p50_ms": 3.14}]}
     text = measured.page(TEXT.format(part="speed"), {"serve": served})
     assert "at once: 42 requests/s, median answer 12 ms, 0 of 2,500 failed | – | – | serve |\n" in text
+    assert "| one client alone: median answer 3.1 ms | – | – | serve |\n" in text
 
 
 def test_trials_of_a_kind_are_summed_and_of_memory_the_most_counts(measured):

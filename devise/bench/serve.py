@@ -13,6 +13,7 @@ import numpy as np
 from devise.machine import memory
 
 CLIENTS, SECONDS = 200, 60
+ALONE = 5  # seconds for which one client asks before the others come
 WARM = 0.1  # the share of the time after which memory is taken for the first time
 ENOUGH = 60  # seconds for the server to be there, and for an answer
 MIX = {"text": 0.45, "picture": 0.2, "tags": 0.1, "words": 0.05, "image": 0.15, "upload": 0.05}
@@ -31,8 +32,9 @@ def run(*, path, n=CLIENTS, seconds=SECONDS, seed=0, progress=None):
         seed: of what is asked.
         progress: called with (seconds gone, seconds).
     Returns:
-        {"bench": "serve", "rows": [{"asked", "requests", "errors", "p50_ms", "p99_ms", "most_ms"}],
-        "ratios": {"memory": the resident memory at the end over that after a tenth of the time}}, and
+        {"bench": "serve", "rows": [{"asked", "requests", "errors", "p50_ms", "p99_ms", "most_ms", "alone_p50_ms" (of
+        one client, before the others come)}], "ratios": {"memory": the resident memory at the end over that after
+        a tenth of the time}}, and
         "clients", "seconds", "requests_per_second", "memory_mb" {"warm", "end", "most"}, "statuses", "mix", "data".
     Raises:
         OSError: if the server does not start.
@@ -40,10 +42,12 @@ def run(*, path, n=CLIENTS, seconds=SECONDS, seed=0, progress=None):
     server, port = start_server(path)
     try:
         asyncio.run(_ready(port))
+        alone = drive(port, clients=1, seconds=min(ALONE, seconds), seed=seed, pid=server.pid)["rows"]
         document = drive(port, clients=n, seconds=seconds, seed=seed, pid=server.pid, progress=progress)
     finally:
         server.terminate()
         server.wait()
+    document["rows"] = [row | {"alone_p50_ms": one["p50_ms"]} for row, one in zip(document["rows"], alone, strict=True)]
     return {"bench": "serve", **document, "mix": MIX, "data": DATA}
 
 

@@ -1,5 +1,9 @@
 """Many clients at once on a real server: the measurement's own arithmetic, and not one wrong answer."""
 
+import copy
+import os
+from types import SimpleNamespace
+
 import pytest
 
 from devise.bench import serve
@@ -15,6 +19,21 @@ def test_each_request_is_answered_and_counted(served):
     assert set(document["statuses"]) <= {"200", "404"}
     assert rows["all"]["p50_ms"] <= rows["all"]["p99_ms"] <= rows["all"]["most_ms"]
     assert document["memory_mb"]["most"] >= document["memory_mb"]["end"] > 0
+
+
+def test_one_client_asks_before_the_others(served, monkeypatch):
+    server, asked, drive = SimpleNamespace(pid=os.getpid(), terminate=list, wait=list), [], serve.drive
+
+    def driven(port, *, clients, **options):
+        asked.append((clients, drive(port, clients=clients, **options)))
+        return copy.deepcopy(asked[-1][1])
+
+    monkeypatch.setattr(serve, "start_server", lambda path: (server, int(served().rpartition(":")[2])))
+    monkeypatch.setattr(serve, "drive", driven)
+    rows = serve.run(path="index", n=3, seconds=0.5)["rows"]
+    (one, alone), (many, crowd) = asked
+    assert (one, many) == (1, 3) and [row["requests"] for row in rows] == [row["requests"] for row in crowd["rows"]]
+    assert str([row["alone_p50_ms"] for row in rows]) == str([row["p50_ms"] for row in alone["rows"]])  # nan too
 
 
 def test_errors_are_counted(served, search):
