@@ -297,6 +297,16 @@ def blocks(features: Rows, *, name: str = "features",
         yield start, arrays.as_rows(features[start:start + BLOCK_ROWS], where, dim)
 
 
+def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
+    """The softmax of each row, exp(z/T) / Σ exp(z/T).
+
+    >>> probabilities(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def check_labels(labels: ArrayLike, n: int, *, n_labels: int | None = None,
                  name: str = "labels") -> NDArray[np.int64]:
     """Labels as int64 (n,), one a feature row, each in 0..n_labels - 1.

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
-from devise.heads.base import Head, check_weights
-from devise.heads.joint import probabilities
+from devise.heads.base import Head, check_weights, probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

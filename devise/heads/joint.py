@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from devise.arrays import Packed
-from devise.heads.base import Head, check_weights, restored
+from devise.heads.base import Head, check_weights, probabilities, restored
 from devise.heads.linear import RidgeHead
 
 if TYPE_CHECKING:
@@ -177,16 +177,6 @@ class ExtendedHead(Head):
         n = config["classes"]
         check_weights(own, {"kernel": (config["dim"] - n - 1, n), "bias": (n,)})
         return cls(restored("its base", config["base"], inner), own["kernel"], own["bias"])
-
-
-def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """The softmax of each row, exp(z/T) / Σ exp(z/T).
-
-    >>> probabilities(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def dense(width: int, kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:

@@ -21,7 +21,8 @@ from devise.features import FeatureTable
 from devise.heads import Head, ProjectionHead, RidgeHead
 from devise.model.caption_data import NO_CAPTIONS, CaptionData, caption_data, sentences_of
 from devise.model.devise import Devise
-from devise.model.sources import AUTO, Network, Objective, Words
+from devise.model.objective import Objective
+from devise.model.sources import AUTO, Network, Words
 from devise.model.space import LEARNT, SHARED, SentenceText, Space
 from devise.words.sentences import CaptionVectors
 

@@ -12,7 +12,8 @@ from devise import features
 from devise.datasets import split_classes
 from devise.evaluation import retrieve
 from devise.model.devise import Devise
-from devise.model.sources import AUTO, Network, Objective, labelled
+from devise.model.objective import Objective, labelled
+from devise.model.sources import AUTO, Network
 from devise.model.space import LEARNT, RAW, Space
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from devise.evaluation import Evaluation, evaluate_galleries, evaluate_open_set,
 from devise.evaluation import evaluate as flat_hits
 from devise.evaluation.captions import TextRetrieval, graded, text_retrieval
 from devise.metrics import paired_difference
-from devise.model.sources import without
+from devise.model.objective import without
 from devise.model.tags import FIRST_WORDS, candidates
 from devise.report import Report, Table
 from devise.words import label_vectors, unknown_labels

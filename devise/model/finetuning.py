@@ -12,7 +12,7 @@ from devise import features
 from devise.datasets import Split, open_images
 from devise.datasets.augmentation import Augmentation
 from devise.heads import RawHead
-from devise.model.sources import Objective
+from devise.model.objective import Objective
 from devise.model.space import LEARNT, RAW, SHARED, SentenceText, Space
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from devise.errors import MissingDependency, unknown
 from devise.heads import ExtendedHead, JointHead
 from devise.model.concept_text import ConceptText, ExtendedText
 from devise.model.devise import Devise
+from devise.model.objective import Objective, labelled, without
 from devise.model.pretrained import DEFAULT, pretrained
-from devise.model.sources import AUTO, Network, Objective, Words, labelled, without
+from devise.model.sources import AUTO, Network, Words
 from devise.model.space import SHARED, Space, WordText
 from devise.words import doubts, label_vectors, unknown_labels
 

@@ -63,7 +63,8 @@ def fetch(url: str, path: str | os.PathLike, *, checksum: str | None, size: int 
     _refuse_other(path, checksum, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    _claim(part, note := _note(path))
+    note = _note(path)
+    _claim(part, note)
     # without a checksum nobody could tell whether the two halves belong together
     if checksum is None or (size is not None and _length(part) > size):
         os.truncate(part, 0)
@@ -90,7 +91,8 @@ def fetch(url: str, path: str | os.PathLike, *, checksum: str | None, size: int 
 
 def discard(path: Path) -> None:
     """Remove a file that `fetch` brought with `passing`, in this call or an earlier one; any other stays."""
-    if is_ours(path, _inode(note := _note(path))):
+    note = _note(path)
+    if is_ours(path, _inode(note)):
         path.unlink()
         note.unlink()
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise.arrays import BLOCK_BYTES, as_rows, top_k, unit_rows
+from devise.heads.base import probabilities
 from devise.heads.conse import class_mask
-from devise.heads.joint import probabilities
 from devise.index import Hits
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from devise.arrays import eigenvectors, pack
 from devise.backbones import imagenet
 from devise.features import FeatureTable
 from devise.heads import JointHead
-from devise.heads.joint import directions, map_inputs, probabilities
+from devise.heads.base import probabilities
+from devise.heads.joint import directions, map_inputs
 from devise.model import ConceptText, Devise, Space
 from devise.model.concepts import STOP, WORD, as_lines, singular, word_weight
 from devise.model.sources import Network, Words
