@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -100,6 +100,18 @@ def as_backbone(backbone: str | Backbone | keras.Model) -> Backbone:
         raise TypeError(f"backbone is {backbone!r}: expected 'auto', one of {', '.join(names()[:3])} …, a Backbone, or "
                         "a Keras model")
     return backbone
+
+
+def describe(backbone: Backbone) -> dict[str, Any]:
+    """Record of a backbone for a manifest: name, layer, dim, weights, trained, fingerprint.
+
+    >>> from types import SimpleNamespace
+    >>> describe(SimpleNamespace(name="vgg16", layer="fc2", dim=4096, weights="imagenet", trained=True,
+    ...                          fingerprint="ab12"))["layer"]
+    'fc2'
+    """
+    return {"name": backbone.name, "layer": backbone.layer, "dim": backbone.dim, "weights": backbone.weights,
+            "trained": backbone.trained, "fingerprint": backbone.fingerprint}
 
 
 class Weights(NamedTuple):

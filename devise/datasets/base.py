@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devise import storage
-from devise.datasets.images import check_pixels, read_image
+from devise.datasets.images import check_image, check_pixels, read_image
+from devise.errors import quoted
 
 SHOWN = 5  # skipped files of one reason in a report
 
@@ -192,54 +194,6 @@ class ImageSet:
         return "\n".join([f"{summary}; {len(self.skipped):,} skipped:", *lines])
 
 
-def join(sets: Iterable[ImageSet]) -> ImageSet:
-    """The images of several sets in this order, classes by name, paths from the deepest folder that they share.
-
-    Where a set of files has no root the paths stay as they are, and the whole has none. Captions are
-    kept where all sets have them.
-
-    Args:
-        sets: one or more.
-
-    >>> cats = ImageSet(("a.jpg",), np.array([0]), ("cat",), Path("/pictures/cats"))
-    >>> dogs = ImageSet(("b.jpg",), np.array([0]), ("dog",), Path("/pictures/dogs"))
-    >>> join([cats, dogs]).paths
-    ('cats/a.jpg', 'dogs/b.jpg')
-    """
-    parts = _from_one_root(list(sets))
-    names = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
-    labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in parts]  # -1, no class, stays
-    told = [part.captions for part in parts if part.captions is not None]
-    levels = {part.class_level for part in parts if part.label_names}
-    pixels = [part.pixels or (None,) * len(part) for part in parts] if any(part.pixels for part in parts) else []
-    return ImageSet(_chained(part.paths for part in parts), np.concatenate(labels), names, parts[0].root,
-                    _chained(part.skipped for part in parts), _chained(told) if len(told) == len(parts) else None,
-                    _chained(pixels) if pixels else None, levels.pop() if len(levels) == 1 else None,
-                    tuple(dict.fromkeys(_chained(part.notes for part in parts))),
-                    tuple(dict.fromkeys(_chained(part.sources for part in parts))))
-
-
-def _chained(parts):
-    return tuple(itertools.chain.from_iterable(parts))
-
-
-def _from_one_root(sets):
-    """The sets, their paths told from one root, or all without one; images in memory need none."""
-    held = [part.all_held for part in sets]
-    roots = [part.root for part, within in zip(sets, held, strict=True) if not within]
-    if None in roots or not roots:
-        return [replace(part, root=None) for part in sets]
-    root = Path(os.path.commonpath([place.resolve() for place in roots]))
-    return [replace(part, root=root, paths=part.paths if within else tuple(
-        path if part.held(row) is not None else _told_from(root, part.root.resolve() / path)
-        for row, path in enumerate(part.paths))) for part, within in zip(sets, held, strict=True)]
-
-
-def _told_from(root, file):
-    """The path of a file from a folder; the whole one where it lies elsewhere."""
-    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
-
-
 def _frozen(pixels):
     """A view of an image's pixels that can't be written to."""
     view = check_pixels(pixels).view()
@@ -278,27 +232,6 @@ def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def read_text(path: str | os.PathLike, expected: str) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        FileNotFoundError: if there is none; tells what was expected.
-        ValueError: if it is no such text.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected {expected}")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text ({error})") from error
-
-
-def filled_lines(text: str) -> list[tuple[int, str]]:
-    """(number from 1, line) of the lines that hold something; a sentence may hold Unicode's own line ends."""
-    return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-
-
 def numbered(classes: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The labels of images by the names of their classes, None for no class, and the names, sorted.
 
@@ -310,6 +243,39 @@ def numbered(classes: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[st
     return np.array([position[name] for name in classes], np.int64), names
 
 
+def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: dict, check: bool,
+           progress: Callable[[int, int], object] | None, pixels: Mapping = MappingProxyType({})) -> ImageSet:
+    """The image set of some paths, less those that their headers or names show can't be used.
+
+    Args:
+        classes: {path: class, or None}.
+        refused: {path: reason} of files that were left out before.
+        pixels: {path: uint8 (h, w, 3)} of the images that are held in memory.
+    """
+    paths, kept = list(paths), []
+    for done, path in enumerate(paths, 1):
+        reason = check_image(root / path) if root and check and path not in pixels else None
+        if _as_text(path) != path:  # it could be opened, but not named in the JSON of later steps
+            reason = "its name is not valid UTF-8: rename it"
+        if reason:
+            refused[path] = reason
+        else:
+            kept.append(path)
+        if progress:
+            progress(done, len(paths))
+    skipped = tuple(Skipped(_as_text(path), refused[path]) for path in sorted(refused, key=path_parts))
+    return ImageSet(tuple(kept), *numbered([classes[path] for path in kept]), root, skipped,
+                    pixels=tuple(pixels.get(path) for path in kept) if pixels else None)
+
+
+def first_of(skipped: tuple[Skipped, ...]) -> str:
+    """Clause for a message: how many files were skipped, and why the first was."""
+    if not skipped:
+        return ""
+    path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)
+    return f"; {len(skipped):,} were skipped, the first {path}: {skipped[0].reason}"
+
+
 def _number(count, singular, plural=None):
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
@@ -317,3 +283,18 @@ def _number(count, singular, plural=None):
 def _printable(text):
     """`text` on one line: file names may hold newlines and terminal codes."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def path_parts(path: str) -> list[str]:
+    """The folders of a POSIX path and its name: paths are compared part by part."""
+    return path.split("/")
+
+
+def composed(text: str) -> str:
+    """`text` with é as one character: macOS writes file names with two."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _as_text(path):
+    """A path without the surrogates that stand for bytes which are not UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from devise.datasets.base import ImageSet, Skipped, filled_lines, read_text
-from devise.datasets.folders import columns_of, from_folder
+from devise.datasets.base import ImageSet, Skipped
+from devise.datasets.folders import from_folder
+from devise.datasets.lists import columns_of, filled_lines, read_text
 from devise.datasets.splits import Split
 
 LISTS = {"train": ("train.txt", "Flickr_8k.trainImages.txt"),

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-import reprlib
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
-from devise import storage
-from devise.datasets.base import ImageSet, Skipped, numbered
-from devise.datasets.images import EXTENSIONS, RAW, RAW_REASON, check_image, has_image
-from devise.errors import quoted
+from devise.datasets.base import ImageSet, composed, first_of, listed, path_parts
+from devise.datasets.images import EXTENSIONS, RAW, RAW_REASON, has_image
+from devise.datasets.lists import by_label, read_labels
 
 # Endings of what is listed, since people see a picture in it, and is not read.
 UNREAD = {
@@ -45,8 +40,6 @@ SILENT = (".git", "__macosx")  # copies of pictures, and notes on them
 LOOKED = 1_000  # files of such a folder, for a picture among them
 DRAWS = re.compile(r"train(ing)?|val|valid(ation)?|dev|test(ing)?|images|pictures|photos", re.IGNORECASE)
 NUMBERED = re.compile(r"[\W\d_]*|\d{3}[A-Z_]{5}")  # 2019-05, or 100APPLE as cameras have it
-PATH_COLUMNS = ("path", "file", "filename", "image")
-LABEL_COLUMNS = ("label", "class", "category")
 
 
 def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping | Sequence | None = None,
@@ -94,9 +87,9 @@ def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping 
     classes, unused = by_folder(files, class_level, look=(lambda path: has_image(root / path)) if check else None)
     if labels is not None:
         unused |= dict.fromkeys(classes, "not in the label file")
-        classes, missing = _by_label(_read_labels(labels, root), files, root)
+        classes, missing = by_label(read_labels(labels, root), files, root)
         unused = {path: why for path, why in unused.items() if path not in classes} | missing
-    images = listed(root, sorted(classes, key=_parts), classes, closed | unused, check, progress)
+    images = listed(root, sorted(classes, key=path_parts), classes, closed | unused, check, progress)
     if not len(images):
         raise ValueError(f"{root} holds no picture that can be used: looked for {' '.join(EXTENSIONS)} "
                          f"among {len(files):,} files in it and below{first_of(images.skipped)}")
@@ -196,7 +189,7 @@ def by_folder(files: Iterable[str], class_level: str, look: Callable[[str], bool
     for path in files:
         folder, _, name = path.rpartition("/")
         if found := closed(folder):
-            if not set(_parts(found[0].casefold())) & {*SILENT}:
+            if not set(path_parts(found[0].casefold())) & {*SILENT}:
                 unused[found[0]] = found[1]
         elif not name.startswith("._"):  # macOS keeps its notes on `a.jpg` in `._a.jpg`
             reason = _unread(path, name.lower(), look)
@@ -232,103 +225,10 @@ def folder_class(path: str, level: str) -> str | None:
     >>> folder_class("2019/beach/1.jpg", "last"), folder_class("1.jpg", "last")
     ('beach', None)
     """
-    folders = _parts(path)[:-1]
+    folders = path_parts(path)[:-1]
     if not folders:
         return None
-    return _composed(folders[0 if level == "first" else -1])
-
-
-def _read_labels(source, root):
-    """The entries of a mapping or a label file, as (path as spelled there, class or None)."""
-    if not isinstance(source, (str, os.PathLike, Mapping)):
-        raise ValueError(f"labels of a folder are {reprlib.repr(source)}: expected {{path: class}}, or a label file")
-    if isinstance(source, Mapping):
-        pairs = source.items()
-    else:
-        file = next((file for file in (Path(source), root / source) if file.is_file()), None)
-        if file is None:
-            raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
-        pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
-    said_by = "the labels" if isinstance(source, Mapping) else source
-    return [_entry(path, label, said_by) for path, label in pairs]
-
-
-def _entry(path, label, said_by):
-    """A path and its class, None for none, as a mapping or a label file says them."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"{said_by} name the picture {reprlib.repr(path)}: expected a path")
-    if label is None or label == "":
-        return os.fspath(path), None
-    if isinstance(label, bool) or not isinstance(label, (str, int)):
-        raise ValueError(f"{said_by} give {reprlib.repr(path)} the label {reprlib.repr(label)}: expected one class "
-                         "name")
-    return os.fspath(path), _composed(str(label).strip()) or None
-
-
-def _json_pairs(file):
-    document = storage.read_json(file)
-    if isinstance(document, dict):
-        return list(document.items())
-    if isinstance(document, list) and all(isinstance(entry, dict) for entry in document):
-        return [tuple(_column(entry, names, file) for names in (PATH_COLUMNS, LABEL_COLUMNS)) for entry in document]
-    raise ValueError(f'{file} holds neither {{path: class}} nor a list of {{"path": …, "label": …}}')
-
-
-def _column(entry, names, file):
-    for name in names:
-        if name in entry:
-            return entry[name]
-    raise ValueError(f"{file} has an entry {entry}: expected one of the keys {', '.join(names)}")
-
-
-def _csv_pairs(file):
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as text:  # Excel begins a file with a mark
-            rows = [(number, row) for number, row in enumerate(csv.reader(text), 1) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} is not UTF-8 text in columns ({error}): save it as CSV, UTF-8") from error
-    named = columns_of(rows[0][1], PATH_COLUMNS, LABEL_COLUMNS) if rows else None
-    path_column, label_column = named or (0, 1)
-    rows = rows[1:] if named else rows
-    for number, row in rows:
-        if len(row) <= max(path_column, label_column):
-            raise ValueError(f"{file} has too few columns in row {number}: expected path,label, came {row}")
-    return [(row[path_column], row[label_column]) for _, row in rows]
-
-
-def columns_of(header: Sequence[str], *names: Sequence[str]) -> tuple[int, ...] | None:
-    """The columns of a table, each known by several names; None where the header, if it is one, lacks one of them.
-
-    >>> columns_of(["Class", "File"], ("path", "file"), ("label", "class")), columns_of(["a.jpg", "cat"], ("path",))
-    ((1, 0), None)
-    """
-    cells = [cell.strip().lower() for cell in header]
-    found = [next((cells.index(name) for name in known if name in cells), None) for known in names]
-    return None if None in found else tuple(place for place in found if place is not None)
-
-
-def _by_label(entries, files, root):
-    """The classes of the files that label entries mean, and why some entries mean none."""
-    known = {_composed(path): path for path in files} | {path: path for path in files}
-    classes, missing = {}, {}
-    for entry, label in entries:
-        path = _find(entry, known, root)
-        if path is None:
-            missing[entry] = "in the label file, but there is no such file"
-        elif classes.setdefault(path, label) != label:
-            raise ValueError(f"{path} is labelled {classes[path]!r} and {label!r}: expected one class")
-    return classes, missing
-
-
-def _find(entry, known, root):
-    """The file that a path means; label files come from systems that spell é or / another way."""
-    for spelling in (entry, entry.replace("\\", "/")):
-        path = Path(os.path.relpath(os.path.join(root, spelling), root)).as_posix()
-        if path in known or _composed(path) in known:
-            return known.get(path) or known[_composed(path)]
-        if not path.startswith("../") and (root / path).is_file():  # in a folder that is not entered unasked
-            return path
-    return None
+    return composed(folders[0 if level == "first" else -1])
 
 
 def levels(paths: Iterable[str], taken: str) -> tuple[str, ...]:
@@ -337,7 +237,7 @@ def levels(paths: Iterable[str], taken: str) -> tuple[str, ...]:
     >>> levels(["a/b/1.jpg", "a/c/1.jpg"], "last")[0][:85]
     'the folders are nested, with classes 1 by the first level (a) and 2 by the last level'
     """
-    folders = [tuple(map(_composed, parts)) for path in paths if (parts := _parts(path)[:-1])]
+    folders = [tuple(map(composed, parts)) for path in paths if (parts := path_parts(path)[:-1])]
     counts = {"first": Counter(parts[0] for parts in folders), "last": Counter(parts[-1] for parts in folders)}
     if counts["first"] == counts["last"]:
         return ()
@@ -353,50 +253,3 @@ def levels(paths: Iterable[str], taken: str) -> tuple[str, ...]:
     likely = not doubts[other] and (doubts[taken] or other == "last")
     asked = f", the {other} are likely the classes: class_level={other!r}" if likely else f"; class_level={other!r}"
     return (f"the folders are nested, with classes {told}: the {taken} are taken{asked}",)
-
-
-def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: dict, check: bool,
-           progress: Callable[[int, int], object] | None, pixels: Mapping = MappingProxyType({})) -> ImageSet:
-    """The image set of some paths, less those that their headers or names show can't be used.
-
-    Args:
-        classes: {path: class, or None}.
-        refused: {path: reason} of files that were left out before.
-        pixels: {path: uint8 (h, w, 3)} of the images that are held in memory.
-    """
-    paths, kept = list(paths), []
-    for done, path in enumerate(paths, 1):
-        reason = check_image(root / path) if root and check and path not in pixels else None
-        if _text(path) != path:  # it could be opened, but not named in the JSON of later steps
-            reason = "its name is not valid UTF-8: rename it"
-        if reason:
-            refused[path] = reason
-        else:
-            kept.append(path)
-        if progress:
-            progress(done, len(paths))
-    skipped = tuple(Skipped(_text(path), refused[path]) for path in sorted(refused, key=_parts))
-    return ImageSet(tuple(kept), *numbered([classes[path] for path in kept]), root, skipped,
-                    pixels=tuple(pixels.get(path) for path in kept) if pixels else None)
-
-
-def first_of(skipped: tuple[Skipped, ...]) -> str:
-    """Clause for a message: how many files were skipped, and why the first was."""
-    if not skipped:
-        return ""
-    path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)
-    return f"; {len(skipped):,} were skipped, the first {path}: {skipped[0].reason}"
-
-
-def _parts(path):
-    return path.split("/")
-
-
-def _composed(text):
-    """`text` with é as one character: macOS writes file names with two."""
-    return unicodedata.normalize("NFC", text)
-
-
-def _text(path):
-    """A path without the surrogates that stand for bytes which are not UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()

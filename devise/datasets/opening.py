@@ -1,9 +1,11 @@
-"""Images as users have them, on disk or in memory, as one image set."""
+"""Images as users have them, on disk or in memory, as one image set; and several sets as one."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from devise.datasets.base import ImageSet, join
-from devise.datasets.folders import first_of, from_folder, listed
+from devise.datasets.base import ImageSet, first_of, listed
+from devise.datasets.folders import from_folder
 from devise.datasets.images import check_pixels, read_image
 from devise.errors import MissingDependency, pip_line, quoted
 
@@ -82,27 +84,31 @@ def open_images(images: Images, *, labels: str | os.PathLike | Mapping | Sequenc
     return sets[0] if len(sets) == 1 else join(sets)
 
 
-def duplicates(images: ImageSet) -> list[tuple[int, ...]]:
-    """The images with the same content, as groups of rows.
+def join(sets: Iterable[ImageSet]) -> ImageSet:
+    """The images of several sets in this order, classes by name, paths from the deepest folder that they share.
 
-    Only files of equal size are read.
+    Where a set of files has no root the paths stay as they are, and the whole has none. Captions are
+    kept where all sets have them.
 
-    Returns:
-        list of tuples of two rows or more, each ascending, ordered by their first.
+    Args:
+        sets: one or more.
 
-    >>> duplicates(open_images("pictures"))  # doctest: +SKIP
-    [(3, 17), (20, 21, 48)]
+    >>> cats = ImageSet(("a.jpg",), np.array([0]), ("cat",), Path("/pictures/cats"))
+    >>> dogs = ImageSet(("b.jpg",), np.array([0]), ("dog",), Path("/pictures/dogs"))
+    >>> join([cats, dogs]).paths
+    ('cats/a.jpg', 'dogs/b.jpg')
     """
-    sizes: dict[object, list] = {}
-    contents: dict[str, list] = {}
-    for row in range(len(images)):
-        held = images.held(row)
-        size = images.file(row).stat().st_size if held is None else held.shape
-        sizes.setdefault(size, []).append(row)
-    for rows in sizes.values():
-        for row in rows if len(rows) > 1 else ():
-            contents.setdefault(images.digest(row), []).append(row)
-    return sorted(tuple(rows) for rows in contents.values() if len(rows) > 1)
+    parts = _from_one_root(list(sets))
+    names = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
+    labels = [np.array([*map(names.index, part.label_names), -1])[part.labels] for part in parts]  # -1, no class, stays
+    told = [part.captions for part in parts if part.captions is not None]
+    levels = {part.class_level for part in parts if part.label_names}
+    pixels = [part.pixels or (None,) * len(part) for part in parts] if any(part.pixels for part in parts) else []
+    return ImageSet(_chained(part.paths for part in parts), np.concatenate(labels), names, parts[0].root,
+                    _chained(part.skipped for part in parts), _chained(told) if len(told) == len(parts) else None,
+                    _chained(pixels) if pixels else None, levels.pop() if len(levels) == 1 else None,
+                    tuple(dict.fromkeys(_chained(part.notes for part in parts))),
+                    tuple(dict.fromkeys(_chained(part.sources for part in parts))))
 
 
 def samples() -> ImageSet:
@@ -182,3 +188,24 @@ def _from_items(items, labels, check, progress):
     if not len(images):
         raise ValueError(f"none of {len(items)} files can be used{first_of(images.skipped)}")
     return images
+
+
+def _chained(parts):
+    return tuple(itertools.chain.from_iterable(parts))
+
+
+def _from_one_root(sets):
+    """The sets, their paths told from one root, or all without one; images in memory need none."""
+    held = [part.all_held for part in sets]
+    roots = [part.root for part, within in zip(sets, held, strict=True) if not within]
+    if None in roots or not roots:
+        return [replace(part, root=None) for part in sets]
+    root = Path(os.path.commonpath([place.resolve() for place in roots]))
+    return [replace(part, root=root, paths=part.paths if within else tuple(
+        path if part.held(row) is not None else _told_from(root, part.root.resolve() / path)
+        for row, path in enumerate(part.paths))) for part, within in zip(sets, held, strict=True)]
+
+
+def _told_from(root, file):
+    """The path of a file from a folder; the whole one where it lies elsewhere."""
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

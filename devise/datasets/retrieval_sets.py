@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devise.datasets.base import ImageSet, Skipped, filled_lines, read_text, whole_numbers
+from devise.datasets.base import ImageSet, Skipped, whole_numbers
+from devise.datasets.lists import filled_lines, read_text
 from devise.datasets.splits import Split, generator
 
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from devise import storage
 from devise.arrays import write_npy
-from devise.backbones import Backbone, as_backbone
+from devise.backbones import Backbone, as_backbone, describe
 from devise.datasets import ImageSet, Skipped, open_images
-from devise.features.table import FeatureTable, as_type, contents_of, describe, open_table, write
+from devise.features.table import FeatureTable, as_type, contents_of, open_table, write
 
 if TYPE_CHECKING:
     import keras

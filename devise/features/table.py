@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas
     from numpy.typing import ArrayLike
 
-    from devise.backbones import Backbone
-
 COPY_ROWS = 4096
 CONTENT = np.dtype([("sha256", np.uint8, 32), ("size", np.int64), ("mtime_ns", np.int64)])  # of a file
 
@@ -34,7 +32,7 @@ class FeatureTable:
     Attributes:
         matrix: float32 or float16 (n, dim), memory-mapped where it lies on disk.
         images: ImageSet of the n readable pictures; `images.skipped` lists the others.
-        backbone: what `describe` gave: name, layer, dim, weights, trained, fingerprint.
+        backbone: what `devise.backbones.describe` gave: name, layer, dim, weights, trained, fingerprint.
         folder: where it lies, or None for a table in memory.
         computed: how many pictures went through the network in the call that gave this table.
         contents: `CONTENT` (n,) of the pictures' files as they were then; None where nobody noted it.
@@ -99,18 +97,6 @@ def usable(table: FeatureTable) -> FeatureTable:
     lost = [Skipped(table.images.paths[row], "its features are all zero") for row in np.flatnonzero(zero)]
     kept = table.subset(np.flatnonzero(~zero))
     return replace(kept, images=replace(kept.images, skipped=(*kept.images.skipped, *lost)), folder=table.folder)
-
-
-def describe(backbone: Backbone) -> dict[str, Any]:
-    """Record of a backbone for a manifest: name, layer, dim, weights, trained, fingerprint.
-
-    >>> from types import SimpleNamespace
-    >>> describe(SimpleNamespace(name="vgg16", layer="fc2", dim=4096, weights="imagenet", trained=True,
-    ...                          fingerprint="ab12"))["layer"]
-    'fc2'
-    """
-    return {"name": backbone.name, "layer": backbone.layer, "dim": backbone.dim, "weights": backbone.weights,
-            "trained": backbone.trained, "fingerprint": backbone.fingerprint}
 
 
 def load(source: str | os.PathLike) -> FeatureTable:

@@ -51,6 +51,11 @@ class Devise:
         record: what else is known of its training, ready for JSON: its loss, seed …
         history: {space: History}.
 
+    Attributes:
+        spaces: {name: Space}, the first being the one in which images are compared: its own, and those within its
+            heads.
+        own_spaces: the first without the second, as `spaces` was given, with "raw".
+
     >>> import devise
     >>> from devise.heads import RidgeHead
     >>> from devise.words import WordVectors
@@ -76,16 +81,16 @@ class Devise:
         self.label_names = tuple(labels.names if labels else label_names)
         self._table, self.data = table, table.source if table is not None else data
         self.record, self.history = dict(record or {}), dict(history or {})
-        self.own_spaces = self._with_raw(dict(spaces or {}))
+        self._take(self._with_raw(dict(spaces or {})))
 
-    @property
-    def spaces(self) -> dict[str, Space]:
-        """{name: Space}, the first being the one in which images are compared: its own, and those within its heads."""
+    def _take(self, own: dict[str, Space]) -> None:
+        """Stand on these spaces and those within their heads, each in front of its own."""
         found: dict[str, Space] = {}
-        for name, space in self.own_spaces.items():
-            inner = {inside: Space(head) for inside, head in space.head.inner.items() if inside not in self.own_spaces}
+        for name, space in own.items():
+            inner = {inside: Space(head) for inside, head in space.head.inner.items() if inside not in own}
             found |= {**inner, name: space}
-        return found
+        self.own_spaces = own
+        self.spaces: Mapping[str, Space] = found
 
     def _with_raw(self, spaces: dict[str, Space]) -> dict[str, Space]:
         """The spaces in their order, with "raw"; heads that don't fit the backbone are refused."""
@@ -187,10 +192,10 @@ class Devise:
         texts = [known for known, space in self.spaces.items() if space.text is not None]
         return self.space(texts[0] if name is None and texts else name)
 
-    def with_space(self, name: str, space: Space) -> Devise:
-        """A copy of the model with one space added or replaced."""
+    def with_space(self, name: str, space: Space, *, first: bool = False) -> Devise:
+        """A copy of the model with one space replaced, or added behind the others; `first` puts it in front."""
         new = copy.copy(self)
-        new.own_spaces = {**self.own_spaces, name: space}
+        new._take({**({name: space} if first else {}), **self.own_spaces, name: space})
         return new
 
     # -- verbs -------------------------------------------------------------------------------------

@@ -158,10 +158,8 @@ def _by_captions(model, images, split, loss):
         fresh, _, _ = caption_data(captions.captioned(new.table, images), new.split, model.words)
         learnt, history = captions.train_visual(fresh, loss=model.record["loss"], seed=model.record.get("seed", 0))
         shared = Space(new.spaces[SHARED].head, SentenceText(text.words, text.sentences, np.asarray(goal.loss.kernel)))
-        new = new.with_space(SHARED, shared)
-        new.own_spaces = {LEARNT: Space(learnt), **new.own_spaces}
         new.history[LEARNT] = history
-        return new
+        return new.with_space(SHARED, shared).with_space(LEARNT, Space(learnt), first=True)
 
     return goal, whole
 

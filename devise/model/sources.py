@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devise import backbones, features
+from devise import backbones
 from devise.arrays import read_npz
 from devise.words import NAMES, open_words
 
@@ -40,7 +40,7 @@ class Network:
         self._backbone = None if isinstance(backbone, str) else backbones.as_backbone(backbone)
         self._changes: tuple[Path, dict[str, NDArray]] | None = None
         self._runtime = runtime
-        self.record: dict[str, Any] = (features.describe(self._backbone) if self._backbone else
+        self.record: dict[str, Any] = (backbones.describe(self._backbone) if self._backbone else
                        {"name": backbone, "layer": layer, "weights": weights, "fingerprint": None})
 
     @classmethod
@@ -74,7 +74,7 @@ class Network:
         with _OPENING:
             if self._backbone is None:
                 self._backbone = self._opened()
-                self.record = self.record | features.describe(self._backbone)
+                self.record = self.record | backbones.describe(self._backbone)
             return self._backbone
 
     @property

@@ -133,14 +133,6 @@ class WordVectors:
         """
         return unit_rows(self.matrix[rows], f"vectors of {self.name}")
 
-    def head(self, n: int) -> WordVectors:
-        """The n most frequent words as WordVectors, without a copy; all where there are no more."""
-        if n < 1:
-            raise ValueError(f"n is {n}: expected at least 1 word")
-        if n >= len(self):
-            return self
-        return WordVectors(self.words[:n], self.matrix[:n], name=f"{self.name}, first {n:,}")
-
     def neighbours(self, word: str | ArrayLike, k: int = 10, *, first: int | None = None) -> list[tuple[str, float]]:
         """The k words of largest cosine with a word or a vector, best first, exactly.
 

@@ -1,12 +1,11 @@
 """Whatever holds images, as one image set; what holds none is named."""
 
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from devise.datasets import ImageSet, duplicates, from_folder, open_images, read_image
+from devise.datasets import ImageSet, from_folder, open_images, read_image
 
 
 def picture(path, colour="red", size=(6, 4)):
@@ -127,24 +126,3 @@ def test_a_long_path_is_told_in_few_words():
         with pytest.raises((FileNotFoundError, ValueError), match="a…a") as told:
             open_images(given)
         assert len(str(told.value)) < 400
-
-
-def test_duplicates(tmp_path):
-    first = picture(tmp_path / "a/1.png")
-    picture(tmp_path / "a/2.png", "blue")
-    for copy in ("a/0.png", "b/3.png"):
-        (tmp_path / "b").mkdir(exist_ok=True)
-        shutil.copy(first, tmp_path / copy)
-    shutil.copy(tmp_path / "a/2.png", tmp_path / "b/9.png")
-    images = from_folder(tmp_path)
-    assert len(images) == 5
-    assert [[images.paths[row] for row in group] for group in duplicates(images)] == [
-        ["a/0.png", "a/1.png", "b/3.png"], ["a/2.png", "b/9.png"]]
-    assert duplicates(images.subset([0, 2])) == []
-
-
-def test_duplicates_in_memory_are_found_beside_files(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-    file = picture(tmp_path / "a.png")
-    images = open_images([pixels[0], file, pixels[1], pixels[0].copy(), shutil.copy(file, tmp_path / "b.png")])
-    assert duplicates(images) == [(0, 3), (1, 4)]

@@ -113,15 +113,6 @@ def test_vectors_are_copies_and_the_matrix_is_read_only(words, matrix):
     assert matrix.flags.writeable  # the caller's own array stays as it was
 
 
-def test_head_is_the_most_frequent_words(words, matrix):
-    head = words.head(5)
-    assert head.words == tuple(NAMES[:5]) and np.shares_memory(head.matrix, words.matrix)
-    assert "word7" not in head and words.head(1000) is words
-    assert head.fingerprint == WordVectors(NAMES[:5], matrix[:5]).fingerprint != words.fingerprint
-    with pytest.raises(ValueError, match="at least 1"):
-        words.head(0)
-
-
 def test_unit_rows_by_slice_and_by_number(words, matrix):
     expected = matrix[[3, 1]] / np.linalg.norm(matrix[[3, 1]], axis=1, keepdims=True)
     assert words.unit([3, 1]) == pytest.approx(expected)
