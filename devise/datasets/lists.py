@@ -36,7 +36,7 @@ def filled_lines(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
-def read_labels(source: str | os.PathLike | Mapping, root: Path) -> list[tuple[str, str | None]]:
+def read_labels(source: str | os.PathLike | Mapping | Sequence, root: Path) -> list[tuple[str, str | None]]:
     """The entries of a mapping or a label file, as (path as spelled there, class or None)."""
     if not isinstance(source, (str, os.PathLike, Mapping)):
         raise ValueError(f"labels of a folder are {reprlib.repr(source)}: expected {{path: class}}, or a label file")
@@ -108,7 +108,8 @@ def columns_of(header: Sequence[str], *names: Sequence[str]) -> tuple[int, ...] 
 def by_label(entries: Iterable[tuple[str, str | None]], files: Iterable[str], root: Path) -> tuple[dict, dict]:
     """The classes of the files that label entries mean, and why some entries mean none."""
     known = {composed(path): path for path in files} | {path: path for path in files}
-    classes, missing = {}, {}
+    classes: dict[str, str | None] = {}
+    missing = {}
     for entry, label in entries:
         path = _find(entry, known, root)
         if path is None:

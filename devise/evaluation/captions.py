@@ -76,6 +76,10 @@ class TextRetrieval(NamedTuple):
                 (("image → text", self.image_to_text), ("text → image", self.text_to_image))
                 for k, hits in found.items()}
 
+    def mean_recall(self) -> float:
+        """The mean of all recalls, both ways: one number to choose a model by."""
+        return float(np.mean(list(self.means().values())))
+
     def median_ranks(self) -> dict[str, float]:
         """{"image → text": median rank of the first right sentence, "text → image": of the right picture}."""
         return {"image → text": float(np.nanmedian(self.image_ranks)),

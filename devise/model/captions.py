@@ -204,8 +204,7 @@ def joint_objective(data: CaptionData, told: Told, held: Told, kernel: NDArray[n
     loss.kernel.assign(kernel)
 
     def score(embeddings):
-        found = text_retrieval(embeddings @ loss.embed_text(held_rows).T, held_owners)
-        return float(np.mean(list(found.means().values())))
+        return text_retrieval(embeddings @ loss.embed_text(held_rows).T, held_owners).mean_recall()
 
     return Objective(data.labels, data.held_labels, loss, score)
 

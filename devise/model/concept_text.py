@@ -263,7 +263,7 @@ class ExtendedText(Text):
     @cached_property
     def _columns(self):
         """{what a text asks for: the labels that are called so}."""
-        found: dict[str, list[int]] = {}
+        found = {}
         for column, names in enumerate(self.labels):
             for asked in {self.base.asked(name) for name in names}:
                 found.setdefault(asked, []).append(column)

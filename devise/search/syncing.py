@@ -223,7 +223,7 @@ def _carried(search, found, fresh, absent):
     sizes = {*search.contents["size"][absent].tolist()}
     content = {place: storage.digest(found.file(place)) for place in fresh if
                os.stat(found.file(place)).st_size in sizes}
-    moves: dict[int, int] = {}
+    moves = {}
     for named in (True, False):
         for place in sorted(content.keys() - {*moves.values()}):
             rows = away.get(content[place], [])

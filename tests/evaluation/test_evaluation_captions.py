@@ -102,6 +102,8 @@ def test_sentences_and_pictures_find_one_another_as_in_a_loop():
     assert found.text_ranks.tolist() == [1 + np.sum(scores[:, text] > scores[owners[text], text]) for text in range(6)]
     assert found.median_ranks() == {"image → text": np.median(found.image_ranks[[0, 1, 3]]),
                                     "text → image": np.median(found.text_ranks)}
+    ranks = (found.image_ranks[[0, 1, 3]], found.text_ranks)
+    assert found.mean_recall() == pytest.approx(np.mean([np.mean(way <= k) for way in ranks for k in (1, 2, 4)]))
     for k in (1, 2, 4):
         for picture in range(4):
             best = sorted(range(6), key=lambda text: -scores[picture, text])[:k]  # noqa: B023

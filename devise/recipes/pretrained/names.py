@@ -207,7 +207,7 @@ def _lin(nouns, synsets, classes):
 
 def _beneath(nouns, synsets):
     """{identity: rows of the synsets that are kinds of it}."""
-    found: dict[str, list[int]] = {}
+    found = {}
     for row, identity in enumerate(synsets):
         for other in nouns.above[identity]:
             found.setdefault(other, []).append(row)
