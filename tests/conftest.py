@@ -2,6 +2,7 @@
 framework, and a vocabulary in which the classes have words."""
 
 import functools
+import gc
 import hashlib
 import itertools
 import os
@@ -16,8 +17,16 @@ WORDS = ("the", "cat", "dog", "horse", "car", "ocean", "animal", "red", "cats", 
 COLOURS = {"cat": (220, 40, 40), "dog": (40, 200, 60), "horse": (40, 60, 220), "car": (230, 220, 40)}
 
 
+gc.disable()  # what is collected stays until the end: to look through it for garbage takes a fifth of the time
+
+
 def pytest_collection_finish():
-    """Run TensorFlow's graphs as they are written: to optimise them is a quarter of the time of a short training."""
+    """Leave what was collected out of the search for garbage, and run TensorFlow's graphs as they are written.
+
+    To optimise them is a quarter of the time of a short training.
+    """
+    gc.freeze()
+    gc.enable()
     if tensorflow := sys.modules.get("tensorflow"):
         tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 

@@ -21,10 +21,12 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
-    >>> with atomic_path("/tmp/devise-doctest.txt") as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> Path("/tmp/devise-doctest.txt").read_text()
-    'whole'
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic_path(f"{folder}/new.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     os.listdir(folder)
+    ['new.txt']
     """
     path = Path(path)
     if path.name.startswith(".partial-"):  # a file of a Commit, which takes its place with the others
@@ -199,7 +201,8 @@ def alone(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[bool]:
     Yields:
         whether the lock is ours; False only with wait=False, where another process holds it.
 
-    >>> with alone("/tmp/devise-doctest"), alone("/tmp/devise-doctest", wait=False) as mine:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, alone(folder), alone(folder, wait=False) as mine:
     ...     mine
     False
     """
