@@ -81,7 +81,7 @@ class Serve(Command):
         from devise import web
         from devise.web.guard import LOOPBACK
 
-        pictures, root = len(search), args.root_path or ""
+        pictures, root = len(search.rows), args.root_path or ""
         limits = web.Limits(upload_bytes=args.max_upload * 1_000_000)
         secret = args.token or (None if args.host in LOOPBACK else secrets.token_urlsafe(24))
         guarded: dict[str, Any] = {

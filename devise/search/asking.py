@@ -50,6 +50,11 @@ class Indexed:
         return len(self.images)
 
     @property
+    def rows(self) -> NDArray[np.int64]:
+        """The rows that answers may hold, ascending: of a picture that two of several indexes have, one alone."""
+        return self.indexes[self.default_space].ids
+
+    @property
     def default_space(self) -> str:
         """The space in which images are compared unless another is asked for."""
         return next(iter(self.indexes))  # in the order of the model, which need not be opened for it

@@ -88,7 +88,7 @@ def _first_of_content(search):
     """int (n,), of each row the first one of the index whose file has the same bytes."""
     first = np.arange(len(search))
     if search.contents is not None:
-        rows = search.indexes["raw"].ids  # a picture that two joined indexes have is hidden in the second
+        rows = search.rows
         _, earliest, place = np.unique(search.contents["sha256"][rows], axis=0, return_index=True, return_inverse=True)
         first[rows] = rows[earliest[place.reshape(-1)]]
     return first

@@ -45,7 +45,7 @@ class Service:
         self.search, self.limits, self.root = search, limits or Limits(), root
         self.renditions = Renditions(search, self.limits.cache_bytes, self.limits.picture_bytes)
         self.asks_database = any(part.outside for part in search.indexes.values())
-        self._shows = search.indexes[search.default_space].ids  # of a picture that is in two of several indexes, one
+        self._shows = search.rows
         self._listed = replace(search.images, paths=_names(search.images.paths))
         self.can_text = any(search.model.spaces[name].text is not None for name in search.indexes)
         self._version = hashlib.sha256("\0".join(search.images.paths).encode()).hexdigest()[:8]

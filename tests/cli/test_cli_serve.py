@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,13 @@ def test_alone_on_this_machine_it_asks_no_token(devise, index, server):
     app, host, limits = server[0]
     assert (app.token, host, limits.upload_bytes) == (None, "127.0.0.1", 3_000_000)
     assert app.hosts == {"127.0.0.1", "localhost", "::1"} and not app.any_address
+
+
+def test_a_picture_of_two_indexes_is_counted_once(devise, index, server, tmp_path):
+    both = index, shutil.copytree(index, tmp_path / "copy")
+    assert "40 pictures at http://" in devise("serve", *both).err
+    assert devise("search", *both, "--text", "cat").out.startswith("40 pictures in ")
+    assert " of 40 pictures in " in devise("duplicates", *both).out
 
 
 def test_seen_from_elsewhere_it_makes_one(devise, index, server):
