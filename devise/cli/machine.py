@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from devise import __version__, storage
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar
-from devise.errors import MissingDependency, pip_line
+from devise.errors import DISTRIBUTION, MissingDependency, pip_line
 from devise.figures import number
 from devise.report import Report, Table
 
@@ -213,7 +213,7 @@ def _extras() -> list[dict]:
     """Each extra of the installed package, with those of its packages that are not installed."""
     wanted: dict[str, list[str]] = {}
     # of a checkout that is on the path and not installed nothing is known
-    for line in metadata.requires("devise") or [] if _version("devise") else []:
+    for line in metadata.requires(DISTRIBUTION) or [] if _version(DISTRIBUTION) else []:
         package, extra = re.split(r"[^\w.-]", line, maxsplit=1)[0], re.search(r"extra == ['\"]([\w-]+)", line)
         if extra:
             wanted.setdefault(extra[1], []).append(package)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from devise import __version__, backbones, index
+from devise.errors import DISTRIBUTION, pip_line
 from devise.words import NAMES, WordVectors
 from devise.words.readers import at_hand
 
@@ -24,6 +25,19 @@ def test_an_engine_without_its_package(answer, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "annoy", None)
     row = next(row for row in answer("info")["engines"] if row["name"] == "annoy")
     assert not row["here"] and row["bring"].startswith("pip install 'devise-vse[annoy]'")
+
+
+def test_the_extras_of_the_installed_distribution(answer, tmp_path, monkeypatch):
+    installed = tmp_path / f"{DISTRIBUTION.replace('-', '_')}-{__version__}.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {__version__}\nRequires-Dist: keras\n"
+        "Requires-Dist: numpy>=1; extra == 'small'\nRequires-Dist: pillow; extra == 'large'\n"
+        "Requires-Dist: no-such-package>=2; extra == 'large'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert answer("info")["extras"] == [
+        {"name": "large", "here": False, "lacks": ["no-such-package"], "bring": pip_line("large")},
+        {"name": "small", "here": True, "lacks": [], "bring": ""}]
 
 
 def test_the_text_has_one_line_for_those_that_come_in_one_way(devise):
