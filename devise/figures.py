@@ -90,6 +90,15 @@ def number(value: Any, form: str = "plain") -> str:
     return one_line(value) or DASH
 
 
+def counted(n: int, noun: str) -> str:
+    """A number of things and their name, which gets its plural where they are not one.
+
+    >>> counted(1, "picture"), counted(1609, "picture"), counted(0, "class")
+    ('1 picture', '1,609 pictures', '0 classes')
+    """
+    return f"{n:,} {noun}" + ("" if n == 1 else "es" if noun.endswith("s") else "s")
+
+
 def percent(fraction: float | None) -> str:
     """A fraction in percent, with the sign, for a sentence or a cell; a dash where there is none.
 

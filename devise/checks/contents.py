@@ -9,6 +9,7 @@ from devise import features, index
 from devise.checks.base import AGAIN, Checked, opens, some, whole
 from devise.checks.models import check_model
 from devise.features.table import has_changed
+from devise.figures import counted
 from devise.search import Search
 from devise.words import WordVectors
 from devise.words.files import fingerprint_of
@@ -64,7 +65,7 @@ def check_pictures(found, images, changed, remedy):
                       images.root)
     now = [path for row, path in enumerate(images.paths) if changed(row) and images.file(row).is_file()]
     if now:
-        found.problem(f"{len(now):,} pictures have another content than the one their row was computed from: "
+        found.problem(f"{counted(len(now), 'picture')} with another content than the row was computed from: "
                       f"{some(now)}", remedy, images.root)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say_skipped
+from devise.figures import counted
 from devise.report import Report
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class Extract(Command):
         table = self._shared(args) if args.workers else self._alone(args)
         say_skipped(table.images)
         name, dim = table.backbone["name"], table.backbone["dim"]
-        report = Report(f"{len(table):,} × {dim:,} features in {table.folder} ({table.computed:,} pictures went "
-                        f"through {name}, the others were there)", trained=table.backbone["trained"])
+        went = counted(table.computed, "picture")
+        report = Report(f"{len(table):,} × {dim:,} features in {table.folder} ({went} went through {name}, the others "
+                        "were there)", trained=table.backbone["trained"])
         return Answer(report, {"folder": str(table.folder), "n": len(table), "dim": dim, "dtype": args.dtype,
                                "computed": table.computed, "backbone": table.backbone,
                                "skipped": opening.skipped(table.images)})

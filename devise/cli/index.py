@@ -12,6 +12,7 @@ import numpy as np
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say, say_skipped
+from devise.figures import counted
 from devise.report import Report
 from devise.spelling import meant
 
@@ -101,7 +102,7 @@ class Index(Command):
         if args.thumbnails:
             self._make_thumbnails(search)
         search.save(args.output, overwrite=args.overwrite)
-        return _answer(search, args.output, f"{len(search):,} pictures", model=vars(args).get("model"),
+        return _answer(search, args.output, counted(len(search), "picture"), model=vars(args).get("model"),
                        skipped=opening.skipped(search.images))
 
     def _make_thumbnails(self, search: Search) -> None:
@@ -157,7 +158,7 @@ class Add(Command):
             search.save(args.index)
         new = len(search) - before
         renewed = f", {len(added) - new:,} brought up to date" if len(added) > new else ""
-        return _answer(search, args.index, f"{new:,} pictures added{renewed}: {len(search):,}", added=new,
+        return _answer(search, args.index, f"{counted(new, 'picture')} added{renewed}: {len(search):,}", added=new,
                        skipped=opening.skipped(added))
 
 
@@ -179,7 +180,8 @@ class Remove(Command):
         search = opening.search([args.index])
         gone = search.remove(args.pictures)
         search.save(args.index, overwrite=True)
-        return _answer(search, args.index, f"{len(gone):,} pictures removed: {len(search):,}", removed=list(gone))
+        return _answer(search, args.index, f"{counted(len(gone), 'picture')} removed: {len(search):,}",
+                       removed=list(gone))
 
 
 class Sync(Command):
@@ -222,14 +224,14 @@ class Sync(Command):
             found = search.changes(args.folder, allow_empty=args.allow_empty, progress=progress)
         done = bool(found or found.stamps) and not args.dry_run and (args.yes or not found or _agreed(found))
         if not done:
-            report = Report(f"{len(search):,} pictures in {args.index}, {len(found):,} differ from the folders",
+            report = Report(f"{counted(len(search), 'picture')} in {args.index}, to bring in line: {len(found):,}",
                             tables=(found.table(),))
             return Answer(report, {"index": str(args.index), "n": len(search), "done": False, **found.to_json()})
         with progress_bar("extract") as progress:
             found = search.sync(changes=found, progress=progress)
         search.save(args.index, overwrite=True)
-        told = _answer(search, args.index, f"{len(found):,} pictures brought in line: {len(search):,}", done=True,
-                       **found.to_json())
+        told = _answer(search, args.index, f"{counted(len(found), 'picture')} brought in line: {len(search):,}",
+                       done=True, **found.to_json())
         return told._replace(report=replace(told.report, tables=(found.table(),)))
 
 

@@ -15,7 +15,7 @@ from devise import __version__, storage
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar
 from devise.errors import DISTRIBUTION, MissingDependency, pip_line
-from devise.figures import number
+from devise.figures import counted, number
 from devise.report import Report, Table
 
 if TYPE_CHECKING:
@@ -127,11 +127,12 @@ class Check(Command):
         with progress_bar("check", unit="B") as progress:
             results = check(*args.places, recompute=args.recompute, repair=args.repair, progress=progress)
         problems = [problem for found in results for problem in found.problems]
-        rows = [("✓" if found.ok else "✗", found.place, found.kind, number(found.facts)) for found in results]
-        wrong = [Table(("place", "what is wrong", "what to do"), [tuple(problem) for problem in problems])]
-        report = Report(f"{len(results)} places, {len(problems)} problems",
-                        tables=(Table(("", "place", "kind", "facts"), rows), *(wrong if problems else [])),
-                        notes=[note for found in results for note in found.notes])
+        rows = [("✓" if found.ok else "✗", found.place, found.kind) for found in results]
+        notes = [f"✗ {problem.place}: {problem.what}: {problem.do}" for problem in problems]
+        notes += [f"{found.place}: {number(found.facts)}" for found in results if found.facts]
+        report = Report(f"{counted(len(results), 'place')}, {counted(len(problems), 'problem')}",
+                        tables=(Table(("", "place", "kind"), rows),),
+                        notes=[*notes, *(note for found in results for note in found.notes)])
         return Answer(report, {"ok": not problems, "places": [found.to_json() for found in results]},
                       failed=bool(problems))
 
@@ -165,14 +166,13 @@ class Info(Command):
                 "folders": {name: str(folder) for name, folder in folders.items()}, "free": free, **rooms}
         facts = {"python": f"{keys['python']}, {system}", **versions, "devices": keys["devices"],
                  **{name: str(folders[name]) for name in ("data", "pretrained")}, "free": storage.megabytes(free)}
-        tables = []
+        notes = []
         for title, found in rooms.items():
             here = [row["name"] for row in found if row["here"]]
             lacking = _grouped([row for row in found if not row["here"]])
-            rows = [(", ".join(here) or "none", "at hand"),
-                    *((", ".join(names), how) for how, names in lacking.items())]
-            tables.append(Table((title, "how to bring them"), rows))
-        return Answer(Report(f"devise {__version__}", facts, tables), keys)
+            notes += [f"{title} at hand: {', '.join(here) or 'none'}",
+                      *(f"more {title}: {', '.join(names)} ({how})" for how, names in lacking.items())]
+        return Answer(Report(f"devise {__version__}", facts, notes=notes), keys)
 
 
 def _backbones() -> list[dict]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say
-from devise.figures import score
+from devise.figures import counted, score
 from devise.report import Report, Table
 
 LINES, LINE = 30, 12  # of a sheet, and pictures in a line
@@ -87,7 +87,7 @@ class Search(Command):
 
         texts = [part for text in args.text or () for part in weights_of(text)]
         asked = [*texts, *(args.plus or ()), *(args.minus or ())]
-        report = Report(f"{len(engine.rows):,} pictures in {', '.join(args.index)}",
+        report = Report(f"{counted(len(engine.rows), 'picture')} in {', '.join(args.index)}",
                         tables=tuple(_table(engine, result) for result in results),
                         notes=(*(note for text in asked for note in strange_words(text, engine.model.words)), *drawn))
         return Answer(report, {"index": index, "results": [_result(engine, found) for found in results],
@@ -186,8 +186,8 @@ class Duplicates(Command):
         drawn = (_save_groups(engine, groups, sheet),) if sheet and groups else ()
         rows = [(number, copy.score, copy.path, f"same bytes as {copy.same_as}" if copy.same_as else "")
                 for number, group in enumerate(groups, 1) for copy in group]
-        n, of, names = sum(map(len, groups)), len(engine.rows), ", ".join(args.index)
-        report = Report(f"{n:,} of {of:,} pictures in {names} are in {len(groups):,} groups of near copies",
+        n, of, names = sum(map(len, groups)), counted(len(engine.rows), "picture"), ", ".join(args.index)
+        report = Report(f"{n:,} of {of} in {names} are in {counted(len(groups), 'group')} of near copies",
                         tables=(Table(("group", "cosine", "picture", ""), rows, form={"cosine": "score"}),) if rows
                         else (), notes=drawn)
         return Answer(report, {"index": args.index if len(args.index) > 1 else args.index[0], "groups": [

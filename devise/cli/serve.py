@@ -14,6 +14,7 @@ from typing import Any
 
 from devise.cli import Answer, Command, opening, options
 from devise.cli.terminal import say
+from devise.figures import counted
 from devise.report import Report
 
 ANYWHERE = ("0.0.0.0", "::")
@@ -95,7 +96,7 @@ class Serve(Command):
         address = f"http://{f'[{name}]' if ':' in name else name}:{server.port}{root}/"
         since = time.monotonic()
         with contextlib.suppress(KeyboardInterrupt):
-            say(f"{pictures:,} pictures at {address}{f'?token={secret}' if secret else ''}")
+            say(f"{counted(pictures, 'picture')} at {address}{f'?token={secret}' if secret else ''}")
             say(f"the API is told at {address}api; Ctrl-C stops the server")
             server.run()
         seconds = round(time.monotonic() - since, 1)

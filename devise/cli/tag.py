@@ -17,6 +17,7 @@ import numpy as np
 from devise import storage
 from devise.cli import Answer, Command, WrongUsage, message, opening, options
 from devise.cli.terminal import progress_bar, say_skipped
+from devise.figures import counted
 from devise.report import Report, Table
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Tag(Command):
         rows = [(path, ", ".join(f"{tag.name} {tag.score:z.2f}{'?' * tag.weak}" for tag in tags))
                 for path, tags in named]
         weak = any(tag.weak for tags in tagged for tag in tags)
-        report = Report(f"{len(rows):,} pictures", tables=(Table(("picture", "tags"), rows),),
+        report = Report(counted(len(rows), "picture"), tables=(Table(("picture", "tags"), rows),),
                         notes=(*(("?: weak, too unsure to be relied on",) if weak else ()),
                                *((f"the sheet is {sheet}{rest}",) if sheet else ()), *notes(told)),
                         trained=table.backbone["trained"])

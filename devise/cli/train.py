@@ -12,6 +12,7 @@ import numpy as np
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.model import best_epochs, report_of, thresholds_notes
 from devise.cli.terminal import progress_bar, say, say_skipped
+from devise.figures import counted
 
 if TYPE_CHECKING:
     from devise.datasets import ImageSet, Split
@@ -254,7 +255,7 @@ class Captions(Training):
         told = figures and figures.captions
         unlisted = 0 if split is None else len(found) - sum(len(split.rows(part)) for part in parts)
         if unlisted:
-            say(f"{unlisted:,} pictures are in no list and were not used")
+            say(f"not used, since in no list: {counted(unlisted, 'picture')}")
         keys = {"words": model.words_record, "loss": model.record["loss"], "pictures": parts,
                 "figures": told and told.to_json(),
                 "difference": told and {figure: told.difference(figure) for figure in ("agreement", "ndcg")},

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from devise import storage
 from devise.datasets.images import check_image, check_pixels, read_image
 from devise.errors import quoted
+from devise.figures import counted
 
 SHOWN = 5  # skipped files of one reason in a report
 
@@ -177,7 +178,7 @@ class ImageSet:
         """How many images and classes there are, and the skipped files, of many for one reason the first ones."""
         classes = sum(count > 0 for count in self.counts().values())
         unlabelled = int((self.labels < 0).sum())
-        parts = [_number(len(self), "picture"), _number(classes, "class", "classes")]
+        parts = [counted(len(self), "picture"), counted(classes, "class")]
         if unlabelled:
             parts.append(f"{unlabelled:,} without a class")
         summary = ", ".join(parts)
@@ -274,10 +275,6 @@ def first_of(skipped: tuple[Skipped, ...]) -> str:
         return ""
     path = skipped[0].path if len(skipped[0].path) < 300 else quoted(skipped[0].path)
     return f"; {len(skipped):,} were skipped, the first {path}: {skipped[0].reason}"
-
-
-def _number(count, singular, plural=None):
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def _printable(text):

@@ -14,6 +14,7 @@ from devise import features
 from devise.datasets import open_images
 from devise.errors import unknown
 from devise.features import FeatureTable
+from devise.figures import counted
 from devise.heads import RawHead
 from devise.model import evaluating, finetuning, saving, tags
 from devise.model.sources import AUTO, Network, Words
@@ -229,7 +230,7 @@ class Devise:
         table = self.features(images, progress=progress)
         if not isinstance(images, FeatureTable) and table.images.skipped:
             lost = "; ".join(f"{item.path}: {item.reason}" for item in table.images.skipped[:3])
-            raise ValueError(f"{len(table.images.skipped)} pictures can't be read ({lost}): leave them out")
+            raise ValueError(f"{counted(len(table.images.skipped), 'picture')} can't be read ({lost}): leave them out")
         return chosen.embed(table.matrix)
 
     def embed_text(self, texts: str | Sequence[str], space: str | None = None) -> NDArray[np.float32]:

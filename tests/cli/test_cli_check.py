@@ -6,9 +6,10 @@ def test_a_problem_changes_the_exit_code_and_says_what_to_do(devise, answer, ind
     (picture_folder / "cat/0.png").unlink()
     ran = devise("check", index)
     assert ran.code == 1
-    row, problem = (next(line for line in ran.out.splitlines() if word in line) for word in ("✗", "cat/0.png"))
-    assert row.split()[:4] == ["✗", str(index), "search", "pictures"] and "1 places, 1 problems" in ran.out
-    assert "1 of 40 pictures are not where they were: cat/0.png" in problem and "bring them back below" in problem
+    told = " ".join(ran.out.split())
+    assert told.startswith("1 place, 1 problem place kind ✗ ") and f"✗ {index} search - ✗ {picture_folder}: " in told
+    assert "1 of 40 pictures are not where they were: cat/0.png: bring them back below" in told
+    assert f"- {index}: pictures 40, spaces " in told
     [place] = answer("check", index, code=1)["places"]
     assert set(place["problems"][0]) == {"place", "what", "do"}
 

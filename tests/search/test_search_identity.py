@@ -100,7 +100,7 @@ def test_a_changed_file_is_asked_as_it_is_and_taken_by_adding(search, picture_fo
         answer = opened.by_image(picture_folder / "cat/0.png", 1, space="raw").matches[0]
     assert answer.path == "dog/3.png" and answer.score == pytest.approx(1)
     told = [str(problem) for part in check(tmp_path / "index") for problem in part.problems]
-    assert any("1 pictures have another content" in text and "cat/0.png" in text for text in told)
+    assert any("1 picture with another content" in text and "cat/0.png" in text for text in told)
     added = opened.add([picture_folder / "cat/0.png", picture_folder / "cat/1.png"])
     assert added.paths == ("cat/0.png",) and [item.path for item in added.skipped] == ["cat/1.png"]
     assert len(opened) == 40 and found(opened, picture_folder / "cat/0.png", 1) == ["dog/3.png"]
