@@ -244,7 +244,7 @@ class Report:
         warning = [] if self.trained else [f"{RANDOM}."]
         parts = [one_line(self.title), *warning, *([pairs(self.facts)] if self.facts else [])]
         parts += ["\n".join([table.text(), *warning]) for table in self.tables]
-        parts += [_filled(note, initial_indent="- ", subsequent_indent="  ") for note in self.notes]
+        parts += [_filled(note, "- ") for note in self.notes]
         return "\n\n".join(part for part in parts if part)
 
     def markdown(self) -> str:
@@ -335,9 +335,10 @@ def _source(row: Published) -> str:
     return f"{row.source}{', ' + row.table if row.table else ''}; candidates: {row.candidates}."
 
 
-def _filled(text: str, **indents: str) -> str:
-    """A text in lines; no path or option is taken apart."""
-    return textwrap.fill(one_line(text), WIDTH, break_long_words=False, break_on_hyphens=False, **indents)
+def _filled(text: str, mark: str = "") -> str:
+    """A text in lines behind a mark; no path or option is taken apart."""
+    return textwrap.fill(one_line(text), WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark),
+                         break_long_words=False, break_on_hyphens=False)
 
 
 def _figures(cells: Iterable[str]) -> bool:

@@ -143,3 +143,10 @@ def test_numpy_figures_are_figures():
 def test_names_can_not_break_a_table(text, expected):
     assert escape(text) == expected
     assert len(re.split(r"(?<!\\)\|", Table(("a", "b"), [(text, 1)]).markdown().splitlines()[-1])) == 4
+
+
+def test_no_path_is_taken_apart_where_a_note_is_wrapped():
+    path = "/" + "/".join(["holiday-pictures"] * 8)
+    note = f"the sheet of what was found among all of these pictures is in {path}"
+    lines = Report("Found", notes=[note]).text().split("\n")
+    assert lines[2].startswith("- the sheet") and path in [line.strip() for line in lines]
