@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from devise.heads import HeadConfig, MlpHead
 from devise.losses import CrossBatchMemory, Loss
-from devise.losses.pairs import MINED, NAMES, Contrastive, NPair, make
+from devise.losses.pairs import NAMES, Contrastive, NPair, make
 from devise.training import train
 
 each_loss = pytest.mark.parametrize("name", NAMES)
@@ -146,12 +146,19 @@ def test_the_order_and_the_lengths_of_rows_do_not_matter(name, batch):
     assert float(loss(labels[order], moved)) == pytest.approx(float(loss(labels, embeddings)), rel=1e-4)
 
 
+@pytest.fixture(scope="module")
+def compiled():
+    """A function of labels and embeddings to {name: value of its loss}: one graph, which takes half as long as nine."""
+    losses = {name: build(name) for name in NAMES}
+    return tf.function(lambda labels, embeddings: {name: loss(labels, embeddings) for name, loss in losses.items()},
+                       jit_compile=True)
+
+
 @each_loss
-def test_a_compiled_graph_gives_the_same(name, batch):
+def test_a_compiled_graph_gives_the_same(name, batch, compiled):
     labels, embeddings = batch[0].astype(np.int32), batch[1].astype(np.float32)
-    loss = build(name)
-    graph = tf.function(loss, jit_compile=True)
-    assert float(graph(labels, embeddings)) == pytest.approx(float(loss(labels, embeddings)), rel=1e-4)
+    expected = float(build(name)(labels, embeddings))
+    assert float(compiled(labels, embeddings)[name]) == pytest.approx(expected, rel=1e-4)
 
 
 @each_loss
@@ -166,7 +173,7 @@ def test_gradients_are_finite_for_any_length_and_for_equal_rows(name, batch, gra
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("proxy-anchor", "normalised-softmax")])
 def test_a_batch_with_nothing_to_compare_costs_nothing_and_is_counted(name, labels, batch, gradient):
     embeddings = batch[1][:len(labels)]
-    for miner in [None, "semi-hard", "distance-weighted"] if name in MINED else [None]:
+    for miner in [None, "semi-hard", "distance-weighted"] if name in ("margin", "triplet") else [None]:  # each way once
         loss = build(name, miner=miner)
         assert float(loss(np.array(labels), embeddings)) == 0
         assert not gradient(loss, np.array(labels), embeddings).any()
