@@ -154,7 +154,7 @@ def test_correlations_are_those_of_scipy_and_the_interval_holds_them():
     assert (found.low, found.high) == pytest.approx(np.quantile(again, [0.025, 0.975]))
 
 
-@pytest.mark.parametrize("n", [150, 1000])
+@pytest.mark.parametrize("n", [150, 500])
 def test_the_interval_of_a_correlation_holds_the_truth(n, monkeypatch):
     """Pictures with two judgements each, which share a part; of normal rows ρ = 6/π asin(r/2)."""
     monkeypatch.setattr(captions, "RESAMPLES", 100)

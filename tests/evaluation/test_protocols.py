@@ -29,10 +29,10 @@ def pictures(vectors):
 
 def slow_rank(embedding, answer, vectors):
     """1 + the candidates with a larger cosine + those of the same vector that stand before the answer."""
-    cosines = [float(row @ embedding / np.linalg.norm(row) / np.linalg.norm(embedding)) for row in vectors]
-    rank = 1
-    for row, cosine in enumerate(cosines):
-        same = np.array_equal(vectors[row], vectors[answer])
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(embedding)
+    cosines = [float(row @ embedding / length) for row, length in zip(vectors, lengths, strict=True)]
+    twins, rank = (vectors == vectors[answer]).all(axis=1).tolist(), 1
+    for row, (cosine, same) in enumerate(zip(cosines, twins, strict=True)):
         rank += (not same and cosine > cosines[answer]) or (same and row < answer)
     return rank
 

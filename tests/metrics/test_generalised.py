@@ -53,7 +53,7 @@ def test_curve_against_a_fine_grid(drawn):
     scores, labels = drawn
     curve = seen_unseen_curve(scores, labels, SEEN)
     grid = np.linspace(curve.gammas[1] - 1, curve.gammas[-1] + 1, 4001)
-    points = np.array([calibrated(scores, labels, SEEN, gamma) for gamma in grid])
+    points = np.array([calibrated(scores.tolist(), labels, SEEN.tolist(), gamma) for gamma in grid.tolist()])
     holds = np.searchsorted(curve.gammas, grid, side="right") - 1
     np.testing.assert_allclose(curve.seen[holds], points[:, 0], atol=1e-12)
     np.testing.assert_allclose(curve.unseen[holds], points[:, 1], atol=1e-12)
