@@ -1,5 +1,5 @@
+import functools
 import sys
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -56,9 +56,16 @@ def random_tensors(name="efficientnet_lite0"):
     return tensors | {"_bn0.num_batches_tracked": np.int64(9)}
 
 
+@functools.cache
+def filled(name):
+    """Random tensors and the network of them, which nobody changes."""
+    tensors = random_tensors(name)
+    return tensors, efficientnet_lite.build_network(name, tensors)
+
+
 @pytest.mark.parametrize("name", efficientnet_lite.VARIANTS)
 def test_the_network_has_the_published_layers(name):
-    network = efficientnet_lite.build_network(name, random_tensors(name))
+    network = filled(name)[1]
     millions = {"efficientnet_lite0": 4.7, "efficientnet_lite1": 5.4, "efficientnet_lite2": 6.1}[name]
     trainable = sum(np.prod(weight.shape) for weight in network.trainable_weights)
     assert round(trainable / 1e6, 1) == millions
@@ -68,8 +75,7 @@ def test_the_network_has_the_published_layers(name):
 
 
 def test_every_kernel_lies_as_keras_wants_it():
-    tensors = random_tensors()
-    network = efficientnet_lite.build_network("efficientnet_lite0", tensors)
+    tensors, network = filled("efficientnet_lite0")
     stem, depthwise = network.get_layer("stem_conv").kernel, network.get_layer("block4_depthwise_conv").kernel
     their_stem, their_depthwise = (tensors[name] for name in ("_conv_stem.weight",
                                                               "_blocks.4._depthwise_conv.weight"))
@@ -86,7 +92,7 @@ def test_every_kernel_lies_as_keras_wants_it():
 
 
 def test_weights_of_another_network_are_refused():
-    whole, arranged = random_tensors(), partial(efficientnet_lite.arranged, "efficientnet_lite0")
+    whole, arranged = random_tensors(), functools.partial(efficientnet_lite.arranged, "efficientnet_lite0")
     lacking = {name: tensor for name, tensor in whole.items() if name != "_blocks.7._bn2.bias"}
     with pytest.raises(ValueError, match="lack _blocks.7._bn2.bias"):
         arranged(lacking)
@@ -118,8 +124,10 @@ def test_the_packages_files_hold_what_the_table_says(name):
     assert shapes == torch_shapes(name)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
-def test_the_file_written_from_the_weights_gives_the_features_of_keras(name, tmp_path):
+# halved five times, the sides are even and odd as 224 and 260 are: the borders are padded alike
+@pytest.mark.parametrize(("name", "side"), [("efficientnet_lite0", 96), ("efficientnet_lite2", 68)])
+def test_the_file_written_from_the_weights_gives_the_features_of_keras(name, side, tmp_path, monkeypatch):
+    monkeypatch.setitem(efficientnet_lite.VARIANTS, name, efficientnet_lite.VARIANTS[name]._replace(side=side))
     graph = efficientnet_lite.graph(name, read_tensors(package_file(name)))
     graph.write(tmp_path / "network.onnx")
     network, size = graph.keras_model(), efficientnet_lite.preprocessing_of(name).size
