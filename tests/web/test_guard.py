@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 import socket
@@ -228,8 +229,9 @@ def test_uploads_beyond_the_places_wait_and_are_sent_away(search, draw, monkeypa
 
 
 def test_a_head_that_does_not_come_is_given_up(served, monkeypatch):
-    pytest.importorskip("uvicorn")
+    uvicorn = pytest.importorskip("uvicorn")
     monkeypatch.setattr("devise.web.protocol.HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn, "Config", functools.partial(uvicorn.Config, timeout_keep_alive=0.2))
     port = int(served().rpartition(":")[2])
 
     async def run():

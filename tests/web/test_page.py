@@ -52,28 +52,63 @@ def address(drawn):
     thread.join()
 
 
-@pytest.fixture
-def visit(browser, address):
-    """Opens the page; at the end nothing may have failed in it, and no other host have been asked."""
-    contexts, errors, asked = [], [], set()
+SETTLED = """() => new Promise((done) => {
+  const look = () => document.querySelector("#results")?.ariaBusy === "false" ? done() : requestAnimationFrame(look);
+  look();
+})"""
 
-    def open_page(path="/", to=address, **options):
+
+@pytest.fixture(scope="module")
+def opened(browser):
+    """Opens a tab; gives it, the list of what fails in it and the set of the hosts that it asks."""
+    contexts = []
+
+    def open_tab(**options):
         context = browser.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
         contexts.append(context)
-        page = context.new_page()
+        page, errors, asked = context.new_page(), [], set()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if "Content Security Policy" in line.text else None)
         page.on("request", lambda request: asked.add(re.match(r"\w+:(?://[^/]+)?", request.url)[0]))
-        page.goto(to + path)
-        return page
+        return page, errors, asked
 
     expect.set_options(timeout=60_000)
-    yield open_page
+    yield open_tab
     for context in contexts:
         context.close()
-    assert errors == []
-    assert {host for host in asked if not host.startswith(("blob:", "data:"))} <= {address}
+
+
+@pytest.fixture(scope="module")
+def tab(opened):
+    """One for all tests, empty between them: to open another takes as long as what most of them do."""
+    return opened()
+
+
+@pytest.fixture
+def visit(opened, tab, address):
+    """Opens the page; at the end nothing may have failed in it, and no other host have been asked."""
+    tabs, visited = [tab], set()
+
+    def open_page(path="/", to=address, **options):
+        if options:
+            tabs.append(opened(**options))
+        visited.add(to)
+        page = tabs[-1][0]
+        page.goto(to + path)
+        page.evaluate(SETTLED)
+        return page
+
+    yield open_page
+    for page, _, _ in tabs:
+        page.unroute_all(behavior="ignoreErrors")
+        page.goto("about:blank")
+    for _, errors, asked in tabs:
+        failed, hosts = errors.copy(), asked - {"about:"}
+        errors.clear()
+        asked.clear()
+        assert failed == []
+        assert {host for host in hosts if not host.startswith(("blob:", "data:"))} <= visited
 
 
 def labels(page):
@@ -261,21 +296,22 @@ def test_all_of_it_by_keyboard(visit):
     expect(page.locator("h1")).to_have_text(re.compile("^Like "))
 
 
-def test_one_picture_large_with_its_tags(visit):
+def test_one_picture_large_with_its_tags(visit, address):
     page = visit("/?q=cat")
     page.locator(".shot").nth(2).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".tag").first).to_be_visible()
     assert "view=" in page.url
-    shared = visit(page.url.removeprefix(page.url.split("/?")[0]))
-    expect(shared.get_by_role("dialog")).to_be_visible()
-    shared.get_by_role("button", name="Close").click()
-    expect(shared.get_by_role("dialog")).to_be_hidden()
+    shared = page.url.removeprefix(address)
     page.go_back()  # as a phone's back does
     expect(dialog).to_be_hidden()
     page.locator(".shot").nth(2).click()
     dialog.get_by_role("link", name="More like this").click()
     expect(page.locator("h1")).to_have_text(re.compile("^Like "))
+    expect(dialog).to_be_hidden()
+    page = visit(shared)
+    expect(dialog).to_be_visible()
+    page.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 
 
@@ -467,15 +503,16 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read_in_the_light_and_in_the_dark(visit, address, scheme):
-    page = visit(color_scheme=scheme)
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == (scheme == "dark")
+def test_every_text_can_be_read_in_the_light_and_in_the_dark(visit, address):
+    page = visit(color_scheme="light")
     for path, there in PATHS.items():
         page.goto(address + path)
         expect(page.locator(there).first).to_be_visible()
-        assert page.evaluate(CONTRAST) == [], path
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == (scheme == "dark")
+            assert page.evaluate(CONTRAST) == [], (path, scheme)
 
 
 def test_every_control_has_a_name_and_every_picture_a_text(visit):
@@ -490,34 +527,24 @@ def test_every_control_has_a_name_and_every_picture_a_text(visit):
     assert page.locator("html").get_attribute("lang") == "en" and page.locator("h1").count() == 1
 
 
-def test_no_match_is_said(browser, learnt, served, draw):
-    page = browser.new_page()
-    page.goto(served(learnt) + "/?like=3")
+def test_no_match_is_said(visit, learnt, served):
+    page = visit("/?like=3", to=served(learnt))
     expect(page.get_by_role("alert")).to_contain_text("No match in this index")
     expect(page.get_by_role("alert")).to_contain_text("is below the threshold of 2.000 (false accepts 1.0 % on "
                                                       "validation classes)")
     expect(page.get_by_role("searchbox")).to_be_disabled()  # there are no words to ask by
     assert page.locator("#query .tag").count() == 0
-    page.close()
 
 
-def test_a_server_that_has_gone_can_be_asked_again(browser, drawn):
-    server = web.Server(web.app(drawn), port=0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{server.port}/?q=cat")
+def test_a_server_that_has_gone_can_be_asked_again(visit):
+    page = visit("/?q=cat")
     expect(page.locator(".tile")).to_have_count(24)
     page.route("**/api/**", lambda route: route.abort())
-    page.get_by_role("searchbox").fill("dog")
-    page.keyboard.press("Enter")
+    search_for(page, "dog")
     expect(page.get_by_role("alert")).to_contain_text("Is “devise serve” still running?")
     page.unroute("**/api/**")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("h1")).to_have_text("“dog”")
-    page.close()
-    server.stop()
-    thread.join()
 
 
 def test_the_door_takes_the_token(browser, drawn, served):
@@ -530,15 +557,13 @@ def test_the_door_takes_the_token(browser, drawn, served):
     page.close()
 
 
-def test_a_picture_says_which_of_several_indexes_it_is_from(browser, both, served):
-    page = browser.new_page()
-    page.goto(served(both) + "/?like=7&k=4")
+def test_a_picture_says_which_of_several_indexes_it_is_from(visit, both, served):
+    page = visit("/?like=7&k=4", to=served(both))
     expect(page.locator(".tile")).to_have_count(4)
     parts = [both.part_of(match.row) for match in both.by_image(7, 4).matches]
     assert page.locator(".tile .from").all_inner_texts() == parts and set(parts) == {"one", "two"}
     page.locator(".tile .shot").first.click()
     expect(page.locator("#viewer-name")).to_contain_text(f"{parts[0]} · ")
-    page.close()
 
 
 def test_a_score_that_rounds_to_zero_has_no_sign(visit):
@@ -547,11 +572,9 @@ def test_a_score_that_rounds_to_zero_has_no_sign(visit):
     assert said == ["0.00", "0.00", "−0.50", "0.25", "0.00", "0.000"]
 
 
-def test_a_picture_whose_file_is_gone_has_a_place_and_says_why(browser, search, served):
+def test_a_picture_whose_file_is_gone_has_a_place_and_says_why(visit, search, served):
     search.images.file(3).unlink()
-    page = browser.new_page()
-    page.goto(served() + "/?like=4&k=40")
+    page = visit("/?like=4&k=40", to=served())
     gone = page.locator(".tile[data-id='3'] .shot")
     gone.scroll_into_view_if_needed()
     expect(gone).to_have_text(re.compile("its file is gone or damaged"))
-    page.close()
