@@ -11,6 +11,7 @@ import pytest
 import devise
 from devise.errors import MissingDependency
 from devise.index import engines, load, make
+from devise.index.database import Database
 from devise.index.sharded import Sharded
 
 THOROUGH = {"annoy": {"search_k": 10**6}, "faiss": {"n_probes": 10**6},  # with which a small index finds all there is
@@ -42,16 +43,13 @@ def unit(rows):
 
 
 def brute_force(members, query, k, without=-1):
-    """The ids and scores of a dict of vectors, one pair at a time."""
-    query = unit([query])[0].astype(np.float64)
-    scored = []
-    for member, vector in members.items():
-        if member != without:
-            cosine = np.float32(np.clip((unit([vector])[0] * query).sum(), -1, 1))
-            scored.append((-cosine, member))
-    best = sorted(scored)[:k]
+    """The ids and scores of a dict of vectors, all of them compared."""
+    ids = np.array([member for member in members if member != without], np.int64)
+    rows = unit(np.reshape([members[member] for member in ids.tolist()], (len(ids), len(query))))
+    cosines = np.clip((rows * unit([query])[0].astype(np.float64)).sum(axis=1), -1, 1).astype(np.float32)
+    best = np.lexsort((ids, -cosines))[:k]
     short = k - len(best)
-    return [member for _, member in best] + [-1] * short, [-score for score, _ in best] + [-np.inf] * short
+    return ids[best].tolist() + [-1] * short, cosines[best].tolist() + [-np.inf] * short
 
 
 def assert_like_brute_force(index, members, queries, k, exclude=None):
@@ -276,6 +274,8 @@ def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, 
 
     rows = draw(20)
     index, members = new().build(rows), dict(enumerate(rows))
+    if threshold == 4 and isinstance(index, Database):
+        pytest.skip("it has no segments: the other threshold tests the same")
     for step in range(60):
         action = random.choice(["add", "remove", "replace", "reload", "search"])
         n = int(random.integers(1, 6))
@@ -300,8 +300,7 @@ def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, 
         assert index.ids.tolist() == sorted(members)
         exclude = random.choice([-1, *members], 4)
         assert_like_brute_force(index, members, draw(4), int(random.integers(1, 30)), exclude)
-    for member, row in members.items():
-        np.testing.assert_allclose(index.vectors([member]), unit([row]), atol=1e-7)
+    np.testing.assert_allclose(index.vectors(list(members)), unit(list(members.values())), atol=1e-7)
 
 
 def test_two_builds_answer_alike_to_the_last_bit(new):
@@ -451,7 +450,7 @@ def test_a_saved_index_stays_on_the_disk_where_it_can(new, tmp_path):
     index = new()
     if index.engine in UNEVEN:
         pytest.skip("the process that opens it is the database itself")
-    rows = vectors(4000, dim=512)
+    rows = vectors(2000, dim=512)
     index.build(rows)
     index.save(tmp_path / "index")
     np.save(tmp_path / "query.npy", rows[:1])

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,9 @@ def bucket():
     server.stop()
 
 
-@pytest.fixture(scope="module", params=["milvus in a file", "milvus on a server", "lancedb in a folder",
-                                        "lancedb in a bucket"])
+@pytest.fixture(params=["milvus in a file", "milvus on a server", "lancedb in a folder", "lancedb in a bucket"])
 def database(request, tmp_path_factory):
-    """An engine's name and a uri; the server is the one that MILVUS_URI names."""
+    """An engine's name and a uri of the test's own; but the server is the one that MILVUS_URI names."""
     engine, _, place = request.param.partition(" ")
     needs(engine)
     if place == "on a server":
@@ -66,7 +66,7 @@ def database(request, tmp_path_factory):
             pytest.skip("MILVUS_URI names no server to test with")
         return engine, os.environ["MILVUS_URI"]
     if place == "in a bucket":
-        return engine, request.getfixturevalue("bucket")
+        return engine, f"{request.getfixturevalue('bucket')}/{uuid.uuid4().hex}"
     return engine, str(tmp_path_factory.mktemp(engine) / "pictures.db")
 
 
@@ -78,7 +78,7 @@ def new(database):
 
 
 def collections(index):
-    """The collections of the database, those of other tests too."""
+    """The collections of the database; on a server those of other tests, too."""
     return set(index._collections())
 
 
@@ -304,7 +304,9 @@ def test_a_save_indexes_rows_when_they_are_many(tmp_path, monkeypatch):
     index.add(rows[1050:], np.arange(1050, 1200))
     index.save(tmp_path / "index")
     assert unindexed(index) == 0
-    assert overlap(load(tmp_path / "index").search(rows, 10).ids, make("exact").build(rows).search(rows, 10).ids) > 0.98
+    queries = rows[::8]
+    assert overlap(load(tmp_path / "index").search(queries, 10).ids,
+                   make("exact").build(rows).search(queries, 10).ids) > 0.98
 
 
 def unindexed(index):

@@ -66,7 +66,7 @@ def test_recall_stays_through_changes_and_the_disk(engine, tmp_path):
 
 
 def test_the_knobs_buy_recall(engine):
-    rows = np.random.default_rng(0).standard_normal((4000, 40)).astype(np.float32)  # without clusters: hard
+    rows = np.random.default_rng(0).standard_normal((2500, 40)).astype(np.float32)  # without clusters: hard
     weak, usual = make(engine, **WEAK[engine]).build(rows), make(engine).build(rows)
     assert weak.recall(sample=200) + 0.1 < usual.recall(sample=200)
 
@@ -100,7 +100,7 @@ def test_options_that_are_no_numbers_are_refused(engine, option):
 
 
 def test_the_depth_is_the_one_that_finds_enough(engine, tmp_path):
-    rows = np.random.default_rng(0).standard_normal((4000, 40)).astype(np.float32)  # without clusters: hard
+    rows = np.random.default_rng(0).standard_normal((2500, 40)).astype(np.float32)  # without clusters: hard
     options = {"links": 4, "build_depth": 20} if engine != "faiss" else {"n_cells": 60}
     depths = []
     for target in (0.5, 0.97):
@@ -118,7 +118,7 @@ def test_the_depth_is_the_one_that_finds_enough(engine, tmp_path):
 
 
 def test_what_is_promised_is_found_with_standard_errors_to_spare(engine, monkeypatch):
-    rows = np.random.default_rng(0).standard_normal((4000, 40)).astype(np.float32)
+    rows = np.random.default_rng(0).standard_normal((2500, 40)).astype(np.float32)
     options = {"links": 4, "build_depth": 20} if engine != "faiss" else {"n_cells": 60}
     depths = []
     for errors in (0, 20):
