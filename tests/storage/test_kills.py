@@ -22,12 +22,10 @@ for number in itertools.count(int(sys.argv[2])):
     commit(sys.argv[1], number)
 """
 
-# one commit that ends the process, as a kill does, before its k-th step on the disk
-CRASH = """
+# commits that end their process, as a kill does, before its first step on the disk, its second, … until one is whole
+CRASHES = """
 import os, sys
 from pathlib import Path
-folder, last = sys.argv[1], int(sys.argv[2])
-steps = 0
 
 def counted(function):
     def call(*arguments, **options):
@@ -38,9 +36,18 @@ def counted(function):
         return function(*arguments, **options)
     return call
 
-os.replace, os.link, os.fsync = map(counted, (os.replace, os.link, os.fsync))
-Path.touch, Path.unlink = map(counted, (Path.touch, Path.unlink))
-commit(folder, 1)
+for last in range(100):
+    folder = Path(sys.argv[1]) / str(last)
+    commit(folder, 0)
+    if not (child := os.fork()):
+        steps = 0
+        os.replace, os.link, os.fsync = map(counted, (os.replace, os.link, os.fsync))
+        Path.touch, Path.unlink = map(counted, (Path.touch, Path.unlink))
+        commit(folder, 1)
+        os._exit(0)
+    if not os.waitpid(child, 0)[1]:
+        sys.exit()
+sys.exit("none was whole")
 """
 
 
@@ -92,21 +99,16 @@ def test_a_writer_killed_at_random_moments(tmp_path):
 
 
 def test_a_writer_that_ends_before_each_of_its_steps(tmp_path):
-    path = script(tmp_path, CRASH)
+    with python(script(tmp_path, CRASHES), tmp_path / "t") as writers:
+        assert writers.wait() == 0
     states = []
-    for last in range(100):
-        folder = tmp_path / str(last)
-        commit(folder, 0)
-        with python(path, folder, last) as writer:
-            ended = writer.wait()
+    for last in range(len(list((tmp_path / "t").iterdir()))):
+        folder = tmp_path / "t" / str(last)
         states.append(number_in(folder))
         commit(folder, 2)
         assert number_in(folder) == 2
         assert len(list(folder.glob("[!.]*"))) == 3, "a generation that no manifest names was left"
-        if ended == 0:
-            break
-    assert ended == 0 and len(states) > 10
-    assert states == sorted(states) and set(states) == {0, 1}
+    assert len(states) > 10 and states == sorted(states) and set(states) == {0, 1}
 
 
 def test_readers_beside_a_writer_see_whole_states(tmp_path):

@@ -1,5 +1,7 @@
 """A page over a tiny drawn index, its network the stub, asked in this process."""
 
+import contextlib
+import functools
 import io
 import shutil
 import threading
@@ -31,25 +33,35 @@ def search(drawn, tmp_path):
     return Search(drawn.model, replace(drawn.images, root=root), drawn.indexes)
 
 
-@pytest.fixture
-def ask(search):
-    """Makes a client of a new app: `ask(token=…, limits=…)`."""
+@contextlib.contextmanager
+def clients():
+    """Makes clients of new apps over a Search; they end with it."""
     testclient = pytest.importorskip("fastapi.testclient")
     from devise import web
 
-    opened = []
+    with contextlib.ExitStack() as opened:
+        def make(over, **options):
+            app = web.app(over, **options)
+            client = opened.enter_context(
+                testclient.TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False))
+            client.service = app.service
+            return client
 
-    def make(over=search, **options):
-        app = web.app(over, **options)
-        client = testclient.TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
-        client.__enter__()
-        opened.append(client)
-        client.service = app.service
-        return client
+        yield make
 
-    yield make
-    for client in opened:
-        client.__exit__(None, None, None)
+
+@pytest.fixture
+def ask(search):
+    """Makes a client of a new app: `ask(token=…, limits=…)`."""
+    with clients() as make:
+        yield lambda over=search, **options: make(over, **options)
+
+
+@pytest.fixture(scope="module")
+def reader(drawn):
+    """Gives a client of an app over `drawn`, of the same app for the same options; for what changes nothing of it."""
+    with clients() as make:
+        yield functools.cache(functools.partial(make, drawn))
 
 
 @pytest.fixture

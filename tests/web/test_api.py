@@ -27,41 +27,42 @@ def problem(answer, status):
     return answer.json()["error"]
 
 
-def test_a_text_finds_what_the_search_finds(client, search):
-    document = client.get("/api/by-text", params={"text": "Ocean", "k": 5}).json()
-    assert rows(document) == wanted(search.by_text("Ocean", 5))
+def test_a_text_finds_what_the_search_finds(reader, drawn):
+    document = reader().get("/api/by-text", params={"text": "Ocean", "k": 5}).json()
+    assert rows(document) == wanted(drawn.by_text("Ocean", 5))
     assert (document["space"], document["total"], document["text"]) == ("shared", 40, "Ocean")
     assert document["threshold"] is document["known"] is document["picture"] is None
 
 
 @pytest.mark.parametrize("space", [None, "raw", "shared"])
-def test_an_indexed_picture_finds_others(client, search, space):
+def test_an_indexed_picture_finds_others(reader, drawn, space):
     params = {"id": 7, "k": 6} | ({"space": space} if space else {})
-    document = client.get("/api/by-picture", params=params).json()
-    assert rows(document) == wanted(search.by_image(search.images.paths[7], 6, space=space))
+    document = reader().get("/api/by-picture", params=params).json()
+    assert rows(document) == wanted(drawn.by_image(drawn.images.paths[7], 6, space=space))
     assert 7 not in {match["id"] for match in document["matches"]}
     assert document["picture"]["id"] == 7 and document["space"] == (space or "raw")
 
 
 @pytest.mark.parametrize(("plus", "minus"), [(["Ocean", "red cat"], ["dog"]), ([], ["dog"])])
-def test_a_picture_changed_by_words_finds_what_the_search_finds(client, search, plus, minus):
-    document = client.get("/api/by-change", params={"id": 7, "k": 6, "plus": plus, "minus": minus}).json()
-    assert rows(document) == wanted(search.by_change(search.images.paths[7], 6, plus=plus, minus=minus))
+def test_a_picture_changed_by_words_finds_what_the_search_finds(reader, drawn, plus, minus):
+    document = reader().get("/api/by-change", params={"id": 7, "k": 6, "plus": plus, "minus": minus}).json()
+    assert rows(document) == wanted(drawn.by_change(drawn.images.paths[7], 6, plus=plus, minus=minus))
     assert (document["picture"]["id"], document["space"]) == (7, "shared")
     assert (document["plus"], document["minus"]) == (plus, minus)
 
 
-def test_signs_of_a_text_further_pictures_and_a_condition(client, search):
+def test_signs_of_a_text_further_pictures_and_a_condition(reader, drawn):
+    client = reader()
     where = "width=32 and name~7 or label=dog"
     asked = {"k": 9, "where": where}
     document = client.get("/api/by-text", params=asked | {"text": "cat -ocean", "also": [3, 17]}).json()
-    assert rows(document) == wanted(search.by_text({"cat": 1, "ocean": -1}, 9, also=[3, 17], where=where))
+    assert rows(document) == wanted(drawn.by_text({"cat": 1, "ocean": -1}, 9, also=[3, 17], where=where))
     assert [picture["id"] for picture in document["also"]] == [3, 17]
     assert (document["where"], document["selected"], document["lacking"]) == (where, 13, {})
     document = client.get("/api/by-picture", params=asked | {"id": 7}).json()
-    assert rows(document) == wanted(search.by_image(7, 9, where=where)) and document["selected"] == 13
+    assert rows(document) == wanted(drawn.by_image(7, 9, where=where)) and document["selected"] == 13
     document = client.get("/api/by-change", params=asked | {"id": 7, "plus": "cat"}).json()
-    assert rows(document) == wanted(search.by_change(7, 9, plus="cat", where=where))
+    assert rows(document) == wanted(drawn.by_change(7, 9, plus="cat", where=where))
     lacking = client.get("/api/by-text", params={"text": "cat", "where": "taken=2024"}).json()
     assert (lacking["matches"], lacking["selected"], lacking["lacking"]) == ([], 0, {"taken": 40})
     error = problem(client.get("/api/by-text", params={"text": "cat", "where": "takn=2024"}), 422)
@@ -82,12 +83,13 @@ def test_a_change_that_can_not_be_made(client, ask, learnt):
 
 
 @pytest.mark.parametrize("space", ["raw", "shared"])
-def test_an_upload_finds_what_its_file_finds(client, search, draw, tmp_path, space):
+def test_an_upload_finds_what_its_file_finds(reader, drawn, draw, tmp_path, space):
+    client = reader()
     (tmp_path / "red.png").write_bytes(draw())
     document = client.post(f"/api/by-picture?k=5&space={space}", content=draw(), headers=PNG).json()
-    assert rows(document) == wanted(search.by_image(tmp_path / "red.png", 5, space=space))
+    assert rows(document) == wanted(drawn.by_image(tmp_path / "red.png", 5, space=space))
     tags = client.post("/api/tags?k=3", content=draw(), headers=PNG).json()["tags"]
-    names = search.tag(tmp_path / "red.png", 3)
+    names = drawn.tag(tmp_path / "red.png", 3)
     assert [(tag["name"], pytest.approx(tag["score"]), tag["weak"]) for tag in tags] == [tuple(tag) for tag in names]
 
 
@@ -99,30 +101,31 @@ def test_an_upload_goes_through_the_network_once(client, search, draw):
     assert search.model.backbone.calls == before + 1
 
 
-def test_tags_of_an_indexed_picture(client, search):
-    document = client.get("/api/tags", params={"id": 3, "k": 4}).json()
-    expected = search.tag(search.images.paths[3], 4)
+def test_tags_of_an_indexed_picture(reader, drawn):
+    document = reader().get("/api/tags", params={"id": 3, "k": 4}).json()
+    expected = drawn.tag(drawn.images.paths[3], 4)
     assert [(tag["name"], pytest.approx(tag["score"]), tag["weak"]) for tag in document["tags"]] == [
         tuple(tag) for tag in expected]
     assert "the" not in {tag["name"] for tag in document["tags"]} and document["candidates"] < 11
 
 
-def test_words_near_a_word_and_the_similarity_of_two_pictures(client, search):
+def test_words_near_a_word_and_the_similarity_of_two_pictures(reader, drawn):
+    client = reader()
     words = client.get("/api/by-word", params={"word": "cat", "k": 2}).json()["words"]
-    assert [(one["word"], pytest.approx(one["score"])) for one in words] == search.by_word("cat", 2)
+    assert [(one["word"], pytest.approx(one["score"])) for one in words] == drawn.by_word("cat", 2)
     found = client.get("/api/similarity", params={"first": 0, "second": 12}).json()
-    assert found == {"space": "raw", "score": pytest.approx(search.similarity(*np.take(search.images.paths, [0, 12])))}
+    assert found == {"space": "raw", "score": pytest.approx(drawn.similarity(*np.take(drawn.images.paths, [0, 12])))}
 
 
 @pytest.mark.parametrize(("address", "itself"), [
     ("/api/by-text?text=horse&k=40", ()), ("/api/by-picture?id=7&k=40", (7,)),
     ("/api/by-change?id=7&plus=cat&k=40", (7,))])
-def test_a_score_means_how_far_it_stands_out(client, search, address, itself):
-    matches = client.get(address).json()["matches"]
+def test_a_score_means_how_far_it_stands_out(reader, drawn, address, itself):
+    matches = reader().get(address).json()["matches"]
     scores = [match["score"] for match in matches]  # all of the 40 stand for the others
     if "change" in address:
-        change = changed(search.model, search.vector(7, "shared")[1][None], plus=["cat"])[0]
-        scores.append(float(change @ search.vector(7, "shared")[1]))
+        change = changed(drawn.model, drawn.vector(7, "shared")[1][None], plus=["cat"])[0]
+        scores.append(float(change @ drawn.vector(7, "shared")[1]))
     else:
         scores += [1.0] * len(itself)
     middle = statistics.median(scores)
@@ -154,7 +157,8 @@ def test_a_picture_is_said_in_words(ask, search):
     assert said == [f"perhaps {tags}", "hubble Deep field", "old lighthouse", "grand piano", "cat"]
 
 
-def test_an_unknown_word_comes_with_near_ones(client):
+def test_an_unknown_word_comes_with_near_ones(reader):
+    client = reader()
     error = problem(client.get("/api/by-text", params={"text": "red catz"}), 404)
     assert error["code"] == "unknown_word" and error["suggestions"][0] == "red cat"
     again = problem(client.get("/api/by-text", params={"text": "red catz", "k": 3}), 404)
@@ -169,17 +173,18 @@ def test_an_unknown_word_comes_with_near_ones(client):
     (f"/api/by-text?text={'a' * 201}", "text: "),
     ("/api/by-text?text=%20%20", "expected one word or several"), ("/api/by-picture?id=-1", "id: "),
     ("/api/by-picture?id=1&space=nowhere", "space: input should be 'raw' or 'shared'"), ("/api/pictures/x", "id: ")])
-def test_wrong_values_are_named(client, address, said):
-    assert said in problem(client.get(address), 422)["message"]
+def test_wrong_values_are_named(reader, address, said):
+    assert said in problem(reader().get(address), 422)["message"]
 
 
 @pytest.mark.parametrize("address", ["/api/by-picture?id=40", "/api/tags?id=40", "/api/similarity?first=0&second=40",
                                      "/api/pictures/40", "/api/pictures/40/image", f"/api/pictures/{10**30}/image"])
-def test_a_picture_that_is_none(client, address):
-    assert problem(client.get(address), 404)["code"] == "unknown_picture"
+def test_a_picture_that_is_none(reader, address):
+    assert problem(reader().get(address), 404)["code"] == "unknown_picture"
 
 
-def test_other_addresses_and_methods(client):
+def test_other_addresses_and_methods(reader):
+    client = reader()
     assert problem(client.get("/nothing"), 404)["code"] == "unknown_address"
     answer = client.put("/api/info")
     assert problem(answer, 405)["code"] == "wrong_method" and answer.headers["allow"] == "GET"
@@ -201,7 +206,8 @@ def test_a_threshold_that_lets_all_in_is_null(ask, learnt):
     assert found["known"] is True and found["threshold"] is None
 
 
-def test_info_and_health(client):
+def test_info_and_health(reader):
+    client = reader()
     info = client.get("/api/info").json()
     assert (info["pictures"], info["classes"], info["spaces"]) == (40, 4, ["raw", "shared"])
     assert set(info["examples"]) == {"cat", "dog", "horse", "car"} and info["network"] == "thumbnail"
@@ -232,8 +238,8 @@ def test_an_application_may_be_ended_and_begun_again(ask, draw):
     assert client.post("/api/by-picture", content=draw(), headers=PNG).status_code == 200
 
 
-def test_the_sample_is_drawn_by_its_seed(client):
-    first, again, other = (client.get(f"/api/pictures?k=10&seed={seed}").json() for seed in (1, 1, 2))
+def test_the_sample_is_drawn_by_its_seed(reader):
+    first, again, other = (reader().get(f"/api/pictures?k=10&seed={seed}").json() for seed in (1, 1, 2))
     assert first == again != other and first["total"] == 40
     assert len({picture["id"] for picture in first["pictures"]}) == 10
 
@@ -244,7 +250,8 @@ def test_an_error_nobody_foresaw_keeps_its_words_to_itself(client, monkeypatch):
     assert error["code"] == "internal" and "secret" not in str(error)
 
 
-def test_the_openapi_document_tells_of_every_answer(client):
+def test_the_openapi_document_tells_of_every_answer(reader):
+    client = reader()
     document = client.get("/openapi.json").json()
     assert {"/api/by-text", "/api/by-picture", "/api/tags", "/api/health", "/api/info"} <= set(document["paths"])
     for path, methods in document["paths"].items():
@@ -301,7 +308,8 @@ def test_the_place_of_a_picture_from_elsewhere_is_not_told(ask, search):
         assert client.get("/api/by-picture", params={"id": 5, "where": where}).json()["selected"] == selected
 
 
-def test_head_is_get_without_a_body(client):
+def test_head_is_get_without_a_body(reader):
+    client = reader()
     for address in ("/", "/api/health", "/api/pictures/0/image", "/api/by-text?text=cat"):
         got, head = client.get(address), client.head(address)
         assert (head.status_code, head.content) == (got.status_code, b"")

@@ -26,7 +26,8 @@ TOKEN = "a-token-of-some-length"
     "/page/%2fetc%2fpasswd", "/page/", "/page/app.py", "/page/page.js%00.css", "/..%5capp.py", "/etc/passwd",
     "/api/pictures/..%2f..%2fsetup.py/image", "/api/pictures/0/image/../../../../etc/passwd",
     "/api/pictures/%2fetc%2fpasswd/image", "/api/pictures/cat%2f0.png/image"])
-def test_no_path_from_a_request_is_opened(client, address, monkeypatch):
+def test_no_path_from_a_request_is_opened(reader, address, monkeypatch):
+    client = reader()
     client.get("/api/pictures/0/image")
     opened = []
     monkeypatch.setattr("devise.web.renditions.read_image", lambda path, **options: opened.append(path))
@@ -38,14 +39,14 @@ def test_no_path_from_a_request_is_opened(client, address, monkeypatch):
 @pytest.mark.parametrize("host, status", [
     ("127.0.0.1", 200), ("localhost:8000", 200), ("LOCALHOST", 200), ("[::1]:80", 200), ("evil.example", 421),
     ("localhost.evil.example", 421), ("10.0.0.7", 421), ("", 421), ("127.0.0.1.evil.example:8000", 421)])
-def test_only_its_own_names_are_answered_to(client, host, status):
-    assert client.get("/api/health", headers={"host": host}).status_code == status
+def test_only_its_own_names_are_answered_to(reader, host, status):
+    assert reader().get("/api/health", headers={"host": host}).status_code == status
 
 
 @pytest.mark.parametrize("host, status", [("10.0.0.7:8000", 200), ("[fe80::1]", 200), ("pictures.example.org", 200),
                                           ("evil.example", 421), ("10.0.0.7.evil.example", 421)])
-def test_bound_wider_addresses_and_given_names_are_answered_to(ask, host, status):
-    client = ask(hosts=("localhost", "Pictures.example.org"), any_address=True)
+def test_bound_wider_addresses_and_given_names_are_answered_to(reader, host, status):
+    client = reader(hosts=("localhost", "Pictures.example.org"), any_address=True)
     assert client.get("/api/health", headers={"host": host}).status_code == status
 
 
@@ -67,9 +68,9 @@ def test_without_the_token_there_is_a_door(ask):
     ({"authorization": f"Bearer {TOKEN[:-1]}"}, 401), ({"authorization": TOKEN}, 401),
     ({"authorization": "Bearer "}, 401), ({"cookie": f"devise={TOKEN}"}, 401), ({"cookie": "\"';=;;"}, 401),
     ({"authorization": "Bearer \xff\xfe"}, 401)])
-def test_the_token_is_shown_in_a_header(ask, headers, status):
+def test_the_token_is_shown_in_a_header(reader, headers, status):
     headers = {name: value.encode("latin-1") for name, value in headers.items()}
-    assert ask(token=TOKEN).get("/api/info", headers=headers).status_code == status
+    assert reader(token=TOKEN).get("/api/info", headers=headers).status_code == status
 
 
 def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(ask):
@@ -88,7 +89,8 @@ def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(ask):
 
 @pytest.mark.parametrize("address", ["/", "/page/page.js", "/api", "/api/info", "/api/pictures/0/image", "/nothing",
                                      "/api/by-text"])
-def test_every_answer_has_the_headers_that_browsers_heed(client, address):
+def test_every_answer_has_the_headers_that_browsers_heed(reader, address):
+    client = reader()
     for answer in (client.get(address), client.get(address, headers={"host": "evil.example"})):
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "http" not in policy
@@ -115,27 +117,27 @@ def test_a_file_that_is_too_large_is_refused_by_its_length_and_while_it_comes(as
     assert client.post("/api/by-picture", content=b"x" * 1000, headers=PNG).status_code == 422
 
 
-def test_a_small_file_of_too_many_pixels_is_refused_before_it_is_decoded(client):
+def test_a_small_file_of_too_many_pixels_is_refused_before_it_is_decoded(reader):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
-    answer = client.post("/api/by-picture", content=b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""), headers=PNG)
+    answer = reader().post("/api/by-picture", content=b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""), headers=PNG)
     assert answer.status_code == 422
     assert "60,000 x 60,000 pixels, more than 50,000,000" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>",
                                      b"\xff\xd8\xff\xe0" + b"\0" * 90])
-def test_what_is_no_picture_is_refused_in_words(client, content):
-    answer = client.post("/api/tags", content=content, headers=PNG)
+def test_what_is_no_picture_is_refused_in_words(reader, content):
+    answer = reader().post("/api/tags", content=content, headers=PNG)
     assert answer.status_code == 422 and answer.json()["error"]["code"] == "unreadable_picture"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded",
                                   ""])
-def test_what_a_foreign_page_could_send_unasked_is_refused(client, draw, kind):
-    answer = client.post("/api/by-picture", content=draw(), headers={"content-type": kind})
+def test_what_a_foreign_page_could_send_unasked_is_refused(reader, draw, kind):
+    answer = reader().post("/api/by-picture", content=draw(), headers={"content-type": kind})
     assert answer.status_code == 415
 
 

@@ -11,7 +11,7 @@ from devise.bench import serve
 
 def test_each_request_is_answered_and_counted(served):
     port = int(served().rpartition(":")[2])
-    document = serve.drive(port, clients=30, seconds=1.5)
+    document = serve.drive(port, clients=30, seconds=0.5)
     rows = {row["asked"]: row for row in document["rows"]}
     assert set(rows) == {*serve.MIX, "all"} and rows["all"]["errors"] == 0
     assert rows["all"]["requests"] == sum(rows[kind]["requests"] for kind in serve.MIX) >= 30
@@ -30,7 +30,7 @@ def test_one_client_asks_before_the_others(served, monkeypatch):
 
     monkeypatch.setattr(serve, "start_server", lambda path: (server, int(served().rpartition(":")[2])))
     monkeypatch.setattr(serve, "drive", driven)
-    rows = serve.run(path="index", n=3, seconds=0.5)["rows"]
+    rows = serve.run(path="index", n=3, seconds=0.25)["rows"]
     (one, alone), (many, crowd) = asked
     assert (one, many) == (1, 3) and [row["requests"] for row in rows] == [row["requests"] for row in crowd["rows"]]
     assert str([row["alone_p50_ms"] for row in rows]) == str([row["p50_ms"] for row in alone["rows"]])  # nan too
@@ -39,7 +39,7 @@ def test_one_client_asks_before_the_others(served, monkeypatch):
 def test_errors_are_counted(served, search):
     for row in range(40):
         search.images.file(row).unlink()  # no copy can be made of any picture
-    document = serve.drive(int(served().rpartition(":")[2]), clients=20, seconds=1)
+    document = serve.drive(int(served().rpartition(":")[2]), clients=20, seconds=0.4)
     rows = {row["asked"]: row for row in document["rows"]}
     assert rows["image"]["errors"] == rows["image"]["requests"] and rows["picture"]["errors"] == 0
     assert rows["all"]["errors"] == rows["image"]["errors"] + rows["upload"]["errors"] > 0
