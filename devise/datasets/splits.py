@@ -214,9 +214,11 @@ def split_classes(labels: ArrayLike, label_names: Sequence[str], *,
     tested = _classes(test, free, many, label_names, seed, "test")
     if both := set(tested) & by_name[0]:
         raise ValueError(f"the class {min(both)!r} is asked for in validation and in test")
-    left = {name: found for name, found in many.items() if name not in tested}
+    apart = set(tested)
+    left = {name: found for name, found in many.items() if name not in apart}
     held = _classes(validation, left, left, label_names, seed, "validation")
-    names = {"train": tuple(name for name in rows if name not in {*tested, *held}), "validation": held, "test": tested}
+    apart.update(held)
+    names = {"train": tuple(name for name in rows if name not in apart), "validation": held, "test": tested}
     if len(names["train"]) < 2:
         raise ValueError(f"{len(names['train'])} of {len(rows)} classes are left to train on: expected two or more")
     return _split({part: [rows[name] for name in chosen] for part, chosen in names.items()}, names, seed)
