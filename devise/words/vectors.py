@@ -119,7 +119,8 @@ class WordVectors:
         return row
 
     def _find(self, word):
-        return next((self._rows[form] for form in spellings(word) if form in self._rows), None)
+        row = self._rows.get(word)  # as a rule the word is there as it is written
+        return next((self._rows[form] for form in spellings(word) if form in self._rows), None) if row is None else row
 
     def vector(self, word: str) -> NDArray[np.float32]:
         """The vector of a word, float32 (dim,), a copy, of the length it was read with."""
