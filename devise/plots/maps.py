@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from devise.plots.style import COLOURS, MARKERS, QUIET, drawn
@@ -96,22 +95,21 @@ def _part(figure: Figure, axes: Axes, labels: Sequence[Annotation], points: NDAr
     scale = figure.dpi / 72
     dots = axes.transData.transform(points)
     frame = axes.get_window_extent().padded(4 * scale)
-    taken: list[Bbox] = []
-
-    def cost(away: float, middle: NDArray, half: NDArray) -> float:
-        extent = Bbox([middle - half, middle + half])
-        under = int(((dots > middle - half) & (dots < middle + half)).all(axis=1).sum())
-        over = sum(extent.overlaps(other) for other in taken)
-        out = extent.x0 < frame.x0 or extent.x1 > frame.x1 or extent.y0 < frame.y0 or extent.y1 > frame.y1
-        return 1000 * (over + out) + 4 * under + away
+    away = np.array([0, *np.repeat(AWAY, len(TURNS))])
+    turns = np.concatenate([[(0, 0)], np.tile(TURNS, (len(AWAY), 1))])
+    taken = np.empty((0, 2, 2))  # the corners of the labels that have their place
 
     for label in labels:
         anchor = axes.transData.transform(label.xy)
         box = Text.get_window_extent(label).padded((2 + 2 * (label.get_bbox_patch() is not None)) * scale)
         half = np.array([box.width, box.height]) / 2
-        places = [(0, anchor), *((away, anchor + turn * (half + away * scale)) for away in AWAY for turn in TURNS)]
-        away, middle = places[int(np.argmin([cost(*place, half) for place in places]))]
-        label.set_position(tuple((middle - anchor) / scale))
-        taken.append(Bbox([middle - half, middle + half]))
+        middles = anchor + turns * (half + scale * away[:, None])
+        low, high = middles - half, middles + half
+        over = ((low[:, None] <= taken[:, 1]) & (high[:, None] >= taken[:, 0])).all(axis=2).sum(axis=1)
+        out = ((low < frame.min) | (high > frame.max)).any(axis=1)
+        under = ((low[:, None] < dots) & (dots < high[:, None])).all(axis=2).sum(axis=1)
+        best = int(np.argmin(1000 * (over + out) + 4 * under + away))
+        label.set_position(tuple((middles[best] - anchor) / scale))
+        taken = np.concatenate([taken, [[low[best], high[best]]]])
         assert label.arrow_patch is not None
-        label.arrow_patch.set_visible(away >= LED)
+        label.arrow_patch.set_visible(bool(away[best] >= LED))
