@@ -4,14 +4,15 @@
     {"do": "act", …, "seconds": s, "victim": "run" or "worker"}  kills that, s seconds after the workers are ready
     {"do": "look" or "kept", "folder": …}                        → {"exit": 0, "answer": …}
 
-`python rays.py HOME extract ADDRESS FOLDER NUMBER` is one such extraction.
+Ray and each extraction run in copies of this process, which has the libraries loaded and is not connected itself.
 """
 
 import contextlib
 import json
+import multiprocessing
 import os
+import secrets
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ from devise.datasets import from_folder  # noqa: E402
 from devise.distributed import ray  # noqa: E402
 
 WORKERS, SHARD_ROWS = 2, 2
+copies = multiprocessing.get_context("fork")
 
 
 class Network(acts.SlowBackbone):
@@ -43,40 +45,62 @@ def load(pids):
     return Network()
 
 
-def extract(home, address, folder, number):
-    """One run, which says when its workers are ready, and what it has computed."""
-    gather, answers = ray.Crew.gather, sys.stdout
-    sys.stdout = sys.stderr  # Ray tells of a worker that died there
+def copied(function, *arguments):
+    """A copy of this process that does a function, and the pipe through which that answers."""
+    here, there = copies.Pipe()
+    copy = copies.Process(target=function, args=(there, *arguments))
+    copy.start()
+    there.close()
+    return copy, here
+
+
+def host(pipe):
+    """Ray, until somebody asks for its end."""
+    os.dup2(2, 1)  # orders are answered there
+    with ray._connected(None, workers=WORKERS, cpus=1) as package:
+        pipe.send(package.get_runtime_context().gcs_address)
+        with contextlib.suppress(EOFError):
+            pipe.recv()
+
+
+def extract(pipe, home, address, folder, number):
+    """One run, which says when its workers are ready, and what it has computed or why it has not."""
+    os.dup2(2, 1)  # orders are answered there, and Ray tells of a worker that died
+    gather = ray.Crew.gather
 
     def said(crew):
         greetings = gather(crew)
-        print("ready", file=answers, flush=True)
+        pipe.send("ready")
         return greetings
 
     ray.Crew.gather = said
-    images = acts.chosen(from_folder(Path(home) / "pictures"), int(number))
-    table = distributed.extract(images, partial(load, str(Path(home) / "pids")), folder, workers=WORKERS,
-                                address=address, shard_rows=SHARD_ROWS, overwrite=True)
-    print(table.computed, file=answers, flush=True)
+    try:
+        images = acts.chosen(from_folder(Path(home) / "pictures"), number)
+        table = distributed.extract(images, partial(load, str(Path(home) / "pids")), folder, workers=WORKERS,
+                                    address=address, shard_rows=SHARD_ROWS, overwrite=True)
+        pipe.send(table.computed)
+    except BaseException:
+        pipe.send(traceback.format_exc()[-3000:])
+        sys.exit(1)
 
 
 def act(home, address, order):
-    """An extraction in a process of its own, and its end."""
+    """An extraction in a copy, and its end."""
     pids = Path(home) / "pids"
     for path in pids.iterdir():
         path.unlink()
-    run = subprocess.Popen([sys.executable, __file__, home, "extract", address, order["folder"], str(order["number"])],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    ready = run.stdout.readline() == "ready\n"
-    start = time.perf_counter()
-    if ready and "seconds" in order:
+    run, pipe = copied(extract, home, address, order["folder"], order["number"])
+    answer, start = pipe.recv(), time.perf_counter()
+    if answer == "ready" and "seconds" in order:
         time.sleep(order["seconds"])
         workers = sorted(int(path.name) for path in pids.iterdir())
         with contextlib.suppress(ProcessLookupError):
             os.kill(run.pid if order["victim"] == "run" else workers[order["number"] % len(workers)], signal.SIGKILL)
-    out, seconds = run.stdout.readline(), time.perf_counter() - start
-    _, err = run.communicate()
-    return {"exit": run.returncode, "answer": int(out) if run.returncode == 0 else err[-3000:], "seconds": seconds}
+    with contextlib.suppress(EOFError):
+        answer = pipe.recv()
+    seconds = time.perf_counter() - start
+    run.join()
+    return {"exit": run.exitcode, "answer": answer, "seconds": seconds}
 
 
 def look(thing, order):
@@ -87,18 +111,20 @@ def look(thing, order):
 
 
 def main(home):
+    # what Ray is told where it starts, for all copies and before the package is loaded
+    os.environ |= ray.LOCAL | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    ray.require("ray", "ray")
+    cluster, pipe = copied(host)
     thing = acts.Extract(acts.World(Path(home)))
     (Path(home) / "pids").mkdir()
-    with ray._connected(None, workers=WORKERS, cpus=1) as package:
-        address = package.get_runtime_context().gcs_address
-        print("ready", flush=True)
-        for line in sys.stdin:
-            order = json.loads(line)
-            print(json.dumps(act(home, address, order) if order["do"] == "act" else look(thing, order)), flush=True)
+    address = pipe.recv()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(json.dumps(act(home, address, order) if order["do"] == "act" else look(thing, order)), flush=True)
+    pipe.send("end")
+    cluster.join()
 
 
 if __name__ == "__main__":
-    if "extract" in sys.argv:
-        extract(sys.argv[1], *sys.argv[3:])
-    else:
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])
