@@ -1,6 +1,7 @@
 """Folders and files that were damaged, swapped or made to harm: refused by name, and nothing in them runs."""
 
 import copy
+import functools
 import io
 import json
 import os
@@ -134,6 +135,7 @@ def giant_header():
     return content.getvalue() + bytes(1000)
 
 
+@functools.cache
 def squeezed():
     """A .npz in which a gigabyte of zeros is a megabyte."""
     content = io.BytesIO()
@@ -354,8 +356,11 @@ def test_archives_that_lead_out_or_swell(opened, tmp_path, count):
 
 
 @pytest.mark.skipif(not find_spec("keras"), reason="keras is not installed")
-def test_a_keras_file_with_a_lambda_is_not_run(opened, tmp_path, size):
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, of a file that is refused
+def test_a_keras_file_with_a_lambda_is_not_run(tmp_path, size):
     import keras
+
+    from devise import backbones
 
     canary = tmp_path / "canary"
     code = f"open({str(canary)!r}, 'w').close()"
@@ -365,6 +370,6 @@ def test_a_keras_file_with_a_lambda_is_not_run(opened, tmp_path, size):
     canary.unlink(missing_ok=True)  # building it has run it
     model.save_weights(tmp_path / "evil.weights.h5")
     for name in ("evil.keras", "evil.weights.h5")[:size(1, 2)]:
-        told = opened("keras", tmp_path / name)
-        assert told.get("error") == "ValueError" and name in told["message"], told
+        with pytest.raises(ValueError, match=name):
+            backbones.load("mobilenet_v3_small", weights=str(tmp_path / name))
     assert not canary.exists()

@@ -86,14 +86,14 @@ async def ask_for(port, seconds, place, counts):
 
 
 def test_a_crowd_of_askers_gets_answers_and_leaves_no_trace(served, size, count):
-    askers, seconds = size(20, 200), size(2, 60)
+    askers, seconds = size(20, 200), size(1, 60)
 
     async def crowd(seconds):
         counts = {"requests": 0, "busy": 0, "errors": 0}
         await asyncio.gather(*(ask_for(served.port, seconds, place, counts) for place in range(askers)))
         return counts
 
-    asyncio.run(crowd(size(1, 10)))
+    asyncio.run(crowd(size(0.5, 10)))
     before = served.megabytes()
     counts = asyncio.run(crowd(seconds))
     growth = served.megabytes() - before

@@ -114,12 +114,12 @@ def test_a_search_answers_each_thread(n, model, drawn_folder, vocabulary, tmp_pa
 @pytest.mark.parametrize("n", THREADS)
 @pytest.mark.parametrize("engine", engines())
 def test_an_index_looks_as_deep_for_each_thread_as_for_one(engine, n, size):
-    rows = np.random.default_rng(2).standard_normal((6000, 64)).astype(np.float32)
+    rows = np.random.default_rng(2).standard_normal((2000, 64)).astype(np.float32)
     try:
         index = make(engine, **SHALLOW.get(engine, {})).build(rows)
     except MissingDependency as error:
         pytest.skip(str(error))
-    questions = [(row, k) for row in range(size(4 if engine in DATABASES else 15, 60)) for k in (1, 100, 300)]
+    questions = [(row, k) for row in range(size(2 if engine in DATABASES else 10, 60)) for k in (1, 100, 300)]
 
     def ask(question):
         return index.search(rows[question[0]][None], question[1], exclude=np.array([question[0]])).ids.tolist()

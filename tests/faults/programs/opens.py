@@ -58,19 +58,13 @@ def labels_of(path):
     return from_folder(path.parent, labels=path.name, check=False)
 
 
-def keras_of(path):
-    from devise import backbones
-
-    return backbones.load("mobilenet_v3_small", weights=str(path))
-
-
 def words_in(path):
     words.convert(path, f"{path}.words")
     return len(words.WordVectors.load(f"{path}.words"))
 
 
 KINDS = {"features": features_of, "words": words_of, "index": index_of, "model": model_of,
-         "search": search_of, "labels": labels_of, "keras": keras_of, "tensors": read_tensors, "head": load_head,
+         "search": search_of, "labels": labels_of, "tensors": read_tensors, "head": load_head,
          "json": storage.read_json, "captions": read_captions, "text": lambda path: list(VectorText(path).blocks()),
          "open_words": words.open_words, "converted": words_in,
          "unpack": lambda path: storage.unpack(path, f"{path}.unpacked")}
