@@ -1,7 +1,7 @@
 """Every notebook runs from top to bottom, in an empty folder, and gives what its committed copy shows.
 
-They share a kernel, emptied between them, and trainings leave heads at their start: what kind of thing a cell
-shows is compared, not how good it is.
+They share a kernel, emptied between them, trainings leave heads at their start and figures have few dots: what kind
+of thing a cell shows is compared, not how good it is.
 """
 
 from importlib.util import find_spec
@@ -22,6 +22,8 @@ SHORT = f"""
 import runpy
 import devise.training
 devise.training.train = runpy.run_path({str(FOLDER.parent / "tests/conftest.py")!r})["started"]
+from devise.plots import style
+style.DPI = style.STYLE["figure.dpi"] = 50
 """
 
 
