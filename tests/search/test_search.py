@@ -17,13 +17,8 @@ from devise.search import Search
 
 
 @pytest.fixture
-def table(picture_folder, backbone, tmp_path):
-    return features.extract(from_folder(picture_folder), backbone, tmp_path / "features")
-
-
-@pytest.fixture
-def model(table, backbone, vocabulary):
-    return train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(), unseen=["horse"])
+def table(model):
+    return model.table
 
 
 @pytest.fixture
@@ -76,20 +71,20 @@ def test_an_indexed_picture_is_left_out_of_its_own_answer(search, space, table):
     assert [match.row for match in found.matches] == list(np.argsort(-expected, kind="stable")[:4])
 
 
-def test_the_file_of_an_indexed_picture_is_that_picture(search, picture_folder):
-    assert (search.by_image(picture_folder / "cat/1.png", k=3).matches == search.by_image("cat/1.png", k=3).matches)
+def test_the_file_of_an_indexed_picture_is_that_picture(search, drawn_folder):
+    assert (search.by_image(drawn_folder / "cat/1.png", k=3).matches == search.by_image("cat/1.png", k=3).matches)
 
 
-def test_a_copy_elsewhere_finds_the_original_first(search, picture_folder, tmp_path):
-    shutil.copy(picture_folder / "dog/4.png", tmp_path / "stray.png")
+def test_a_copy_elsewhere_finds_the_original_first(search, drawn_folder, tmp_path):
+    shutil.copy(drawn_folder / "dog/4.png", tmp_path / "stray.png")
     [best] = search.by_image(tmp_path / "stray.png", k=1).matches
     assert best.path == "dog/4.png" and best.score == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("space", ["raw", "shared"])
-def test_pixels_and_features_are_asked_as_the_file_is(search, picture_folder, tmp_path, model, space):
+def test_pixels_and_features_are_asked_as_the_file_is(search, drawn_folder, tmp_path, model, space):
     path = tmp_path / "elsewhere.png"
-    path.write_bytes((picture_folder / "dog" / "3.png").read_bytes())
+    path.write_bytes((drawn_folder / "dog" / "3.png").read_bytes())
     pixels, features = read_image(path), model.features([path]).matrix[0]
     wanted = search.by_image(path, k=5, space=space)
     for query in (pixels, features):
@@ -109,9 +104,9 @@ def test_words_near_a_word(search, vocabulary):
     assert search.by_word("cat", k=1)[0][0] == "cats"
 
 
-def test_tags_are_the_models_tags(search, picture_folder, model):
+def test_tags_are_the_models_tags(search, drawn_folder, model):
     mine = search.tag("car/0.png", k=4, candidates="all")
-    [theirs] = model.tag(picture_folder / "car/0.png", k=4, candidates="all")
+    [theirs] = model.tag(drawn_folder / "car/0.png", k=4, candidates="all")
     assert [tag.name for tag in mine] == [tag.name for tag in theirs]
     np.testing.assert_allclose([tag.score for tag in mine], [tag.score for tag in theirs], atol=1e-5)
 
@@ -165,9 +160,9 @@ def test_pictures_without_any_feature_are_listed(model, table):
     assert search.images.skipped[-1] == (table.images.paths[5], "its features are all zero")
 
 
-def test_features_of_another_backbone_are_refused(model, picture_folder, make_backbone):
+def test_features_of_another_backbone_are_refused(model, drawn_folder, make_backbone):
     with pytest.raises(ValueError, match="extract them with its backbone"):
-        Search.build(model, features.compute(from_folder(picture_folder), make_backbone(1)), engine="exact")
+        Search.build(model, features.compute(from_folder(drawn_folder), make_backbone(1)), engine="exact")
 
 
 @pytest.mark.parametrize("engine", ["annoy", "usearch"])
@@ -319,13 +314,13 @@ def test_a_joined_index_can_be_saved_as_one(halves, tmp_path):
     assert again.by_image("dog/4.png", 5).matches == both.by_image("dog/4.png", 5).matches
 
 
-def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, picture_folder, backbone, vocabulary):
+def test_an_opened_index_needs_its_folder_no_more(search, tmp_path, drawn_folder, backbone, vocabulary):
     """Another process may save the index anew while a page answers from the old one."""
     search.save(tmp_path / "index")
     opened = Search.load(tmp_path / "index", words=vocabulary)
     search.save(tmp_path / "index")
     opened.model.network._backbone = backbone
-    asked = next(picture_folder.rglob("*.png"))
+    asked = next(drawn_folder.rglob("*.png"))
     assert opened.by_image(shutil.copy(asked, tmp_path / "new.png"), space="shared", k=1).matches
     assert opened.by_text("cat", k=1).matches
 

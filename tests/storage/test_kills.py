@@ -22,6 +22,19 @@ for number in itertools.count(int(sys.argv[2])):
     commit(sys.argv[1], number)
 """
 
+# the same for each line that comes, from the number in it, in a process whose id is told first
+WRITERS = """
+import itertools, os, sys
+
+for line in sys.stdin:
+    if not (writer := os.fork()):
+        print(os.getpid(), flush=True)
+        for number in itertools.count(int(line)):
+            commit(sys.argv[1], number)
+    os.waitpid(writer, 0)
+    print("gone", flush=True)
+"""
+
 # commits that end their process, as a kill does, before its first step on the disk, its second, … until one is whole
 CRASHES = """
 import os, sys
@@ -68,7 +81,7 @@ def script(folder, text):
 def python(path, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, str(path), *map(str, arguments)], env=environment,
-                            stdout=subprocess.PIPE, text=True)
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def number_in(folder):
@@ -83,16 +96,18 @@ def number_in(folder):
 
 def test_a_writer_killed_at_random_moments(tmp_path):
     """20 kills: the old or the new state each time, and the next writer goes on from it."""
-    path, folder, moments = script(tmp_path, WRITER), tmp_path / "t", random.Random(0)
+    path, folder, moments = script(tmp_path, WRITERS), tmp_path / "t", random.Random(0)
     commit(folder, 0)
     number = 0
-    for _ in range(20):
-        with python(path, folder, number + 1) as writer:
-            assert writer.stdout.readline() == "ready\n"
+    with python(path, folder) as writers:
+        for _ in range(20):
+            print(number + 1, file=writers.stdin, flush=True)
+            writer = int(writers.stdout.readline())
             time.sleep(moments.uniform(0, 0.05))
-            writer.send_signal(signal.SIGKILL)
-        assert number_in(folder) >= number
-        number = number_in(folder)
+            os.kill(writer, signal.SIGKILL)
+            assert writers.stdout.readline() == "gone\n"
+            assert number_in(folder) >= number
+            number = number_in(folder)
     assert any(folder.glob(".partial-*")), "no kill fell into a commit: the test proves nothing"
     commit(folder, number + 1)
     assert number_in(folder) == number + 1
