@@ -24,6 +24,14 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Figures of few pixels: how many they have is tested where they are drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("devise.plots.style.DPI", 50)
+        yield
+
+
 @pytest.fixture
 def stub(monkeypatch, make_backbone):
     """Every backbone is the stub; the names and options that were asked for, in order."""
@@ -87,30 +95,31 @@ def written_captions(path, pictures):
     return path
 
 
+def run_in(root, network, *argv):
+    """Runs a command over a network in a home and a folder of its own; gives what it printed."""
+    from devise import backbones
+
+    printed, noted = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in (("DEVISE_HOME", str(root / "home")), ("TF_CPP_MIN_LOG_LEVEL", "2"), ("COLUMNS", "100")):
+            patch.setenv(variable, value)
+        patch.chdir(root)
+        patch.setattr(backbones, "load", lambda name="vgg16", **options: network)
+        patch.setattr(backbones, "choose", lambda: ("thumbnail", "nothing else is needed here"))
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(noted):
+            code = main(argv)
+    assert code == 0, noted.getvalue()
+    return printed.getvalue()
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, make_backbone, vocabulary, drawn_folder):
     """Runs a command over the stub for what many tests only read; gives its folder and what it printed."""
-    from devise import backbones
-
     root, network = tmp_path_factory.mktemp("made"), make_backbone()
     written_words(root / "words.txt", vocabulary)
     written_captions(root / "captions.csv", drawn_folder)
-
-    def run(name, *argv):
-        printed, noted = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch:
-            for variable, value in (("DEVISE_HOME", str(root / "home")), ("TF_CPP_MIN_LOG_LEVEL", "2"),
-                                    ("COLUMNS", "100")):
-                patch.setenv(variable, value)
-            patch.chdir(root)
-            patch.setattr(backbones, "load", lambda name="vgg16", **options: network)
-            patch.setattr(backbones, "choose", lambda: ("thumbnail", "nothing else is needed here"))
-            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(noted):
-                code = main((*argv, "-o", root / name))
-        assert code == 0, noted.getvalue()
-        return SimpleNamespace(folder=root / name, out=printed.getvalue())
-
-    return run
+    return lambda name, *argv: SimpleNamespace(folder=root / name,
+                                               out=run_in(root, network, *argv, "-o", root / name))
 
 
 @pytest.fixture(scope="session")
@@ -188,17 +197,38 @@ def broken(picture_folder):
     return picture_folder
 
 
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, make_backbone, vocabulary, drawn_folder):
+    """A folder with pictures, words, a home, a model trained on colours, horses unseen, and its index."""
+    root, network = tmp_path_factory.mktemp("whole"), make_backbone()
+    pictures, words = shutil.copytree(drawn_folder, root / "pictures"), written_words(root / "words.txt", vocabulary)
+    run_in(root, network, "train", pictures, "--words", words, "--head", "ridge", "--unseen", "horse",
+           "-o", root / "model")
+    run_in(root, network, "index", pictures, "--model", root / "model", "--engine", "exact", "-o", root / "index")
+    return root
+
+
+def copied(whole, name, here, manifests="*.json"):
+    """A folder of `whole` as if it had been written beside the pictures of this test."""
+    folder = shutil.copytree(whole / name, here / name, dirs_exist_ok=True)
+    for path in folder.glob(manifests):
+        path.write_text(path.read_text(encoding="utf-8").replace(str(whole), str(here)), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
-def model(devise, stub, picture_folder, words_file, tmp_path):
+def picture_folder(drawn_folder, tmp_path):
+    """The pictures, which a test may change."""
+    return shutil.copytree(drawn_folder, tmp_path / "pictures")
+
+
+@pytest.fixture
+def model(whole, stub, picture_folder, words_file, tmp_path):
     """A folder with a model trained on colours, horses unseen."""
-    ran = devise("train", picture_folder, "--words", words_file, "--head", "ridge", "--unseen", "horse",
-                 "-o", tmp_path / "model")
-    assert ran.code == 0, ran.err
-    return tmp_path / "model"
+    copied(whole, "home", tmp_path, "**/*.json")
+    return copied(whole, "model", tmp_path)
 
 
 @pytest.fixture
-def index(devise, model, picture_folder, tmp_path):
-    ran = devise("index", picture_folder, "--model", model, "--engine", "exact", "-o", tmp_path / "index")
-    assert ran.code == 0, ran.err
-    return tmp_path / "index"
+def index(whole, model, tmp_path):
+    return copied(whole, "index", tmp_path)

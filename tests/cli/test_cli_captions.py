@@ -27,7 +27,8 @@ def flickr(root, picture_folder, captions_file):
     return root
 
 
-def test_the_document_is_what_the_model_says(answer, stub, picture_folder, captions_file, words_file, tmp_path):
+def test_the_document_is_what_the_model_says(answer, stub, picture_folder, captions_file, words_file, untrained,
+                                             tmp_path):
     text = captions_file.read_text().replace("cat/1.png,the cat\ncat/1.png,a red cat\n", "")  # …\ncat/1.png has none
     captions_file.write_text(text + "cat/99.png,the cat\n")
     (picture_folder / "dog" / "0.png").write_text("not a picture")
