@@ -10,6 +10,14 @@ CLASSES, PER_CLASS, DIM = 16, 8, 20
 BACKBONE = {"name": "drawn", "layer": "top", "dim": DIM, "weights": "none", "trained": True, "fingerprint": "0" * 64}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Figures of few pixels: how many they have is tested where they are drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("devise.plots.style.DPI", 50)
+        yield
+
+
 @pytest.fixture(scope="session")
 def hidden_classes():
     """A FeatureTable of 16 classes of 8 pictures, one of one picture, and two pictures without a class."""

@@ -79,6 +79,8 @@ def ran(words, make_backbone, tmp_path_factory):
         patch.setenv("DEVISE_HOME", str(home / "home"))
         patch.setattr(who, "train_visual", drawn_visual)
         patch.setattr(who, "train_joint", drawn_joint)
+        for name in ("QUERIES", "PAIRS", "DEEP"):  # of a sheet
+            patch.setattr(recipe, name, 2)
         recipe.run(home / "out", root=root, backbone=network, words=words, seeds=2,
                    progress=lambda *step: steps.append(step))
         calls = network.calls

@@ -36,7 +36,7 @@ def rows(shown):
     return {row["name"]: {column: value["mean"] for column, value in row["values"].items()} for row in shown["rows"]}
 
 
-def test_without_imagenets_classes_the_softmax_of_the_seen_ones_is_asked(folders, backbone, tmp_path):
+def test_without_imagenets_classes_the_softmax_of_the_seen_ones_is_asked(folders, backbone, tmp_path, untrained):
     images, words = folders
     report = conse2014.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=1,
                            recalled=True).to_json()
@@ -49,7 +49,7 @@ def test_without_imagenets_classes_the_softmax_of_the_seen_ones_is_asked(folders
     assert "not comparable" in own["caption"] and len(own["published"]) == 8
 
 
-def test_a_network_with_imagenets_classes_is_asked_too(folders, backbone, tmp_path):
+def test_a_network_with_imagenets_classes_is_asked_too(folders, backbone, tmp_path, untrained):
     images, words = folders
     backbone.class_names = imagenet.class_names()
     given = []

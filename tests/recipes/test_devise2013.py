@@ -89,7 +89,7 @@ def test_a_synsets_vector_is_the_mean_of_its_lemmas(folders, backbone):
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
-def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
+def test_the_report_of_wordnet_folders(folders, backbone, untrained, tmp_path):
     images, words, _synsets = folders
     steps = []
     devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2, recalled=True,
@@ -113,7 +113,7 @@ def test_the_report_of_wordnet_folders(folders, backbone, tmp_path):
     assert any("not all of ImageNet's 1,000" in note for note in report["notes"])
 
 
-def test_folders_may_be_drawn_as_unseen_and_what_is_not_shown_is_said(folders, backbone, tmp_path):
+def test_folders_may_be_drawn_as_unseen_and_what_is_not_shown_is_said(folders, backbone, untrained, tmp_path):
     images, words, _synsets = folders
     report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words, seeds=2,
                             unseen=2).to_json()
@@ -142,7 +142,8 @@ def test_widened_vectors_keep_near_ones_near():
     assert np.linalg.matrix_rank(vectors) == 5 and np.linalg.matrix_rank(rules.widened(vectors)) == 40
 
 
-def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbone, tmp_path, monkeypatch):
+def test_published_rows_stand_beside_where_the_sets_are_the_same(folders, backbone, untrained, tmp_path,
+                                                                    monkeypatch):
     images, words, _synsets = folders
     monkeypatch.setattr(World, "is_imagenet", True)
     counts = {"1K": 4, "2-hop": 4, "2-hop +1K": 9}  # as if these were the paper's
@@ -164,7 +165,7 @@ def test_labels_without_a_word_are_left_out_and_named(tmp_path, home, backbone):
     assert any("1 labels have no word vector" in note for note in devise2013.notes(source))
 
 
-def test_folders_without_unseen_classes_give_the_first_form_alone(tmp_path, home, backbone):
+def test_folders_without_unseen_classes_give_the_first_form_alone(tmp_path, home, backbone, untrained):
     images = from_folder(draw_folders(tmp_path / "imagenet", SEEN))
     report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words_for(SEEN), seeds=1,
                             recalled=True)
@@ -190,7 +191,7 @@ def test_neighbours_without_pictures_join_the_candidates(tmp_path, home, backbon
                     "unseen and neighbours and seen": {*SEEN, *expected}}
 
 
-def test_pictures_of_classes_set_aside_are_not_measured(tmp_path, home, backbone):
+def test_pictures_of_classes_set_aside_are_not_measured(tmp_path, home, backbone, untrained):
     images = from_folder(draw_folders(tmp_path / "imagenet", SEEN, n=10))
     report = devise2013.run(tmp_path / "out", images=images, backbone=backbone, words=words_for(SEEN), seeds=2, aside=3)
     assert report.facts["classes set aside"].startswith("3,") and report.facts["classes"] == "4 seen, 0 unseen"
