@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from devise import backbones
-from devise.backbones import keras_applications, keras_hub, registry
+from devise.backbones import efficientnet_lite, keras_applications, keras_hub, registry
 
-# one of each builder, and VGG16, the default, at the least size that it takes: at 224 pixels it takes seconds and half
-# a gigabyte. What needs a second copy or a file runs on the light ones
-LIGHT = ("efficientnet_lite0", "mobilenet_v3_small")
-HUB, VGG = "dinov2_of_one_block", "vgg16_of_32_pixels"
+# one of each builder, small where it has sizes, and VGG16, the default, at the least size that it takes: at 224 pixels
+# it takes seconds and half a gigabyte. What needs a second copy or a file runs on the light ones
+LITE, HUB, VGG = "efficientnet_lite_of_8_blocks", "dinov2_of_one_block", "vgg16_of_32_pixels"
+LIGHT = (LITE, "mobilenet_v3_small")
 NAMES = (VGG, *LIGHT, HUB)
 BATCH = 2
 
@@ -34,7 +34,8 @@ def small_ones():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(keras_hub.NETWORKS, HUB, keras_hub.Network("dinov2", 14, 32, 1, 2, side=28, registers=2))
         patch.setitem(keras_applications.NETWORKS, VGG, small_vgg)
-        for name, room in ((HUB, keras_hub), (VGG, keras_applications)):
+        patch.setitem(efficientnet_lite.VARIANTS, LITE, efficientnet_lite.Variant(width=1.0, depth=0.3, side=64))
+        for name, room in ((HUB, keras_hub), (VGG, keras_applications), (LITE, efficientnet_lite)):
             patch.setitem(registry.BUILDERS, name, room.build)
         yield
 

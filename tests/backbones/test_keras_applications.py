@@ -4,7 +4,7 @@ import pytest
 from keras import applications
 
 from devise import backbones
-from devise.backbones import keras_applications
+from devise.backbones import keras_applications, registry
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +56,32 @@ def test_weights_come_from_a_file(small, tmp_path):
         assert loaded.fingerprint == small.fingerprint
 
 
-def test_a_file_that_is_missing_damaged_or_of_another_network_is_refused(small, tmp_path):
+@pytest.fixture
+def dense(monkeypatch):
+    """The name of a network of one layer, for what goes wrong after it was built."""
+    def one_layer(weights, input_tensor, classifier_activation):
+        pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(input_tensor)
+        return keras.Model(keras.utils.get_source_inputs(input_tensor), keras.layers.Dense(1000)(pooled))
+
+    monkeypatch.setattr(applications, "OneLayer", one_layer, raising=False)
+    row = keras_applications.Network("OneLayer", "tf", 32, "pooled")
+    monkeypatch.setitem(keras_applications.NETWORKS, "dense", row)
+    monkeypatch.setitem(registry.BUILDERS, "dense", keras_applications.build)
+    return "dense"
+
+
+def test_a_file_that_is_missing_damaged_or_of_another_network_is_refused(dense, small, tmp_path):
     with pytest.raises(FileNotFoundError, match="no weights file .*nowhere.h5"):
-        backbones.load("mobilenet", weights=tmp_path / "nowhere.h5")
+        backbones.load(dense, weights=tmp_path / "nowhere.h5")
     (tmp_path / "damaged.h5").write_bytes(b"not HDF5")
     other = tmp_path / "other.weights.h5"
     small._network.save_weights(other)
-    for name, path in (("mobilenet", tmp_path / "damaged.h5"), ("mobilenet_v3_small", other)):
-        with pytest.raises(ValueError, match=f"doesn't hold weights of {name}"):
-            backbones.load(name, weights=path)
+    for path in (tmp_path / "damaged.h5", other):
+        with pytest.raises(ValueError, match="doesn't hold weights of dense"):
+            backbones.load(dense, weights=path)
+    own = tmp_path / "own.weights.h5"
+    backbones.load(dense, weights="random")._network.save_weights(own)
+    assert backbones.load(dense, weights=own).trained  # it is not refused for what it is
     with pytest.raises(ValueError, match="efficientnet_b0 takes no weights file"):
         backbones.load("efficientnet_b0", weights=other)
 
