@@ -40,14 +40,16 @@ def table(backbone):
 
 
 @pytest.fixture(scope="module")
-def models(table, backbone, vocabulary):
+def models(table, backbone, vocabulary, untrain):
     mlp = train_labels(
         table, vocabulary, backbone=backbone, head=MlpHead(HeadConfig(dim=12, sizes=(16,))), epochs=3, batch_size=8
     )
     ridge = train_labels(table, vocabulary, backbone=backbone, head=RidgeHead(penalty=1.0))
-    classes = train_classes(
-        table, backbone=backbone, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1, classes=2
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        untrain(patch)
+        classes = train_classes(
+            table, backbone=backbone, head=ProjectionHead(4, start="pca"), validation=2, test=0, epochs=1, classes=2
+        )
     return {"mlp": mlp, "ridge": ridge, "classes": classes}
 
 

@@ -34,6 +34,7 @@ def ran(hidden_classes, models, tmp_path_factory):
     folder, steps = tmp_path_factory.mktemp("siamese"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(siamese, "train", lambda source, training, copies, *, seed, epochs, far: models[seed])
+        patch.setattr(siamese.neighbour_rows, "__kwdefaults__", {"queries": 2, "depth": 2})
         siamese.run(folder, images=hidden_classes, test=TEST, seeds=2, epochs=2, gallery=(5, 20, 10_000),
                     progress=lambda *step: steps.append(step))
     return folder, storage.read_json(folder / "report.json"), steps
@@ -132,6 +133,7 @@ def test_from_pictures_changed_copies_train_too(stub, tmp_path, capsys, monkeypa
         return made[0]
 
     monkeypatch.setattr(siamese, "train", once)
+    monkeypatch.setattr(siamese.neighbour_rows, "__kwdefaults__", {"queries": 2, "depth": 2})
     random = np.random.default_rng(0)
     for number in range(9):
         (tmp_path / "tiles" / f"tile{number}").mkdir(parents=True)

