@@ -14,7 +14,7 @@ from devise.checks import check
 from devise.datasets import open_images
 from devise.features import compute
 from devise.heads import HeadConfig, MlpHead, RidgeHead
-from devise.model import Devise, pretrained, train_captions, train_classes, train_labels
+from devise.model import Devise, captions, pretrained, train_captions, train_classes, train_labels
 from devise.model.saving import largest_difference
 from devise.model.sources import Words
 from devise.search import Search
@@ -92,6 +92,7 @@ def models(images, words, drawn_space, untrain, tmp_path_factory):
 def opened(models, monkeypatch):
     """The backbone by its name, as a model of another process loads it."""
     monkeypatch.setattr(backbones, "load", lambda name, **options: small_backbone())
+    monkeypatch.setitem(captions.VISUAL, "epochs", 2)  # of what is trained anew behind a tuned network
     return models
 
 
