@@ -6,6 +6,7 @@ import gc
 import hashlib
 import itertools
 import os
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -135,9 +136,9 @@ def vocabulary():
 
 
 @pytest.fixture
-def picture_folder(tmp_path):
+def picture_folder(tmp_path, drawn_folder):
     """`pictures/<class>/*.png`, ten of each of four classes, noise over the colour of the class."""
-    return draw_pictures(tmp_path / "pictures")
+    return shutil.copytree(drawn_folder, tmp_path / "pictures")
 
 
 @pytest.fixture(scope="session")
