@@ -64,18 +64,20 @@ def export(model: keras.Model, path: str | os.PathLike, *, name: str = FEATURES)
     if sum(value.nbytes for value in values) >= LIMIT:
         raise ValueError(f"{model.name} holds {sum(value.nbytes for value in values) / 1e9:.1f} GB of weights: an "
                          "ONNX file takes less than 2.1 GB; take runtime='function'")
-    graph = _converted(tf2onnx, model, values, name)
+    graph, held = _converted(tf2onnx, model, values, name)
     try:
         onnx.checker.check_model(graph)  # an operation that the converter doesn't know is left as it was
     except onnx.checker.ValidationError as error:
         raise _refusal(model, error) from error
     used = {name for node in graph.graph.node for name in node.input}
-    given = {f"weight_{number}": value for number, value in enumerate(values)}
+    given = held | {f"weight_{number}": value for number, value in enumerate(values)}
     for entry in list(graph.graph.input):
-        if entry.name in given:  # a weight: it becomes a number of the graph's own
+        if entry.name in given:  # a weight or a constant: it becomes a number of the graph's own
             graph.graph.input.remove(entry)
             if entry.name in used:
                 graph.graph.initializer.append(onnx.numpy_helper.from_array(given[entry.name], entry.name))
+    if strange := [entry.name for entry in graph.graph.input if entry.name not in {one.name for one in model.inputs}]:
+        raise _refusal(model, f"it asks for {', '.join(strange)}")
     for entry in (*graph.graph.input, *graph.graph.output):
         entry.type.tensor_type.shape.dim[0].dim_param = FREE
     graph.doc_string = model.name
@@ -85,7 +87,10 @@ def export(model: keras.Model, path: str | os.PathLike, *, name: str = FEATURES)
 
 
 def _converted(tf2onnx, model, values, name):
-    """The ONNX graph of a model whose large weights are inputs named weight_0, weight_1, …"""
+    """The ONNX graph of a model whose large weights are inputs named weight_0, weight_1, …; other inputs by name.
+
+    The others are constants that a layer made when it was built, such as the places of a transformer's parts.
+    """
     import tensorflow as tf
 
     large = [number for number, value in enumerate(values) if value.size >= LARGE]
@@ -102,12 +107,14 @@ def _converted(tf2onnx, model, values, name):
                   for number in large]
     with _quiet():
         try:
-            graph, _ = tf2onnx.convert.from_function(
-                tf.function(forward, autograph=False, input_signature=signature), input_signature=signature,
-                custom_op_handlers={"Erfc": (_erfc, [])})
+            function = tf.function(forward, autograph=False, input_signature=signature)
+            held = {inner.name: outer.numpy() for outer, inner in function.get_concrete_function().graph.captures
+                    if outer.dtype != tf.resource}
+            graph, _ = tf2onnx.convert.from_function(function, input_signature=signature,
+                                                     custom_op_handlers={"Erfc": (_erfc, [])})
         except Exception as error:  # the converter raises its own and Python's
             raise _refusal(model, error) from error
-    return graph
+    return graph, held
 
 
 def by_reference(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

@@ -93,7 +93,9 @@ def test_the_features_of_a_preset_are_those_of_keras_hub(name, drawn, tmp_path):
     network.save_to_preset(str(tmp_path))
     backbone = backbones.load(name, weights=str(tmp_path))
     assert backbone.trained and backbone.weights == str(tmp_path)
+    engine = backbone.runtime
     found = backbone.features(pictures(backbone))
+    assert backbone.runtime == engine  # none is left for TensorFlow in silence
     np.testing.assert_allclose(found, features(name, network, pictures(backbone), tmp_path), rtol=1e-4, atol=1e-4)
     assert drawn(name).fingerprint != backbone.fingerprint
 

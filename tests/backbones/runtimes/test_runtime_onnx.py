@@ -49,6 +49,24 @@ def test_a_file_gives_what_the_model_gives_for_any_number_of_pictures(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
 
 
+class Shifted(keras.layers.Layer):
+    """A layer with a constant that is no weight, as the positions of keras-hub's ViT are."""
+
+    def build(self, shape):
+        self.shift = keras.ops.arange(shape[-1], dtype="float32")
+
+    def call(self, x):
+        return x + self.shift
+
+
+def test_a_constant_that_a_layer_made_is_in_the_file(tmp_path):
+    model = network()
+    model = keras.Sequential([*model.layers, Shifted()], name="small")
+    room.export(model, tmp_path / "model.onnx")
+    assert [entry.name for entry in onnx.load(str(tmp_path / "model.onnx")).graph.input] == [model.inputs[0].name]
+    np.testing.assert_allclose(features(tmp_path / "model.onnx", pictures(2)), model(pictures(2)), rtol=1e-4, atol=1e-5)
+
+
 def test_the_weights_are_those_at_the_time_of_the_export(tmp_path):
     model, path = network(), tmp_path / "model.onnx"
     before = np.asarray(model(pictures(2)))
