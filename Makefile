@@ -34,11 +34,11 @@ demo: $(VENV)/.demo
 
 # a module is compiled once, for both processes and all that they start
 test: export PYTHONDONTWRITEBYTECODE :=
-# two processes side by side, each by one processor: threads of products that wait for others take a twentieth of the time
+# each process by one processor: threads of products that wait for others take a twentieth of the time
 test: export OPENBLAS_NUM_THREADS := 1
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal  # on two processors: tests of servers, kills and Ray wait a lot
 
 test-faults: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[faults]'

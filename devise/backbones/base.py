@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -270,9 +271,10 @@ class Backbone:
         if self.runtime in runtimes.ENGINES:
             try:
                 return runtimes.compiled(self._graph or self._model, self.runtime, self._shape, self._stem)
-            except (ValueError, ImportError, OSError):
+            except (ValueError, ImportError, OSError) as error:
                 if self._given["runtime"] != "auto":
                     raise
+                warnings.warn(f"{self.name} is run by TensorFlow, not by {self.runtime}: {error}", stacklevel=2)
                 self.runtime = "function"  # nobody asked for this engine, which can't do it
         return runtimes.compiled(self._model, self.runtime, self._shape)
 
