@@ -9,7 +9,7 @@ import pytest
 
 from devise import backbones
 from devise.backbones import keras_hub as room
-from devise.backbones import registry
+from devise.backbones import registry, runtimes
 from devise.errors import MissingDependency
 
 hub = pytest.importorskip("keras_hub", reason="no keras-hub")
@@ -23,8 +23,10 @@ SENTENCES = {"vocabulary_size": 20, "embedding_dim": 16, "hidden_dim": 16, "num_
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny():
+def tiny(tmp_path_factory):
+    files = tmp_path_factory.mktemp("pretrained")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtimes, "pretrained_root", lambda: files)  # no file that another devise wrote
         for name, network in TINY.items():
             patch.setitem(room.NETWORKS, name, network)
             patch.setitem(registry.BUILDERS, name, room.build)
