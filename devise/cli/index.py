@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KNOBS = {"trees": ({"annoy"}, "n_trees"), "search_k": ({"annoy"}, "search_k"), "uri": ({"milvus", "lancedb"}, "uri"),
          "recall": ({"annoy", "faiss", "hnswlib", "usearch", "auto"}, "recall")}
+SHOWN = 5  # skipped files
 AS_IT_WAS = "the index is as it was; the features are kept, and the same command goes on from them"
 
 
@@ -178,10 +179,16 @@ class Remove(Command):
 
     def run(self, args: Namespace) -> Answer:
         search = opening.search([args.index])
+        root, sources = search.images.root, search.images.sources
         gone = search.remove(args.pictures)
+        there = next((path for path in gone if root and (root / path).is_file() and any(
+            (root / path).resolve().is_relative_to(source) for source in sources)), None)
         search.save(args.index, overwrite=True)
-        return _answer(search, args.index, f"{counted(len(gone), 'picture')} removed: {len(search):,}",
+        told = _answer(search, args.index, f"{counted(len(gone), 'picture')} removed: {len(search):,}",
                        removed=list(gone))
+        note = () if there is None else (f"devise sync would bring {there} back: to keep a picture out, move its file "
+                                         "out of the folders of the index",)
+        return told._replace(report=replace(told.report, notes=(*told.report.notes, *note)))
 
 
 class Sync(Command):
@@ -225,14 +232,22 @@ class Sync(Command):
         done = bool(found or found.stamps) and not args.dry_run and (args.yes or not found or _agreed(found))
         if not done:
             report = Report(f"{counted(len(search), 'picture')} in {args.index}, to bring in line: {len(found):,}",
-                            tables=(found.table(),))
+                            tables=(found.table(),), notes=_skipped(found))
             return Answer(report, {"index": str(args.index), "n": len(search), "done": False, **found.to_json()})
         with progress_bar("extract") as progress:
             found = search.sync(changes=found, progress=progress)
         search.save(args.index, overwrite=True)
         told = _answer(search, args.index, f"{counted(len(found), 'picture')} brought in line: {len(search):,}",
                        done=True, **found.to_json())
-        return told._replace(report=replace(told.report, tables=(found.table(),)))
+        return told._replace(report=replace(told.report, tables=(found.table(),),
+                                            notes=(*told.report.notes, *_skipped(found))))
+
+
+def _skipped(changes: Changes) -> list[str]:
+    """Of each file in the folders that is not read, why; of many the first ones."""
+    notes = [f"skipped: {item.path}: {item.reason}" for item in changes.skipped[:SHOWN]]
+    left = len(changes.skipped) - SHOWN
+    return notes + ([f"skipped: {left:,} more, see --json"] if left > 0 else [])
 
 
 def _agreed(changes: Changes) -> bool:

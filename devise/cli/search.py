@@ -270,8 +270,11 @@ def _table(engine, result):
     caption = f"{result.asked} (cosine, {result.space} space)"
     if (among := result.among) is not None:
         unknown = ", ".join(f"{n:,} without {field}" for field, n in among.lacking.items())
-        caption += f", of {len(among.rows):,} pictures where {among.where}{f' ({unknown})' if unknown else ''}"
-    if result.known is False:
+        caption += f", of {counted(len(among.rows), 'picture')} where {among.where}"
+        caption += f" (of the whole index {unknown})" if unknown else ""
+    if among is not None and not len(among.rows):
+        caption += ": it holds for none"
+    elif result.known is False:
         calibration = engine.model.spaces[result.space].calibration
         rate = f" (false accepts {100 * calibration['asked']:.1f} % on validation classes)" if calibration else ""
         best = f": the best score {score(rows[0][0])} is below {score(result.threshold)}" if rows else ""

@@ -41,8 +41,8 @@ class Tag(Command):
     (what could be named; null for softmax), "root" (the folder that paths start from), "pictures": [{"path",
     "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
     null), "written" (null without --write, else {"file" (of a table, or null), "written", "merged", "unchanged"
-    (how many sidecars), "failed": [{"path", "reason"}]})}. Scores
-    are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
+    (how many sidecars), "unsure" (pictures without one, since no tag is sure), "failed": [{"path", "reason"}]})}.
+    Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
     too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
     listed, the others are tagged, and the exit code is 1.
 
@@ -168,30 +168,30 @@ def written(value: str) -> str | Path:
 
 
 def write(place: str | Path, images: ImageSet, tagged: Sequence, *, overwrite: bool = False) -> dict[str, Any]:
-    """Write the tags of pictures that are not weak, to sidecars or a table; how many were, for JSON.
+    """Write the tags of pictures to sidecars, but for weak ones, or to a table; how many were, for JSON.
 
     Raises:
         FileExistsError: if another table is there, and may not be replaced.
     """
-    sure = [[tag for tag in tags if not tag.weak] for tags in tagged]
     told: dict[str, Any] = {"file": None if place == XMP else str(place), "written": 0, "merged": 0, "unchanged": 0,
-                            "failed": []}
+                            "unsure": 0, "failed": []}
     if not isinstance(place, Path):
         from devise.datasets import write_keywords
 
-        for row, tags in enumerate(sure):
+        for row, tags in enumerate(tagged):
+            sure = [tag.name for tag in tags if not tag.weak]
             try:
-                told[write_keywords(images.file(row), [tag.name for tag in tags])] += 1
+                told[write_keywords(images.file(row), sure) if sure else "unsure"] += 1
             except (OSError, ValueError) as error:
                 told["failed"].append({"path": images.paths[row], "reason": message(error)})
         return told
-    rows = [{"picture": path, "rank": rank, "name": tag.name, "score": round(float(tag.score), 6)}
-            for path, tags in zip(images.paths, sure, strict=True) for rank, tag in enumerate(tags, start=1)]
+    rows = [{"picture": path, "rank": rank, "name": tag.name, "score": round(float(tag.score), 6), "weak": tag.weak}
+            for path, tags in zip(images.paths, tagged, strict=True) for rank, tag in enumerate(tags, start=1)]
     if place.suffix.lower() == ".json":
         text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     else:
         with io.StringIO(newline="") as file:
-            table = csv.DictWriter(file, ["picture", "rank", "name", "score"])
+            table = csv.DictWriter(file, ["picture", "rank", "name", "score", "weak"])
             table.writeheader()
             table.writerows(rows)
             text = file.getvalue()
@@ -212,7 +212,8 @@ def notes(told: dict[str, Any] | None) -> tuple[str, ...]:
         return ()
     if told["file"]:
         return (f"{told['file']} is {'as it was' if told['unchanged'] else 'written'}",)
-    return (f"sidecars: {told['written']:,} written, {told['merged']:,} merged, {told['unchanged']:,} unchanged",
+    none = f"; none for {counted(told['unsure'], 'picture')}, of which no tag is sure" if told["unsure"] else ""
+    return (f"sidecars: {told['written']:,} written, {told['merged']:,} merged, {told['unchanged']:,} unchanged{none}",
             *(f"no sidecar of {lost['path']}: {lost['reason']}" for lost in told["failed"]))
 
 
@@ -236,6 +237,8 @@ class Similarity(Command):
 
     def run(self, args: Namespace) -> Answer:
         asked = [args.first_picture, args.second_picture]
+        for place in filter(os.path.isdir, asked):
+            raise WrongUsage(f"{place} is a folder: expected two pictures")
         found = _readable(opening.images(asked))
         model = opening.model(args)
         table = model.features(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ class Train(Training):
         told = (f"Learnt beside the model {start!r}: other words find and name what they did." if start else
                 "Learnt from nothing: words that are no labels know only what these classes say of them.",
                 *((_told(beside, start),) if beside else ()))
+        told = (*told, *_lone(model.table.images.single, "trained and in no figure"))
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
             **{name: model.record[name] for name in ("start", "left_out")}, "warnings": model.record["doubts"],
@@ -115,6 +117,16 @@ class Train(Training):
         if asked != "none":
             options.refuse(args, own, "they are for a training from nothing, --from none")
         return None if asked == "none" else asked
+
+
+def _lone(names: Sequence[str], what: str) -> list[str]:
+    """That some classes have one picture, and what follows from it; of many the first ones.
+
+    >>> _lone(["fish"], "trained and in no figure"), _lone([], "")
+    (['1 class of one picture, trained and in no figure: fish'], [])
+    """
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return [f"{counted(len(names), 'class')} of one picture, {what}: {shown}"] if names else []
 
 
 def _told(beside: dict[str, float], start: str | None = None) -> str:
@@ -195,11 +207,8 @@ class Siamese(Training):
                 "thresholds": {name: model.spaces[name].threshold for name in trust}, "trust": trust,
                 "open_set": told.get("open_set"), "galleries": told.get("galleries"),
                 "history": model.history["learnt"].to_json()}
-        notes = ()
-        if single:
-            notes = (f"{len(single):,} classes have one picture and so no pair to learn from or to find: "
-                     f"{', '.join(single[:10])}{', …' if len(single) > 10 else ''}",)
-        return self._answer(args, model, keys, figures, images, (*thresholds_notes(model), *notes))
+        return self._answer(args, model, keys, figures, images, (
+            *thresholds_notes(model), *_lone(single, "without a pair to learn from or to find")))
 
 
 class Captions(Training):

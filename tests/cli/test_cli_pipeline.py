@@ -102,6 +102,14 @@ def test_train_says_beside_which_model_it_learnt(answer, devise, tmp_path, monke
     assert refused.code == 2 and "--epochs can't be used here" in refused.err and not (tmp_path / "other").exists()
 
 
+def test_train_names_classes_of_one_picture(devise, stub, picture_folder, words_file, tmp_path):
+    asked = "train", picture_folder, "--words", words_file, "--head", "ridge", "-o", tmp_path / "model"
+    assert "of one picture" not in devise(*asked).out
+    (picture_folder / "ocean").mkdir()
+    (picture_folder / "cat/0.png").rename(picture_folder / "ocean/0.png")
+    assert "1 class of one picture, trained and in no figure: ocean" in devise(*asked, "--overwrite").out
+
+
 def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file, tmp_path):
     flat = tmp_path / "flat"
     flat.mkdir()
@@ -301,6 +309,8 @@ def test_similarity_is_the_cosine_in_each_space(answer, devise, model, picture_f
     (tmp_path / "empty.png").touch()
     ran = devise("similarity", pair[0], tmp_path / "empty.png", "--model", model)
     assert ran.code == 1 and "empty.png can't be read (zero bytes)" in ran.err
+    ran = devise("similarity", pair[0], picture_folder / "dog", "--model", model)
+    assert ran.code == 2 and f"{picture_folder / 'dog'} is a folder: expected two pictures" in ran.err
 
 
 def test_index_refuses_before_it_extracts(devise, model, picture_folder, stub, tmp_path):
@@ -372,6 +382,20 @@ def test_an_index_follows_its_folder_when_that_is_agreed_to(answer, devise, inde
     done = answer("sync", index)
     assert done["done"] and done["n"] == 39 and (done["moved"], done["gone"]) == (shown["moved"], ["car/1.png"])
     assert done["recall_at_10"]["raw"] == 1 and not answer("sync", index, "--yes")["done"]
+    for number in range(7):
+        (picture_folder / f"dog/cut {number}.png").write_text("half")
+    (picture_folder / "dog/new.png").write_bytes((picture_folder / "dog/1.png").read_bytes())
+    for how in ("--dry-run", "--yes"):
+        told = " ".join(devise("sync", index, how).out.split())
+        assert "skipped: dog/cut 0.png: not a picture" in told and "skipped: 2 more, see --json" in told
+    told = devise("remove", index, "dog/new.png").out
+    assert "devise sync would bring dog/new.png back" in told
+    (picture_folder / "dog/new.png").unlink()
+    assert answer("remove", index, "dog/1.png")["n"] == 38 and answer("sync", index, "--yes")["n"] == 39
+    (picture_folder / "dog/1.png").rename(picture_folder.parent / "kept out.png")
+    assert "would bring" not in devise("remove", index, "dog/1.png").out
+    (picture_folder.parent / "kept out.png").rename(picture_folder / "dog/1.png")
+    assert answer("sync", index, "--yes")["n"] == 39
     picture_folder.rename(picture_folder.with_name("unplugged"))
     ran = devise("sync", index, "--yes")
     assert ran.code == 1 and "is its drive mounted?" in ran.err and ran.err.rstrip().endswith("with --allow-empty")

@@ -69,7 +69,7 @@ def test_a_class_of_one_picture_is_told(devise, stub, tiles, draw_tiles, tmp_pat
     draw_tiles(tiles, "lonely", 7, n=1)
     ran = devise("siamese", tiles, *FAST, "-o", tmp_path / "m")
     assert "classes of one row have no pair" in ran.err
-    assert "1 classes have one picture and so no pair to learn from or to find: lonely" in ran.out
+    assert "1 class of one picture, without a pair to learn from or to find: lonely" in ran.out
 
 
 def test_classes_of_one_picture_are_counted_and_named(answer, devise, stub, tiles, draw_tiles, untrained, tmp_path):
