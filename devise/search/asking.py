@@ -18,6 +18,7 @@ from devise.arrays import unit_rows
 from devise.datasets import ImageSet, Metadata, metadata_of
 from devise.evaluation import Candidates
 from devise.features.table import has_changed
+from devise.figures import counted
 from devise.model import Devise, changed, mixed, weights_of
 from devise.model.tags import FIRST_WORDS, Names, naming
 from devise.search.filters import Selection, select
@@ -48,6 +49,9 @@ class Indexed:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({counted(len(self.rows), 'picture')}: {', '.join(self.indexes)})"
 
     @property
     def rows(self) -> NDArray[np.int64]:

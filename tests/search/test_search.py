@@ -294,6 +294,7 @@ def test_a_joined_index_with_a_picture_twice_can_be_saved(model, table, tmp_path
         Search.build(model, table.subset(rows), engine="exact").save(tmp_path / name)
     both = Search.load(tmp_path / "one", tmp_path / "two")
     assert both.rows.tolist() == [0, 1, 2, 4] and len(both) == 5
+    assert repr(both) == f"Search(4 pictures: {', '.join(both.indexes)})"
     both.save(tmp_path / "both")
     found = Search.load(tmp_path / "both").by_image(table.images.paths[0], 9).matches
     assert found == both.by_image(table.images.paths[0], 9).matches and len(found) == 3
