@@ -32,7 +32,7 @@ demo: $(VENV)/.demo
 	  '  PICTURES=~/pictures make demo' \
 	  '  $(DEVISE) train ~/pictures --unseen elephant,lobster -o model'
 
-# a module is compiled once, for both processes and all that they start
+# a module is compiled once, for all processes and what they start
 test: export PYTHONDONTWRITEBYTECODE :=
 # each process by one processor: threads of products that wait for others take a twentieth of the time
 test: export OPENBLAS_NUM_THREADS := 1

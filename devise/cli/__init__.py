@@ -139,8 +139,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument NAME: ")  # argparse's, before what `unknown` says
-        if message.endswith("expected one argument"):
-            message += ", behind = where it begins with a minus: --text=-people"
+        if lacking := re.match(r"argument (?:\S+/)?(--[\w-]+): expected one argument$", message):
+            message += f"; one that begins with a minus is written behind =, as {lacking[1]}=-people"
         if strange := re.match(r"unrecognized arguments: .*?(?<!\S)(--[\w-]+)", message):
             message = unknown("option", strange[1], self._option_string_actions).partition(": expected")[0]
         self.exit(2, f"{self.prog}: {printable(message)}\nsee {self.prog} --help\n")

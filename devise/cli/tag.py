@@ -41,8 +41,8 @@ class Tag(Command):
     (what could be named; null for softmax), "root" (the folder that paths start from), "pictures": [{"path",
     "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
     null), "written" (null without --write, else {"file" (of a table, or null), "written", "merged", "unchanged"
-    (how many sidecars), "unsure" (pictures without one, since no tag is sure), "failed": [{"path", "reason"}]})}.
-    Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
+    (how many sidecars), "unsure" (pictures without a sure tag: nothing is written), "failed": [{"path",
+    "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
     too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
     listed, the others are tagged, and the exit code is 1.
 
@@ -212,7 +212,7 @@ def notes(told: dict[str, Any] | None) -> tuple[str, ...]:
         return ()
     if told["file"]:
         return (f"{told['file']} is {'as it was' if told['unchanged'] else 'written'}",)
-    none = f"; none for {counted(told['unsure'], 'picture')}, of which no tag is sure" if told["unsure"] else ""
+    none = f"; nothing for {counted(told['unsure'], 'picture')} without a sure tag" if told["unsure"] else ""
     return (f"sidecars: {told['written']:,} written, {told['merged']:,} merged, {told['unchanged']:,} unchanged{none}",
             *(f"no sidecar of {lost['path']}: {lost['reason']}" for lost in told["failed"]))
 

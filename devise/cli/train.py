@@ -98,7 +98,8 @@ class Train(Training):
         told = (f"Learnt beside the model {start!r}: other words find and name what they did." if start else
                 "Learnt from nothing: words that are no labels know only what these classes say of them.",
                 *((_told(beside, start),) if beside else ()))
-        told = (*told, *_lone(model.table.images.single, "trained and in no figure"))
+        lone = [name for name in model.table.images.single if name in used.seen]
+        told = (*told, *_lone(lone, "trained and not tested"))
         answer = self._answer(args, model, {
             "seen": list(used.seen), "unseen": list(used.unseen), **figures.to_json(),
             **{name: model.record[name] for name in ("start", "left_out")}, "warnings": model.record["doubts"],
@@ -122,8 +123,8 @@ class Train(Training):
 def _lone(names: Sequence[str], what: str) -> list[str]:
     """That some classes have one picture, and what follows from it; of many the first ones.
 
-    >>> _lone(["fish"], "trained and in no figure"), _lone([], "")
-    (['1 class of one picture, trained and in no figure: fish'], [])
+    >>> _lone(["fish"], "trained and not tested"), _lone([], "")
+    (['1 class of one picture, trained and not tested: fish'], [])
     """
     shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return [f"{counted(len(names), 'class')} of one picture, {what}: {shown}"] if names else []

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from devise import features, storage
+from devise import backbones, features, storage
 from devise.backbones.base import Backbone
 from devise.datasets import ImageSet, Skipped, read_image
 from devise.distributed import ray
@@ -181,7 +181,7 @@ class Worker:
 
     def describe(self):
         """What the network is, as a feature table records it."""
-        return features.describe(self._backbone)
+        return backbones.describe(self._backbone)
 
     def extract(self, part):
         """The Shard of a Part. One part is fetched while another one is computed."""

@@ -45,7 +45,7 @@ class Indexed:
         self.model, self.images, self.indexes, self.contents, self.links = model, images, indexes, contents, links
         self.thumbnails, self.parts = thumbnails, tuple(parts)
         self._metadata = metadata or (lambda: [None] * len(images))
-        self._row = self._rows()
+        self._row = self._by_path()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -287,7 +287,7 @@ class Indexed:
         found = self.model.text_space(name)
         return self._space(found)
 
-    def _rows(self) -> dict[str, int]:
+    def _by_path(self) -> dict[str, int]:
         """{path: row}, the first row of a path that comes twice."""
         rows = {self.images.paths[row]: row for row in reversed(range(len(self.images)))}
         self.links = {path: place for path, place in self.links.items() if path in rows}

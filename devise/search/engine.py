@@ -146,7 +146,7 @@ class Search(Indexed):
         for row, one in zip(ids.tolist(), known, strict=True):
             metadata[row] = one
         self.metadata, self.links = metadata, {**self.links, **links_of(added)}
-        self._row = self._rows()
+        self._row = self._by_path()
         return added
 
     def remove(self, images: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ class Search(Indexed):
         gone, self.metadata = tuple(self.images.paths[row] for row in leaving), [self.metadata[row] for row in kept]
         self.images = self.images.subset(kept)
         self.contents = None if self.contents is None else self.contents[kept]
-        self._row = self._rows()
+        self._row = self._by_path()
         return gone
 
     def duplicates(self, *, alike: float = ALIKE, progress: Callable | None = None) -> list[tuple[Copy, ...]]:
@@ -241,7 +241,7 @@ class Search(Indexed):
             for row, stamp in stamps.items():
                 self.contents["size"][row], self.contents["mtime_ns"][row] = stamp
         self.links = links_of(self.images)
-        self._row = self._rows()
+        self._row = self._by_path()
 
     def _moved(self, there: Sequence[int | None], contents: NDArray | None) -> dict[int, int]:
         """{place: row} of images that are not there and have the content of a row whose own file is gone."""

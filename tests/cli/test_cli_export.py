@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from devise import backbones, cli
-from devise.backbones import Backbone, Preprocessing
+from devise.backbones import Backbone, Preprocessing, describe
 from devise.datasets import ImageSet
-from devise.features import FeatureTable, describe
+from devise.features import FeatureTable
 from devise.heads import RidgeHead
 from devise.model import train_labels
 

@@ -42,7 +42,7 @@ def test_conditions_and_several_parts(answer, devise, index, picture_folder):
     assert told in " ".join(devise(*asked, "--text", "cat").out.split())
     assert "of 0 pictures where folder=none: it holds for none" in " ".join(
         devise("search", index, "--text", "cat", "--where", "folder=none").out.split())
-    assert "expected one argument, behind = where it begins with a minus: --text=-people" in devise(
+    assert "expected one argument; one that begins with a minus is written behind =, as --text=-people" in devise(
         "search", index, "--text", "-cat").err
     ran = devise("search", index, "--text", "cat", "--where", "takn>=2024")
     assert ran.code == 1 and "there is no field 'takn': did you mean taken; the fields are taken, camera" in ran.err

@@ -107,7 +107,8 @@ def test_train_names_classes_of_one_picture(devise, stub, picture_folder, words_
     assert "of one picture" not in devise(*asked).out
     (picture_folder / "ocean").mkdir()
     (picture_folder / "cat/0.png").rename(picture_folder / "ocean/0.png")
-    assert "1 class of one picture, trained and in no figure: ocean" in devise(*asked, "--overwrite").out
+    assert "1 class of one picture, trained and not tested: ocean" in devise(*asked, "--overwrite").out
+    assert "of one picture" not in devise(*asked, "--overwrite", "--unseen", "ocean").out  # that one is not trained
 
 
 def test_train_takes_labels_from_a_file(answer, stub, picture_folder, words_file, tmp_path):
@@ -394,6 +395,8 @@ def test_an_index_follows_its_folder_when_that_is_agreed_to(answer, devise, inde
     assert answer("remove", index, "dog/1.png")["n"] == 38 and answer("sync", index, "--yes")["n"] == 39
     (picture_folder / "dog/1.png").rename(picture_folder.parent / "kept out.png")
     assert "would bring" not in devise("remove", index, "dog/1.png").out
+    assert devise("add", index, picture_folder.parent / "kept out.png").code == 0  # of no folder of the index
+    assert "would bring" not in devise("remove", index, picture_folder.parent / "kept out.png").out
     (picture_folder.parent / "kept out.png").rename(picture_folder / "dog/1.png")
     assert answer("sync", index, "--yes")["n"] == 39
     picture_folder.rename(picture_folder.with_name("unplugged"))

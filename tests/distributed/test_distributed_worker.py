@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from devise import features
+from devise import backbones, features
 from devise.datasets import from_folder, read_image
 from devise.distributed.extraction import THREADS, Worker, _deal, unread
 from devise.distributed.sources import OnDisk, Part
@@ -98,7 +98,7 @@ def test_another_content_of_the_same_size_elsewhere_is_refused_by_name(worker, b
                 yield number, worker.extract(OnDisk(self.images).part(rows)), "node 7"
 
     def run(folder):
-        table, described = tmp_path / "table", SimpleNamespace(**features.describe(backbone))
+        table, described = tmp_path / "table", SimpleNamespace(**backbones.describe(backbone))
         return _deal(Crew(folder), OnDisk(images), described, table, table / "partial", dtype="float32", shard_rows=8,
                      overwrite=False, progress=None)
 

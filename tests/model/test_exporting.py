@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from devise.backbones import Backbone, Preprocessing
+from devise.backbones import Backbone, Preprocessing, describe
 from devise.datasets import ImageSet
-from devise.features import FeatureTable, describe
+from devise.features import FeatureTable
 from devise.heads import ConseHead, HeadConfig, MlpHead, ProjectionHead, RidgeHead
 from devise.model import Space, train_classes, train_labels
 from devise.model.saving import largest_difference

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from devise.backbones import imagenet
+from devise.backbones import describe, imagenet
 from devise.datasets import ImageSet
-from devise.features import FeatureTable, describe
+from devise.features import FeatureTable
 from devise.heads import LiftHead
 from devise.model import Devise, WordText, pretrained
 from devise.model.sources import Words

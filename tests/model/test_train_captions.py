@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from devise import features  # noqa: E402
+from devise import backbones, features  # noqa: E402
 from devise.datasets import ImageSet, Split  # noqa: E402
 from devise.evaluation.captions import graded, text_retrieval  # noqa: E402
 from devise.metrics import ndcg_at_r  # noqa: E402
@@ -48,7 +48,7 @@ def drawn(seed=0):
 def table(backbone):
     rows, captions = drawn()
     images = ImageSet([f"{number}.jpg" for number in range(N)], np.full(N, -1), (), root=None, captions=captions)
-    return features.FeatureTable(rows, images, features.describe(backbone))
+    return features.FeatureTable(rows, images, backbones.describe(backbone))
 
 
 @pytest.fixture(scope="module")

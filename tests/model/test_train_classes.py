@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from devise import features
+from devise import backbones, features
 from devise.datasets import ImageSet, from_folder, split_classes
 from devise.evaluation import choose_threshold, evaluate_galleries, retrieve, threshold_interval
 from devise.heads import HeadConfig, MlpHead, ProjectionHead, RidgeHead
@@ -30,7 +30,7 @@ def table(make_backbone):
     rows[:, :4] += 4 * random.standard_normal((len(labels), 4))
     names = tuple(f"class {number:02}" for number in range(N_CLASSES))
     images = ImageSet(tuple(f"{names[label]}/{row}.jpg" for row, label in enumerate(labels)), labels, names, root=None)
-    record = features.describe(make_backbone()) | {"dim": DIM}
+    record = backbones.describe(make_backbone()) | {"dim": DIM}
     return features.FeatureTable(rows.astype(np.float32), images, record)
 
 
@@ -178,8 +178,6 @@ def test_a_threshold_that_lets_all_in_is_kept_too(model, tmp_path):
 
 
 def test_from_pictures_with_the_backbone_of_auto(picture_folder, make_backbone, monkeypatch, untrained, tmp_path):
-    from devise import backbones
-
     monkeypatch.setattr(backbones, "choose", lambda: ("thumbnail", "it is at hand"))
     monkeypatch.setattr(backbones, "load", lambda name, **options: make_backbone())
     for number in range(4):  # four more classes
@@ -248,7 +246,7 @@ def test_changed_copies_train_along(table, backbone, model):
 
 
 def test_what_does_not_fit_is_refused_by_name(model, table, backbone, make_backbone, tmp_path):
-    other = features.FeatureTable(table.matrix, table.images, features.describe(make_backbone(1)))
+    other = features.FeatureTable(table.matrix, table.images, backbones.describe(make_backbone(1)))
     with pytest.raises(ValueError, match="extract them with its backbone"):
         model.evaluate(other)
     with pytest.raises(ValueError, match="the model was asked for vgg16"):

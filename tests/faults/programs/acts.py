@@ -51,7 +51,7 @@ class World:
     def table_of(self, number):
         images = self.chosen(number)
         return features.FeatureTable(np.stack([self.rows[path] for path in images.paths]), images,
-                                     features.describe(self.backbone))
+                                     backbones.describe(self.backbone))
 
 
 def chosen(images, number):
