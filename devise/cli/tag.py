@@ -38,13 +38,13 @@ class Tag(Command):
     Of the words of the vocabulary, stop words, offensive words and plurals are no tags.
 
     --json prints {"rule" (nearest, or softmax), "model", "backbone": {"name", …, "trained"}, "candidates"
-    (what could be named; null for softmax), "root" (the folder that paths start from), "pictures": [{"path",
-    "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or
-    null), "written" (null without --write, else {"file" (of a table, or null), "written", "merged", "unchanged"
-    (how many sidecars), "unsure" (pictures without a sure tag: nothing is written), "failed": [{"path",
-    "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first; concepts
-    too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be read are
-    listed, the others are tagged, and the exit code is 1.
+    (what could be named; null for softmax), "root" (the folder that paths start from), "pictures":
+    [{"path", "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing
+    of --save, or null), "written" (null without --write, else {"file" (of a table, or null), "written",
+    "merged", "unchanged" (how many sidecars), "unsure" (pictures without a sure tag: nothing is written),
+    "failed": [{"path", "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure
+    they are, best first; concepts too unsure to be relied on are "weak", and --reject leaves them out.
+    Pictures that can't be read are listed, the others are tagged, and the exit code is 1.
 
     --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,
     cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures
