@@ -34,7 +34,7 @@ class Checked:
     """What a check found at one place.
 
     Attributes:
-        place, kind: the folder, and what it holds: features, model, search, index or words.
+        place, kind: the folder, and what it holds: features, model, search, index, words or nothing.
         facts: {name: value} that are true of it.
         problems: Problem after Problem; none where all is well.
         notes: sentences worth knowing that are no problems.

@@ -34,15 +34,23 @@ def check(*places: str | Path, recompute: int = 0, repair: bool = False,
     Returns:
         A Checked for each place.
     Raises:
-        FileNotFoundError: if a place holds nothing that devise wrote.
+        FileNotFoundError: if the only place holds nothing that devise wrote; one of several then has a problem.
 
     >>> [found] = check("caltech37")
     >>> found.kind, found.facts["pictures"], found.ok
     ('features', 1609, True)
     """
-    folders = [_folder(place) for place in places]
-    kinds = [_kind(folder) for folder in folders]
-    total, done = sum(map(size, folders)), 0
+    results, there = [Checked(str(place), "nothing") for place in places], []
+    for found in results:
+        try:
+            folder = _folder(found.place)
+            found.kind = _kind(folder)
+            there.append((found, folder))
+        except FileNotFoundError as error:
+            if len(places) == 1:
+                raise
+            found.problem(str(error), "name another place, or leave it out")
+    total, done = sum(size(folder) for _, folder in there), 0
 
     def read(amount):
         nonlocal done
@@ -50,16 +58,13 @@ def check(*places: str | Path, recompute: int = 0, repair: bool = False,
         if progress:
             progress(min(done, total), total)
 
-    results = []
-    for place, folder, kind in zip(places, folders, kinds, strict=True):
-        found = Checked(str(place), kind)
-        if repair and kind in ("search", "index"):
+    for found, folder in there:
+        if repair and found.kind in ("search", "index"):
             with suppress(*DAMAGE):  # what can't be opened is told of below
                 found.notes += contents.repair(folder)
-        KINDS[kind](found, folder, read)
+        KINDS[found.kind](found, folder, read)
         if recompute and found.opened is not None:
             _recompute(found, recompute)
-        results.append(found)
     for one, other in combinations([found for found in results if found.opened is not None], 2):
         _fit(one, other)
         _fit(other, one)

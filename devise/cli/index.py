@@ -169,13 +169,13 @@ class Remove(Command):
     --json prints {"index", "n", "removed" (paths), "engine", "recall_at_10"}, as `devise index` has it.
     """
 
-    example = "devise remove index ~/pictures/blurred.jpg beach/4.jpg"
+    example = "devise remove index ~/pictures/blurred.jpg beach/4.jpg ~/pictures/screenshots"
     stopped = "the index is as it was"
 
     def arguments(self, parser: ArgumentParser) -> None:
         options.add_index(parser)
         parser.add_argument("pictures", nargs="+", metavar="PICTURES",
-                            help="files, or paths as the index has them")
+                            help="files or folders, or paths as the index has them")
 
     def run(self, args: Namespace) -> Answer:
         search = opening.search([args.index])

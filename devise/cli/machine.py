@@ -119,9 +119,8 @@ class Check(Command):
                             help="put N pictures of each through the network again and compare")
 
     def run(self, args: Namespace) -> Answer:
-        for place in args.places:
-            if place != opening.BUNDLED:
-                opening.existing(place, f"a folder that devise wrote, or {opening.BUNDLED}", (opening.BUNDLED,))
+        if len(args.places) == 1 and args.places[0] != opening.BUNDLED:
+            opening.existing(args.places[0], f"a folder that devise wrote, or {opening.BUNDLED}", (opening.BUNDLED,))
         from devise.checks import check
 
         with progress_bar("check", unit="B") as progress:

@@ -85,7 +85,7 @@ class Search(Command):
         drawn = (save_sheet(engine, results, sheet),) if sheet else ()
         from devise.model import weights_of
 
-        texts = [part for text in args.text or () for part in weights_of(text)]
+        texts = [part for result in results if args.text for part in weights_of(result.query)]
         asked = [*texts, *(args.plus or ()), *(args.minus or ())]
         report = Report(f"{counted(len(engine.rows), 'picture')} in {', '.join(args.index)}",
                         tables=tuple(_table(engine, result) for result in results),

@@ -23,7 +23,7 @@ from devise.report import Report, Table
 if TYPE_CHECKING:
     from devise.datasets import ImageSet
     from devise.features import FeatureTable
-    from devise.model import TaggedImages
+    from devise.model import Devise, TaggedImages
 
 SETS = ("concepts", "words", "seen", "unseen", "all")
 SOFTMAX = "softmax"
@@ -38,13 +38,14 @@ class Tag(Command):
     Of the words of the vocabulary, stop words, offensive words and plurals are no tags.
 
     --json prints {"rule" (nearest, or softmax), "model", "backbone": {"name", …, "trained"}, "candidates"
-    (what could be named; null for softmax), "root" (the folder that paths start from), "pictures":
-    [{"path", "tags": [{"name", "score", "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing
-    of --save, or null), "written" (null without --write, else {"file" (of a table, or null), "written",
-    "merged", "unchanged" (how many sidecars), "unsure" (pictures without a sure tag: nothing is written),
-    "failed": [{"path", "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure
-    they are, best first; concepts too unsure to be relied on are "weak", and --reject leaves them out.
-    Pictures that can't be read are listed, the others are tagged, and the exit code is 1.
+    (what could be named; null for softmax), "unknown": [{"name", "reason"}] (candidates that no vector is
+    known of), "root" (the folder that paths start from), "pictures": [{"path", "tags": [{"name", "score",
+    "weak"}]}], "skipped": [{"path", "reason"}], "sheet" (the drawing of --save, or null), "written" (null
+    without --write, else {"file" (of a table, or null), "written", "merged", "unchanged" (how many
+    sidecars), "unsure" (pictures without a sure tag: nothing is written), "failed": [{"path",
+    "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first;
+    concepts too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be
+    read and unknown candidates are listed, the others are used, and the exit code is 1.
 
     --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,
     cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures
@@ -78,7 +79,13 @@ class Tag(Command):
         place = self._place(args)
         candidates = self._candidates(args)
         found = opening.images(args.pictures, **options.given(args, options.READ))
-        table, tagged = (self._softmax if args.rule == SOFTMAX else self._nearest)(args, found, candidates)
+        unknown: list[dict] = []
+        if args.rule == SOFTMAX:
+            table, tagged = self._softmax(args, found)
+        else:
+            model = opening.model(args)
+            candidates, unknown = _known(model, candidates, **options.given(args, ("space",)))
+            table, tagged = self._nearest(args, model, found, candidates)
         images = table.images
         say_skipped(images)
         if sheet := vars(args).get("save"):
@@ -95,15 +102,16 @@ class Tag(Command):
                 for path, tags in named]
         weak = any(tag.weak for tags in tagged for tag in tags)
         report = Report(counted(len(rows), "picture"), tables=(Table(("picture", "tags"), rows),),
-                        notes=(*(("?: weak, too unsure to be relied on",) if weak else ()),
+                        notes=(*(f"not among the candidates: {lost['name']}: {lost['reason']}" for lost in unknown),
+                               *(("?: weak, too unsure to be relied on",) if weak else ()),
                                *((f"the sheet is {sheet}{rest}",) if sheet else ()), *notes(told)),
                         trained=table.backbone["trained"])
         return Answer(report, {
             "rule": args.rule if args.rule == SOFTMAX else "nearest", "model": vars(args).get("model"),
-            "backbone": table.backbone, "candidates": candidates, "root": str(images.root),
+            "backbone": table.backbone, "candidates": candidates, "unknown": unknown, "root": str(images.root),
             "pictures": [{"path": path, "tags": [tag._asdict() for tag in tags]} for path, tags in named],
             "skipped": opening.skipped(images), "sheet": sheet, "written": told},
-            failed=bool(images.skipped or told and told["failed"]))
+            failed=bool(unknown or images.skipped or told and told["failed"]))
 
     def _place(self, args: Namespace) -> str | Path | None:
         """What --write asks for, if that can be written at all."""
@@ -131,15 +139,15 @@ class Tag(Command):
             raise WrongUsage("--candidates holds no name: give some between commas, cat,dog")
         return names
 
-    def _nearest(self, args: Namespace, found: Any, candidates: Any) -> tuple[FeatureTable, TaggedImages]:
+    def _nearest(self, args: Namespace, model: Devise, found: Any, candidates: Any
+                 ) -> tuple[FeatureTable, TaggedImages]:
         """The features, and the tags by the words nearest in a model's space."""
-        model = opening.model(args)
         with progress_bar("extract") as progress:
             table = model.features(found, progress=progress)
         tagged = model.tag(table, candidates=candidates, **options.given(args, ("k", "first", "space")))
         return table, tagged.sure() if options.given(args, ("reject",)) else tagged
 
-    def _softmax(self, args: Namespace, found: Any, candidates: Any) -> tuple[FeatureTable, list]:
+    def _softmax(self, args: Namespace, found: Any) -> tuple[FeatureTable, list]:
         """The logits, and the tags by the classes of the backbone's own classifier."""
         backbone = opening.backbone(args)
         from devise import features
@@ -152,6 +160,24 @@ class Tag(Command):
         hits = Softmax().tag(table.matrix, min(k, len(names)))
         return table, [[Named(names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
                        for ids, scores in zip(*hits, strict=True)]
+
+
+def _known(model: Devise, names: str | list[str] | None, space: str | None = None) -> tuple[Any, list[dict]]:
+    """The candidates that have a place in the space, and of each other one why not; an error where none has one."""
+    if not isinstance(names, list):
+        return names, []
+    unknown: dict[str, str] = {}
+    for name in names:
+        try:
+            model.embed_text(name, space)
+        except KeyError as error:
+            if len(names) == 1:
+                raise
+            unknown[name] = str(error.args[0])
+    if len(unknown) == len(names):
+        raise ValueError(f"none of {len(names)} candidates is known: {'; '.join(unknown.values())}")
+    return [name for name in names if name not in unknown], [
+        {"name": name, "reason": reason} for name, reason in unknown.items()]
 
 
 def written(value: str) -> str | Path:

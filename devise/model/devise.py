@@ -92,6 +92,7 @@ class Devise:
             found |= {**inner, name: space}
         self.own_spaces = own
         self.spaces: Mapping[str, Space] = found
+        self.named: dict[tuple[str, int], tags.NearestNames] = {}  # those of the vocabulary, once they were asked for
 
     def _with_raw(self, spaces: dict[str, Space]) -> dict[str, Space]:
         """The spaces in their order, with "raw"; heads that don't fit the backbone are refused."""

@@ -158,6 +158,10 @@ def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None,
     assert text is not None
     if which is None:
         which = CONCEPTS if text.concepts is not None else "words"
+    if which == "words":
+        if (space, first) not in model.named:
+            model.named[space, first] = NearestNames(candidates(model, which, space=space, first=first, filtered=True))
+        return model.named[space, first]
     if which != CONCEPTS:
         return NearestNames(which if isinstance(which, Candidates) else
                             candidates(model, which, space=space, first=first, filtered=True))

@@ -22,7 +22,7 @@ from devise.search import saving, syncing
 from devise.search.asking import Indexed
 from devise.search.duplicates import ALIKE, Copy, duplicates
 from devise.search.joining import joined, parts_of
-from devise.search.links import links_of, once, placed
+from devise.search.links import below, links_of, once, placed
 from devise.search.pictures import Thumbnails
 from devise.search.syncing import Changes
 
@@ -153,21 +153,22 @@ class Search(Indexed):
         """Take images out of the index; their files stay. In memory, until `save`.
 
         Args:
-            images: paths as the index has them, or files; one or several.
+            images: paths as the index has them, files, or folders, which take all that the index has below them; one or
+                several.
         Returns:
             the paths that were taken out.
         Raises:
             ValueError: if one is not in the index, or none would be left.
         """
         asked = [images] if isinstance(images, (str, Path)) else list(images)
-        rows = {str(image): self.row(image) for image in asked}
-        for image, row in rows.items():
-            if row is None and image in self._row:
+        rows = {str(image): self._below(image) if (row := self.row(image)) is None else [row] for image in asked}
+        for image, found in rows.items():
+            if not found and image in self._row:
                 raise ValueError(f"{image} is the file {os.path.abspath(image)}, which is not in the index: name the "
                                  f"one of that name by its whole path, {self.images.file(self._row[image])}")
-            if row is None:
+            if not found:
                 raise ValueError(unknown("picture in the index", image, self.images.paths))
-        leaving = list(dict.fromkeys(row for row in rows.values() if row is not None))
+        leaving = list(dict.fromkeys(row for found in rows.values() for row in found))
         kept = np.setdiff1d(np.arange(len(self)), leaving)
         if not len(kept):
             raise ValueError(f"all {len(self)} pictures would go: remove the folder of the index instead")
@@ -179,6 +180,16 @@ class Search(Indexed):
         self.contents = None if self.contents is None else self.contents[kept]
         self._row = self._by_path()
         return gone
+
+    def _below(self, folder: str | Path) -> list[int]:
+        """The rows of all images below a folder, on this disk or as the index names it."""
+        path, root = Path(folder).expanduser(), self.images.root
+        there = {os.path.abspath(path), os.path.realpath(path)} if os.path.lexists(path) else set()
+        if root and there & {os.path.abspath(root), os.path.realpath(root)}:
+            return list(range(len(self)))
+        names = {below(place, root) if root else place for place in there} or {str(folder)}
+        start = tuple(f"{name.rstrip('/')}/" for name in names)
+        return [row for row, place in enumerate(self.images.paths) if place.startswith(start)]
 
     def duplicates(self, *, alike: float = ALIKE, progress: Callable | None = None) -> list[tuple[Copy, ...]]:
         """Groups of images that are copies of one another or nearly so; none is changed.

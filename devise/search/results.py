@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devise import notebook
-from devise.figures import score
+from devise.figures import counted, score
 from devise.report import frame
 from devise.search.filters import Selection
 
@@ -38,6 +38,8 @@ class Results(NamedTuple):
         vector: what pictures were compared with, a unit vector float32 (dim,).
 
     >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
+    >>> found
+    Results('ocean', shared space: 1 picture, beach/4.jpg 0.61)
     >>> [match.path for match in found.matches]
     ['beach/4.jpg']
     """
@@ -53,6 +55,10 @@ class Results(NamedTuple):
     also: tuple[str, ...] = ()
     among: Selection | None = None
     vector: NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        best = "".join(f", {match.path} {score(match.score)}" for match in self.matches[:1])
+        return f"Results({self.asked!r}, {self.space} space: {counted(len(self.matches), 'picture')}{best})"
 
     @property
     def weak(self) -> tuple[bool, ...]:

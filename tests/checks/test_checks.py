@@ -198,6 +198,12 @@ def test_nothing_to_check(tmp_path):
         check(tmp_path)
 
 
+def test_a_place_that_is_gone_does_not_silence_the_others(table, tmp_path):
+    nowhere, whole = check(tmp_path / "nowhere", table)
+    assert whole.ok and whole.kind == "features" and nowhere.kind == "nothing"
+    assert "does not exist" in nowhere.problems[0].what and nowhere.problems[0].do
+
+
 def test_hostile_rows_end_in_a_problem(table):
     """A manifest with a right digest and rows that are no rows."""
     document, paths = storage.open_artefact(table, "features")

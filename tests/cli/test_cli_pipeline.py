@@ -261,8 +261,16 @@ def test_tags_come_from_the_candidates_that_are_given(answer, devise, model, pic
     assert document["candidates"] == candidates
     assert document["pictures"] == [{"path": "2.png", "tags": [tag._asdict() for tag in expected]}]
     assert document["pictures"][0]["tags"][0]["name"] == "dog"
-    ran = devise("tag", picture, "--model", model, "--candidates", "caat,dog")
-    assert ran.code == 1 and "near spellings are cat" in ran.err
+    ran = devise("tag", picture, "--model", model, "--candidates", "caat,dog,car", "--json")
+    document = json.loads(ran.out)
+    assert ran.code == 1 and document["candidates"] == ["dog", "car"]
+    assert {tag["name"] for tag in document["pictures"][0]["tags"]} == {"dog", "car"}
+    [unknown] = document["unknown"]
+    assert unknown["name"] == "caat" and "near spellings are cat" in unknown["reason"]
+    told = devise("tag", picture, "--model", model, "--candidates", "caat,dog").out
+    assert "- not among the candidates: caat: 'caat' is not among" in told
+    ran = devise("tag", picture, "--model", model, "--candidates", "caat,oceam")
+    assert ran.code == 1 and "none of 2 candidates is known: 'caat'" in ran.err and "'oceam'" in ran.err
 
 
 def test_tags_leave_out_stop_words_and_plurals(answer, model, picture_folder):

@@ -10,7 +10,7 @@ import pytest
 from devise import features
 from devise.datasets import from_folder
 from devise.heads import HeadConfig, MlpHead, RidgeHead
-from devise.model import SHARED, Devise, train_labels
+from devise.model import SHARED, Devise, tags, train_labels
 from devise.search import Search
 from devise.words import WordVectors
 
@@ -257,3 +257,15 @@ def test_a_class_that_was_added_later_changes_no_figure(picture_folder, backbone
     assert after.evaluate().to_json() == before
     coaches = [row for row, path in enumerate(after.table.images.paths) if path.startswith("coach/")]
     assert len(coaches) == 10 and {after.table.images.label_of(row) for row in coaches} == {None}
+
+
+def test_the_vocabulary_is_named_once_and_anew_for_another_space(model, table, monkeypatch):
+    made, whole = [], tags.candidates
+    monkeypatch.setattr(tags, "candidates", lambda *args, **options: made.append(options) or whole(*args, **options))
+    fresh = model.with_space(SHARED, model.spaces[SHARED])
+    first, again = (fresh.tag(table.subset([0]), k=2) for _ in range(2))
+    assert first == again and len(made) == 1
+    assert first == model.tag(table.subset([0]), k=2, candidates=whole(model, filtered=True))
+    fresh.tag(table.subset([0]), k=2, first=3)
+    fresh.with_space(SHARED, model.spaces[SHARED]).tag(table.subset([0]), k=2)
+    assert [options["first"] for options in made] == [20_000, 3, 20_000]

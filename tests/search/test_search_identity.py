@@ -74,6 +74,20 @@ def test_linked_files_and_folders_are_left_out_of_their_own_answers(model, pictu
     assert opened.remove([store / "0.png", picture_folder / "dog/2.png"]) == ("cat/0.png", "dog/2.png")
 
 
+def test_a_folder_is_removed_with_all_below_it(search, picture_folder, tmp_path, monkeypatch):
+    (tmp_path / "dog").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="there is no picture in the index 'dog'"):  # another folder of that name
+        search.remove("dog")
+    with pytest.raises(ValueError, match="all 40 pictures would go"):
+        search.remove(picture_folder)
+    assert len(search) == 40
+    gone = search.remove([picture_folder / "dog", "cat/", "car/3.png"])
+    assert sorted(gone) == sorted([*(f"{name}/{n}.png" for name in ("cat", "dog") for n in range(10)), "car/3.png"])
+    assert sorted({path.split("/")[0] for path in search.images.paths}) == ["car", "horse"] and len(search) == 19
+    assert found(search, picture_folder / "cat/0.png", k=1)[0].startswith(("car/", "horse/"))
+
+
 def test_a_root_behind_a_link_is_the_same_folder(model, picture_folder, tmp_path):
     (tmp_path / "alias").symlink_to(picture_folder, target_is_directory=True)
     for built, asked in ((tmp_path / "alias", picture_folder), (picture_folder, tmp_path / "alias")):
