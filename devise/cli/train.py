@@ -44,7 +44,7 @@ class Train(Training):
     "best_epoch", "batch_size", "seconds"} (null without epochs), "start" (the model beside which it learnt, null
     for none), "left_out" (labels that --skip-unknown left out), "warnings" (what is doubtful about the
     labels), "unseen_beside" ({"trained", "everyday", "chance"}: right among the unseen labels, fractions; null
-    without such), "skipped": [{"path", "reason"}]} and what `devise evaluate` prints: "backbone", "hit_at_k",
+    without two such), "skipped": [{"path", "reason"}]} and what `devise evaluate` prints: "backbone", "hit_at_k",
     "n", "candidates", "without_answer". Files that can't be read are listed and don't change the exit code.
     """
 

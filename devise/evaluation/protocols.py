@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from devise.arrays import BLOCK_BYTES, NEAR, Rows, unit_rows
 from devise.evaluation.candidates import Candidates
 from devise.evaluation.scores import depths, pair_cosines
-from devise.figures import Spread, as_json
+from devise.figures import Spread, as_json, counted
 from devise.metrics.summary import mean_over_queries, spread
 from devise.report import Published, Table
 
@@ -276,19 +276,23 @@ def _caption(runs, part):
     low, high = min(counts := [run.n[part] for run in runs]), max(counts)
     seeds = f"{len(runs)} seeds, mean ± standard deviation" if len(runs) > 1 else "one seed"
     chosen = [_candidates(name, runs[0].candidates[name]) for name in runs[0].hit_at_k[part]]
-    counted = [run.without_answer.get(part, {}) for run in runs]
-    lost = [f"{max(count.get(name, 0) for count in counted)} pictures without an answer in {name} are left out"
-            for name in dict.fromkeys(name for count in counted for name in count)]
+    without = [run.without_answer.get(part, {}) for run in runs]
+    lost = [f"{max(count.get(name, 0) for count in without)} pictures without an answer in {name} are left out"
+            for name in dict.fromkeys(name for count in without for name in count)]
     return ". ".join([f"Flat hit@k, in % of {f'{low:,}' if low == high else f'{low:,} to {high:,}'} {part} pictures; "
                       f"{seeds}", f"Candidates: {'; '.join(chosen)}", *lost]) + "."
 
 
 def _candidates(name, statement):
     """A set of candidates in words: its size, what joined the vocabulary, which k it is too small for."""
-    text = f"{name} = {statement['count']:,} labels"
+    count = statement["count"]
+    text = f"{name} = {counted(count, 'label')}" + (", nothing to choose between" if count == 1 else "")
     if "added" in statement:
-        added = statement["added"]
-        text = f"{name} = {statement['count']:,}: {statement['count'] - len(added):,} words"
+        added, asked = statement["added"], name.removeprefix("words")
+        words = count - len(added)
+        every = "the first " if asked == str(words) else ""
+        of = f" of the first {int(asked):,}" if asked.isdigit() and not every else ""
+        text = f"{name} = {every}{words:,}{of} words"
         text += f" and the labels that none of them stands for ({', '.join(added)})" if added else ""
     if "ks_left_out" in statement:
         text += f", too few for k = {', '.join(map(str, statement['ks_left_out']))}"
