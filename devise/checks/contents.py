@@ -31,6 +31,7 @@ def check_features(found, folder, progress):
         found.problem(f"its backbone gives {table.backbone['dim']} values, its rows have {table.matrix.shape[1]}",
                       AGAIN["features"])
     check_pictures(found, table.images, lambda row: has_changed(table.images, row, table.contents),
+                   "or run the same command again, which leaves them out",
                    "run devise extract again, it computes these anew")
     unfinished = list(Path(folder).glob("partial-*"))
     if unfinished:
@@ -52,8 +53,13 @@ def check_rows(found, matrix, names):
                            f"{some(names[row] for row in zero)}")
 
 
-def check_pictures(found, images, changed, remedy):
-    """Pictures that are gone, and those that have changed since: `changed` says it of a row, `remedy` what to do."""
+def check_pictures(found, images, changed, elsewhere, remedy):
+    """Pictures that are gone, and those that have changed since, and what to do about either.
+
+    Args:
+        changed: of a row, whether its picture has changed.
+        elsewhere, remedy: what to do where pictures are gone for good, and where they have changed.
+    """
     if images.root is None:
         found.notes.append("the pictures themselves are not on this disk")
         return
@@ -61,7 +67,7 @@ def check_pictures(found, images, changed, remedy):
     found.facts["pictures on this disk"] = len(images) - len(missing)
     if missing:
         found.problem(f"{len(missing):,} of {len(images):,} pictures are not where they were: {some(missing)}",
-                      f"bring them back below {images.root}, or run the same command again, which leaves them out",
+                      f"bring them back below {images.root}, {elsewhere}",
                       images.root)
     now = [path for row, path in enumerate(images.paths) if changed(row) and images.file(row).is_file()]
     if now:
@@ -107,7 +113,9 @@ def check_search(found, folder, progress):
                    **model.facts}
     for part in search.indexes.values():
         _check_lengths(found, part)
-    check_pictures(found, search.images, search.changed, f"devise add {folder} with them takes them as they are now")
+    check_pictures(found, search.images, search.changed,
+                   f"or devise sync {folder} with the folder that they are in now follows them, or leaves them out",
+                   f"devise add {folder} with them takes them as they are now")
     _check_spaces(found, search)
     fit_model(found, search, search.model, place)
 

@@ -178,16 +178,18 @@ class Remove(Command):
                             help="files or folders, or paths as the index has them")
 
     def run(self, args: Namespace) -> Answer:
+        from devise.checks.base import some
+
         search = opening.search([args.index])
         root, sources = search.images.root, search.images.sources
         gone = search.remove(args.pictures)
-        there = next((path for path in gone if root and (root / path).is_file() and any(
-            (root / path).resolve().is_relative_to(source) for source in sources)), None)
-        search.save(args.index, overwrite=True)
+        there = [path for path in gone if root and (root / path).is_file() and any(
+            (root / path).resolve().is_relative_to(source) for source in sources)]
+        search.save(args.index)
         told = _answer(search, args.index, f"{counted(len(gone), 'picture')} removed: {len(search):,}",
                        removed=list(gone))
-        note = () if there is None else (f"devise sync would bring {there} back: to keep a picture out, move its file "
-                                         "out of the folders of the index",)
+        note = (f"devise sync would bring {some(there)} back: to keep a picture out, move its file out of the folders "
+                "of the index",) if there else ()
         return told._replace(report=replace(told.report, notes=(*told.report.notes, *note)))
 
 
@@ -236,7 +238,7 @@ class Sync(Command):
             return Answer(report, {"index": str(args.index), "n": len(search), "done": False, **found.to_json()})
         with progress_bar("extract") as progress:
             found = search.sync(changes=found, progress=progress)
-        search.save(args.index, overwrite=True)
+        search.save(args.index)
         told = _answer(search, args.index, f"{counted(len(found), 'picture')} brought in line: {len(search):,}",
                        done=True, **found.to_json())
         return told._replace(report=replace(told.report, tables=(found.table(),),

@@ -52,6 +52,8 @@ class Search(Indexed):
     ['beach', 'beach', 'lighthouse']
     """
 
+    state: tuple[str, str] | None = None  # of the folder that it was opened from or saved to last, as `saving` has it
+
     @classmethod
     def build(cls, model: Devise, images: Any, *, engine: str = "auto", spaces: str | Iterable[str] | None = None,
               folder: str | Path | None = None, progress: Callable | None = None, **options: Any) -> Search:
@@ -275,11 +277,13 @@ class Search(Indexed):
         """Write the index with its model, whole or not at all; the folder is complete on its own.
 
         Args:
-            overwrite: whether an index that is there may lose its model, a space, or pictures.
+            overwrite: whether an index that is there may lose its model, a space, or pictures; what was taken out of
+                this very index may go without it.
         Raises:
-            FileExistsError: if it would, or if the folder holds files of somebody else's and no index.
+            FileExistsError: if it would, if the folder holds files of somebody else's and no index, or if this index
+                was opened from it and another process has changed it since.
         """
-        saving.save(self, Path(folder), overwrite=overwrite)
+        self.state = saving.save(self, Path(folder), overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path, *more: str | Path, words: WordVectors | str | Path | None = None) -> Search:
@@ -296,7 +300,9 @@ class Search(Indexed):
         if more:
             searches = [cls.load(each, words=words) for each in (folder, *more)]
             return cls(**joined(searches, (folder, *more)))
-        search = cls(*saving.load(Path(folder), words))
+        parts, state = saving.load(Path(folder), words)
+        search = cls(*parts)
+        search.state = state
         search.parts = parts_of([search], [folder])
         return search
 

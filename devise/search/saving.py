@@ -19,7 +19,11 @@ METADATA = {"taken": "text", "camera": "text", "latitude": "real", "longitude": 
 
 
 def save(search, folder, *, overwrite=False):
-    """Write a Search to a folder, see `Search.save`: what the folder holds of its vectors already stays as it is."""
+    """Write a Search to a folder, see `Search.save`: what the folder holds of its vectors already stays as it is.
+
+    Returns:
+        the state of the folder that was written, as of `load`.
+    """
     images = search.images
     document = {"n": len(images), "label_names": list(images.label_names), "root": _root(images),
                 "class_level": images.class_level, "sources": list(images.sources),
@@ -40,10 +44,12 @@ def save(search, folder, *, overwrite=False):
         if search.thumbnails is not None:
             search.thumbnails.save(commit, search.contents)
 
-    commit = storage.publish(folder, "search", fill, lost=partial(_lost, search), overwrite=overwrite, stamps=True)
+    commit = storage.publish(folder, "search", fill, lost=partial(_lost, search, folder), overwrite=overwrite,
+                             stamps=True)
     for space, part in search.indexes.items():
         part.settled(commit.part(space))
     _drop(folder, before, [part.outside["collection"] for part in search.indexes.values() if part.outside])
+    return _state(folder, commit.document)
 
 
 def _outside(folder):
@@ -63,8 +69,20 @@ def _drop(folder, before, kept):
                 index.discard(record, folder)
 
 
-def _lost(search, document, paths):
-    """What of the index that is there a new one lacks, or None: another model, a space, or pictures."""
+def _lost(search, folder, document, paths):
+    """What of the index that is there a new one lacks, or None: another model, a space, or pictures.
+
+    Nothing is lost of the state that the new one was made from: what it lacks of that was taken out of it.
+
+    Raises:
+        FileExistsError: if the new one was made from an earlier state of the index.
+    """
+    there = _state(folder, document)
+    if search.state == there:
+        return None
+    if search.state and search.state[0] == there[0]:
+        raise FileExistsError(f"{folder} was changed by somebody else since it was opened, {document['n']:,} pictures "
+                              "are in it now; it stays as it is: open it and make the change again")
     if document.get("fingerprint") != _fingerprint(search):
         return f"{document['n']:,} pictures by another model"
     if spaces := set(document["spaces"]) - set(search.indexes):
@@ -91,8 +109,14 @@ def _places(root, paths):
 
 
 def load(folder, words=None):
-    """What a Search is made of, from a folder that `save` wrote, see `Search.load`."""
-    return storage.read_artefact(folder, "search", partial(_read, folder, words), check=None)
+    """What a Search is made of, from a folder that `save` wrote, see `Search.load`, and the state of the folder."""
+    return storage.read_artefact(folder, "search", lambda document, paths: (
+        _read(folder, words, document, paths), _state(folder, document)), check=None)
+
+
+def _state(folder, document):
+    """Where an index lies and which of those that were ever saved there it is."""
+    return str(folder.resolve()), document.get("build")
 
 
 def packed(metadata):

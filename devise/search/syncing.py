@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 3  # names of a kind in a table
 GONE, UNREACHED = "gone", "unreached"
-ALLOW = "Where that is so for good, allow it with --allow-empty (in Python allow_empty=True)"
+ALLOW = ("If the pictures were moved, name the folder that they are in now (devise sync INDEX FOLDER); if they are "
+         "gone for good, allow it with --allow-empty (in Python allow_empty=True)")
 
 
 class Moved(NamedTuple):

@@ -38,7 +38,8 @@ class Commit:
 
     Args:
         lost: callable (document, paths) of the artefact that is there: what of it the new one lacks, in
-            words, or None. Without it any content is replaced.
+            words, or None; a FileExistsError that it raises refuses the commit in words of its own. Without it any
+            content is replaced.
         overwrite: whether what `lost` tells of may be lost.
         stamps: whether the manifest notes each file's `stamp`, so that `read_artefact` need not digest it again
             while it lies there as it was written.
@@ -137,6 +138,8 @@ class Commit:
         paths = _paths(path, document, self.kind)
         try:
             loss = self._lost and self._lost(document, paths)
+        except FileExistsError:
+            raise
         except (OSError, *STUMBLES):  # damaged, too
             loss = None
         if loss:

@@ -9,6 +9,7 @@ def test_a_problem_changes_the_exit_code_and_says_what_to_do(devise, answer, ind
     told = " ".join(ran.out.split())
     assert told.startswith("1 place, 1 problem place kind ✗ ") and f"✗ {index} search - ✗ {picture_folder}: " in told
     assert "1 of 40 pictures are not where they were: cat/0.png: bring them back below" in told
+    assert f"or devise sync {index} with the folder that they are in now" in told
     assert f"- {index}: pictures 40, spaces " in told
     [place] = answer("check", index, code=1)["places"]
     assert set(place["problems"][0]) == {"place", "what", "do"}

@@ -410,6 +410,7 @@ def test_an_index_follows_its_folder_when_that_is_agreed_to(answer, devise, inde
     picture_folder.rename(picture_folder.with_name("unplugged"))
     ran = devise("sync", index, "--yes")
     assert ran.code == 1 and "is its drive mounted?" in ran.err and ran.err.rstrip().endswith("with --allow-empty")
+    assert "name the folder that they are in now (devise sync INDEX FOLDER)" in ran.err
     assert len(Search.load(index)) == 39
 
 
