@@ -44,7 +44,8 @@ class Tag(Command):
     without --write, else {"file" (of a table, or null), "written", "merged", "unchanged" (how many
     sidecars), "unsure" (pictures without a sure tag: nothing is written), "failed": [{"path",
     "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first;
-    concepts too unsure to be relied on are "weak", and --reject leaves them out. Pictures that can't be
+    names too unsure to be relied on are "weak", where the model can tell (everyday, and those learnt beside it),
+    and --reject leaves them out. Pictures that can't be
     read and unknown candidates are listed, the others are used, and the exit code is 1.
 
     --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,

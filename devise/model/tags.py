@@ -31,7 +31,8 @@ CONCEPTS = "concepts"
 class Tag(NamedTuple):
     """One name for an image, its score, and whether that is too low to be relied on.
 
-    The score is a cosine; of concepts it is how sure the name is, 0 to 1. Only concepts are known to be weak.
+    The score is a cosine, and weak below the threshold of the name where the model has thresholds of texts; of concepts
+    it is how sure the name is, 0 to 1.
 
     >>> Tag("crab", 0.83).name
     'crab'
@@ -125,20 +126,27 @@ class NearestNames(Names):
 
     Args:
         candidates: Candidates.
+        thresholds: of some vectors of the candidates the cosines below which they are weak, or None; see
+            `devise.model.space.Text.thresholds`.
 
     >>> both = Candidates.from_labels("all", ["cat", "dog"], np.eye(2))
     >>> NearestNames(both).tag(np.array([[0.6, 0.8]], np.float32), k=1)[0][0].name
     'dog'
     """
 
-    def __init__(self, candidates: Candidates):
-        self.names, self._vectors = candidates.names, candidates.vectors
+    def __init__(self, candidates: Candidates,
+                 thresholds: Callable[[NDArray[np.float32]], NDArray[np.float32] | None] | None = None):
+        self.names, self._vectors, self._thresholds = candidates.names, candidates.vectors, thresholds
 
     def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
         rows = as_rows(rows, "embeddings", self._vectors.shape[1])
-        hits = nearest(rows, self._vectors, min(k, len(self.names)))
-        return TaggedImages(Tags(Tag(self.names[row], float(score)) for row, score in zip(ids, scores, strict=True))
-                            for ids, scores in zip(*hits, strict=True))
+        ids, scores = nearest(rows, self._vectors, min(k, len(self.names)))
+        named, place = np.unique(ids, return_inverse=True)
+        limits = None if self._thresholds is None else self._thresholds(self._vectors[named])
+        weak = np.zeros(ids.shape, bool) if limits is None else scores < limits[place.reshape(ids.shape)]
+        return TaggedImages(Tags(Tag(self.names[row], float(score), bool(unsure))
+                                 for row, score, unsure in zip(*image, strict=True))
+                            for image in zip(ids, scores, weak, strict=True))
 
 
 def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None, *, space: str | None = None,
@@ -160,11 +168,12 @@ def naming(model: Devise, which: str | Sequence[str] | Candidates | None = None,
         which = CONCEPTS if text.concepts is not None else "words"
     if which == "words":
         if (space, first) not in model.named:
-            model.named[space, first] = NearestNames(candidates(model, which, space=space, first=first, filtered=True))
+            model.named[space, first] = NearestNames(candidates(model, which, space=space, first=first, filtered=True),
+                                                     text.thresholds)
         return model.named[space, first]
     if which != CONCEPTS:
         return NearestNames(which if isinstance(which, Candidates) else
-                            candidates(model, which, space=space, first=first, filtered=True))
+                            candidates(model, which, space=space, first=first, filtered=True), text.thresholds)
     if text.concepts is None:
         raise ValueError(f"the space {space!r} has no concepts of its own: take the candidates 'words', or "
                          "devise.pretrained(), which has")

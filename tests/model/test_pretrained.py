@@ -50,6 +50,17 @@ def test_tags_are_concepts_and_any_words_where_asked(model, table):
     assert [tag.name for tag in chosen] == ["llama", "accordion"]
 
 
+def test_names_of_ones_own_are_weak_below_their_thresholds(model, table):
+    names = ["accordion", "llama", "traffic jam"]
+    rows, part = model.embed_text(names), table.subset(range(0, len(table), 20))
+    below = model.embed_images(part) @ rows.T < model.spaces["shared"].text.thresholds(rows)
+    weak = dict(zip(names, below.T, strict=True))
+    for asked in (names, model.candidates(names)):
+        for row, tags in enumerate(model.tag(part, k=3, candidates=asked)):
+            assert {tag.name: tag.weak for tag in tags} == {name: weak[name][row] for name in names}
+    assert weak["traffic jam"].all() and not weak["llama"].all() and len(part) - weak["llama"].sum() < len(part) / 5
+
+
 def test_what_is_there_lies_above_its_threshold_and_what_is_not_below(model, table):
     text = model.spaces["shared"].text
     rows = text.embed(["llama", "traffic jam"])
