@@ -29,6 +29,7 @@ DATE = re.compile(r"(\d{4})(?:-(\d\d?)(?:-(\d\d?)(?:[T ](\d\d?)(?::(\d\d)(?::(\d
 MOST, DEEPEST = 2000, 50  # signs of a condition, and parentheses or "not" within one another
 EARTH = 6371.0  # its radius in km
 NEAR = 10.0  # km
+CALLED = {"class": "label"}  # as tables of answers head it
 
 Test = Callable[[Any], bool]
 
@@ -139,6 +140,7 @@ class _Reader:
 
     def _comparison(self):
         field = self._take("word", "a field such as taken, camera or folder").lower()
+        field = CALLED.get(field, field)
         if field not in FIELDS:
             guess = unknown("field", field, FIELDS).partition(": expected")[0]
             raise ValueError(f"{guess.rstrip('?')}; the fields are {', '.join(FIELDS)}")

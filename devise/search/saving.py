@@ -82,7 +82,8 @@ def _lost(search, folder, document, paths):
         return None
     if search.state and search.state[0] == there[0]:
         raise FileExistsError(f"{folder} was changed by somebody else since it was opened, {document['n']:,} pictures "
-                              "are in it now; it stays as it is: open it and make the change again")
+                              "are in it now; it stays as it is: run the same command again (in Python on a Search "
+                              "that is loaded anew)")
     if document.get("fingerprint") != _fingerprint(search):
         return f"{document['n']:,} pictures by another model"
     if spaces := set(document["spaces"]) - set(search.indexes):

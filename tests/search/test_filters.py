@@ -25,7 +25,7 @@ def images():
     ("taken>2023", [1, 2]), ("taken>=2023", [0, 1, 2]), ("taken<2024", [0]), ("taken<=2024-06-01", [0, 1]),
     ("taken>2024-06-01", [2]), ("taken!=2024", [0]), ("taken~-12-31", [0]), ("taken >= '2024-06-15 08'", [2]),
     ("camera~PIXEL", [0, 4]), ('camera="canon eos 5d"', [1]), ("camera=canon eos 5d", [1]), ("camera!=pixel 3", [0, 1]),
-    ("label=cat", [0, 3]), ("label~retriever", [1, 4]), ("label!=cat", [1, 4]), ("label = Golden Retriever", [1, 4]),
+    ("label=cat", [0, 3]), ("Class=cat", [0, 3]), ("label~retriever", [1, 4]), ("label!=cat", [1, 4]), ("label = Golden Retriever", [1, 4]),
     ("folder=2023/alps", [0, 1]), ("folder=2024/sea", [2]), ("folder~sea", [2, 4]), ("folder!=2023", [2, 3, 4]),
     ("folder=2023/", [0, 1]), ("name=2.jpg", [1]), ("name~.jpg", [0, 1, 2, 4]),
     ("width>=3000", [0, 1]), ("width<800", [4]), ("height=4e3", [1]), ("latitude<0", [1]), ("longitude>-1", [0, 1]),
