@@ -50,7 +50,7 @@ def by_tensorflow(model: keras.Model, runtime: str, batch: int) -> Forward:
     network = graphs.copied(model, dtype=runtime) if runtime == MIXED else model
 
     @tf.function(input_signature=[tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8)],
-                 jit_compile=runtime == "xla")
+                 jit_compile=runtime == "xla", autograph=False)
     def forward(pictures):
         return tf.cast(network(tf.cast(pictures, tf.float32), training=False), tf.float32)
 

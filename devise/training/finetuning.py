@@ -139,8 +139,7 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
             if progress is not None:  # an epoch of classes may show some more or fewer than n
                 done = (places[-1] + 1) * len(labels) // len(order)
                 progress((epoch - 1) * len(labels) + int(done), epochs * len(labels))
-        finite = all(np.isfinite(variable.numpy()).all() for variable in variables)
-        return total if finite else np.nan, len(order), len(parts)
+        return (total if loop.finite(variables) else np.nan), len(order), len(parts)
 
     history = run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state,
                          variables=variables, validation=scored, start_counts=True, learning_rate=learning_rate,
@@ -185,7 +184,7 @@ def _compile(network, head, loss, learned, *, optimiser, learning_rate):
     """A graph that trains on one batch of images and labels and returns its loss."""
     update = loop.optimiser(optimiser, learned, learning_rate=learning_rate)
 
-    @tf.function(input_signature=[_signature(network), tf.TensorSpec((None,), tf.int32)])
+    @tf.function(input_signature=[_signature(network), tf.TensorSpec((None,), tf.int32)], autograph=False)
     def step(images, labels):
         sources = [variable.value for variable in learned]
         # only what learns is watched: the layers below keep nothing for a backward pass
@@ -203,7 +202,7 @@ def _outputs(network, head, images, batch_size):
     """A function to the head's outputs of some images, from the weights as they are when it is called."""
     parts = [np.arange(*ends) for ends in itertools.pairwise(batches.edges(len(images), batch_size))]
 
-    @tf.function(input_signature=[_signature(network)])
+    @tf.function(input_signature=[_signature(network)], autograph=False)
     def forward(batch):
         return network(tf.cast(batch, tf.float32), training=False)
 

@@ -106,6 +106,31 @@ def restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
+def finite(variables: Sequence[keras.Variable]) -> bool:
+    """Whether no number of any variable is NaN or infinite."""
+    import tensorflow as tf
+
+    return all(bool(tf.reduce_all(tf.math.is_finite(variable.value))) for variable in variables)
+
+
+def summed(value_of: Callable[[tf.Tensor], tf.Tensor], order: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """The value of each batch times its rows, summed by a loop of a graph.
+
+    Args:
+        value_of: a function from the rows of a batch to their mean, float32.
+        order: int32, the rows of all batches.
+        ends: int32, where each begins in the order, and where the last ends.
+    """
+    import tensorflow as tf
+
+    def step(batch, total):
+        rows = order[ends[batch]:ends[batch + 1]]
+        return batch + 1, total + value_of(rows) * tf.cast(tf.size(rows), tf.float32)
+
+    more = tf.size(ends) - 1
+    return tf.while_loop(lambda batch, total: batch < more, step, (0, tf.constant(0.0)))[1]
+
+
 def run_epochs(one_epoch: Callable[[int], tuple[float, int, int]], *, epochs: int, draw: EveryRow | ClassRows,
                loss: Loss, state: Sequence[Any], variables: Sequence[Any], learning_rate: float,
                validation: Validation | None = None, start_counts: bool = False, patience: int | None = None,

@@ -97,7 +97,8 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
     variables, rng = [*model.weights, *own], np.random.default_rng(seed)
     drawn = batches.Batches(features, labels, draw, resident_bytes=resident_bytes)
     way = head_pass(model, drawn.resident, optimiser)
-    run = _compile(way, loss, [*way.learned, *own], variables, columns=features.shape[1],
+    learned = [*way.learned, *own]
+    run = _compile(way, loss, learned, columns=features.shape[1],
                    optimiser=optimiser, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
     watched = any(one is not None for one in (scored, before_epoch, after_epoch))
 
@@ -110,7 +111,7 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
             way.settle()
         if progress is not None:
             progress(epoch, epochs)
-        return total, rows, count
+        return (total if loop.finite([*variables, *way.learned]) else np.nan), rows, count
 
     try:
         return run_epochs(one_epoch, epochs=epochs, draw=draw, loss=loss, state=state, variables=variables,
@@ -121,23 +122,22 @@ def train(head: Head, features: ArrayLike | AugmentedFeatures, labels: ArrayLike
         raise
 
 
-def _compile(way, loss, learned, variables, *, columns, optimiser, **options):
-    """A graph to train on a run of batches: the sum of its rows' losses, NaN once a weight is not finite."""
+def _compile(way, loss, learned, *, columns, optimiser, **options):
+    """A graph to train on a run of batches: the sum of its rows' losses."""
     update = loop.optimiser(optimiser, learned, **options)
     numbers = tf.TensorSpec((None,), tf.int32)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, columns), tf.float32), numbers, numbers, numbers])
+    @tf.function(input_signature=[tf.TensorSpec((None, columns), tf.float32), numbers, numbers, numbers],
+                 autograph=False)
     def run(features, labels, order, ends):
-        total = tf.constant(0.0)
-        for batch in tf.range(tf.size(ends) - 1):
-            rows = order[ends[batch]:ends[batch + 1]]
+        def value_of(rows):
             with tf.GradientTape() as tape:
                 value = loss(tf.gather(labels, rows), way.outputs(features, rows))
             sources = [variable.value for variable in learned]
             update(tape.gradient(value, sources, unconnected_gradients="zero"))
-            total += value * tf.cast(tf.size(rows), tf.float32)
-        finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in [*variables, *learned]]
-        return tf.where(tf.reduce_all(finite), total, np.nan)
+            return value
+
+        return loop.summed(value_of, order, ends)
 
     return run
 

@@ -14,7 +14,7 @@ from devise.heads import Head
 from devise.heads.base import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
 from devise.training.batches import ClassRows
-from devise.training.loop import OPTIMISERS, UNNAMED, restore, values_of
+from devise.training.loop import OPTIMISERS, UNNAMED, restore, summed, values_of
 
 
 def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tuple | None,
@@ -65,7 +65,7 @@ def touched(loss: Loss, dim: int | None) -> list[Any]:
     if isinstance(loss, FunctionLoss):
         return []
     specs = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, dim), tf.float32)]
-    function = tf.function(lambda labels, embeddings: loss(labels, embeddings), input_signature=specs)
+    function = tf.function(lambda labels, embeddings: loss(labels, embeddings), input_signature=specs, autograph=False)
     return list(function.get_concrete_function().graph.variables)
 
 
@@ -137,12 +137,8 @@ class Validation:
 
 def _summed(loss):
     """A graph of (labels, outputs, order, ends): the loss of each batch times its rows, summed."""
-    @tf.function
+    @tf.function(autograph=False)
     def total(labels, outputs, order, ends):
-        found = tf.constant(0.0)
-        for batch in tf.range(tf.size(ends) - 1):
-            rows = order[ends[batch]:ends[batch + 1]]
-            found += tf.cast(tf.size(rows), tf.float32) * loss(tf.gather(labels, rows), tf.gather(outputs, rows))
-        return found
+        return summed(lambda rows: loss(tf.gather(labels, rows), tf.gather(outputs, rows)), order, ends)
 
     return total
