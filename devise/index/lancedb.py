@@ -123,9 +123,9 @@ class Lancedb(Database):
     def _settle_rows(self):
         from lancedb.index import BTree, IvfRq
 
-        table = self._newest()
-        table.create_index("id", config=BTree(), replace=True)
         if len(self._keys) > SCANNED:
+            table = self._newest()
+            table.create_index("id", config=BTree(), replace=True)
             table.create_index("vector", config=IvfRq(distance_type="dot", num_bits=BITS), replace=True)
 
     def _tidy(self):
@@ -134,7 +134,7 @@ class Lancedb(Database):
         files = self._table.stats()["fragment_stats"]["num_fragments"]
         if len(self._keys) > SCANNED and "vector" not in indexed:
             self._settle_rows()
-        elif files > FRAGMENTS or indexed["id"].num_unindexed_rows > FRESH * len(self._keys):
+        elif files > FRAGMENTS or "id" in indexed and indexed["id"].num_unindexed_rows > FRESH * len(self._keys):
             self._newest().optimize()
 
     def _insert_rows(self, keys, rows):
