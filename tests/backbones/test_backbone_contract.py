@@ -130,7 +130,7 @@ def test_the_seed_decides_and_the_record_gives_the_same_backbone(built):
     assert backbones.load(backbone.name, weights=None, seed=1).fingerprint != backbone.fingerprint
 
 
-@pytest.mark.parametrize("built", LIGHT, indirect=True)
+@pytest.mark.parametrize("built", [LITE], indirect=True)
 def test_the_keras_model_survives_a_file(built, tmp_path):
     built.backbone.keras_model().save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

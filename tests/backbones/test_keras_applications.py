@@ -44,30 +44,31 @@ def test_another_layer_is_averaged_over_its_positions(small):
     np.testing.assert_allclose(early.features(pictures(2, small)), averages, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_come_from_a_file(small, tmp_path):
-    # a plain network of Keras, without our preprocessing in front
-    plain = applications.MobileNet(weights=None, input_shape=(224, 224, 3))
-    plain.set_weights(small._network.get_weights())
-    plain.save_weights(tmp_path / "model.weights.h5")
-    plain.save(tmp_path / "model.h5")
-    for path in (tmp_path / "model.weights.h5", tmp_path / "model.h5"):
-        loaded = backbones.load("mobilenet", weights=path, seed=9)
-        assert loaded.trained and loaded.weights == str(path)
-        assert loaded.fingerprint == small.fingerprint
-
-
 @pytest.fixture
 def dense(monkeypatch):
-    """The name of a network of one layer, for what goes wrong after it was built."""
-    def one_layer(weights, input_tensor, classifier_activation):
-        pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(input_tensor)
-        return keras.Model(keras.utils.get_source_inputs(input_tensor), keras.layers.Dense(1000)(pooled))
+    """The name of a network of three layers, for what comes after it was built."""
+    def three_layers(weights, input_tensor, classifier_activation=None):
+        pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(keras.layers.Conv2D(3, 1)(input_tensor))
+        classes = keras.layers.Dense(1000)(keras.layers.BatchNormalization()(pooled))
+        return keras.Model(keras.utils.get_source_inputs(input_tensor), classes)
 
-    monkeypatch.setattr(applications, "OneLayer", one_layer, raising=False)
-    row = keras_applications.Network("OneLayer", "tf", 32, "pooled")
+    monkeypatch.setattr(applications, "ThreeLayers", three_layers, raising=False)
+    row = keras_applications.Network("ThreeLayers", "tf", 32, "pooled")
     monkeypatch.setitem(keras_applications.NETWORKS, "dense", row)
     monkeypatch.setitem(registry.BUILDERS, "dense", keras_applications.build)
     return "dense"
+
+
+def test_weights_come_from_a_file(dense, tmp_path):
+    plain = applications.ThreeLayers(None, keras.Input((32, 32, 3)))  # without our preprocessing in front
+    random = backbones.load(dense, weights="random")
+    plain.set_weights(random._network.get_weights())
+    plain.save_weights(tmp_path / "model.weights.h5")
+    plain.save(tmp_path / "model.h5")
+    for path in (tmp_path / "model.weights.h5", tmp_path / "model.h5"):
+        loaded = backbones.load(dense, weights=path, seed=9)
+        assert loaded.trained and loaded.weights == str(path)
+        assert loaded.fingerprint == random.fingerprint
 
 
 def test_a_file_that_is_missing_damaged_or_of_another_network_is_refused(dense, small, tmp_path):

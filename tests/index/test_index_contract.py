@@ -260,12 +260,11 @@ def test_refused_changes_change_nothing(new):
     assert_like_brute_force(index, dict(enumerate(rows)), rows, k=10)
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("threshold", [4, 1000])
-def test_any_sequence_of_changes_is_like_a_dict(new, seed, threshold, tmp_path, monkeypatch):
+def test_any_sequence_of_changes_is_like_a_dict(new, threshold, tmp_path, monkeypatch):
     """Small whole numbers make many equal rows and many ties; a low threshold plants small segments, too."""
     monkeypatch.setattr("devise.index.segments.PLAIN_NUMBERS", threshold)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(threshold)
 
     def draw(n):
         rows = random.integers(-1, 2, (n, 4)).astype(float)
@@ -377,7 +376,10 @@ print(json.dumps([hits.ids.tolist(), hits.scores.tolist(), len(index), index.dim
 
 
 def test_a_new_process_reads_what_was_saved(new, tmp_path):
-    index = new(fingerprint="vgg16-ab12").build(vectors(200))
+    index = new(fingerprint="vgg16-ab12")
+    if isinstance(index, Database):
+        pytest.skip("test_index_database.py opens one of a place that lasts in a new process")
+    index.build(vectors(200))
     index.add(vectors(5, seed=1), np.arange(5) + 1000)
     index.remove([3, 1001])
     index.save(tmp_path / "index", document={"note": "Übung"})
@@ -386,10 +388,8 @@ def test_a_new_process_reads_what_was_saved(new, tmp_path):
                             cwd=Path(devise.__file__).parents[1], capture_output=True, check=True, text=True)
     hits = index.search(vectors(20, seed=2), 9, exclude=np.arange(20))
     read = json.loads(output.stdout)
-    np.testing.assert_allclose(read[1], hits.scores, atol=1e-6 if index.engine in UNEVEN else 0)
-    assert read[:1] + read[2:] == [
-        hits.ids.tolist(), 203, 8, index.engine, index.parameters, "vgg16-ab12",
-        {"note": "Übung"}]
+    assert read == [hits.ids.tolist(), hits.scores.tolist(), 203, 8, index.engine, index.parameters, "vgg16-ab12",
+                    {"note": "Übung"}]
 
 
 def test_the_manifest_says_what_it_is(new, tmp_path):

@@ -222,6 +222,7 @@ index.build(numpy.eye(4))
 """
 
 
+@pytest.mark.parametrize("database", ["milvus in a file", "lancedb in a folder"], indirect=True)
 def test_what_a_killed_build_left_is_dropped_by_repair(database, new, tmp_path):
     kept = new().build(np.eye(3))
     kept.save(tmp_path)

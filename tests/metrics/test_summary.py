@@ -83,7 +83,7 @@ def test_dependent_queries_make_it_wider(classes):
     assert mine.high - mine.low > 2 * (naive.high - naive.low) and mine.p > naive.p
 
 
-@pytest.mark.parametrize("n_classes", [3, 6, 12, 23, 37, 60, 100, 200])
+@pytest.mark.parametrize("n_classes", [3, 12, 37, 200])
 def test_95_of_100_intervals_hold_the_truth(n_classes):
     """Classes differ, queries of a class differ, classes are of unequal size: over classes b is no better than a."""
     random, held, false, runs = np.random.default_rng(n_classes), 0, 0, 1500
@@ -96,7 +96,7 @@ def test_95_of_100_intervals_hold_the_truth(n_classes):
     assert 0.935 <= held / runs <= 0.965 and 0.035 <= false / runs <= 0.065
 
 
-@pytest.mark.parametrize("n_classes", [60, 100, 200])
+@pytest.mark.parametrize("n_classes", [60, 200])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_intervals_over_classes_hold_the_truth_for_hits(n_classes, rate):
     """Each class has a rate of its own about the mean, and 8 pictures that are hits or not."""

@@ -63,14 +63,13 @@ def fitted(words):
 
 @pytest.fixture(scope="module")
 def seeded(fitted, words, untrain, tmp_path_factory):
-    """Two models with splits of their own, seeds 3 and 4, the second at its start, on words that lie on the disk;
-    tests don't change them."""
+    """Two models at their start with splits of their own, seeds 3 and 4, on words that lie on the disk; tests don't
+    change them."""
     folder = tmp_path_factory.mktemp("words") / "words"
     words.save(folder)
-    first = train_captions(fitted[1], folder, backbone="drawn", seed=3, **FAST)
     with pytest.MonkeyPatch.context() as patch:
         untrain(patch)
-        return first, train_captions(fitted[1], folder, backbone="drawn", seed=4, **FAST)
+        return [train_captions(fitted[1], folder, backbone="drawn", seed=seed, **FAST) for seed in (3, 4)]
 
 
 @pytest.fixture
@@ -176,10 +175,15 @@ def test_sentences_start_where_ridge_regression_puts_them(data, words):
     assert np.mean(((rows @ start) ** 2).sum(axis=1)) == pytest.approx(1, rel=1e-4)
 
 
-def test_the_same_seed_gives_the_same_model(seeded, table, words, backbone):
-    (first, other), second = seeded, train_captions(table, words, backbone=backbone, seed=3, **FAST)
+def test_the_same_seed_gives_the_same_model(fitted, words):
+    first, table = fitted
+    second = train_captions(table, words, backbone="drawn", seed=1, split=SPLIT, **FAST)
     for space in ("learnt", "shared"):
         np.testing.assert_array_equal(*(model.spaces[space].embed(table.matrix) for model in (first, second)))
+
+
+def test_the_seed_decides_the_split(seeded, table, words, backbone, untrained):
+    (first, other), second = seeded, train_captions(table, words, backbone=backbone, seed=3, **FAST)
     assert first.split.test.tolist() == second.split.test.tolist() != other.split.test.tolist()
     assert [len(first.split.rows(part)) for part in ("train", "validation", "test")] == [120, 15, 15]
 

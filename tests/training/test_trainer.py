@@ -44,7 +44,7 @@ def by_hand(model, features, data, optimiser):
 def by_fit(model, features, data, optimiser):
     """The same by Keras' fit."""
     order, losses = np.random.default_rng(7), []
-    model.compile(optimizer=optimiser, loss=Cosine(data.vectors))
+    model.compile(optimizer=optimiser, loss=Cosine(data.vectors), run_eagerly=True)  # a graph takes longer to make
     for _ in range(2):
         rows = order.permutation(96)
         result = model.fit(features[rows], data.labels[rows].astype(np.int32), batch_size=32, shuffle=False, verbose=0)
@@ -78,7 +78,7 @@ def wide(data, columns=200):
 
 @pytest.mark.parametrize(("config", "nesterov"), [
     (HeadConfig(dim=5, sizes=(16,)), True), (HeadConfig(dim=5, sizes=(16,), dropout=0.0, batch_norm=False), False),
-    (HeadConfig(dim=5, sizes=(16, 8), dropout=0.0), True), (HeadConfig(dim=5, sizes=()), True)])
+    (HeadConfig(dim=5, sizes=()), True)])
 def test_fewer_rows_than_columns_equal_keras_too(train_set, config, nesterov):
     features, model = wide(train_set), MlpHead(config).build(200, seed=0).keras_model()
     head = MlpHead(config).build(200, seed=0)
@@ -166,10 +166,10 @@ def test_streamed_from_a_file_gives_the_same_weights(small, tmp_path, resident_b
     np.testing.assert_allclose(streamed.loss, plain.history.loss, rtol=1e-6)
 
 
-def test_half_precision_features_train_as_their_float32_values(small, plain):
-    half, head = plain.data.features.astype(np.float16), MlpHead(small).build(24)
+def test_half_precision_features_train_as_their_float32_values_and_a_function_as_its_loss(small, plain):
+    half, own, head = plain.data.features.astype(np.float16), Cosine(plain.data.vectors), MlpHead(small).build(24)
     np.testing.assert_array_equal(half, plain.data.features)
-    train(head, half, plain.data.labels, Cosine(plain.data.vectors), epochs=2, batch_size=20)
+    train(head, half, plain.data.labels, lambda labels, rows: own(labels, rows), epochs=2, batch_size=20)
     assert_same(weights(head), plain.weights, rtol=0, atol=0)
 
 
@@ -268,16 +268,9 @@ def test_what_a_loss_learned_is_restored_with_the_best_weights(train_set, valida
     assert not np.array_equal(learned[1], learned[2])
 
 
-def test_a_function_serves_as_a_loss(small, plain):
-    own = Cosine(plain.data.vectors)
-    head = MlpHead(small).build(24)
-    train(head, plain.data.features, plain.data.labels, lambda labels, rows: own(labels, rows), epochs=2, batch_size=20)
-    assert_same(weights(head), plain.weights, rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("n", [2, 3, 33])
-def test_few_rows_train(train_set, small, n):
-    head = MlpHead(small)
+def test_few_rows_train(train_set, n):
+    head = MlpHead(BARE)
     history = train(head, train_set.features[:n], train_set.labels[:n], Cosine(train_set.vectors), epochs=2)
     assert np.isfinite(history.loss).all()
     assert np.isfinite(head.embed(train_set.features)).all()
