@@ -51,8 +51,6 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
         layer: where the network is cut, the name of a layer; None is the one before the classes.
         seed: of random weights.
         runtime, batch: as in `Backbone`; neither changes the fingerprint, so compute a table by one.
-    Returns:
-        Backbone.
     Raises:
         ValueError: if there is no such backbone, layer or runtime, or the file is of another network.
         FileNotFoundError: if the weights can't be had; the message says how to bring them.
@@ -131,8 +129,6 @@ def weights_of(name: str) -> Weights:
 
     Args:
         name: one of `names()`, "-stretched" or not.
-    Returns:
-        Weights.
 
     >>> weights_of("vgg16").bring
     'devise fetch vgg16'
@@ -190,8 +186,6 @@ def from_keras(model: keras.Model, *, preprocess: Preprocessing | Callable | Non
         size: (height, width) of images, where the model takes any; 224 × 224 by default.
         class_names: the classes of the model's output, where it is a classifier cut at an inner layer.
         runtime, batch: as in `Backbone`.
-    Returns:
-        Backbone.
     Raises:
         ValueError: if the model doesn't take images, it has no such layer, or the function does more
             than scale, shift and swap channels.

@@ -62,8 +62,6 @@ def from_folder(root: str | os.PathLike, *, labels: str | os.PathLike | Mapping 
         class_level: "first", the folder just below `root`, or "last", the one that holds the picture.
         check: whether the header of every file is read, and what is no picture skipped; else names decide.
         progress: called with (done, total) while headers are read.
-    Returns:
-        ImageSet.
     Raises:
         FileNotFoundError: if there is no such folder or label file.
         ValueError: if it is no folder, holds no picture, or the label file can't be understood.

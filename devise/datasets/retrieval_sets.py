@@ -119,8 +119,6 @@ def online_products(root: str | os.PathLike) -> RetrievalSet:
 
     Args:
         root: the folder with the two files.
-    Returns:
-        RetrievalSet.
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if a line has not four columns or leads out of the folder, a picture or a class is

@@ -111,8 +111,6 @@ def graded(scores: ArrayLike, relevance: ArrayLike, *, r: int = DEPTH, triplets:
         relevance: float (n, n), of captions; below 0 counts as 0 in NDCG.
         r: of NDCG@R.
         triplets: draw so many a query where there are more.
-    Returns:
-        GradedRetrieval.
     Raises:
         ValueError: if they are not square and of one shape, or hold NaN.
 
@@ -205,8 +203,6 @@ def ceiling(ratings: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correl
     Args:
         ratings: float (m, r), two or more raters.
         pictures: int (m,), the picture that was judged.
-    Returns:
-        Correlation.
     Raises:
         ValueError: if there are fewer than two raters, or not one picture a row.
 

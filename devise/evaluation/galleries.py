@@ -65,8 +65,6 @@ def evaluate_galleries(embeddings: Mapping[str, Rows], labels: ArrayLike, sizes:
         sizes: of the galleries; those that don't fit are left out and named.
         rows: int (m,), the pictures that take part; None is all. Classes of one picture, which has
             no other to find, are members of no gallery and ask nothing.
-    Returns:
-        Galleries.
     Raises:
         ValueError: if no class has two pictures.
 

@@ -87,8 +87,6 @@ def best_scores(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | Non
         embeddings: (n, d), any length but zero.
         labels: int (n,); a member without a label (-1) is an impostor of all.
         queries, gallery: row ids; None is every row. A query is left out of its own ranking.
-    Returns:
-        BestScores.
 
     >>> best = best_scores([[1, 0], [0, 1], [3, 4]], [0, 1, 1])
     >>> best.genuine.round(3), best.impostor.round(3)
@@ -151,8 +149,6 @@ def evaluate_open_set(embeddings: Rows, labels: ArrayLike, *, gallery: ArrayLike
         threshold: a cosine, chosen on other classes, see `choose_threshold`.
         queries: row ids; None is every row outside the gallery.
         false_accept_rates: those to measure TAR@FAR at.
-    Returns:
-        OpenSet.
     Raises:
         ValueError: if all queries are known, or none is.
 

@@ -135,8 +135,6 @@ def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[C
     Args:
         parts: {"train", "test", "unseen", …: (embeddings (q, d), labels (q,))}.
         candidates: sets of candidates over one label table, each with its own name.
-    Returns:
-        Evaluation
     Raises:
         ValueError: if two sets of candidates share a name, or a part doesn't fit them.
 

@@ -274,8 +274,6 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
         computed: how many vectors are new, for the table that is returned.
         found: vectors of other tables, as `known_vectors` gives them.
         prune: leave out the vectors that were in the folder and are of none of these images.
-    Returns:
-        FeatureTable.
     Raises:
         OSError: if a vector is neither known nor said to be missing; no picture is left out in silence.
     """

@@ -80,8 +80,6 @@ def generalised(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike, *, gamma:
         labels: int (n,), columns of `scores`; -1, no label, is left out.
         seen: bool (C,), which classes were trained on.
         gamma: what seen classes give away; 0 leaves the scores as they are.
-    Returns:
-        Generalised.
     Raises:
         ValueError: if there are no pictures, or no classes, of one kind; if scores hold NaN.
 
@@ -110,8 +108,6 @@ def seen_unseen_curve(scores: ArrayLike, labels: ArrayLike, seen: ArrayLike) -> 
         scores: float (n, C), higher is better.
         labels: int (n,), columns of `scores`; -1, no label, is left out.
         seen: bool (C,), which classes were trained on.
-    Returns:
-        Curve.
     Raises:
         ValueError: if there are no pictures, or no classes, of one kind; if scores hold NaN.
 

@@ -86,8 +86,6 @@ def triplet_agreement(scores: ArrayLike, truth: ArrayLike) -> Agreement:
     Args:
         scores: float (n_triplets, 2), the model's similarity of the query with a and with b.
         truth: float (n_triplets, 2), that of people or captions.
-    Returns:
-        Agreement.
     Raises:
         ValueError: if shapes differ or a value is NaN.
 

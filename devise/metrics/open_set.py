@@ -38,8 +38,6 @@ def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
     Args:
         scores: float (n,), higher is more alike.
         same: bool (n,), the genuine ones.
-    Returns:
-        Roc.
     Raises:
         ValueError: if a score is NaN, or there is no genuine or no impostor one.
 

@@ -89,8 +89,6 @@ def spread(values: ArrayLike) -> Spread:
 
     Args:
         values: float (n,), one a run, none NaN.
-    Returns:
-        Spread.
     Raises:
         ValueError: for no values, or NaN.
 

@@ -158,8 +158,6 @@ def evaluate(model: Devise, images: Any = None, *, first: int = FIRST_WORDS, ks:
         first: how many words the candidates "words" take.
         ks: depths of image → image search.
         galleries: sizes of galleries to draw, for images with labels.
-    Returns:
-        Figures.
     Raises:
         ValueError: if the images have neither labels nor captions, or features are of another backbone.
     """

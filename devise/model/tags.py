@@ -191,8 +191,6 @@ def candidates(model: Devise, which: str | Sequence[str] = "words", *, space: st
         first: how many words "words" takes, by frequency rank.
         filtered: leave out stop words, offensive words, tokens that are no words, and plurals whose
             singular is there.
-    Returns:
-        Candidates.
     Raises:
         ValueError: if the model has no such labels, or no space has a text side.
     """

@@ -50,8 +50,6 @@ def run(output: str | Path, *, images: tables.FeatureTable | None = None, backbo
         features: those of its pictures, a folder of `devise extract`; without them the pictures are looked at.
         draws: how many draws of unseen classes; draw d splits the seen pictures by the seed d.
         unseen: classes of a draw.
-    Returns:
-        Report.
     """
     harness = Harness(output, progress)
     base = pretrained()

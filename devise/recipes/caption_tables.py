@@ -79,11 +79,7 @@ def text_table(world, joints):
 
 
 def chance(counts):
-    """Recall@k of a random order, where picture i has counts[i] sentences.
-
-    >>> chance(np.array([1, 1]))["text → image @1"]
-    0.5
-    """
+    """Recall@k of a random order, where picture i has counts[i] sentences."""
     n, m = len(counts), int(counts.sum())
     found = {f"image → text @{k}": float(np.mean([1 - math.comb(m - own, min(k, m)) / math.comb(m, min(k, m))
                                                   for own in counts.tolist()])) for k in KS}
@@ -101,13 +97,10 @@ class Change(NamedTuple):
 
 
 def changes(world):
-    """Each test picture with those five that its captions are nearest to, where words tell the two apart.
+    """A Change from each test picture to those five that its captions are nearest to, where words tell the two apart.
 
     A word is added that three captions or more of the target have and none of the query, and taken
     away the other way round; two words at most, the most frequent first.
-
-    Returns:
-        list of Change.
     """
     told = [_said(world, captions) for captions in world.captions]
     truth = world.tfidf(world.captions)
@@ -176,10 +169,8 @@ def judged(data, table):
 
 
 def judged_sentences(world, judgements):
-    """What people said of test pictures with test sentences, or None where too few did.
+    """What people said of test pictures with test sentences, from Judgements of any; None where too few did.
 
-    Args:
-        judgements: Judgements, of any pictures of the table.
     Returns:
         (the judged pictures, int (m,), those that the sentences were written for, int (m,), the m sentences, ratings
         float (m, r)); pictures are places among the test's.
@@ -196,11 +187,7 @@ def judged_sentences(world, judgements):
 
 
 def people_table(world, judgements, what, heads):
-    """How well scores of a picture with a sentence fit what people said; arguments as of `judged_sentences`.
-
-    Args:
-        what: who judged, for the caption.
-    """
+    """How well scores of a picture with a sentence fit what people said, see `judged_sentences`; `what` names these."""
     if (found := judged_sentences(world, judgements)) is None:
         return None
     pictures, owners, texts, ratings = found

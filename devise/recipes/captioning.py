@@ -169,7 +169,7 @@ def curriculum(world, levels, eased, step):
 
     Args:
         levels: features of the training pictures, plain and ever more changed.
-        eased: heads that learnt from ever harder triplets and plain pictures, one a seed.
+        eased: heads of ever harder triplets and plain pictures, one a seed.
     Returns:
         ({how: [cosines between the test pictures, one matrix a seed]}, the gap's Schedule, the augmentation's)
     """

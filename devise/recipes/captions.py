@@ -1,7 +1,6 @@
 """Retrieval supervised by captions (Gordo and Larlus 2017), on any folder in Flickr8k's layout.
 
-At the test pictures alone are given. Beside what was learnt stand the raw features, oracles that read the
-captions, and what people said. The relevance of two pictures is the tf-idf cosine of their captions.
+At the test pictures alone are given; their relevance is the tf-idf cosine of their captions.
 """
 
 import numpy as np
@@ -39,8 +38,6 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, strengths
         seeds: how many trainings of each row; a seed orders the pictures.
         strengths: of augmentation, for the curriculum; none leaves that half of it out.
         progress: called as progress(done, total), in pictures and then in trainings.
-    Returns:
-        Report.
     Raises:
         ValueError: if the folder lists no parts, or too few pictures can be used.
     """

@@ -15,8 +15,7 @@ from devise.words import open_words
 PAPER, TABLE = "conse2014", "Table 1"
 
 
-def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, recalled=False,
-        progress=None):
+def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, recalled=False, progress=None):
     """Measure ConSE and DeViSE on unseen classes and write the report with its picture.
 
     Args:
@@ -28,8 +27,6 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", seeds=5, re
         seeds: how many runs; seed s draws 5 unseen classes of the bundled set, splits the seen
             pictures and trains.
         recalled: print published figures that are recalled too, marked †.
-    Returns:
-        Report.
     Raises:
         ValueError: if there are no unseen classes among the images.
     """

@@ -65,8 +65,6 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", unseen=0, h
             chosen on these. All classes are trained on and are candidates.
         seeds: how many runs; a seed draws unseen classes, splits the seen pictures and trains.
         recalled: print published figures that are recalled too, marked †.
-    Returns:
-        Report.
     """
     harness = Harness(output, progress)
     world = open_world(images, backbone, open_words(words), drawn=unseen, hops=hops, progress=progress)

@@ -109,8 +109,6 @@ def run(output, *, root, backbone=None, words="glove-6b-50d", seeds=3, recalled=
         seeds: how many trainings of the joint head.
         recalled: print published figures that are recalled too, marked †.
         progress: called as progress(done, total), in pictures and then in rows.
-    Returns:
-        Report.
     Raises:
         ValueError: if the folder lists no parts, or too few pictures can be used.
     """
@@ -154,11 +152,7 @@ def open_flickr(root, backbone=None, progress=None):
 
 
 def part_of(world, name, told):
-    """The Part of that name; a sentence without a word that has a vector is left out.
-
-    Args:
-        told: CaptionVectors.
-    """
+    """The Part of that name by CaptionVectors; a sentence without a word that has a vector is left out."""
     captions = [(text, owner) for owner, row in enumerate(world.rows[name])
                 for text in world.table.images.captions[row]]
     rows, kept = told.embed_known([text for text, _ in captions])
@@ -193,10 +187,9 @@ def hinge_rank(parts, way):
 
 
 def correlations(parts, way, owners=None, penalties=PENALTIES):
-    """Canonical correlations of features and sentence vectors, each direction weighed by its own (Klein et al. 2015).
+    """Canonical correlations of features and sentence vectors, each weighed by its own (Klein et al. 2015).
 
-    Args:
-        owners: whose each training sentence is; None takes those of the part.
+    `owners` are whose each training sentence is; None takes those of the part.
     """
     grams, between, middles = centred(parts["train"], way, owners)
     solve = canonical(grams, between)

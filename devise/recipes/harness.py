@@ -1,8 +1,4 @@
-"""What every recipe shares: its steps and its time, figures over draws and seeds, and the report with its pictures.
-
-A recipe measures {row: figures} once a draw or a seed, figures being {column: fraction}; `by_row` turns
-these runs into {row: [figures, one a run]}, of which `means_table` prints a mean with its spread.
-"""
+"""What every recipe shares: its steps and its time, figures over draws and seeds, and the report with its pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
     from devise.datasets import ImageSet
     from devise.model import Devise
 
-Figures = Mapping[Any, float]
+Figures = Mapping[Any, float]  # {column: fraction}
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 PRINTED = 5e-5  # of a fraction: less is printed as 0.00 points
@@ -63,12 +59,7 @@ class Harness:
             self.progress(self._done, self.total)
 
     def draw(self, caption: str, name: str, plot: Callable, drawn: Any, **options: Any) -> None:
-        """Draw a picture of the report.
-
-        Args:
-            name: of its file.
-            plot: a function of `devise.plots`, called as plot(drawn, path, **options).
-        """
+        """Draw a picture of the report into the file `name`, by plot(drawn, path, **options)."""
         plot(drawn, self.output / name, **options)
         self.pictures.append((caption, name))
 
@@ -106,14 +97,7 @@ def by_row(runs: Sequence[Mapping[str, Any]]) -> dict[str, list]:
 
 
 def spreads(runs: Sequence[Figures], columns: Iterable | None = None) -> dict[Any, Spread]:
-    """{column: Spread over the runs that have it}; what is NaN in a run is not there.
-
-    Args:
-        columns: their order; None takes those of the first run.
-
-    >>> spreads([{"hit@1": 0.5, "hit@2": float("nan")}, {"hit@1": 0.7}])["hit@1"].mean
-    0.6
-    """
+    """{column: Spread over the runs that have it}, columns None being the first run's; NaN in a run is not there."""
     found = {}
     for column in runs[0] if columns is None else columns:
         values = [run[column] for run in runs if column in run and not np.isnan(run[column])]
@@ -172,20 +156,12 @@ def used(backbone: Mapping[str, Any], words: Any = None) -> dict[str, str]:
 
 
 def numbered(seeds: int) -> str:
-    """The seeds, as a report states them.
-
-    >>> numbered(3)
-    '0, 1, 2'
-    """
+    """The seeds, as a report states them: "0, 1, 2"."""
     return ", ".join(map(str, range(seeds)))
 
 
 def seeds_text(n: int) -> str:
-    """How a caption states the runs.
-
-    >>> seeds_text(1)
-    'one seed'
-    """
+    """How a caption states the runs."""
     return f"{n} seeds, mean ± standard deviation" if n > 1 else "one seed"
 
 
@@ -200,10 +176,6 @@ def span(counts: Iterable[int]) -> str:
 
 
 def curve(found: Mapping[str, Sequence[Figures]], ks: Iterable[int]) -> dict[str, dict[int, Spread]]:
-    """{row: {k: hit@k over the runs, a Spread}}, as `plots.hit_curve` draws it.
-
-    >>> curve({"ridge": [{"hit@1": 0.5}, {"hit@1": 0.7}]}, (1, 2))["ridge"][1].mean
-    0.6
-    """
+    """{row: {k: hit@k over the runs, a Spread}}, as `plots.hit_curve` draws it."""
     return {name: {int(column[4:]): value for column, value in spreads(runs, [f"hit@{k}" for k in ks]).items()}
             for name, runs in found.items()}

@@ -43,8 +43,6 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
         seeds: how many runs; seed s draws the split of the seen pictures and trains.
         head: "mlp", the 2000–dim head, "ridge", a closed form, or a callable dim → a head that is not fitted.
         epochs: of the mlp; None takes the training's own.
-    Returns:
-        Report.
     """
     harness, photographs = Harness(output, progress), images is None  # to look at: the bundled set has no pictures
     if images is None:
@@ -73,7 +71,6 @@ def run(output, *, images=None, backbone=None, words="glove-6b-50d", synonyms=No
 
 
 def _draw_curves(harness, model, hits):
-    """hit@k, and the training."""
     series = {f"{part} over {name} ({hits[0].candidates[name]['count']:,})": values
               for part, sets in combine(hits).items()
               for name, values in sets.items() if part != "train" and name != "all"}

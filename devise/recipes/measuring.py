@@ -36,10 +36,9 @@ def each_ranked(ids, answers, distances, n_candidates):
     """Flat hit@k and hierarchical precision@k of each picture, {"hit@1": float64 (n,), …, "hp@20": float64 (n,)}.
 
     Args:
-        ids: int (n, depth), the best candidates of each picture, as deep as there is a k.
-        answers: int (n,), the right candidate of each picture.
-        distances: float (c, c), edges between candidates, or None: then there is no hp@k.
-        n_candidates: c; a k beyond is left out.
+        ids: int (n, depth), the best candidates of each picture.
+        answers: int (n,), the right ones.
+        distances: float (c, c), edges between candidates; None gives no hp@k.
     """
     right = ids == answers[:, None]
     figures = {f"hit@{k}": metrics.hit_at_k(right, k) for k in HITS if k <= n_candidates}
@@ -50,11 +49,7 @@ def each_ranked(ids, answers, distances, n_candidates):
 
 
 def ranked_by_chance(answers, distances, n_candidates):
-    """The means of `each_ranked` that are to be expected of candidates in a random order.
-
-    >>> ranked_by_chance(np.array([0]), np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0]]), 3)["hp@2"].__round__(3)
-    0.667
-    """
+    """The means of `each_ranked` that are to be expected of candidates in a random order."""
     figures = {f"hit@{k}": k / n_candidates for k in HITS if k <= n_candidates}
     if distances is not None:
         ks = [k for k in PRECISIONS if k <= n_candidates]
@@ -63,12 +58,7 @@ def ranked_by_chance(answers, distances, n_candidates):
 
 
 def each_rank(world, found, rows, labels, distances):
-    """{row: figures of each picture} of contenders for some pictures over some labels, chance last.
-
-    Args:
-        found: {row: Contender}.
-        distances: between these labels, or None.
-    """
+    """{row: `each_ranked`} of {row: Contender} for some pictures over some labels, chance last."""
     answers, columns, n = np.searchsorted(labels, world.labels[rows]), world.answers[labels], len(labels)
     figures = {name: each_ranked(contender.ranking(rows, columns, min(HITS[-1], n)), answers, distances, n)
                for name, contender in found.items()}

@@ -50,13 +50,9 @@ class Variant(NamedTuple):
 
     @property
     def name(self):
-        """How a table calls it.
-
-        >>> Variant("triplet", "hard-negative", memory=True).name
-        'triplet, hard-negative, memory'
-        """
-        return ", ".join([self.loss, *([self.miner] if self.miner else []), *(["memory"] if self.memory else []),
-                          *(["labels shuffled"] if self.shuffled else [])])
+        """How a table calls it."""
+        return ", ".join(filter(None, (self.loss, self.miner, "memory" * self.memory,
+                                       "labels shuffled" * self.shuffled)))
 
 
 VARIANTS = (
@@ -89,8 +85,6 @@ def run(output, *, images=None, backbone=None, test=TEST, root=None, set=None, s
         variants: of losses, to compare.
         recalled: print published figures that are recalled too, marked †.
         progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
-    Returns:
-        Report.
     Raises:
         ValueError: if there are too few classes for the folds, or the pictures can't be used.
     """
@@ -159,11 +153,7 @@ class Fold(NamedTuple):
 
 
 def choices(variant, n):
-    """n different choices for a variant, the first of them the loss's own defaults.
-
-    >>> choices(Variant("n-pair"), 2)[0]
-    Trial(rate=0.0001, options={})
-    """
+    """n different choices for a variant, the first of them the loss's own defaults."""
     random, space = np.random.default_rng([0, len(variant.loss)]), OPTIONS[variant.loss]
     found = [Trial(FIRST_RATE, {})]
     most = len(RATES) * int(np.prod([len(values) for values in space.values()])) + (1 if space else 0)
@@ -181,13 +171,7 @@ def folds_of(source, n=FOLDS, dim=DIM):
 
 
 def choose(variant, source, folds, *, dim=DIM, epochs=EPOCHS, n=TRIALS, step=None):
-    """Try n choices on every fold and take the best: Chosen.
-
-    Args:
-        source: RetrievalSource.
-        folds: of `folds_of`.
-        step: called after each training.
-    """
+    """Try n choices on every fold and take the best: Chosen; `step()` is called after each training."""
     best = None
     for trial in choices(variant, n):
         heads, histories = zip(*[fit(variant, source, fold, trial, seed=0, dim=dim, epochs=epochs, step=step)

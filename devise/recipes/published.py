@@ -1,8 +1,4 @@
-"""The figures that others printed, from one file that says for each how sure it is.
-
-A report prints them beside its own only where the candidates and the metric are the same: `beside`
-looks at the number of candidates, the recipe at the rest.
-"""
+"""The figures that others printed, from one file that says for each how sure it is."""
 
 import json
 from functools import cache
@@ -44,11 +40,7 @@ def published(paper, table=None, *, data=None, candidates=None, recalled=False):
 
 
 def beside(paper, table, candidates, count, *, recalled=False):
-    """Those rows, where one's own candidates are as many as theirs to one in a hundred, else none.
-
-    Args:
-        count: how many candidates one's own figures rank over.
-        recalled: as in `published`.
+    """The rows of `published`, where one's own `count` of candidates is theirs to one in a hundred, else none.
 
     >>> len(beside("conse2014", "Table 1", "2-hop", 1548, recalled=True)), beside("conse2014", "Table 1", "2-hop", 37)
     (4, ())

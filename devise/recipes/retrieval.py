@@ -96,13 +96,7 @@ class RetrievalSource:
         return [(rows[~mask], rows[mask]) for mask in held]
 
     def measure(self, embed, *, ks=KS):
-        """What an embedding retrieves among the test classes.
-
-        Args:
-            embed: a function from features (m, dim) to rows.
-        Returns:
-            Retrieval; its row ids are positions in the test part.
-        """
+        """The Retrieval of an embedding, features (m, dim) → rows, among the test classes; ids are places in these."""
         rows = self.split.test
         places = {part: None if found is None else np.searchsorted(rows, found)
                   for part, found in (("queries", self.queries), ("gallery", self.gallery))}
@@ -143,8 +137,6 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
         backbone: the Backbone of pictures.
         test: classes that nothing learns from: names, how many, or a share; drawn by seed 0.
         root, name: the folder of a published set, and which of SETS it is, in place of the others.
-    Returns:
-        RetrievalSource.
     Raises:
         ValueError: if the pictures have no classes, fewer than two are left for a part, or features
             hold NaN.
@@ -199,10 +191,7 @@ def changed_copies(table, rows, backbone, *, strengths=STRENGTHS, seed=0, progre
     """The features of one changed copy of each picture at each strength, cached as those of any network.
 
     Args:
-        table: FeatureTable whose pictures are on this disk.
-        rows: int (m,), the pictures to change.
-        backbone: the Backbone of the table.
-        strengths: of the augmentation, each in 0..1.
+        rows: int (m,), those of the table to change; their pictures are on this disk.
         progress: called with pictures done and their total, all strengths together.
     Returns:
         list of float32 (m, dim), memory-mapped, one a strength.
@@ -246,13 +235,9 @@ def figures_table(caption, rows, *, head="embedding", depth=None, **options):
 
 
 def compare(before, after):
-    """What one list of runs gains on another: {figure: Comparison}.
+    """What one list of Retrievals gains on another, by each query's mean over the seeds: {figure: Comparison}.
 
-    Each query's value is its mean over the seeds; the interval is over classes, each counting once, see
-    `devise.metrics.paired_difference`.
-
-    Args:
-        before, after: lists of Retrieval over the same queries.
+    The interval is over classes, each counting once, see `devise.metrics.paired_difference`.
     """
     means = {name: [np.mean([figure(run) for run in runs], axis=0) for runs in (before, after)]
              for name, figure in FIGURES.items()}

@@ -72,13 +72,7 @@ class Contender(NamedTuple):
 
 
 class SeenOnly(Rule):
-    """A classifier of seen classes among candidates it does not know, and leaves out.
-
-    Args:
-        outputs: callable x → logits (n, classes).
-        places: the candidate that each class is.
-        n_candidates: c.
-    """
+    """A classifier, x → logits (n, classes), among candidates it does not know; `places` are those that classes are."""
 
     n_candidates: int | None = None
 
@@ -127,11 +121,7 @@ def by_classifier(world, head, classes):
 
 
 def tops(n_classes, wanted=CONSE):
-    """How many of n classes ConSE combines: those wanted that are fewer, and all.
-
-    >>> tops(3), tops(1000)
-    ([1, 3], [1, 10, 1000])
-    """
+    """How many of n classes ConSE combines: those wanted that are fewer, and all."""
     return [top for top in wanted if top < n_classes] + [n_classes]
 
 
@@ -165,14 +155,7 @@ def hinge_heads(x, labels, vectors, *, seed=0):
 
 
 def hinge_rank(x, labels, vectors, validation, *, seed=0):
-    """The HingeRankHead whose number of epochs names most validation pictures right, among the labels trained on.
-
-    Args:
-        x: float32 (n, d) features.
-        labels: int (n,), rows of `vectors`.
-        vectors: (C, dim).
-        validation: (features, labels).
-    """
+    """The head of `hinge_heads` that names most validation pictures (features, labels) right, among those labels."""
     seen = np.unique(labels)
 
     def hit_at_1(head):
@@ -182,13 +165,10 @@ def hinge_rank(x, labels, vectors, validation, *, seed=0):
 
 
 def widened(vectors, columns=COLUMNS, steepness=STEEPNESS):
-    """Unit vectors in more columns, in which near ones stay near: about exp(steepness (cos - 1)) is their new cosine.
+    """Unit rows (n, d) in more columns, in which near ones stay near: about exp(steepness (cos - 1)) is their cosine.
 
     Fifty columns have no room for a thousand labels apart from one another; DeViSE's vectors have 500 or 1,000.
     Random Fourier features (Rahimi and Recht 2007).
-
-    Args:
-        vectors: (n, d), unit rows.
     """
     from sklearn.kernel_approximation import RBFSampler
 
@@ -267,13 +247,7 @@ def lift_table(world):
 
 
 def others(world, beside):
-    """Other systems, compared by cosine.
-
-    Args:
-        beside: (name, file) pairs, as `other_system` reads them.
-    Returns:
-        ({name: Contender}, notes).
-    """
+    """({name: Contender}, notes) of other systems, (name, file) pairs as `other_system` reads them."""
     found, notes = {}, []
     for name, file in beside:
         pictures, points, lacking = other_system(file, world)

@@ -66,8 +66,6 @@ def run(output, *, images=None, backbone=None, test=TEST, seeds=SEEDS, epochs=EP
         gallery: sizes of galleries to draw.
         false_accept_rate: the share of unknown pictures that the thresholds may let in.
         progress: called as progress(done, total), in pictures while they are looked at, then in trainings.
-    Returns:
-        Report.
     Raises:
         ValueError: if there are too few classes, or the pictures can't be used.
     """
@@ -123,13 +121,7 @@ def schedules(epochs, pictures):
 
 
 def train(source, training, copies, *, seed, epochs, far):
-    """A model whose validation classes the seed drew.
-
-    Args:
-        source: RetrievalSource.
-        copies: features of changed copies of the rows of `source.split.train`, a matrix a strength;
-            None where nothing is changed.
-    """
+    """A model whose validation classes the seed drew; `copies` are those of `retrieval.changed_copies`, or None."""
     from devise.losses import mining, pairs
     from devise.training import AugmentedFeatures
 
@@ -221,14 +213,9 @@ def _draw(harness, source, rows, spaces, models, open_set, epochs):
 def neighbour_rows(source, spaces, baseline, *, queries=QUERIES, depth=DEPTH):
     """A picture of each of the hardest untrained classes, drawn by seed, and its nearest others in each space.
 
-    Of easy classes all neighbours are right in any space. A picture that is not on this disk is shown
-    by the name of its class.
-
     Args:
-        source: RetrievalSource.
         spaces: {name: function from features to unit rows}.
-        baseline: the Retrieval whose MAP@R says which classes are hard.
-        queries: how many, each of another class.
+        baseline: the Retrieval whose MAP@R says which classes are hard: of easy ones all neighbours are right.
     Returns:
         list of plots.Row, the spaces of a query beneath one another.
     """

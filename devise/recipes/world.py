@@ -1,7 +1,4 @@
-"""What the zero-shot recipes run on: features of labelled pictures, the words, and WordNet.
-
-The set that comes with the package, a table whose labels the package knows, or folders named by WordNet's ids.
-"""
+"""What the zero-shot recipes run on: features of labelled pictures, the words, and WordNet."""
 
 import re
 from dataclasses import dataclass

@@ -43,8 +43,6 @@ def run(output, *, root, seeds=1, recalled=False, progress=None):
         root: holds a folder a set: SUN, CUB, AWA1, AWA2, APY, those that are there.
         seeds: how many runs; a seed orders the pictures that rules learn from step by step.
         recalled: print published figures that are recalled too, marked †.
-    Returns:
-        Report.
     Raises:
         FileNotFoundError: if there is no set, or one lacks a file.
         ValueError: if a file can't be used.
@@ -68,13 +66,7 @@ def run(output, *, root, seeds=1, recalled=False, progress=None):
 
 
 def choose(method, grid, data, *, seed=0):
-    """The Choice of options that name most pictures of the validation classes right, learned from the train classes.
-
-    Args:
-        method: callable(**options) → a head with `fit`.
-        grid: {option: values to try}; all combinations are.
-        data: AttributeSet.
-    """
+    """The Choice of options for an AttributeSet, by its own validation classes, see `choose_options`."""
     held = Split(data.train, unseen_rows=data.validation)
     return choose_options(method, grid, data.features, data.labels, data.attributes, folds=[held], seed=seed)
 

@@ -57,8 +57,6 @@ def run(output, *, data=None, split=None, backbone=None, words="glove-6b-50d", d
         training: options of the trained head, as of `devise.training.train`.
         sizes: of its hidden layers.
         progress: called as progress(done, total).
-    Returns:
-        Report.
     Raises:
         ValueError: if a label has no synset, or the network's classes are not ImageNet's 1,000.
     """

@@ -64,8 +64,6 @@ def run(output: str | Path, *, root: str | Path, features: str | None = None, ob
         epochs: of the training.
         seed: of the training.
         progress: called as progress(done, total) in epochs.
-    Returns:
-        Report.
     Raises:
         ValueError: if the folder lists no parts, or features are of another backbone.
         FileNotFoundError: if WordNet is not there; says how to get it.

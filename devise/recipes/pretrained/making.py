@@ -1,7 +1,4 @@
-"""The model that comes with devise, made from features, captions, WordNet and word vectors.
-
-Images and their captions come into one space by a contrastive loss, in NumPy: the text is a sparse bag of words.
-"""
+"""The model that comes with devise, made from features, captions, WordNet and word vectors; in NumPy."""
 
 from __future__ import annotations
 
@@ -120,11 +117,7 @@ class Sentences:
 
 
 def lexicon(captions: Sequence[Sequence[str]]) -> list[str]:
-    """The words that are said of three images or more, sorted.
-
-    >>> lexicon([("a dog", "a dog runs")] * 2 + [("a cat",)])
-    ['a']
-    """
+    """The words that are said of three images or more, sorted."""
     counts = Counter(word for sentences in captions for word in
                      {word for sentence in sentences for word in WORD.findall(sentence.lower())})
     return sorted(word for word, n in counts.items() if n >= FEWEST)
@@ -215,11 +208,7 @@ def _gradients(maps, images, bags, vectors):
 
 
 def terms_of(sentence: str, names: Mapping[str, int]) -> set[str]:
-    """The words of a sentence and its pairs of neighbours, without stop words, plurals as singulars.
-
-    >>> sorted(terms_of("two dogs on the beach", {"dog": 0}))
-    ['beach', 'dog', 'two', 'two dog']
-    """
+    """The words of a sentence and its pairs of neighbours, without stop words, plurals as singulars."""
     tokens = [singular(token, names) for token in WORD.findall(sentence.lower())]
     pairs = zip(tokens, tokens[1:], strict=False)
     return set(tokens) - STOP | {f"{one} {two}" for one, two in pairs if STOP.isdisjoint({one, two})}

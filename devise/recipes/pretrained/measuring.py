@@ -52,22 +52,13 @@ def tokens_of(captions: Sequence[Sequence[str]], nouns) -> list[list[list[str]]]
 
 
 def times_said(name: str, told: list[list[str]]) -> int:
-    """How many of an image's captions have a name of one or more words.
-
-    >>> times_said("soccer ball", [["a", "soccer", "ball"], ["a", "ball"]])
-    1
-    """
+    """How many of an image's captions have a name of one or more words."""
     parts = name.split()
     return sum(any(tokens[place:place + len(parts)] == parts for place in range(len(tokens))) for tokens in told)
 
 
 def everyday_words(captions: Sequence[Sequence[str]], taxonomy: Taxonomy, only: Iterable[str] | None = None) -> Words:
-    """The nouns that captions say of eight pictures or more, twice of each; colours, sides and acts are none.
-
-    Args:
-        captions: of n images.
-        only: words of one's own in place of the captions' nouns.
-    """
+    """The nouns that captions say of eight pictures or more, twice of each, no colours or acts; or those of `only`."""
     told = tokens_of(captions, taxonomy.senses)
     unwanted = STOP | NO_THINGS
     counts: Counter = Counter()
@@ -123,11 +114,7 @@ def class_precision(model: Devise, table: FeatureTable, names: Sequence[str]) ->
 
 
 def usual_names(label: str) -> set[str]:
-    """A class's name, and the words for its synset and for the classes of ImageNet that look the same.
-
-    >>> sorted(usual_names("rhino"))
-    ['rhino', 'rhinoceros']
-    """
+    """A class's name, and the words for its synset and for the classes of ImageNet that look the same."""
     entry = label_synsets().get(label)
     if entry is None:
         return {label}
