@@ -101,18 +101,14 @@ class Index(Command):
             if part.looks:
                 say(f"{space}: {part.looks}")
         if args.thumbnails:
-            self._make_thumbnails(search)
+            with progress_bar("thumbnails") as progress:
+                lost = search.make_thumbnails(progress)
+            if lost:
+                say(f"{len(lost):,} of {len(search):,} pictures have no thumbnail, such as {lost[0].path}: "
+                    f"{lost[0].reason}")
         search.save(args.output, overwrite=args.overwrite)
         return _answer(search, args.output, counted(len(search), "picture"), model=vars(args).get("model"),
                        skipped=opening.skipped(search.images))
-
-    def _make_thumbnails(self, search: Search) -> None:
-        """Make them, and say of how many pictures there are none."""
-        with progress_bar("thumbnails") as progress:
-            lost = search.make_thumbnails(progress)
-        if lost:
-            path, reason = lost[0]
-            say(f"{len(lost):,} of {len(search):,} pictures have no thumbnail, such as {path}: {reason}")
 
     def _knobs(self, args: Namespace) -> dict[str, Any]:
         """The options that were given for an engine, as it calls them."""

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.model import best_epochs, report_of, thresholds_notes
 from devise.cli.terminal import progress_bar, say, say_skipped
@@ -196,8 +194,7 @@ class Siamese(Training):
         used, images = model.split or Split(), model.table.images
         names = used.names
         figures = model.evaluate(galleries=vars(args).get("gallery", ())) if len(used.test) else None
-        counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.label_names))
-        single = [name for name, count in zip(images.label_names, counts, strict=True) if count == 1]
+        single = list(images.single)
         trust = {name: space.calibration for name, space in model.spaces.items() if space.calibration}
         told = figures.to_json() if figures else {}
         keys = {"classes": {part: list(names[part]) for part in ("train", "validation", "test")}, "single": single,

@@ -1,7 +1,4 @@
-"""Retrieval by captions: graded relevance between pictures, sentences and pictures, what people said.
-
-All take scores, so that a model, an oracle and a person are measured alike.
-"""
+"""Retrieval by captions: graded relevance between pictures, sentences and pictures, what people said."""
 
 from __future__ import annotations
 

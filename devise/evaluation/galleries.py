@@ -32,9 +32,8 @@ class Galleries:
         left_out: sizes that were asked for and lie outside these two.
         draws: how often queries and galleries were drawn.
 
-    >>> found = evaluate_galleries({"raw": np.eye(6)[[0, 0, 1, 1, 2, 2]]}, [0, 0, 1, 1, 2, 2], [3], ks=(1,))
-    >>> found.smallest, found.largest
-    (3, 3)
+    >>> evaluate_galleries({"raw": np.eye(2)[[0, 0, 1, 1]]}, [0, 0, 1, 1], [3], ks=(1,)).left_out
+    (3,)
     """
 
     runs: dict[str, dict[int, Retrieval]]
@@ -54,17 +53,13 @@ class Galleries:
 def evaluate_galleries(embeddings: Mapping[str, Rows], labels: ArrayLike, sizes: Iterable[int], *,
                        rows: ArrayLike | None = None, ks: Iterable[int] = KS, draws: int = DRAWS,
                        seed: int = 0) -> Galleries:
-    """One picture of each class asks, galleries of several sizes are drawn from the others; again and again.
-
-    One query a class says little by itself, so queries and galleries are drawn `draws` times, each
-    draw by `seed` and its own number. All embeddings get the same ones.
+    """One picture of each class asks, galleries of several sizes are drawn from the others; `draws` times by seed.
 
     Args:
         embeddings: {name: (n, d)}.
         labels: int (n,), -1 for none.
         sizes: of the galleries; those that don't fit are left out and named.
-        rows: int (m,), the pictures that take part; None is all. Classes of one picture, which has
-            no other to find, are members of no gallery and ask nothing.
+        rows: int (m,), the pictures that take part, those of classes of one picture left out; None is all.
     Raises:
         ValueError: if no class has two pictures.
 

@@ -106,8 +106,7 @@ def flat_hit_at_k(embeddings: Rows, labels: ArrayLike, candidates: Candidates,
     Frome et al., DeViSE (2013), section 4, call the mean flat hit@k.
 
     Args:
-        embeddings: (q, d), any length but zero.
-        labels: int (q,), rows of the candidates' label table, -1 for a picture without a label.
+        embeddings, labels: as of `answer_ranks`.
         ks: depths; those larger than the number of candidates are left out.
     Returns:
         {k: float64 (q,)}, each 0.0 or 1.0, NaN where the label is no candidate.
@@ -128,9 +127,6 @@ def flat_hit_at_k(embeddings: Rows, labels: ArrayLike, candidates: Candidates,
 def evaluate(parts: Mapping[str, tuple[Rows, ArrayLike]], candidates: Sequence[Candidates], *,
              ks: Iterable[int] = KS) -> Evaluation:
     """Flat hit@k of each part over each set of candidates that holds an answer for it.
-
-    So pictures of seen classes are measured over "seen", "all" and the words, and pictures of
-    unseen classes over "unseen", "all" and the words.
 
     Args:
         parts: {"train", "test", "unseen", …: (embeddings (q, d), labels (q,))}.

@@ -44,9 +44,8 @@ class Retrieval:
         gallery: how many members were ranked, the query itself among them where it is one.
         ks_left_out: depths larger than the gallery.
 
-    >>> found = retrieve([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]], [0, 0, 1, 1], ks=(1,))
-    >>> found.hit_at_k[1].tolist(), found.gallery
-    ([1.0, 1.0, 1.0, 1.0], 4)
+    >>> retrieve([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]], [0, 0, 1, 1], ks=(1,)).gallery
+    4
     """
 
     queries: NDArray[np.int64]
@@ -76,18 +75,9 @@ class Retrieval:
         """The depths, in rising order."""
         return tuple(self.hit_at_k)
 
-    def means(self, *, over: str = "queries") -> dict:
-        """{"hit_at_k": {k: mean}, "recall_at_k", …, "r_precision": mean, "map_at_r": mean}.
-
-        Args:
-            over: "queries", or "classes" for the mean of the classes' means.
-        """
-        if over not in ("queries", "classes"):
-            raise ValueError(f"over is {over!r}: expected 'queries' or 'classes'")
-
+    def means(self) -> dict:
+        """{"hit_at_k": {k: mean}, "recall_at_k", …, "r_precision": mean, "map_at_r": mean} over the queries."""
         def mean(values):
-            if over == "classes":
-                return metrics.mean_over_classes(values, self.labels).value
             return metrics.mean_over_queries(values).value
 
         return ({name: {k: mean(values) for k, values in getattr(self, name).items()} for name in AT_K}
@@ -104,8 +94,7 @@ def retrieve(embeddings: Rows, labels: ArrayLike, *, queries: ArrayLike | None =
              progress: Callable[[int, int], None] | None = None) -> Retrieval:
     """Rank a gallery for every query by cosine, and say how well that finds its class.
 
-    Memory beside the embeddings: a copy of the gallery, blocks of `block_bytes`, and a sort of one
-    row. Exact figures at any size of the classes.
+    Memory beside the embeddings: a copy of the gallery, blocks of `block_bytes`, and a sort of one row.
 
     Args:
         embeddings: (n, d), any length but zero; float32 is not copied.

@@ -85,18 +85,9 @@ def depths(ks: Iterable[int], n: int) -> tuple[tuple[int, ...], tuple[int, ...]]
 
 def score_blocks(embeddings: Rows, queries: NDArray[np.int64], gallery: NDArray[np.int64], *,
                  block_bytes: int = BLOCK_BYTES, progress: Callable[[int, int], None] | None = None) -> Iterator[Block]:
-    """The cosines of queries with a gallery, in blocks of whole rows.
+    """The cosines of queries with a gallery, row ids both, in blocks of whole rows; see `retrieve`.
 
     Memory: the gallery once more as unit rows, and one block.
-
-    Args:
-        embeddings: (n, d), any length but zero.
-        queries, gallery: int64 row ids, see `row_ids`.
-        progress: called with the number of queries done and their total.
-    Yields:
-        Block
-    Raises:
-        ValueError: if a row is zero, NaN or infinite.
     """
     rows = as_rows(embeddings, "embeddings")
     whole = len(gallery) == len(rows) and np.array_equal(gallery, np.arange(len(rows)))
@@ -117,12 +108,7 @@ def score_blocks(embeddings: Rows, queries: NDArray[np.int64], gallery: NDArray[
 
 def pair_cosines(left: NDArray[np.float32], right: NDArray[np.float32], rows: NDArray[np.integer],
                  columns: NDArray[np.integer]) -> NDArray[np.float32]:
-    """The cosine of each chosen pair of a left and a right unit row, by `devise.arrays.cosines`, in bounded memory.
-
-    >>> left = np.eye(2, dtype=np.float32)
-    >>> pair_cosines(left, left, np.array([0, 0]), np.array([1, 0])).tolist()
-    [0.0, 1.0]
-    """
+    """The cosine of each chosen pair of a left and a right unit row, by `devise.arrays.cosines`, in bounded memory."""
     step = max(1, BLOCK_BYTES // (24 * left.shape[1]))  # both rows in float32, their products in float64
     parts = [cosines(left[rows[start:start + step]], right[columns[start:start + step]])
              for start in range(0, len(rows), step)]

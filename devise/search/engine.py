@@ -246,8 +246,7 @@ class Search(Indexed):
         Args:
             places: {row: (path as the index shall have it, class or None)} of those that moved.
             stamps: {row: `devise.storage.stamp` of its file} of those whose content is known to be the same.
-            sources: the folders that the index is of, real paths.
-            root: the folder that the paths of the index shall start from.
+            sources, root: as of an `ImageSet`.
         """
         self.images = placed(replace(self._renamed(places), sources=tuple(sources)), root)
         if self.contents is not None:

@@ -37,10 +37,8 @@ FIND, PUT = "SELECT jpeg FROM thumbnails WHERE sha256 = ?", "INSERT OR IGNORE IN
 
 
 def source(images: ImageSet, row: int, most: int = FETCHED) -> Path | bytes:
-    """Where a picture can be read: its path on this disk, or its content where it lies behind a URL.
+    """Where a picture can be read: its path on this disk, or its content, `most` bytes of it, from behind a URL.
 
-    Args:
-        most: bytes of one behind a URL.
     Raises:
         OSError: if it is on no disk, or can't be fetched; FileNotFoundError if it is gone.
         ValueError: if it is too large.
@@ -63,11 +61,7 @@ def jpeg(pixels: NDArray[np.uint8], box: tuple[int, int], *, progressive: bool =
 
 
 def _small(shape):
-    """The box that makes a picture's shorter side SMALL, and its longer one LONG times that at most.
-
-    >>> _small((4000, 3000)), _small((9000, 100))
-    ((480, 360), (1080, 1080))
-    """
+    """The box that makes a picture's shorter side SMALL, and its longer one LONG times that at most."""
     scale = SMALL / min(shape)
     longer = round(max(shape) * scale)
     if longer > LONG * SMALL:

@@ -31,9 +31,7 @@ class Audited(NamedTuple):
     """The record of one label.
 
     Attributes:
-        label: its name.
-        words: those used.
-        failed: those without a vector.
+        words, failed: those used, and those without a vector.
         neighbours: (word, cosine) nearest to its vector.
         rank: of its rarest word by frequency (1 is the most frequent); None without a vector.
         warnings: see `audit`.
@@ -109,12 +107,7 @@ def audit(names: str | Iterable[str], words: WordVectors, *, synonyms: Mapping[s
 
 
 def strange(text: str, words: WordVectors) -> tuple[str, ...]:
-    """The words of a text that are behind the RARE most frequent and no noun that is known: their vectors say little.
-
-    >>> from devise.words import WordVectors
-    >>> strange("dog", WordVectors(["dog"], [[1, 0]]))
-    ()
-    """
+    """The words of a text behind the RARE most frequent that are no noun that is known: their vectors say little."""
     return tuple(word for word in resolve(text, words).words
                  if words.row(word) >= RARE and not shipped_taxonomy().senses_of(word))
 
@@ -201,17 +194,10 @@ def audit_table(records: Sequence[Audited]) -> Table:
 
 def themes(near: Sequence[tuple[str, float]], words: WordVectors, *, own: Sequence[str] = ()
            ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Two far-apart halves of the neighbours of a vector, as of a mean of unrelated senses.
+    """Two far-apart halves of the neighbours (word, cosine) of a vector, as of a mean of unrelated senses, or None.
 
-    The THEMES nearest, without those spelt like its own, are split by two-means, started from the two that are
-    farthest apart.
-
-    Args:
-        near: (word, cosine), nearest first.
-        own: words that the vector is made of.
-    Returns:
-        two tuples of words, the larger first and each nearest first, if the cosine of their centres is
-        below APART and the smaller has at least FEWEST; else None, as where there are fewer words.
+    The THEMES nearest, without those spelt like its `own` words, are split by two-means. The cosine of the centres is
+    below APART, the smaller half, which comes last, has at least FEWEST words.
     """
     known = [word for word, cosine in near if cosine > 0 and not any(word.startswith(form) for form in own)][:THEMES]
     if len(known) < THEMES:
@@ -225,13 +211,10 @@ def themes(near: Sequence[tuple[str, float]], words: WordVectors, *, own: Sequen
 
 
 def occurrences(phrases: Sequence[Phrase], words: WordVectors) -> tuple[list[int | None], float, int]:
-    """The number of frequent words that have each vector among their first HUB_DEPTH neighbours.
+    """How many of the frequent words have each vector among their first HUB_DEPTH neighbours, its own words left out.
 
-    Args:
-        phrases: list of Phrase; its own words are no queries.
     Returns:
-        counts, None where there is no vector; the count above which it is a hub; the number of
-        words. With few words the limit is infinite.
+        counts, None where there is no vector; the count above which it is a hub; the number of words.
     """
     matrix = words.matrix[:HUB_WORDS]
     rows = np.flatnonzero(matrix.any(axis=1))

@@ -171,9 +171,6 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
     """Write blocks as they come, in bounded memory; of equal words the first one wins, blank ones are left out.
 
     Args:
-        folder: the folder to make; it is there whole or not at all.
-        blocks: Block after Block, rows of `dim` columns.
-        name: what the vectors are called in reports and errors.
         source: anything JSON that says what they were made from.
         counts: what an earlier reading has left out or replaced, to be added to.
         known: the fingerprint of the whole, where that is known before.
@@ -208,11 +205,7 @@ def write(folder: str | Path, blocks: Iterable[Block], *, dim: int, name: str, s
 def read(folder: str | Path, make: Callable[[dict, list[str], NDArray[np.float32]], Made]) -> Made:
     """The object that `make` makes of a folder that `write` has written.
 
-    Args:
-        make: gets the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.
-    Raises:
-        FileNotFoundError: if the folder holds no word vectors.
-        ValueError: if its files are damaged or don't belong together.
+    `make` gets the manifest, the words as a list, the matrix float32 (n, dim), memory-mapped and read-only.
     """
     return read_artefact(folder, KIND, partial(_read, make), check=["words.txt"])
 

@@ -137,10 +137,7 @@ def label_vectors(names: str | Sequence[str], words: WordVectors, *, synonyms: M
 
 def resolve_labels(names: Sequence[str], words: WordVectors, *, synonyms: Mapping[str, str] | None = None,
                    plurals: bool = False) -> list[Phrase]:
-    """The words and the vector of each label, without an error for those that have no vector.
-
-    Args: as of `label_vectors`.
-    """
+    """The words and the vector of each label, see `label_vectors`, without an error for those that have no vector."""
     found = []
     for text, sense in meanings(as_texts(names), synonyms):
         phrase = _known(text, words, plurals)
@@ -239,15 +236,10 @@ def read_synonyms(path: str | Path) -> dict[str, str]:
 
 
 def split_sense(text: str) -> tuple[str, str | None]:
-    """A phrase and the sense in brackets behind it.
+    """A phrase and the sense in brackets behind it, None without: ("crane", "bird") of "crane (bird)".
 
-    Returns:
-        (phrase, sense), the sense None where there are no brackets.
     Raises:
         ValueError: if there is nothing before or in the brackets, or square ones hold no synset.
-
-    >>> split_sense("crane (bird)"), split_sense("crane [n02012849]"), split_sense("crane")
-    (('crane', 'bird'), ('crane', 'n02012849'), ('crane', None))
     """
     parts = BRACKETED.fullmatch(text.strip())
     if parts is None:
@@ -262,19 +254,13 @@ def split_sense(text: str) -> tuple[str, str | None]:
 
 
 def towards(phrase: Phrase, sense: str, words: WordVectors) -> Phrase:
-    """A phrase whose vector is moved towards one of its senses: unit(v + s).
+    """A phrase whose vector is moved towards one of its senses, unit(v + s); without a vector where the sense has none.
 
-    v is the phrase's unit vector. For a context word or phrase s is its unit vector; for a synset
-    the unit mean of the unit vectors of its other words and of the words for what it is a kind of.
+    s is the unit vector of the context words; of a synset (n02012849) the unit mean of those of its other words and of
+    the words for what it is a kind of.
 
-    Args:
-        phrase: Phrase.
-        sense: context words, or an identity such as n02012849.
-    Returns:
-        Phrase, without a vector where the sense has none.
     Raises:
-        KeyError: if there is no such synset.
-        FileNotFoundError: if it is not among those in the package, and WordNet is not installed.
+        KeyError, FileNotFoundError: see `taxonomy_for`.
     """
     if SYNSET.fullmatch(sense):
         used, failed, pull = _synset(sense, phrase.words, words)

@@ -89,11 +89,7 @@ def embed_texts(texts: str | Sequence[str], words: WordVectors) -> NDArray[np.fl
 
 
 def as_texts(texts: str | Iterable[str]) -> list[str]:
-    """A list of texts, of one element where one string is given.
-
-    >>> as_texts("a red car")
-    ['a red car']
-    """
+    """A list of texts, of one element where one string is given."""
     found = [texts] if isinstance(texts, str) else list(texts)
     if strange := [text for text in found if not isinstance(text, str)]:
         raise TypeError(f"a text is {strange[0]!r}, a {type(strange[0]).__name__}: expected one str, or several")
@@ -104,11 +100,8 @@ def resolve(text: str, words: WordVectors, *, plurals: bool = False) -> Phrase:
     """The words of a text and their pooled vector, without an error for those that have none.
 
     Looked up is the whole text, also with `_` or `-` between its parts, then what `read` finds in each part.
-    Signs that stand alone are left out where there is a word beside them.
-
-    Args:
-        plurals: take the direction halfway between singular and plural of its last word, which is
-            the one that English marks the number at.
+    Signs that stand alone are left out where there is a word beside them. `plurals` goes halfway between singular
+    and plural of the last word.
     """
     text = text.strip()
     parts, pieces = ([part for part in cut.split(plain(text)) if part] for cut in (SEPARATORS, SPACES))
@@ -147,11 +140,7 @@ def read(part: str, words: WordVectors) -> list[tuple[str, bool]]:
 
 
 def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) -> NDArray[np.float32] | None:
-    """The unit vector of several words of the vocabulary; None where they cancel out or there are none.
-
-    Args:
-        other: the other number of the last one, to go halfway to.
-    """
+    """The unit vector of known words, halfway to the last one's `other` number; None where they cancel out."""
     total = np.zeros(words.dim)
     for place, word in enumerate(used, start=1):
         vector = _unit(words.vector(word))
@@ -174,15 +163,9 @@ def direction(vector: NDArray[np.floating]) -> NDArray[np.float32] | None:
 def frequency_weight(word: str, words: WordVectors) -> float:
     """a / (a + p): how much a word counts in a phrase, near 1 for a rare word and 0.01 for "the".
 
-    The weight is that of Arora, Liang and Ma 2017 ("A simple but tough-to-beat baseline for
-    sentence embeddings"), with their a = 0.001 and without their removal of a common component.
-    Files of vectors hold no counts, so that p is estimated from the rank by Zipf's law:
-    p = 1 / (rank · H), H being the harmonic number of the vocabulary's size.
-
-    >>> from devise.words import WordVectors
-    >>> words = WordVectors(["the", "dog"], np.eye(2))
-    >>> round(frequency_weight("the", words), 4), round(frequency_weight("dog", words), 4)
-    (0.0013, 0.0025)
+    The weight of Arora, Liang and Ma 2017 ("A simple but tough-to-beat baseline for sentence embeddings"), a = 0.001.
+    Files of vectors hold no counts, so p is estimated from the rank by Zipf's law: p = 1 / (rank · H), H being the
+    harmonic number of the vocabulary's size.
     """
     share = 1 / ((words.row(word) + 1) * (math.log(len(words)) + EULER))
     return SMOOTHING / (SMOOTHING + share)
@@ -201,7 +184,6 @@ def tag_rows(words: WordVectors, first: int = 20_000, *, merge_plurals: bool = F
     letters only, so numbers, signs and `u.s.`.
 
     Args:
-        words: WordVectors.
         first: look at this many most frequent words.
         merge_plurals: leave out a plural whose singular is kept and has a vector near to it.
     Returns:

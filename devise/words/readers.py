@@ -74,17 +74,7 @@ def open_words(source: str | Path | WordVectors | KeyedVectors, *, progress: Pro
 
 
 def at_hand(name: str) -> Path | None:
-    """The place of the word vectors of a name on this machine, or None; nothing is opened.
-
-    Args:
-        name: one of NAMES.
-    Returns:
-        Path of the text, of the folder it was converted to, or of the package that carries it.
-
-    >>> at_hand("glove-6b-51d")
-    Traceback (most recent call last):
-    ValueError: there is no set of word vectors 'glove-6b-51d': did you mean glove-6b-50d or glove-6b-100d?
-    """
+    """Where the vectors of one of NAMES lie: a text, the folder it was converted to, the package with them, or None."""
     if name not in NAMES:
         raise ValueError(unknown("set of word vectors", name, NAMES))
     text = pretrained_root() / NAMES[name]

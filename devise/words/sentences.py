@@ -77,17 +77,10 @@ class Texts(ABC):
 
 
 class SentenceVectors(Texts):
-    """Smooth inverse frequency (Arora, Liang and Ma 2017, A simple but tough-to-beat baseline for
-    sentence embeddings, algorithm 1).
+    """Sentences by smooth inverse frequency (Arora, Liang and Ma 2017, algorithm 1).
 
-    v = (1 / |s|) Σ a / (a + p(w)) v_w, without its part along the first singular vector of the
-    sentences that `fit` has seen; p by Zipf's law, from the words' ranks.
-
-    Args:
-        words: WordVectors.
-        components: how many singular vectors are removed; 0 needs no `fit`.
-    Raises:
-        ValueError: if components is below 0.
+    v = (1 / |s|) Σ a / (a + p(w)) v_w, see `frequency_weight`, without its part along the first singular vectors of
+    the sentences that `fit` has seen, `components` of them; 0 needs no `fit`.
 
     >>> from devise.words import WordVectors
     >>> words = WordVectors(["the", "dog", "runs", "car"], np.eye(4), name="toy")
@@ -112,8 +105,6 @@ class SentenceVectors(Texts):
     def fit(self, texts: Sequence[str]) -> SentenceVectors:
         """Find what all sentences share: the first singular vectors of theirs, uncentred.
 
-        Args:
-            texts: those of the training images.
         Raises:
             ValueError: if fewer of them have a known word than components are asked for.
         """
@@ -174,10 +165,7 @@ class Tfidf:
     captions, which are joined into one text (Salton and Buckley 1988, with scikit-learn's smoothing).
 
     Attributes:
-        terms: str, one a column; () before `fit`.
-
-    Args:
-        max_terms: keep this many most frequent terms; None for all.
+        terms: str, one a column, the most frequent `max_terms`; () before `fit`.
 
     >>> captions = [("a dog runs", "a brown dog"), ("a cat sleeps",), ("the dog and the cat",)]
     >>> terms = Tfidf().fit(captions)
@@ -249,11 +237,8 @@ class CaptionVectors(Texts):
     a puppy is a dog; the terms know that a dog is no cat, where 50 columns put the two close together.
 
     Args:
-        words: WordVectors.
         terms: how many of the most frequent terms have a column.
         share: of the squared length that word vectors have, 0 to 1.
-    Raises:
-        ValueError: if an option is out of range.
 
     >>> from devise.words import WordVectors
     >>> words = WordVectors(["a", "dog", "puppy", "cat"], np.eye(4), name="toy")
@@ -348,5 +333,4 @@ def _checked(captions):
 
 def _as_tokens(words):
     """Stop words as the vectoriser cuts them: "don't" is "don", and its "t" is dropped as too short."""
-    tokens = {token for word in words for token in word.replace("’", "'").split("'") if len(token) > 1}
-    return sorted(tokens)
+    return sorted({token for word in words for token in word.replace("’", "'").split("'") if len(token) > 1})

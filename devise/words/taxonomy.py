@@ -155,10 +155,7 @@ class Taxonomy:
         return frozenset(found)
 
     def kinds(self, word: str) -> tuple[str, ...]:
-        """The kinds of things that a lower-case noun names, that of its most frequent sense first.
-
-        "crane" is an artifact and an animal. Senses that are written with a capital, such as the
-        writer Crane, don't count, nor do senses outside the branches of KINDS.
+        """The kinds of things that a noun names, that of its most frequent sense first; no names, no other than KINDS.
 
         >>> shipped_taxonomy().kinds("crane")
         ('artifact', 'animal')
@@ -171,16 +168,10 @@ class Taxonomy:
         return tuple(dict.fromkeys(found))
 
     def masked(self, synsets: str | Iterable[str], classes: Sequence[str]) -> NDArray[np.bool_]:
-        """Which classes are one of the synsets or a kind of it: what a strict zero-shot figure hides.
+        """Which of C classes are one of the synsets or a kind of it, bool (C,): what a strict zero-shot figure hides.
 
-        The other way round nothing is hidden: where the label is a kind of a class (a poodle,
-        and the network knows "dog"), the class stays, because it names something wider.
+        A class stays that a synset is a kind of ("dog" for a poodle): it names something wider.
 
-        Args:
-            synsets: the identity that a label stands for, or several.
-            classes: C identities, such as those of ImageNet's 1,000 classes.
-        Returns:
-            bool (C,).
         Raises:
             KeyError: if a synset or a class is not in the taxonomy.
         """
@@ -192,12 +183,8 @@ class Taxonomy:
     def distances(self, labels: Sequence[str]) -> NDArray[np.float32]:
         """How many edges lie between each two labels: up to a common hypernym and down again.
 
-        In a tree that is the shortest path. WordNet is not quite one: a path may not go down
-        and up again, through a synset with two hypernyms, so a distance is the same in every
-        taxonomy that holds both labels.
+        It may not go down and up, through a synset with two hypernyms: so it is the same in every taxonomy with both.
 
-        Args:
-            labels: C identities.
         Returns:
             float32 (C, C), infinity where two have no hypernym in common.
         """
@@ -230,16 +217,9 @@ class Taxonomy:
     def hops(self, labels: Iterable[str], n: int) -> frozenset[str]:
         """The synsets within n hops of a set of labels, without the set.
 
-        The n-hop sets of Frome et al. 2013 and Norouzi et al. 2014 count a label itself as the
-        first hop: their 2-hop set is what is one edge away, hypernyms and hyponyms, their 3-hop
-        set what is two edges away. That is read off their label lists: of ImageNet's 2011 labels,
-        1,548 are one edge of WordNet 3.0 from the 1,000 classes, and their 2-hop set has 1,549;
-        5,982 are two edges away, 7,813 in the graph that `imagenet_tree` makes, and their 3-hop set
-        has 7,860.
+        A label itself is the first hop, as Frome et al. 2013 and Norouzi et al. 2014 have it: their 2-hop set is what
+        is one edge away, 1,549 labels (here 1,548).
 
-        Args:
-            labels: identities.
-            n: 1 or more.
         Raises:
             ValueError: if n is below 1.
 
@@ -268,14 +248,10 @@ class Taxonomy:
         """The graph that ImageNet's 2011 release hangs its labels in, made from WordNet's.
 
         Eight branches and "misc" lie right below the root. What is in no branch, food above all, hangs
-        below "misc" itself, so that an ice cream is two edges from a street sign. That it was so is
-        inferred from figures of Frome et al. 2013 that depend on the graph alone: its 3-hop set of
-        7,860 labels (7,813 here, 5,982 in WordNet), and the chance row of its hierarchical precision
-        at 2, 5, 10 and 20: .007, .013, .022, .042 (here .006, .011, .020, .036; in WordNet .005, .009,
-        .018, .033).
+        below "misc" itself, so that an ice cream is two edges from a street sign. That it was so is inferred from
+        figures of Frome et al. 2013: a 3-hop set of 7,860 labels (7,813 here, 5,982 in WordNet), and chance in
+        hierarchical precision at 2, 5, 10, 20: .007, .013, .022, .042 (.006, .011, .020, .036; .005, .009, .018, .033).
 
-        Args:
-            labels: identities.
         Returns:
             Taxonomy of the branches, everything in them, and the labels.
         Raises:
@@ -293,11 +269,7 @@ class Taxonomy:
         return Taxonomy(tree, {})
 
     def save(self, path: str | Path) -> None:
-        """Write the file that `load` reads: numbers and text, compressed; identities are WordNet's.
-
-        The package's own file is written by
-        `Taxonomy.from_wordnet().subset(words, synsets).save("wordnet.npz")`.
-        """
+        """Write the file that `load` reads; the package's own is that of a `subset` of `from_wordnet`."""
         rows = {identity: row for row, identity in enumerate(self.synsets)}
         lists = {"hypernyms": [synset.hypernyms for synset in self.synsets.values()],
                  "senses": list(self.senses.values())}

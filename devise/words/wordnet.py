@@ -29,9 +29,6 @@ class Detail(NamedTuple):
         field: the lexicographers' file that it is from: "animal", "artifact", "act" …
         instance: whether it is one thing, such as a person, and no kind of things.
         gloss: its definition, without the examples.
-
-    >>> Detail("animal", False, "a member of the genus Canis").field
-    'animal'
     """
 
     field: str

@@ -178,22 +178,18 @@ def test_a_bound_from_a_sample_that_misleads_is_not_taken():
     assert got[got <= 2500].tolist() == expected[expected <= 2500].tolist() != []
 
 
-def test_means_over_queries_and_classes_and_the_document():
+def test_means_over_queries_and_the_document():
     rows = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [0.9, 0.05], [5, 5]])
     labels = np.array([0, 0, 0, 1, 1, 2])
     found = retrieve(rows, labels, ks=(1, 50))
     hits = found.hit_at_k[1]
     assert found.means()["hit_at_k"] == {1: pytest.approx(np.mean(hits[:5]))}
-    by_class = found.means(over="classes")["hit_at_k"][1]
-    assert by_class == pytest.approx((hits[:3].mean() + hits[3:5].mean()) / 2)
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert document["undefined"] == 1 and document["n"] == 6 and document["ks_left_out"] == [50]
     assert document["map_at_r"] == found.means()["map_at_r"]
     assert document["hit_at_k"] == {"1": found.means()["hit_at_k"][1]}
     alone = retrieve(rows[-2:], [0, 1], ks=(1,)).to_json()
     assert alone["map_at_r"] is None and alone["undefined"] == 2
-    with pytest.raises(ValueError, match="'queries' or 'classes'"):
-        found.means(over="pictures")
 
 
 @pytest.mark.parametrize("labels, options, message", [
