@@ -45,14 +45,8 @@ class Augmentation:
 
     def __call__(self, picture: NDArray[np.uint8], random: np.random.Generator,
                  strength: float = 1.0) -> NDArray[np.uint8]:
-        """A changed copy of an image.
+        """A changed copy of an image uint8 (h, w, 3); strength 0, the image itself, to 1.
 
-        Args:
-            picture: uint8 (h, w, 3).
-            random: numpy.random.Generator.
-            strength: 0, the picture itself, to 1.
-        Returns:
-            uint8 (h, w, 3), a new array.
         Raises:
             ValueError: if the picture or the strength is none.
         """

@@ -248,10 +248,7 @@ def listed(root: Path | None, paths: Iterable[str], classes: Mapping, refused: d
            progress: Callable[[int, int], object] | None, pixels: Mapping = MappingProxyType({})) -> ImageSet:
     """The image set of some paths, less those that their headers or names show can't be used.
 
-    Args:
-        classes: {path: class, or None}.
-        refused: {path: reason} of files that were left out before.
-        pixels: {path: uint8 (h, w, 3)} of the images that are held in memory.
+    Of paths have `classes` the class or None, `refused` why a file was left out before, `pixels` an image in memory.
     """
     paths, kept = list(paths), []
     for done, path in enumerate(paths, 1):

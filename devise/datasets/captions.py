@@ -179,13 +179,7 @@ def _listed(folders, rows, known):
 
 
 def _judgements(path, rows, sentences, columns, limits):
-    """The Judgements in a file of pictures, captions and three numbers; None where there is no such file.
-
-    Args:
-        sentences: of each row, empty ones too: their numbers are their places here.
-        columns: which of the three numbers are scores.
-        limits: the least and the largest score.
-    """
+    """The Judgements in a file of pictures, captions and three numbers, or None; a caption's number is its place."""
     if path is None:
         return None
     found, left_out = [], 0

@@ -20,35 +20,20 @@ from devise.storage.fetch import discard
 
 @dataclass(frozen=True)
 class Entry:
-    """A set that can be fetched.
+    """A set that can be fetched."""
 
-    Attributes:
-        name: how to ask for it.
-        what: one line that says what it is.
-        url: the file at its source.
-        size: that file's bytes.
-        checksum: "sha256:…" or "md5:…" of it.
-        established: who published the size and the checksum.
-        licence: of the content.
-        root: "data" or "pretrained", the folder it goes to.
-        target: what lies there in the end; `{dim}` stands for the chosen dim.
-        inside: the way from the file to the target: a member of it, then a member of that.
-        left_out: folders of the target that are no part of the set.
-        dims: the dims to choose from; the last is the usual one.
-    """
-
-    name: str
-    what: str
-    url: str
-    size: int
-    checksum: str | None
-    established: str
+    name: str  # how to ask for it
+    what: str  # in one line
+    url: str  # of the file at its source
+    size: int  # of that file, in bytes
+    checksum: str | None  # "sha256:…" or "md5:…"
+    established: str  # who published the size and the checksum
     licence: str
-    root: str
-    target: str
-    inside: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    dims: tuple[int, ...] = ()
+    root: str  # "data" or "pretrained", the folder it goes to
+    target: str  # what lies there in the end; {dim} stands for the chosen dim
+    inside: tuple[str, ...] = ()  # the way from the file to the target: a member of it, then a member of that
+    left_out: tuple[str, ...] = ()  # folders of the target that are no part of the set
+    dims: tuple[int, ...] = ()  # to choose from; the last is the usual one
 
 
 ENTRIES = {entry.name: entry for entry in (

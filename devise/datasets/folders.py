@@ -145,11 +145,7 @@ def _leads_to_folder(entry):
 
 
 def apart(folder: str, root: str = "") -> str | None:
-    """Why the pictures in a folder are not the user's own, by its name and that of the one above; None if they may be.
-
-    Args:
-        folder: relative, POSIX.
-        root: the name of the folder that it starts from.
+    """Why the pictures in a folder below `root` are not the user's own, by its name and that of the one above, or None.
 
     >>> apart("2019/@eaDir"), apart("2019/eaDir")
     ('thumbnails and notes of a NAS', None)
@@ -167,8 +163,7 @@ def apart(folder: str, root: str = "") -> str | None:
 def by_folder(files: Iterable[str], class_level: str, look: Callable[[str], bool] | None = None) -> tuple[dict, dict]:
     """The classes of the images among some files, and why others of them, or whole folders, are not used.
 
-    Args:
-        look: whether a file whose name tells nothing holds a picture; None where names alone decide.
+    `look` tells whether a file whose name tells nothing holds a picture; None where names alone decide.
     """
     files, classes, unused = list(files), {}, {}
     holding = {path.rpartition("/")[0] for path in files if path.lower().endswith(EXTENSIONS)}
@@ -214,27 +209,17 @@ def _unread(path, name, look):
 
 
 def folder_class(path: str, level: str) -> str | None:
-    """The class that an image's folder names, None where it lies in none.
-
-    Args:
-        path: relative to the folder that is read, POSIX.
-        level: "first" or "last", as of `from_folder`.
+    """The class that an image's folder of a level, "first" or "last", names; None where it lies in none.
 
     >>> folder_class("2019/beach/1.jpg", "last"), folder_class("1.jpg", "last")
     ('beach', None)
     """
     folders = path_parts(path)[:-1]
-    if not folders:
-        return None
-    return composed(folders[0 if level == "first" else -1])
+    return composed(folders[0 if level == "first" else -1]) if folders else None
 
 
 def levels(paths: Iterable[str], taken: str) -> tuple[str, ...]:
-    """What there is to say of nested folders: the classes of the first and of the last level, and which are likely.
-
-    >>> levels(["a/b/1.jpg", "a/c/1.jpg"], "last")[0][:85]
-    'the folders are nested, with classes 1 by the first level (a) and 2 by the last level'
-    """
+    """What there is to say of nested folders: the classes of the first and of the last level, and which are likely."""
     folders = [tuple(map(composed, parts)) for path in paths if (parts := path_parts(path)[:-1])]
     counts = {"first": Counter(parts[0] for parts in folders), "last": Counter(parts[-1] for parts in folders)}
     if counts["first"] == counts["last"]:

@@ -113,12 +113,10 @@ class RetrievalSet:
 
 
 def online_products(root: str | os.PathLike) -> RetrievalSet:
-    """Stanford Online Products: 120,053 pictures of 22,634 products, split in Ebay_train and Ebay_test.txt.
+    """Stanford Online Products: 120,053 pictures of 22,634 products, split in Ebay_train.txt and Ebay_test.txt.
 
     Each line holds `image_id class_id super_class_id path`, below a header.
 
-    Args:
-        root: the folder with the two files.
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if a line has not four columns or leads out of the folder, a picture or a class is
@@ -138,10 +136,7 @@ def online_products(root: str | os.PathLike) -> RetrievalSet:
 def cub200(root: str | os.PathLike) -> RetrievalSet:
     """CUB-200-2011: 11,788 pictures of 200 birds; the first 100 classes train, the last 100 test.
 
-    Read from images.txt (`id path`), image_class_labels.txt (`id class`) and classes.txt (`class name`).
-
-    Args:
-        root: the folder with the three files and the folder `images`.
+    Read from `images`, images.txt (`id path`), image_class_labels.txt (`id class`) and classes.txt (`class name`).
     """
     root = Path(root)
     paths, labels, names = (_numbered(root / name) for name in ("images.txt", "image_class_labels.txt", "classes.txt"))
@@ -157,12 +152,9 @@ def cub200(root: str | os.PathLike) -> RetrievalSet:
 def cars196(root: str | os.PathLike) -> RetrievalSet:
     """Cars196: 16,185 pictures of 196 models; the first 98 classes train, the last 98 test.
 
-    Read from cars_annos.mat (`annotations` with relative_im_path and class from 1, and `class_names`), or
-    from the devkit: cars_train_annos.mat, cars_test_annos_withlabels.mat and cars_meta.mat. The devkit's
-    own halves divide the pictures of each class and are not those of retrieval.
-
-    Args:
-        root: the folder with cars_annos.mat and car_ims, or with devkit, cars_train and cars_test.
+    Read from cars_annos.mat (`annotations` with relative_im_path and class from 1, and `class_names`) beside car_ims,
+    or from devkit (cars_train_annos.mat, cars_test_annos_withlabels.mat, cars_meta.mat), cars_train and cars_test,
+    whose own halves divide the pictures of each class and are not those of retrieval.
     """
     root = Path(root)
     whole = root / "cars_annos.mat"
@@ -188,10 +180,8 @@ def cars196(root: str | os.PathLike) -> RetrievalSet:
 def in_shop(root: str | os.PathLike) -> RetrievalSet:
     """In-Shop: 52,712 pictures of 7,982 clothes; the test part has its own queries and gallery.
 
-    Read from list_eval_partition.txt, a count, a header, and lines `image_name item_id train|query|gallery`.
-
-    Args:
-        root: the folder with the file, or with it in Eval/; pictures may lie in Img/, as the archive has it.
+    Read from list_eval_partition.txt, a count, a header, and lines `image_name item_id train|query|gallery`; it may lie
+    in Eval/ and the pictures in Img/, as the archive has them.
     """
     root = Path(root)
     path = next((place for place in (root / "list_eval_partition.txt", root / "Eval" / "list_eval_partition.txt")

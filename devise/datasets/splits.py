@@ -250,13 +250,11 @@ def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen
                 test: float = 0.2, seed: int = 0) -> list[Split]:
     """Independent random draws of unseen classes: five classes say little, many draws of five say more.
 
-    Draw i depends on `seed` and i alone. Every class is as likely as another, and so is every image
-    of it. A draw's unseen images are as many of each class, so that a mean over images is one over
-    classes too.
+    Draw i depends on `seed` and i alone. A draw's unseen images are as many of each class, so that a mean over images
+    is one over classes too.
 
     Args:
-        labels: int (rows,), positions in `label_names`; -1, no class, is in no part.
-        label_names: the classes.
+        labels, label_names: as of `split`.
         n: how many draws.
         unseen: how many classes a draw keeps out.
         pictures: most images of each unseen class.

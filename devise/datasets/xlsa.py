@@ -68,12 +68,8 @@ def present(root: str | os.PathLike) -> tuple[str, ...]:
 
 
 def read_set(folder: str | os.PathLike) -> AttributeSet:
-    """Features, attributes and splits of one benchmark.
+    """Features, read as float32, attributes and splits of one benchmark, from its res101.mat and att_splits.mat.
 
-    Args:
-        folder: holds res101.mat and att_splits.mat.
-    Returns:
-        AttributeSet; features are read as float32, half of what the file has.
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if one is damaged or of another format, shapes don't fit, features or attributes

@@ -93,10 +93,6 @@ def workplace(folder: Path) -> Iterator[tuple[Path, Callable[[int], object]]]:
 
     The journal in it has the inodes of its files, those of a workplace inside it too. What a killed run left is
     removed by the next: of its files those that are noted.
-
-    >>> with workplace(Path("/tmp/devise-doctest")) as (work, note):
-    ...     work.parent
-    PosixPath('/tmp')
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.unpacking-"

@@ -105,9 +105,7 @@ def flush(path: str | os.PathLike) -> None:
 def digest(path: str | Path, *, algorithm: str = "sha256") -> str:
     """The hex digest of a file's content, read in blocks.
 
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     digest(file.name)[:12]
+    >>> digest("/dev/null")[:12]
     'e3b0c44298fc'
     """
     with open(path, "rb") as file:
@@ -122,9 +120,7 @@ def stamp(path: str | Path) -> tuple[int, int]:
     Raises:
         OSError: if there is no such file.
 
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     stamp(file.name)[0]
+    >>> stamp("/dev/null")[0]
     0
     """
     status = os.stat(path)
@@ -140,9 +136,6 @@ def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str
         then: the end of the error's sentence, what is kept and what to do.
     Raises:
         OSError: ENOSPC, before the block or out of it, when the disk can't take the bytes.
-
-    >>> with room("/tmp", lambda: 10, then="run it again"):
-    ...     pass
     """
     if (left() or 0) > shutil.disk_usage(folder).free:
         raise _full(folder, left(), then)
@@ -170,9 +163,7 @@ def written(path: str | os.PathLike, size: int) -> None:
     Raises:
         OSError: ENOSPC.
 
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     written(file.name, 0)
+    >>> written("/dev/null", 0)
     """
     if (there := Path(path).stat().st_size) != size:
         raise _full(Path(path).parent, size - there, "What was there before is kept: make room and save again.")
@@ -192,12 +183,10 @@ def alone(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[bool]:
     """Lock a folder for the block; the folder is made where it is not there.
 
     The folder itself is locked (flock), so that no file is left in it, and the lock goes with the process, however
-    that ends. Where the system has no such
-    locks nobody waits. A block inside another on the same folder would wait for itself.
+    that ends. Where the system has no such locks nobody waits.
 
     Args:
-        folder: which one.
-        wait: until the others have left; else the block is entered at once.
+        wait: until the others have left, be it a block of this process; else the block is entered at once.
     Yields:
         whether the lock is ours; False only with wait=False, where another process holds it.
 

@@ -115,9 +115,6 @@ def _tidy(path, passing):
 def bring(source: str | os.PathLike, path: str | os.PathLike, *, checksum: str | None, size: int | None = None) -> Path:
     """Copy a file that was brought by hand, checked as a download is; the source stays.
 
-    Args:
-        source: the file on this machine.
-        path, checksum, size: as in `fetch`.
     Returns:
         `path` as a Path.
     Raises:
@@ -146,9 +143,6 @@ def bring(source: str | os.PathLike, path: str | os.PathLike, *, checksum: str |
 def verify(path: str | os.PathLike, *, checksum: str | None, size: int | None = None) -> None:
     """Check a file's size and checksum.
 
-    Args:
-        path: the file.
-        checksum, size: as in `fetch`.
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it has the wrong size or checksum.

@@ -186,11 +186,7 @@ class Place:
 
 
 def stat(facts):
-    """(size, time in ns, 0 where none is told) of what a file system says of a file.
-
-    >>> stat({"size": 5, "mtime": 1.5})
-    (5, 1500000000)
-    """
+    """(size, time in ns, 0 where none is told) of what a file system says of a file."""
     changed = next((facts[name] for name in CHANGED if facts.get(name)), 0)
     if isinstance(changed, str):
         changed = datetime.fromisoformat(changed)

@@ -166,12 +166,7 @@ class Failure:
 
 
 class Refused(Exception):
-    """A request that gets no answer.
-
-    Args:
-        status: of HTTP.
-        code, message, suggestions: as in `Problem`.
-    """
+    """A request that gets no answer but a status of HTTP and a `Problem`."""
 
     def __init__(self, status, code, message, suggestions=()):
         super().__init__(message)

@@ -84,10 +84,8 @@ def app(search: "Search", *, limits: Limits | None = None, hosts: Iterable[str] 
 
 
 def opened(folders: Sequence[str | Path], **options: Any) -> Guard:
-    """The application over the index in a folder, or in several as one, for a process that begins with it.
+    """The `app` over the index in a folder, or in several as one, for a process that begins with it.
 
-    Args:
-        options: of `app`.
     Raises:
         SystemExit: if they can't be opened; the log says why.
     """
@@ -101,11 +99,7 @@ def opened(folders: Sequence[str | Path], **options: Any) -> Guard:
 
 
 class Desk:
-    """Where requests wait for one of few threads, and uploads for room in memory.
-
-    Args:
-        service: a Service.
-    """
+    """Where requests to a Service wait for one of few threads, and uploads for room in memory."""
 
     def __init__(self, service):
         self.service, self.limits = service, service.limits

@@ -30,10 +30,8 @@ class Batcher:
         self._starting = threading.Lock()
 
     def submit(self, picture):
-        """The Future of a picture's features, float32 (dim,).
+        """The Future of the features, float32 (dim,), of a picture as the backbone's `prepare` gives it.
 
-        Args:
-            picture: uint8 (h, w, 3), as the backbone's `prepare` gives it.
         Raises:
             Full: if too many wait already.
         """

@@ -98,15 +98,9 @@ class Guard:
 
 
 def _host_name(host):
-    """The name in a Host header, without the port.
-
-    >>> _host_name("Localhost:8000"), _host_name("[::1]:8000"), _host_name("10.0.0.7")
-    ('localhost', '::1', '10.0.0.7')
-    """
+    """The name in a Host header, without the port; an address of IPv6 is in brackets."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 def _is_address(name):

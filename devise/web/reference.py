@@ -4,12 +4,7 @@ from html import escape
 
 
 def page(document):
-    """HTML of an OpenAPI document: each address with what it takes and what it gives.
-
-    >>> "<code>/api/health</code>" in page({"info": {"title": "devise", "version": "1", "description": ""},
-    ...     "paths": {"/api/health": {"get": {"description": "Up?", "responses": {}}}}, "components": {}})
-    True
-    """
+    """HTML of an OpenAPI document: each address with what it takes and what it gives."""
     info = document["info"]
     operations = [_operation(method, path, operation) for path, methods in document["paths"].items()
                   for method, operation in methods.items()]

@@ -30,10 +30,7 @@ class Renditions:
     A copy has no EXIF, which may hold a place or a name, and stands upright. Only what the index lists is opened: a
     file, or a URL. Where a picture can't be had its thumbnail stands in, if the index keeps one.
 
-    Args:
-        search: a Search.
-        cache_bytes: how much is kept.
-        most: bytes of a picture behind a URL.
+    `cache_bytes` are kept, and `most` are read of a picture behind a URL.
     """
 
     def __init__(self, search, cache_bytes, most):

@@ -17,11 +17,7 @@ FRESH = "no-store"  # an answer changes with the index
 
 
 def of(desk):
-    """The router of the API.
-
-    Args:
-        desk: a `devise.web.app.Desk`.
-    """
+    """The router of the API, which asks a `devise.web.app.Desk`."""
     import fastapi
 
     service, limits = desk.service, desk.limits

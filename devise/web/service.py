@@ -33,13 +33,7 @@ CAMERAS = set("dcim dsc dscf dscn file image img mvimg photo picture pict pxl sc
 
 
 class Service:
-    """The verbs of `devise.search.Search` with answers that JSON holds.
-
-    Args:
-        search: a Search; nobody else may change it meanwhile.
-        limits: a Limits.
-        root: the path before all addresses, as a proxy shows them.
-    """
+    """The verbs of a `devise.search.Search`, which nobody may change meanwhile, with answers that JSON holds."""
 
     def __init__(self, search, limits=None, root=""):
         self.search, self.limits, self.root = search, limits or Limits(), root
@@ -304,11 +298,7 @@ class Service:
 
 
 def _words_of(name):
-    """The words of a file's name: "" where a camera gave it.
-
-    >>> _words_of("trip/hubbleDeep_field-2.jpg"), _words_of("IMG_2031.JPG")
-    ('hubble Deep field', '')
-    """
+    """The words of a file's name, "hubble Deep field" of hubbleDeep_field-2.jpg; "" where a camera gave it."""
     stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(name).stem)
     words = WORD.findall(stem)
     return "" if all(word.lower() in CAMERAS for word in words) else " ".join(words)

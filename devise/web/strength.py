@@ -16,9 +16,6 @@ class Strength:
     the median absolute deviation) above the median cosine of the query with pictures drawn from the index: strong
     where fewer than one unrelated picture of the index is expected so high, were they normally distributed; fair
     from half of that on; else weak.
-
-    Args:
-        search: a `devise.search.Search`.
     """
 
     def __init__(self, search):
@@ -27,14 +24,7 @@ class Strength:
         self._strong = NormalDist().inv_cdf(1 - 1 / max(n, 3))
 
     def words(self, scores, *, threshold, space, query):
-        """A word for each score.
-
-        Args:
-            scores: cosines of one query, or a threshold's own scale.
-            threshold: float or None.
-            space: the name of the space.
-            query: unit vector (dim,).
-        """
+        """A word for each score of one query, a unit vector (dim,) of the space, that has this threshold or None."""
         if threshold is not None:
             return [STRONG if score >= threshold else WEAK for score in scores]
         if space not in self._drawn:  # kept: a database would be asked for them with each question
