@@ -180,12 +180,8 @@ def draw_pictures(folder, n):
 def flops(model):
     """Floating-point operations of one picture: a multiplication and an addition for each use of a weight.
 
-    Counted are convolutions and dense layers, which is all but a few hundredths of a convolutional network.
-
-    Args:
-        model: a Keras model of one picture, its positions known.
-    Returns:
-        int, or None where another layer holds matrices, such as a transformer's.
+    Counted are convolutions and dense layers, which is all but a few hundredths of a convolutional network; None where
+    another layer holds matrices, such as a transformer's.
     """
     import keras
 
@@ -205,11 +201,7 @@ def flops(model):
 
 
 def matrix_rate(matrices):
-    """Floating-point operations a second of one product of two float32 matrices, by NumPy's BLAS.
-
-    >>> matrix_rate(square_matrices(64)) > 0
-    True
-    """
+    """Floating-point operations a second of one product of two float32 matrices, by NumPy's BLAS."""
     started = time.perf_counter()
     matrices[0] @ matrices[1]
     return 2 * matrices.shape[1] ** 3 / (time.perf_counter() - started)

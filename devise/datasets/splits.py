@@ -258,9 +258,7 @@ def draw_unseen(labels: ArrayLike, label_names: Sequence[str], n: int, *, unseen
         n: how many draws.
         unseen: how many classes a draw keeps out.
         pictures: most images of each unseen class.
-        test: the share of the rows of every seen class that is kept for testing; of 2 rows or more
-            at least one is test and one train.
-        seed: an integer, 0 or more.
+        test: the share of each seen class; of 2 rows or more at least one is test and one train.
     Raises:
         ValueError: if fewer than two classes would be seen, or an option is out of range.
 

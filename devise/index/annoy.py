@@ -1,8 +1,4 @@
-"""Approximate search by a forest of random hyperplane trees (Annoy, Erik Bernhardsson, Spotify).
-
-Two knobs. `n_trees`: more trees find more, cost build time, memory and disk. `search_k`: the number of candidates
-looked at in a query; more find more and cost time in the query alone.
-"""
+"""Approximate search by a forest of random hyperplane trees (Annoy, Erik Bernhardsson, Spotify)."""
 
 from __future__ import annotations
 
@@ -20,8 +16,8 @@ class Annoy(Approximate):
     """Approximate neighbours from `n_trees` trees.
 
     Args:
-        n_trees: how many trees.
-        search_k: candidates a query looks at; None for the least that find `recall` of the neighbours.
+        n_trees: more find more, and cost build time, memory and disk.
+        search_k: candidates of a query, of which more find more and take longer; None for the least that find `recall`.
         seed: of the random hyperplanes, 0 to 2**31 - 1.
         n_jobs: threads of the build. With 1 two builds of the same rows are the same forest, with
             more they need not be.

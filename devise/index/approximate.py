@@ -166,10 +166,7 @@ class Graph(Approximate):
 
 
 def whole(**options: tuple[int | None, int]) -> None:
-    """Refuse options, name=(value, least), that are no whole numbers; None is a number that is measured or usual.
-
-    >>> whole(links=(16, 2))
-    """
+    """Refuse options, name=(value, least), that are no whole numbers; None is a number that is measured or usual."""
     for name, (value, least) in options.items():
         if value is not None and (type(value) is not int or not least <= value < 2**31):
             raise ValueError(f"{name} is {value!r}: expected a whole number, {least} to 2**31 - 1")

@@ -102,10 +102,6 @@ class Index(ABC):
             The index itself.
         Raises:
             ValueError: for no vectors; zero, NaN or infinite rows; ids that repeat or are negative.
-
-        >>> from devise.index import make
-        >>> make("exact").build([[3, 4], [1, 0]]).search([[1, 0]], k=1)
-        Hits(ids=array([[1]]), scores=array([[1.]], dtype=float32))
         """
         ids = np.arange(len(vectors)) if ids is None else ids
         ids, rows = member_rows(vectors, ids)
@@ -286,13 +282,7 @@ class Index(ABC):
 
     def blocks(self, among: NDArray[np.int64] | None = None
                ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Members' ids and unit rows, a block of bounded memory at a time.
-
-        Args:
-            among: int64 (m,), ids of members, ascending; None for all.
-        Yields:
-            int64 (m,) ascending, and float32 (m, dim).
-        """
+        """Ascending ids and unit rows of members, of all or of those `among` ascending ids, in bounded blocks."""
         members = self._ids if among is None else among
         for block in slices(len(members), self.dim or 1):
             yield members[block], self._vectors(members[block])

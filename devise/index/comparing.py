@@ -22,22 +22,14 @@ SPARE = 8  # columns taken beyond the k-th, to see whether a near tie goes on pa
 
 
 def held(ids: NDArray[np.int64], members: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which ids are members, bool of their shape; quick where there are many members, which are ascending.
-
-    >>> held(np.array([7, 2]), np.array([2, 3]))
-    array([False,  True])
-    """
+    """Which ids are members, bool of their shape; quick where there are many members, which are ascending."""
     if not len(members):
         return np.zeros(ids.shape, bool)
     return members[np.minimum(np.searchsorted(members, ids), len(members) - 1)] == ids
 
 
 def slices(n: int, numbers: int) -> Iterator[slice]:
-    """Slices of n rows of so many float32 numbers, each a block of bounded memory.
-
-    >>> list(slices(5, BLOCK_BYTES // 8))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
+    """Slices of n rows of so many float32 numbers, each a block of bounded memory."""
     step = max(1, BLOCK_BYTES // (4 * numbers))
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
@@ -48,10 +40,6 @@ def compare(ids: NDArray[np.int64], rows: NDArray[np.float32], queries: NDArray[
     Args:
         ids: int64 (n,), ascending; -1 for a row that was removed.
         rows: float32 (n, dim), of length 1, may be memory-mapped.
-
-    >>> rows = np.eye(3, dtype=np.float32)
-    >>> compare(np.array([5, 6, 9]), rows, rows[1:2], k=1)[0][:, :1]
-    array([[6]])
     """
     removed = np.flatnonzero(ids < 0)
     width = min(k + SPARE, len(ids) - len(removed))
@@ -69,11 +57,7 @@ def compare(ids: NDArray[np.int64], rows: NDArray[np.float32], queries: NDArray[
 
 
 def compare_all(index: Index, queries: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None) -> Found:
-    """Ids and cosines as of `Index._search`, by comparing every row of an index, block by block.
-
-    Args:
-        among: int64 (m,), ascending, ids of the only members to be compared; None for all.
-    """
+    """Ids and cosines as of `Index._search`, by comparing every row of `Index.blocks`."""
     parts = [compare(ids, rows, queries, k) for ids, rows in index.blocks(among)]
     return np.hstack([ids for ids, _ in parts]), np.hstack([scores for _, scores in parts])
 
@@ -82,9 +66,6 @@ def compare_some(index: Index, queries: NDArray[np.float32], k: int, among: NDAr
     """Ids and cosines as of `Index._search`, of some members: exact where that is fast, else as good as the engine.
 
     Of few their rows are compared. Of many the engine is asked ever deeper, until k of them show.
-
-    Args:
-        among: int64 (m,), ascending.
     """
     depth = 2 * k
     while len(among) * (index.dim or 1) > SOME_NUMBERS and depth < min(DEEP, len(index)):

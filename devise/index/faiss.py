@@ -1,8 +1,7 @@
 """Approximate search by an inverted file: rows in cells, and only the nearest cells are looked at (Faiss, Meta).
 
-Two knobs. `n_cells`: into how many cells the rows are clustered. `n_probes`: how many are looked at in a query; more
-find more and cost time in the query alone. A saved index is mapped, not read: several processes share one copy in
-memory. It holds the rows in a byte a number; they are compared as they are.
+A saved index is mapped, not read: several processes share one copy in memory. It holds the rows in a byte a number;
+they are compared as they are.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ class Faiss(Approximate):
     """Approximate neighbours from the nearest cells of an inverted file.
 
     Args:
-        n_cells: None takes 4 √n, at most one for 39 rows.
-        n_probes: None takes the least that finds `recall` of the neighbours.
+        n_cells: into which the rows are clustered; None takes 4 √n, at most one for 39 rows.
+        n_probes: cells of a query, of which more find more and take longer; None for the least that find `recall`.
         seed: of the clustering.
         n_jobs: threads of build and search.
         recall: see `Approximate`.

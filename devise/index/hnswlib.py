@@ -1,9 +1,4 @@
-"""Approximate search by a navigable small-world graph (Malkov and Yashunin 2018), by the library of its authors.
-
-Three knobs. `links`: neighbours of a node; more find more in many dimensions and cost memory.
-`build_depth`: candidates looked at for a new node; more find more and cost build time.
-`search_depth`: candidates of a query; more find more and cost time in the query alone.
-"""
+"""Approximate search by a navigable small-world graph (Malkov and Yashunin 2018), by the library of its authors."""
 
 from __future__ import annotations
 
@@ -22,9 +17,10 @@ class Hnswlib(Graph):
     The library reads a saved graph whole and can't map it, so each process holds a copy of its own.
 
     Args:
-        links: M of the paper.
-        build_depth: efConstruction of the paper.
-        search_depth: ef of the paper; None for the least that finds `recall` of the neighbours.
+        links: M of the paper, neighbours of a node; more find more in many dimensions and cost memory.
+        build_depth: efConstruction, candidates looked at for a new node; more find more and cost build time.
+        search_depth: ef, those of a query, of which more find more and take longer; None for the least that find
+            `recall`.
         seed: of the levels.
         n_jobs: threads of build and search; with 1 two builds of the same rows are the same graph.
         recall: see `Approximate`.

@@ -36,20 +36,10 @@ class Made(NamedTuple):
 
 def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = None
                 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Checked ids in ascending order, and their unit rows.
+    """Ids (n,) in ascending order, and their unit rows float32 (n, dim), neither shared with the caller.
 
-    Args:
-        vectors: (n, dim).
-        ids: (n,), unique, not negative.
-        dim: the number of columns expected, or None for any.
-    Returns:
-        int64 (n,) and float32 (n, dim), neither shared with the caller.
     Raises:
-        ValueError: for other shapes, repeated ids, and rows that are zero, NaN or infinite.
-
-    >>> member_rows([[0, 2], [5, 0]], [7, 3])
-    (array([3, 7]), array([[1., 0.],
-           [0., 1.]], dtype=float32))
+        ValueError: for other shapes, ids that repeat or are negative, and rows that are zero, NaN or infinite.
     """
     ids = as_ids(ids)
     if isinstance(vectors, Made):
@@ -80,11 +70,7 @@ def member_rows(vectors: ArrayLike | Made, ids: ArrayLike, dim: int | None = Non
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    """`ids` as int64 (n,), a copy; anything but whole numbers from 0 is refused.
-
-    >>> as_ids([2, 0])
-    array([2, 0])
-    """
+    """`ids` as int64 (n,), a copy; anything but whole numbers from 0 is refused."""
     ids = np.asarray(ids)
     if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
         raise ValueError(f"ids have shape {ids.shape} and dtype {ids.dtype}: expected whole numbers (n,)")
@@ -102,11 +88,7 @@ def refuse_repeats(ids: NDArray[np.int64]) -> None:
 
 
 def exclusions(exclude: ArrayLike, n_queries: int) -> NDArray[np.int64]:
-    """`exclude` as int64 (q,), -1 where a query leaves nobody out.
-
-    >>> exclusions([4, -1], 2)
-    array([ 4, -1])
-    """
+    """`exclude` as int64 (q,), -1 where a query leaves nobody out."""
     exclude = np.asarray(exclude)
     if exclude.shape != (n_queries,) or (exclude.size and not np.issubdtype(exclude.dtype, np.integer)):
         raise ValueError(f"exclude has shape {exclude.shape} and dtype {exclude.dtype}: expected one id a "
@@ -117,10 +99,6 @@ def exclusions(exclude: ArrayLike, n_queries: int) -> NDArray[np.int64]:
 
 
 def listed(ids: Sequence[int] | NDArray[np.int64], most: int = 10) -> str:
-    """Ids for a message, not more than `most` of them.
-
-    >>> listed([4, 8, 15], most=2)
-    '4, 8, … (3 in all)'
-    """
+    """Ids for a message, not more than `most` of them."""
     shown = ", ".join(str(member) for member in ids[:most])
     return shown if len(ids) <= most else f"{shown}, … ({len(ids)} in all)"

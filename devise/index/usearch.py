@@ -19,9 +19,7 @@ class Usearch(Graph):
     """Approximate neighbours in a graph.
 
     Args:
-        links: M of the paper.
-        build_depth: efConstruction of the paper.
-        search_depth: ef of the paper; None for the least that finds `recall` of the neighbours.
+        links, build_depth, search_depth: M, efConstruction and ef of the paper, see `Hnswlib`.
         numbers: what the graph holds the rows as: f32, f16 or i8.
         n_jobs: threads of build and search; with 1 two builds of the same rows are the same graph.
         recall: see `Approximate`.

@@ -82,14 +82,7 @@ class CaptionData:
 
 def usable(table: FeatureTable, rows: NDArray[np.int64], words: WordVectors, terms: Tfidf | None = None
            ) -> tuple[NDArray[np.int64], tuple[Skipped, ...]]:
-    """The rows of images that have features, and captions that say something; and a Skipped for each of the others.
-
-    Args:
-        table: FeatureTable whose images have captions.
-        rows: int (n,), of the table.
-        words: of which an image's captions must have one.
-        terms: Tfidf of the training, of which they must have one too; None before there is one.
-    """
+    """Of some rows those with features, and captions with a word and, where given, a term; a Skipped for each other."""
     images, rows = table.images, np.asarray(rows, np.int64)
     assert images.captions is not None  # as `caption_data` makes sure
     told = [images.captions[row] for row in rows]
@@ -110,12 +103,8 @@ def usable(table: FeatureTable, rows: NDArray[np.int64], words: WordVectors, ter
 
 
 def caption_data(table: FeatureTable, split: Split, words: WordVectors) -> tuple[CaptionData, Split, tuple]:
-    """The data of a feature table with captions, the split of the images in it, and those left out.
+    """(CaptionData of a split's train and validation part, the Split of the `usable` images, a Skipped for each other).
 
-    Args:
-        split: its train and validation parts are used, its test part is looked through.
-    Returns:
-        (CaptionData, Split of the images that can be used, tuple of Skipped), see `usable`.
     Raises:
         ValueError: if the images have no captions, or a part has fewer than three that can be used.
     """

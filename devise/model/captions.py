@@ -178,11 +178,7 @@ def start_joint(data: CaptionData, sentences: CaptionVectors) -> JointStart:
 
 def train_joint(data: CaptionData, start: JointStart, *, seed: int = 0, progress: Callable | None = None,
                 **training: Any) -> tuple[Head, NDArray[np.float32], History]:
-    """Images and sentences in one space, by symmetric InfoNCE from the start that `start_joint` gives.
-
-    Returns:
-        (head, kernel of the text side, History)
-    """
+    """(head, kernel of the text side, History) of one space, by symmetric InfoNCE from what `start_joint` gives."""
     head = start.head.copy()
     goal = joint_objective(data, start.told, start.held, start.kernel, seed)
     history = goal.train(head, data.features, data.held, seed=seed, progress=progress, **JOINT | training)
@@ -192,9 +188,7 @@ def train_joint(data: CaptionData, start: JointStart, *, seed: int = 0, progress
 def joint_objective(data: CaptionData, told: Told, held: Told, kernel: NDArray[np.float32], seed: int = 0) -> Objective:
     """Each image near its own sentences; the mean recall at 1, 5 and 10 both ways of the held images chooses the epoch.
 
-    Args:
-        told, held: sentences, as of `JointStart`.
-        kernel: where the text side starts; the loss holds what it becomes.
+    Sentences are as of `JointStart`; the loss holds what becomes of the kernel.
     """
     from devise.losses.graded import JointCaptions
 
@@ -210,11 +204,7 @@ def joint_objective(data: CaptionData, told: Told, held: Told, kernel: NDArray[n
 
 
 def captioned(table: FeatureTable, images: ImageSet) -> FeatureTable:
-    """A feature table of those of its images that have captions.
-
-    Args:
-        images: what `devise.datasets.with_captions` made of `table.images`.
-    """
+    """A feature table of those of its images that have captions, as `devise.datasets.with_captions` gave them."""
     place = {path: row for row, path in enumerate(table.images.paths)}
     rows = [place[path] for path in images.paths]
     return replace(table, matrix=np.asarray(table.matrix[rows]), images=images)

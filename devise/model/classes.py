@@ -115,12 +115,7 @@ def projection(dim: int | None = None, *, start: str = "within-class", power: fl
 def objective(labels: NDArray[np.int64], split: Split, loss: Any = "triplet", miner: str | None = None,
               loss_options: dict | None = None, *, dim: int | None, classes: int | None = None,
               per_class: int = PER_CLASS) -> Objective:
-    """Images of one class near one another; MAP@R on the validation classes chooses the epoch.
-
-    Args:
-        labels: int (n,), of all images of the split.
-        dim: columns of the embeddings.
-    """
+    """Images of one class near one another; MAP@R on the validation classes chooses the epoch."""
     from devise.losses import pairs
 
     mine, theirs = own_numbers(labels[split.train]), own_numbers(labels[split.validation])
@@ -146,12 +141,7 @@ def loss_record(loss: Any) -> dict:
 
 
 def scores(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    """What decides on the best epoch, MAP@R, and what else its history shows: {name: fraction}.
-
-    Args:
-        rows: (m, d), validation rows.
-        labels: int (m,).
-    """
+    """What decides on the best epoch, MAP@R of validation rows, and what else its history shows: {name: fraction}."""
     found = retrieve(rows, labels, ks=KS).means()
     return ({"MAP@R": found["map_at_r"]} | {f"hit@{k}": value for k, value in found["hit_at_k"].items()}
             | {f"recall@{k}": value for k, value in found["recall_at_k"].items() if k > 1})

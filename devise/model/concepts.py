@@ -49,13 +49,10 @@ class ScoredNames(Names):
         return len(self.names)
 
     def tag(self, rows: NDArray[np.float32], k: int = 10) -> TaggedImages:
-        """The k surest names of each image, best first; of ten or more the last three are kept for rare things.
+        """The k surest names of each embedded image, best first; of ten or more the last three are for rare things.
 
         These are the likeliest of the things that have no class and that no caption named, which would
         hardly ever be among the surest.
-
-        Args:
-            rows: (n, dim), embedded images.
         """
         kept, rare = FAR_FROM_CLASSES if k >= 10 else 0, self.rare
         tagged = TaggedImages()
@@ -79,7 +76,6 @@ class Concepts(ScoredNames):
         names: the names, all different.
         row: {name or further name: row}.
         exact: bool (n,), whether a class of the classifier is this thing or a kind of it.
-        limit: the score below which a tag is weak.
 
     >>> model.spaces["shared"].text.concepts.names[:2]  # doctest: +SKIP
     ('abacus', 'abandoned ship')
@@ -126,11 +122,6 @@ class Concepts(ScoredNames):
 
         The classifier says how probable the kinds of a thing are together, or how near a thing without a class is
         to the classes; captions, which share of people would name it, above what they say of any image.
-
-        Args:
-            rows: (n, C + d), images as a JointHead embeds them.
-        Returns:
-            float32 (n, names).
         """
         rows = np.asarray(rows, np.float32) * np.float32(np.sqrt(2))
         roots, told = rows[:, :self._classes], rows[:, self._classes:]
@@ -168,13 +159,7 @@ class ExtendedConcepts(ScoredNames):
         return np.append(self._base.rare, np.zeros(len(self) - len(self._base), bool))
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How sure each name is for each image, 0 to 1: a noisy or of what the model says and of the label's column.
-
-        Args:
-            rows: (n, dim), images as an ExtendedHead embeds them.
-        Returns:
-            float32 (n, names).
-        """
+        """How sure each name is for each image, 0 to 1: a noisy or of what the model says and of the label's column."""
         rows, n = np.asarray(rows, np.float32) * np.float32(np.sqrt(2)), len(self._rows)
         found = np.zeros((len(rows), len(self)), np.float32)
         found[:, :len(self._base)] = self._base.scores(rows[:, :-n - 1])
@@ -184,11 +169,7 @@ class ExtendedConcepts(ScoredNames):
 
 
 def lines(array: NDArray[np.uint8]) -> list[str]:
-    """The lines of a text that is held as an array of its bytes.
-
-    >>> lines(as_lines(["cat", "dog"]))
-    ['cat', 'dog']
-    """
+    """The lines of a text that is held as an array of its bytes."""
     return array.tobytes().decode().split("\n")
 
 
@@ -198,13 +179,7 @@ def as_lines(texts: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def word_weight(word: str, words: WordVectors) -> float:
-    """How much a word counts in a bag of words, `frequency_weight`; an unknown one as the rarest.
-
-    >>> from devise.words import WordVectors
-    >>> words = WordVectors(["the", "dog"], np.eye(2))
-    >>> word_weight("dog", words) == word_weight("okapi", words)
-    True
-    """
+    """How much a word counts in a bag of words, `frequency_weight`; an unknown one as the rarest."""
     if word in words:
         return frequency_weight(word, words)
     share = 1 / (len(words) * (np.log(len(words)) + EULER))

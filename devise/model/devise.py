@@ -106,8 +106,6 @@ class Devise:
         first = {LEARNT: spaces.pop(LEARNT)} if LEARNT in spaces else {}
         return {**first, RAW: Space(RawHead(dim)), **spaces}
 
-    # -- what it stands on -------------------------------------------------------------------------
-
     @property
     def backbone(self) -> Backbone:
         """The frozen network, loaded on first use; refused when it is not that of the training."""
@@ -160,8 +158,6 @@ class Devise:
         """A SHA-256 over all that decides embeddings: equal for two models that embed alike."""
         return saving.fingerprint(self)
 
-    # -- spaces ------------------------------------------------------------------------------------
-
     def space(self, name: str | None = None) -> Space:
         """A space by name; None is the first, in which images are compared.
 
@@ -199,8 +195,6 @@ class Devise:
         new = copy.copy(self)
         new._take({**({name: space} if first else {}), **self.own_spaces, name: space})
         return new
-
-    # -- verbs -------------------------------------------------------------------------------------
 
     def features(self, images: Any, *, progress: Callable | None = None) -> FeatureTable:
         """The feature table of images, in memory; of a FeatureTable that of this backbone, as it is.

@@ -85,13 +85,7 @@ def finetune(model: Devise, images: Any = None, *, loss: Any = None, augment: fl
 
 
 class PreparedImages:
-    """The images of some rows at the network's size, read when they are asked for.
-
-    Args:
-        images: ImageSet.
-        rows: int (n,).
-        backbone: whose `prepare` crops and resizes.
-    """
+    """The images of some rows at the network's size, read when they are asked for."""
 
     def __init__(self, images: ImageSet, rows: NDArray[np.int64], backbone: Backbone):
         self._images, self._rows, self._backbone = images, rows, backbone

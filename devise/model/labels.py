@@ -143,13 +143,7 @@ def _start(start: str | Path | Devise | None, words: Words, network: Network, pl
 
 
 def extended(space: Space, matrix: NDArray, y: NDArray[np.int64], labels: LabelTable, split: Split) -> Space:
-    """A space of the model that comes with devise, extended by the seen classes of a split.
-
-    Args:
-        space: with a JointHead and a ConceptText.
-        matrix, y: (n, d) and int (n,), features and labels of all images.
-        labels: of all classes.
-    """
+    """A space of the model that comes with devise, extended by the seen classes of a split of all images (n, d)."""
     assert isinstance(space.head, JointHead) and isinstance(space.text, ConceptText)
     seen = np.unique(y[np.concatenate([split.train, split.validation])])
     mine, held = (np.searchsorted(seen, y[rows]) for rows in (split.train, split.validation))
@@ -162,14 +156,9 @@ def extended(space: Space, matrix: NDArray, y: NDArray[np.int64], labels: LabelT
 def train_head(head: Head | None, matrix: NDArray, labels: NDArray[np.int64], vectors: NDArray[np.float32],
                split: Split, *, loss: Any = "cosine", seed: int = 0, progress: Callable | None = None,
                **training: Any) -> tuple[Head, History | None]:
-    """A head fitted on the seen classes, every choice made on the validation part of their images.
+    """(head, History or None for a closed form), fitted on the seen classes and chosen by their validation images.
 
-    Args:
-        head: as `train_labels` takes it.
-        matrix, labels: (n, d) and int (n,), of all images.
-        vectors: (C, dim), those of the labels.
-    Returns:
-        (head, History or None for a closed form)
+    `matrix` (n, d) and `labels` are of all images, `vectors` (C, dim) of all labels.
     """
     from devise.heads import HeadConfig, MlpHead
 

@@ -88,10 +88,7 @@ def unseen_beside(model: Devise) -> dict[str, float] | None:
 
 
 def write(model: Devise, path: str | Path) -> None:
-    """A model with a text side as one compressed file, without its raw space, for the package to carry.
-
-    The same model gives the same bytes.
-    """
+    """A model with a text side as one compressed file, without its raw space; the same model gives the same bytes."""
     space = model.own_spaces[SHARED]
     assert space.text is not None
     document = {"backbone": model.network.record, "words": model.words_record, "head": space.head.config,

@@ -166,9 +166,7 @@ def whole_network(backbone: Backbone, head: Head, *, name: str = "devise") -> ke
     """Backbone and head as one Keras model: image in, unit embedding out. It shares its weights with its two parts.
 
     Args:
-        backbone: a Backbone, which stays frozen.
         head: a Head that is a network: mlp, ridge, projection, raw …
-        name: of the Keras model.
     Returns:
         keras.Model from float32 (n, h, w, 3), 0 to 255, to float32 (n, dim).
     Raises:
@@ -213,8 +211,6 @@ def export(model: Devise, path: str | Path, space: str | None = None, *, overwri
         path: a name that ends in .keras or .onnx; an export of this model is replaced in one step.
         space: its name; None is the one that text shares, or, where there is none, the first.
         overwrite: whether any other file there is replaced, too.
-    Returns:
-        path, a Path.
     Raises:
         ValueError: for another ending, or a head that is no network, such as that of conse.
         FileExistsError: if another file is there.
@@ -240,10 +236,9 @@ def export(model: Devise, path: str | Path, space: str | None = None, *, overwri
 
 def largest_difference(model: Devise, path: str | Path, space: str | None = None, *, n: int = 2, seed: int = 0
                        ) -> float | None:
-    """How far a file's embeddings are from the model's own, over images of random pixels.
+    """The largest difference of a component in a file's embeddings from the model's own, over images of random pixels.
 
-    Returns:
-        The largest absolute difference of two components, or None for ONNX without onnxruntime.
+    None for ONNX without onnxruntime.
     """
     pictures = np.random.default_rng(seed).integers(0, 256, (n, *model.backbone.size, 3), np.uint8)
     mine = model.embedding_space(space).embed(model.backbone.features(pictures))

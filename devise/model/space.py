@@ -89,8 +89,6 @@ class Space:
 
         Args:
             features: (n, dim of the backbone), of classes that the head was not trained on.
-            labels: int (n,).
-            false_accept_rate: 0 to 1.
         Raises:
             ValueError: if it is out of range, or there are fewer than two classes.
         """
@@ -153,10 +151,8 @@ class Text(ABC):
         """Rows (n, dim) of any length but zero."""
 
     def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
-        """Words, phrases or sentences as unit rows, float32 (n, dim).
+        """Words, phrases or sentences, one or several, as unit rows, float32 (n, dim).
 
-        Args:
-            texts: one text or several.
         Raises:
             KeyError: if no word of a text has a vector; the message lists near spellings.
         """

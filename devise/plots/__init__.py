@@ -1,4 +1,7 @@
-"""Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space."""
+"""Pictures of results: sheets of hits and tags, curves of hit@k and of a training, maps of a space.
+
+Each is written in one step to a path that ends in .png, .jpg, .pdf or .svg, in place of a drawing of ours at most.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -26,7 +26,6 @@ def hit_curve(series: Mapping[str, Mapping[int, float | Spread]], path: str | Pa
 
     Args:
         series: {name: {k: fraction, or Spread over runs}}; a Spread's band is ± one standard deviation.
-        path: where to write; a file that exists is replaced in one step.
         published: {name: {k: fraction}}, drawn as hollow points without a line.
     Raises:
         ValueError: if there is nothing to draw.
@@ -68,7 +67,6 @@ def history_curve(history: Mapping, path: str | Path, *, title: str = "",
     Args:
         history: {"loss", "validation_loss", "score": one value an epoch, "best_epoch"}, as a training's
             `History.to_json()` gives it; what is missing or empty is not drawn, None and NaN are gaps.
-        path: where to write; a file that exists is replaced in one step.
         score: what the score is; a fraction, drawn in percent.
     Raises:
         ValueError: if it holds neither a loss nor a score.
@@ -110,7 +108,6 @@ def progress_curve(panels: Mapping[str, Mapping[str, Sequence[float | Spread | N
     Args:
         panels: {score: {training: [fraction or Spread of epoch 0, of epoch 1, …]}}; epoch 0 is the
             start. None and NaN are gaps, a Spread's band is ± one standard deviation.
-        path: where to write; a file that exists is replaced in one step.
         note: a line beneath: over which pictures, of how many seeds.
         unit: of 100 times the values, for the panels' titles.
     Raises:
@@ -132,16 +129,13 @@ def progress_curve(panels: Mapping[str, Mapping[str, Sequence[float | Spread | N
     return path
 
 
-def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "",
-                  kept: int | None = None) -> str | Path:
+def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "") -> str | Path:
     """Draw the value of each schedule in every epoch, side by side, and return the path of the file.
 
     Each has its own scale, since a share and a margin have nothing in common.
 
     Args:
         schedules: {what it is: one value an epoch, from 1}.
-        path: where to write; a file that exists is replaced in one step.
-        kept: the epoch whose weights were kept, marked in each panel; 0 is the start, and not drawn.
     Raises:
         ValueError: if there is nothing to draw, or a value is no number.
 
@@ -160,9 +154,6 @@ def schedule_plot(schedules: Mapping[str, Sequence[float]], path: str | Path, *,
             axes.set_ylim(bottom=min(0.0, *values, axes.get_ylim()[0]))
             axes.set_title(name, loc="left")
             _epochs(axes, "epoch")
-            if kept and kept <= len(values):
-                axes.plot(kept, values[kept - 1], "o", color=COLOURS[1], label=f"kept: epoch {kept}", **HOLLOW)
-                axes.legend()
     return path
 
 
@@ -172,7 +163,6 @@ def roc_plot(curves: Mapping[str, Roc], path: str | Path, *, title: str = "", no
 
     Args:
         curves: {space: Roc}, see `devise.metrics.roc`.
-        path: where to write; a file that exists is replaced in one step.
         note: a line beneath: which pictures are known and which are not.
         points: {space: (false-accept rate, true-accept rate)}, what a chosen threshold does.
     Raises:
@@ -207,7 +197,6 @@ def recall_curves(points: Sequence[dict], path: str | Path, *, title: str = "") 
     Args:
         points: [{"vectors", "n", "engine", "value" (of the engine's knob), "recall_at_10", "single_per_s"}];
             "recall_at_…" may name another depth. A point of the engine "exact" is drawn alone.
-        path: where to write; a file that exists is replaced in one step.
     Raises:
         ValueError: if there is nothing to draw.
 

@@ -27,7 +27,6 @@ def interval_plot(rows: Mapping[str, Mapping[str, float | Spread | None]], path:
     Args:
         rows: {name: {series: Spread, or a fraction without an interval}}, from the top down; what a
             row lacks, or is NaN, is left out.
-        path: where to write; a file that exists is replaced in one step.
         label: what the figures are, below their axis; they are drawn in percent.
         note: a line beneath: candidates, n, what the intervals are of.
         origin: where the axis begins, in percent; None begins near the least figure, for small
@@ -93,7 +92,6 @@ def bar_plot(groups: Mapping[str, Mapping[str, float | None]], path: str | Path,
 
     Args:
         groups: {group: {row: number}}, from the top down; None and what is not above 0 is left out.
-        path: where to write; a file that exists is replaced in one step.
         label: what the numbers are, with their unit.
         ours: rows whose names begin so have a colour of their own.
         note: a line beneath.

@@ -94,7 +94,6 @@ def sheet(rows: Iterable[Row | tuple], path: str | Path, *, title: str = "",
 
     Args:
         rows: Row(query, hits) or such pairs; the query is a word or a Card, hits are Cards.
-        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         columns: hits in a line; more go on beneath. None: as many as the longest row has.
     Raises:
         ValueError: if there are no rows, columns is below 1, or an array is not uint8 (h, w, 3).
@@ -119,7 +118,6 @@ def comparison_sheet(rows: Iterable[Compared | tuple], path: str | Path, *, titl
 
     Args:
         rows: Compared, or such pairs; beneath a card stand its label and its file's name, in up to three lines each.
-        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         note: a line under the title.
     Raises:
         ValueError: if there is nothing to draw.
@@ -145,7 +143,6 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
 
     Args:
         rows: Tagged(card, tags, right), or such tuples.
-        path: where to write, ending in .png, .jpg, .pdf or .svg; one that exists is replaced in one step.
         columns: pictures in a line.
         score: what the scores are, for the note above the pictures.
     Raises:
@@ -176,11 +173,7 @@ def tag_sheet(rows: Iterable[Tagged | tuple], path: str | Path, *, title: str = 
 
 
 def class_colour(label: str) -> tuple[float, float, float]:
-    """A pale background for a class, the same on every sheet: red, green and blue from 0 to 1.
-
-    >>> class_colour("crab") == class_colour("crab") != class_colour("crocodile")
-    True
-    """
+    """A pale background for a class, the same on every sheet: red, green and blue from 0 to 1."""
     return colorsys.hls_to_rgb(int.from_bytes(hashlib.sha256(label.encode()).digest()[:2], "big") / 65536, 0.87, 0.5)
 
 

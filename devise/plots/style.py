@@ -108,11 +108,7 @@ def look(number: int) -> dict:
 def points(values: Mapping | Sequence) -> tuple[list, list, list, list]:
     """Places, means, and the lows and highs of a band of ± one standard deviation, in percent, of what is defined.
 
-    Args:
-        values: {place: fraction, Spread or None}, or a list of them with places from 0.
-
-    >>> points([0.5, None, Spread(0.25, 0.125, 0.1, 0.4, 2, 0.0, 1.0)])
-    ([0, 2], [50.0, 25.0], [50.0, 12.5], [50.0, 37.5])
+    `values` are {place: fraction, Spread or None}, or a list of them with places from 0.
     """
     found = [(place, value.mean, value.std if value.n > 1 else 0.0) if isinstance(value, Spread)
              else (place, float(value), 0.0) for place, value in
@@ -179,11 +175,7 @@ def families() -> list[str]:
 
 
 def tidy(text: Any) -> str:
-    """`text` on one line, with composed accents (file names of macOS come apart).
-
-    >>> tidy("cafe\\u0301\\n au  lait")
-    'café au lait'
-    """
+    """`text` on one line, with composed accents (file names of macOS come apart)."""
     return one_line(unicodedata.normalize("NFC", str(text)))
 
 

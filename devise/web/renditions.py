@@ -111,11 +111,7 @@ class Renditions:
 
 
 class Recent:
-    """Values by key, those used last, from any thread; None is no value.
-
-    Args:
-        limit: of the sum of the sizes.
-        size: of a value; 1 each unless told otherwise.
+    """Values by key, those used last up to a `limit` of the sum of their sizes, from any thread; None is no value.
 
     >>> recent = Recent(2)
     >>> for word in ["one", "two", "one", "three"]:

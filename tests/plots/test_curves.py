@@ -119,17 +119,13 @@ def test_a_panel_a_score_and_a_line_a_training_through_its_values(figures, tmp_p
 
 def test_each_schedule_has_a_panel_with_its_values_by_epoch(figures, tmp_path, margins_are_white):
     strength = np.linspace(0, 1, 9).tolist()
-    path = schedule_plot({"strength": strength, "gap": [0.3, 0.2, -0.1]}, tmp_path / "plot.png", title="Title", kept=2)
+    path = schedule_plot({"strength": strength, "gap": [0.3, 0.2, -0.1]}, tmp_path / "plot.png", title="Title")
     left, right = figures[0].axes
     assert left.lines[0].get_xydata() == pytest.approx(np.column_stack([range(1, 10), strength]))
     assert right.lines[0].get_xydata() == pytest.approx(np.array([[1, 0.3], [2, 0.2], [3, -0.1]]))
     assert [axes.get_title(loc="left") for axes in (left, right)] == ["strength", "gap"]
-    assert right.lines[1].get_xydata().tolist() == [[2, 0.2]]
     low, high = right.get_ylim()
     assert low < -0.1 and high > 0.3 and margins_are_white(path)
-    for kept in (None, 0, 4):
-        schedule_plot({"one value": [0.0]}, tmp_path / "plot.png", kept=kept)
-        assert len(figures[-1].axes[0].lines) == 1
 
 
 def test_the_curve_of_a_roc_and_the_point_of_its_threshold(figures, tmp_path, margins_are_white):
