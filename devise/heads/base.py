@@ -83,27 +83,20 @@ class Head(ABC):
         return {}
 
     def outputs(self, features: Rows) -> NDArray[np.float32]:
-        """Embeddings as the head puts them out, of any length: what a loss is given.
+        """Embeddings as the head puts them out, float32 (n, dim) of any length: what a loss is given.
 
         Args:
             features: (n, input_dim), may be memory-mapped.
-        Returns:
-            float32 (n, dim).
         Raises:
             ValueError: if the head has no weights, or features have other columns, NaN or infinity.
         """
         return self._in_blocks(features, self._forward)
 
     def embed(self, features: Rows) -> NDArray[np.float32]:
-        """Embeddings of length 1.
+        """Embeddings of length 1, float32 (n, dim), of features as `outputs` takes them.
 
-        Args:
-            features: (n, input_dim), may be memory-mapped.
-        Returns:
-            float32 (n, dim), unit rows.
         Raises:
-            ValueError: as `outputs`, and for a zero embedding, which has no direction and so no
-                cosine with anything.
+            ValueError: as `outputs`, and for a zero embedding, which has no direction.
         """
         return self._in_blocks(features, lambda rows: arrays.unit_rows(self._forward(rows), "embeddings"))
 
@@ -243,14 +236,7 @@ def load_head(path: str | Path) -> Head:
 
 
 def restored(path: str | Path, config: dict, weights: dict[str, NDArray]) -> Head:
-    """The head of a config and weights; the path is for the errors.
-
-    Raises:
-        ValueError: if there is no such kind of head, or the weights don't fit the config.
-
-    >>> restored("head.npz", RawHead(3).config, {}).dim
-    3
-    """
+    """The head of a config and weights, which must fit; the path is for the errors."""
     kind = config.get("kind")
     if kind not in KINDS:
         raise ValueError(f"{path}: {unknown('kind of head', str(kind), KINDS)}")
@@ -261,10 +247,7 @@ def restored(path: str | Path, config: dict, weights: dict[str, NDArray]) -> Hea
 
 
 def check_weights(weights: Mapping[str, NDArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity.
-
-    >>> check_weights({"kernel": np.ones((2, 3))}, {"kernel": (2, 3)})
-    """
+    """Refuse weights whose names or shapes are not `shapes`, or that hold NaN or infinity."""
     if set(weights) != set(shapes):
         found, expected = (", ".join(sorted(names)) or "none" for names in (weights, shapes))
         raise ValueError(f"it has {found}; expected {expected}")
@@ -277,19 +260,7 @@ def check_weights(weights: Mapping[str, NDArray], shapes: Mapping[str, tuple[int
 
 def blocks(features: Rows, *, name: str = "features",
            dim: int | None = None) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The rows of a matrix in blocks, checked: float32 and finite.
-
-    Args:
-        features: (n, d), may be memory-mapped, of any float type.
-        dim: the number of columns expected, or None for any.
-    Returns:
-        an iterator over (first row, float32 (m, d)), m <= BLOCK_ROWS.
-    Raises:
-        ValueError: if it is not a matrix of `dim` columns, or a row holds NaN or infinity.
-
-    >>> [(start, rows.shape) for start, rows in blocks(np.ones((3000, 2)))]
-    [(0, (2048, 2)), (2048, (952, 2))]
-    """
+    """(first row, float32 (m, d)) of a matrix, m <= BLOCK_ROWS, checked: finite, and of `dim` columns if given."""
     if np.ndim(features) != 2:
         raise ValueError(f"{name} have shape {np.shape(features)}: expected (n, dim), one row an image")
     for start in range(0, len(features), BLOCK_ROWS):
@@ -298,25 +269,24 @@ def blocks(features: Rows, *, name: str = "features",
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """The softmax of each row, exp(z/T) / Σ exp(z/T).
-
-    >>> probabilities(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
+    """The softmax of each row, exp(z/T) / Σ exp(z/T)."""
     powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def dense(width: int, kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:
+    """A Dense layer with these weights."""
+    import keras
+
+    layer = keras.layers.Dense(width, **options)
+    layer.build((None, len(kernel)))
+    layer.set_weights([kernel, bias])
+    return layer
+
+
 def check_labels(labels: ArrayLike, n: int, *, n_labels: int | None = None,
                  name: str = "labels") -> NDArray[np.int64]:
-    """Labels as int64 (n,), one a feature row, each in 0..n_labels - 1.
-
-    Raises:
-        ValueError: if their number is not n, they are not whole numbers, or one is out of range.
-
-    >>> check_labels([0, 2], 2, n_labels=3)
-    array([0, 2])
-    """
+    """Labels as int64 (n,), one a feature row; refuses what is no whole number in 0..n_labels - 1."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"{name} have shape {labels.shape} but there are {n} feature rows: expected ({n},)")

@@ -213,14 +213,7 @@ def lift_vectors(kernel: ArrayLike, *, gamma: float = 1.0) -> NDArray[np.float32
 
 
 def class_mask(mask: ArrayLike | None, n_classes: int) -> NDArray[np.bool_]:
-    """The classes that must not be used, as bool (n_classes,); None is none.
-
-    Raises:
-        ValueError: if it is not such an array, or leaves no class.
-
-    >>> class_mask(None, 2)
-    array([False, False])
-    """
+    """The classes that must not be used, as bool (n_classes,); None is none, all of them are refused."""
     mask = np.zeros(n_classes, bool) if mask is None else np.asarray(mask)
     if mask.shape != (n_classes,) or mask.dtype != bool:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}: expected bool ({n_classes},), "

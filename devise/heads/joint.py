@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from devise.arrays import Packed
-from devise.heads.base import Head, check_weights, probabilities, restored
+from devise.heads.base import Head, check_weights, dense, probabilities, restored
 from devise.heads.linear import RidgeHead
 
 if TYPE_CHECKING:
@@ -122,13 +122,10 @@ class ExtendedHead(Head):
     @classmethod
     def learnt(cls, base: JointHead, features: Rows, labels: NDArray[np.int64], others: NDArray[np.float32], *,
                validation: tuple[Rows, NDArray[np.int64]] | None = None) -> Self:
-        """The extension by some classes: a ridge from the embedding onto one column a class, others being none of them.
+        """The extension by classes 0 … C - 1: a ridge from the embedding onto one column a class.
 
-        Args:
-            base: the head that is extended.
-            features, labels: (n, input_dim) and int (n,), images of the classes 0 … C - 1.
-            others: (m, base.dim), embeddings of images that are of no class in particular.
-            validation: (features, labels) that choose the ridge's penalty; None takes images that it leaves out.
+        `others` (m, base.dim) are embeddings of images of no class in particular; `validation` chooses the
+        ridge's penalty, without it the images that it leaves out do.
         """
         weight = np.ones(others.shape[1], np.float32)
         weight[base.classes:] = CAPTIONS
@@ -179,36 +176,12 @@ class ExtendedHead(Head):
         return cls(restored("its base", config["base"], inner), own["kernel"], own["bias"])
 
 
-def dense(width: int, kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:
-    """A Dense layer with these weights."""
-    import keras
-
-    layer = keras.layers.Dense(width, **options)
-    layer.build((None, len(kernel)))
-    layer.set_weights([kernel, bias])
-    return layer
-
-
 def map_inputs(features: NDArray[np.float32], roots: NDArray[np.float32], feature_mean: NDArray[np.float32],
                class_mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the learnt map of a JointHead takes: [3 (√x / |√x| - m), q - n], float32 (n, input_dim + C).
-
-    Args:
-        features: (n, input_dim), x; what is below 0 counts as 0.
-        roots: (n, C), q, square roots of class probabilities.
-        feature_mean, class_mean: m and n.
-
-    >>> map_inputs(np.ones((1, 4)), np.ones((1, 1)), np.full(4, 0.5), np.zeros(1))
-    array([[0., 0., 0., 0., 1.]])
-    """
+    """What the learnt map of a JointHead takes of features x and roots q: [3 (√x / |√x| - m), q - n]."""
     return np.hstack([ROOTS * (directions(np.sqrt(np.maximum(features, 0))) - feature_mean), roots - class_mean])
 
 
 def directions(rows: NDArray) -> NDArray:
-    """Each row divided by its length; a zero row stays zero.
-
-    >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    array([[0.6, 0.8],
-           [0. , 0. ]])
-    """
+    """Each row divided by its length; a zero row stays zero."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.finfo(np.float32).tiny)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.arrays import as_rows, eigenvectors, unit_rows
-from devise.heads.base import Head, blocks, check_classes, check_labels, check_weights
+from devise.heads.base import Head, blocks, check_classes, check_labels, check_weights, dense
 
 if TYPE_CHECKING:
     import keras
@@ -34,9 +34,6 @@ class LinearHead(Head):
     Attributes:
         kernel: W, float32 (input_dim, dim); None before `fit`.
         bias: b, float32 (dim,).
-
-    >>> issubclass(RidgeHead, LinearHead)
-    True
     """
 
     def __init__(self, **options: float | None):
@@ -82,13 +79,7 @@ class LinearHead(Head):
 
     def keras_layers(self) -> list[keras.layers.Layer]:
         """The map as one Dense layer, to be put behind a backbone; a copy of its weights."""
-        import keras
-
-        self._require_weights()
-        dense = keras.layers.Dense(self.dim, name="embedding")
-        dense.build((None, self.input_dim))
-        dense.set_weights([self.kernel, self.bias])
-        return [dense]
+        return [dense(self._require_weights(), self.kernel, self.bias, name="embedding")]
 
     def _forward(self, rows):
         return rows @ self.kernel + self.bias
@@ -222,24 +213,9 @@ def ridge(features: Rows, targets: NDArray, *, centred: bool = True
     """Ridge regression for any penalty: a function from it to kernel and bias, and one to what they predict of others.
 
     The Gram matrix is made once, in float64: (d, d) where there are at least as many rows as
-    columns, else (n, n), by (XᵀX + λI)⁻¹ Xᵀ = Xᵀ (XXᵀ + λI)⁻¹. λ = penalty · |X|² / d.
-
-    Args:
-        features: (n, d), may be memory-mapped.
-        targets: (n, dim).
-        centred: whether there is an intercept: means are taken off both sides; else the bias is 0.
-    Returns:
-        function of the penalty to (kernel float64 (d, dim), bias float64 (dim,)); function of the penalty to
-        float64 (n, dim), each row predicted from all others, by (ŷ - h y) / (1 - h) with the leverages h
-        (Allen 1974, PRESS).
-    Raises:
-        ValueError: if features hold NaN or infinity, or are all the same where they are centred, or
-            all zero where they are not.
-
-    >>> solve, left_out = ridge(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
-    >>> kernel, bias = solve(1e-9)
-    >>> kernel.round(3), bias.round(3), left_out(1e-9).round(3).ravel()
-    (array([[2.]]), array([1.]), array([1., 3., 5.]))
+    columns, else (n, n), by (XᵀX + λI)⁻¹ Xᵀ = Xᵀ (XXᵀ + λI)⁻¹. λ = penalty · |X|² / d. Each row is predicted
+    from all others by (ŷ - h y) / (1 - h) with the leverages h (Allen 1974, PRESS). Centred, means are taken
+    off both sides; else the bias is 0.
     """
     n, d = np.shape(features)
     mean, middle = np.zeros(d), np.zeros(targets.shape[1])
@@ -279,19 +255,7 @@ def ridge(features: Rows, targets: NDArray, *, centred: bool = True
 
 
 def standardised(x: NDArray) -> tuple[NDArray, NDArray, float]:
-    """Features moved to mean 0 and scaled, all by one factor, to a mean square length of 1.
-
-    Args:
-        x: (n, d).
-    Returns:
-        (x - middle) / scale, middle (d,) and scale.
-    Raises:
-        ValueError: if all rows are the same.
-
-    >>> standardised(np.array([[1.0, 5.0], [5.0, 5.0]]))[0]
-    array([[-1.,  0.],
-           [ 1.,  0.]])
-    """
+    """(x - middle) / scale, of mean 0 and mean square length 1, with middle (d,) and scale."""
     if not np.ptp(x, axis=0).any():  # asked of x itself: centred, rounding would make it differ
         raise ValueError("features are the same in every row: there is nothing to learn from them")
     middle = x.mean(axis=0)

@@ -82,14 +82,7 @@ class MlpHead(Head):
         return {"hidden": HiddenHead(self)} if self._layout.sizes else {}
 
     def build(self, input_dim: int, seed: int = 0) -> Self:
-        """Make the layers with fresh weights; Glorot uniform kernels and zero biases.
-
-        Args:
-            input_dim: columns of the features.
-            seed: of the initial weights and of the dropout.
-        Returns:
-            the head itself.
-        """
+        """Make the layers with fresh weights: Glorot uniform kernels, zero biases; the seed is also the dropout's."""
         self._model, self._saved = _network(self._layout, int(input_dim), seed), {}
         self.input_dim = int(input_dim)
         return self

@@ -178,19 +178,9 @@ class _Prepared(Sequence):
 
 
 def pca(features: Rows, dim: int) -> Map:
-    """The directions of greatest variance: a rotation, cut to `dim` columns.
+    """The directions of greatest variance: (x - mean) @ kernel are the new coordinates, the most telling first.
 
     Columns are turned so that their largest entry is positive, here and in the others.
-
-    Args:
-        features: (n, d), may be memory-mapped.
-    Returns:
-        mean float64 (d,) and kernel float64 (d, dim): (x - mean) @ kernel are the new coordinates, the most telling
-        first.
-
-    >>> mean, kernel = pca(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 1.0], [0.0, 1.0]]), 1)
-    >>> mean.tolist(), kernel.round(6).tolist()
-    ([2.0, 0.5], [[1.0], [0.0]])
     """
     mean, covariance = _moments(features)
     return mean, _turned(_descending(covariance)[1][:, :dim])
@@ -201,12 +191,6 @@ def whitening(features: Rows, dim: int, *, shrinkage: float) -> Map:
 
     The variances are drawn towards their mean: (1 - shrinkage) · λ_i + shrinkage · mean(λ). With 0
     every direction gets variance 1, noise included, with 1 the map is the PCA's but for its scale.
-
-    Args:
-        features: (n, d), may be memory-mapped.
-        shrinkage: 0 to 1.
-    Raises:
-        ValueError: if a direction that is kept has no variance and none is lent to it.
     """
     mean, covariance = _moments(features)
     variances, axes = _descending(covariance)
@@ -222,14 +206,6 @@ def within_class_whitening(features: Rows, labels: ArrayLike, dim: int, *, shrin
     2007, and the "learned whitening" of Radenović et al. 2018 (section 3.5), who sum over matching
     pairs, which gives large classes more weight than rows do here. S_w is shrunk towards its mean
     variance as in `whitening`, since few classes leave most directions without evidence.
-
-    Args:
-        features: (n, d), may be memory-mapped.
-        labels: int (n,).
-        shrinkage: 0 to 1; with 1 this is the PCA but for its scale.
-    Raises:
-        ValueError: if no class has two rows, or rows of one class don't differ in some direction
-            and shrinkage is 0.
     """
     _, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.max() < 2:

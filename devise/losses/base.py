@@ -45,14 +45,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, labels: ArrayLike, embeddings: ArrayLike | Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            labels: int (n,).
-            embeddings: float (n, d), as the head puts them out: of any length.
-        Returns:
-            a scalar tensor.
-        """
+        """The loss of a batch, a scalar: labels int (n,), embeddings (n, d) of any length, as the head makes them."""
 
     def get_config(self) -> dict:
         """The constructor's arguments, ready for JSON: the attributes of the same names, without objects as a miner."""
@@ -62,11 +55,7 @@ class Loss(ABC):
 
 
 class FunctionLoss(Loss):
-    """A plain function of labels and embeddings, which learns, counts and remembers nothing.
-
-    >>> float(FunctionLoss(lambda labels, embeddings: 2.0)([0], [[1.0]]))
-    2.0
-    """
+    """A plain function of labels and embeddings, which learns, counts and remembers nothing."""
 
     name = "function"
 

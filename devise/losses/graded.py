@@ -177,12 +177,6 @@ class JointCaptions(Loss):
         return ops.where(ops.all(known), value, float("nan"))
 
     def embed_text(self, vectors: ArrayLike) -> NDArray[np.float32]:
-        """Sentences in the space of the images.
-
-        Args:
-            vectors: (q, t), made as the text vectors of the training.
-        Returns:
-            float32 (q, dim), unit rows.
-        """
+        """Sentences (q, t), made as the text vectors of the training, in the images' space: unit rows (q, dim)."""
         rows = arrays.unit_rows(vectors, "text vectors", self.text_vectors.shape[1])
         return arrays.unit_rows(rows @ np.asarray(self.kernel), "embedded text")

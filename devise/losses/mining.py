@@ -22,13 +22,7 @@ LOWEST = -1e9
 
 
 class Triplets(NamedTuple):
-    """Triplets by anchor, float (n, t), float (n, t) and bool (n, t).
-
-    Attributes:
-        positive: cosine of anchor and positive.
-        negative: cosine of anchor and negative.
-        counted: which of the n · t places hold a triplet.
-    """
+    """Triplets by anchor: cosines with positive and negative, float (n, t), and which places hold a triplet, bool."""
 
     positive: Any
     negative: Any
@@ -78,12 +72,7 @@ class Miner(ABC):
 
 
 class All(Miner):
-    """Every triplet; n · m² of them. A difficulty does not apply.
-
-    >>> masks = [[False, True, False]], [[False, False, True]]
-    >>> All().triplets(ops.convert_to_tensor([[1.0, 0.5, 0.2]]), *map(ops.convert_to_tensor, masks), 2)[2].shape[1]
-    9
-    """
+    """Every triplet; n · m² of them. A difficulty does not apply."""
 
     name = "all"
 
@@ -185,17 +174,7 @@ NAMES = tuple(_MINERS)
 
 
 def make(name: str, **options: Any) -> Miner:
-    """The miner of a name.
-
-    Args:
-        name: one of NAMES.
-        options: of the miner, such as its seed.
-    Raises:
-        ValueError: if there is none of this name.
-
-    >>> make("semi-hard").name
-    'semi-hard'
-    """
+    """The miner of one of NAMES, with its options, such as a seed."""
     if name not in _MINERS:
         raise ValueError(unknown("miner", name, NAMES))
     return _MINERS[name](**options)

@@ -10,49 +10,24 @@ SHORTEST = 1e-6  # rows shorter than this are divided by it: a zero row gets cos
 
 
 def unit(rows: ArrayLike | Tensor) -> Tensor:
-    """Rows at length 1, as a tensor.
-
-    >>> unit([[3.0, 4.0], [0.0, 0.0]]).numpy()
-    array([[0.6, 0.8],
-           [0. , 0. ]], dtype=float32)
-    """
+    """Rows at length 1, as a tensor."""
     rows = ops.convert_to_tensor(rows)
     squares = ops.sum(ops.square(rows), axis=-1, keepdims=True)
     return rows * ops.rsqrt(ops.maximum(squares, SHORTEST**2))
 
 
 def label_scores(embeddings: ArrayLike | Tensor, label_vectors: ArrayLike, *, normalise: bool) -> Tensor:
-    """Inner products of embeddings with every label's vector.
-
-    Args:
-        embeddings: float (n, d).
-        label_vectors: float (C, d), unit rows.
-        normalise: take the embeddings at length 1, so that the scores are cosines.
-    Returns:
-        a tensor (n, C).
-
-    >>> label_scores([[3.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]], normalise=False).numpy().tolist()
-    [[3.0, 4.0]]
-    """
+    """Inner products (n, C) of embeddings, at length 1 if `normalise`, with every label's vector."""
     embeddings = unit(embeddings) if normalise else ops.convert_to_tensor(embeddings)
     table = ops.cast(label_vectors, embeddings.dtype)
     return ops.matmul(embeddings, ops.transpose(table))
 
 
 def own_scores(labels: ArrayLike, scores: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
-    """Each row's own label as a mask over the columns, and its score.
+    """Each row's own label as a mask (n, C) over the columns of `scores`, and its score (n, 1).
 
     A graph can't refuse a label that is no column: its score is NaN, and so is its loss. Looked up
-    by position, -1 would pass for the last label.
-
-    Args:
-        labels: int (n,), columns of `scores`; Keras' compile hands them over as floats.
-        scores: float (n, C).
-    Returns:
-        a mask bool (n, C) and scores (n, 1).
-
-    >>> own_scores([1, 5], [[0.5, 0.25], [0.5, 0.25]])[1].numpy().tolist()
-    [[0.25], [nan]]
+    by position, -1 would pass for the last label. Keras' compile hands labels over as floats.
     """
     scores = ops.convert_to_tensor(scores)
     labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))

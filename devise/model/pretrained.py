@@ -67,8 +67,8 @@ def unseen_beside(model: Devise) -> dict[str, float] | None:
     """How often a model names its unseen images rightly among its unseen labels, beside "everyday" and chance.
 
     Returns:
-        {"trained", "everyday", "chance"}, fractions; None where the model has no two unseen classes, and where "everyday"
-        is not to be had, is of another backbone, or doesn't know a label.
+        {"trained", "everyday", "chance"}, fractions; None where the model has no two unseen classes, and where
+        "everyday" is not to be had, is of another backbone, or doesn't know a label.
     """
     if model.split is None or len(model.split.unseen) < 2:  # among one label each is right
         return None

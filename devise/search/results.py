@@ -39,7 +39,7 @@ class Results(NamedTuple):
 
     >>> found = Results("ocean", "shared", (Match(3, "beach/4.jpg", "beach", 0.61),))
     >>> found
-    Results('ocean', shared space: 1 picture, beach/4.jpg 0.61)
+    Results('ocean', shared space: 1 picture, beach/4.jpg 0.610)
     >>> [match.path for match in found.matches]
     ['beach/4.jpg']
     """

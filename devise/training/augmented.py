@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,25 +65,8 @@ class Schedule:
         return self.start + (self.end - self.start) * share
 
     def values(self) -> tuple[float, ...]:
-        """The values of epochs 1 to `epochs`, to be plotted.
-
-        >>> Schedule(0, 3, epochs=4, shape="steps", steps=2).values()
-        (0.0, 0.0, 3.0, 3.0)
-        """
+        """The values of epochs 1 to `epochs`, to be plotted."""
         return tuple(self(epoch) for epoch in range(1, self.epochs + 1))
-
-    def to_json(self) -> dict:
-        """A JSON-ready dict."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: dict) -> Schedule:
-        """The schedule that `to_json` wrote.
-
-        >>> Schedule.from_json(Schedule(0, 1, epochs=3).to_json()) == Schedule(0, 1, epochs=3)
-        True
-        """
-        return cls(**document)
 
 
 class AugmentedFeatures:
@@ -125,11 +108,7 @@ class AugmentedFeatures:
         return self.shape[0]
 
     def draw(self, n: int, epoch: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """The levels of n rows in an epoch.
-
-        Returns:
-            int64 (n,), in 0..L - 1.
-        """
+        """The levels of n rows in an epoch, int64 (n,) in 0..L - 1."""
         share = _check_share(self._schedule(epoch))
         top = share * (len(self.levels) - 1)
         return np.minimum(rng.random(n) * (top + 1), len(self.levels) - 1).astype(np.int64)

@@ -14,22 +14,15 @@ Rows = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def usual_size(n: int) -> int:
-    """The batch size for n rows: 32, but at least 20 batches an epoch down to batches of 8.
-
-    >>> usual_size(96), usual_size(400), usual_size(1233)
-    (8, 20, 32)
-    """
+    """The batch size for n rows: 32, but at least 20 batches an epoch down to batches of 8."""
     return min(32, max(8, n // 20))
 
 
 def edges(n: int, batch_size: int) -> NDArray[np.int32]:
-    """Where batches begin and end: as few as hold at most `batch_size` rows, as even as can be.
+    """Where batches begin and end, from 0 to n: as few as hold at most `batch_size` rows, as even as can be.
 
     Even batches lose no row and leave no short last batch, whose statistics batch normalisation
     would have to trust.
-
-    Returns:
-        int32 (number of batches + 1,), from 0 to n.
 
     >>> edges(10, 4)
     array([ 0,  3,  6, 10], dtype=int32)
@@ -54,12 +47,7 @@ class EveryRow:
         self.most, self._n, self._edges = batch_size, n, edges(n, batch_size)
 
     def draw(self, rng: np.random.Generator) -> Rows:
-        """(order int32 (r,), edges int32 (b + 1,)): batch i is the rows order[edges[i]:edges[i + 1]].
-
-        >>> order, ends = EveryRow(5, 3).draw(np.random.default_rng(0))
-        >>> sorted(order.tolist()), ends.tolist()
-        ([0, 1, 2, 3, 4], [0, 2, 5])
-        """
+        """(order int32 (r,), edges int32 (b + 1,)): batch i is the rows order[edges[i]:edges[i + 1]]."""
         return rng.permutation(self._n).astype(np.int32), self._edges
 
 
@@ -96,12 +84,7 @@ class ClassRows:
         self._count = max(1, round(sum(map(len, self._groups)) / given))
 
     def draw(self, rng: np.random.Generator) -> Rows:
-        """(order int32 (r,), edges int32 (b + 1,)), as `EveryRow.draw`.
-
-        >>> order, ends = ClassRows([7, 7, 7, 8, 8, 9], 2, 2).draw(np.random.default_rng(0))
-        >>> ends.tolist(), sorted(order[2:].tolist()) in ([0, 1], [0, 2], [1, 2], [3, 4])
-        ([0, 4], True)
-        """
+        """(order int32 (r,), edges int32 (b + 1,)), as `EveryRow.draw`."""
         chosen = _turns(len(self._groups), self._classes, rng)
         within = [_turns(len(rows), min(self._per_class, len(rows)), rng) for rows in self._groups]
         batches = [np.concatenate([self._groups[own][next(within[own])] for own in next(chosen)])
@@ -164,13 +147,10 @@ class Batches:
         self._run = max(1, resident_bytes // (row_bytes * draw.most))
 
     def epoch(self, rng: np.random.Generator, number: int = 1) -> Iterator[tuple]:
-        """Runs of batches, in the order that `rng` draws.
+        """Runs of batches of an epoch, (features (m, d), labels (m,), order (r,), edges (b + 1,)).
 
-        Args:
-            number: of the epoch, from 1; a bank opens its levels by it.
-        Returns:
-            an iterator over (features (m, d), labels (m,), order (r,), edges (b + 1,)): batch i of
-            a run is the rows order[edges[i]:edges[i + 1]] of its features and labels.
+        Batch i of a run is the rows order[edges[i]:edges[i + 1]] of its features and labels. A bank
+        opens its levels by the number of the epoch, from 1.
         """
         order, ends = self._draw.draw(rng)
         if self._bank:  # a generator of its own: the order is that of plain features

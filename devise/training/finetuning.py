@@ -148,17 +148,7 @@ def finetune(network: keras.Model, head: Head, images: Sequence[NDArray[np.uint8
 
 
 def stream(image: Callable[[int], NDArray[np.uint8]], row_parts: Sequence[NDArray]) -> Iterator[NDArray[np.uint8]]:
-    """Batches of images, stacked; each is decoded in threads while the one before is at work.
-
-    Args:
-        image: a function from a row to its image, uint8 (h, w, 3).
-        row_parts: a list of row arrays, one a batch.
-    Returns:
-        an iterator over uint8 (m, h, w, 3).
-
-    >>> [part.ravel().tolist() for part in stream(lambda row: np.full((1, 1, 1), row), [[2], [0, 1]])]
-    [[2], [0, 1]]
-    """
+    """Batches uint8 (m, h, w, 3), one for each array of rows, decoded in threads while the one before is at work."""
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         ahead = None
         parts: list[Any] = [*row_parts, ()]

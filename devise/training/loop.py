@@ -63,28 +63,16 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs ran.
-
-        >>> History(loss=(0.5, 0.25)).epochs
-        2
-        """
+        """How many epochs ran."""
         return len(self.loss)
 
     def to_json(self) -> dict:
-        """A JSON-ready dict.
-
-        >>> History(loss=(0.5,)).to_json()["loss"]
-        [0.5]
-        """
+        """A JSON-ready dict."""
         return _each(asdict(self), tuple, list)
 
     @classmethod
     def from_json(cls, document: dict) -> History:
-        """The history that `to_json` wrote.
-
-        >>> History.from_json({"loss": [0.5]}).loss
-        (0.5,)
-        """
+        """The history that `to_json` wrote."""
         return cls(**_each(document, list, tuple))
 
 
@@ -224,10 +212,6 @@ def optimiser(name: str, variables: Sequence[keras.Variable], *, learning_rate: 
     - sgd: v ← momentum·v - lr·g; w ← w + v, or with Nesterov w + momentum·v - lr·g.
     - adam: Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size.
     - adagrad: a ← a + g²; w ← w - lr·g / √a (Duchi et al. 2011). The start of a keeps it off zero.
-
-    Args:
-        name: one of OPTIMISERS; `momentum` and `nesterov` are for "sgd", the others have Keras' defaults.
-        variables: list of keras.Variable.
     """
     import tensorflow as tf
 

@@ -145,13 +145,8 @@ def _compile(way, loss, learned, *, columns, optimiser, **options):
 def head_pass(model: keras.Sequential, features: tf.Tensor | None, optimiser: str) -> Layers | Span:
     """The cheaper of two ways through a head that give the same weights.
 
-    Args:
-        model: the head as a `keras.Sequential`.
-        features: float32 tensor (n, d) of all rows, or None where they don't stay in memory.
-        optimiser: its name.
-    Returns:
-        a `Span` where an SGD learns a dense first layer from fewer rows than they have columns,
-        else `Layers`.
+    A `Span` where an SGD learns a dense first layer from fewer rows than they have columns, all in
+    memory, else `Layers`.
     """
     first = model.layers[0]
     if (optimiser == "sgd" and features is not None and features.shape[0] < features.shape[1]
@@ -161,11 +156,7 @@ def head_pass(model: keras.Sequential, features: tf.Tensor | None, optimiser: st
 
 
 class Layers:
-    """The layers as they are.
-
-    Attributes:
-        learned: the variables that the optimiser steps on.
-    """
+    """The layers as they are; `learned` are the variables that the optimiser steps on."""
 
     def __init__(self, model: keras.Sequential):
         self._model, self.learned = model, list(model.trainable_variables)

@@ -22,11 +22,7 @@ def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tupl
           validate: object, patience: int | None = None, what: str = "rows") -> tuple[NDArray[np.int64], tuple | None]:
     """Labels as int64 and the validation pair or None, once all that a training is given fits.
 
-    Args:
-        look: called with the rows, and a name for messages, to refuse those that don't fit head or network.
-        what: what messages call the rows of a validation.
-    Raises:
-        ValueError: that says what does not fit, or means nothing, and what was expected.
+    `look` is called with the rows, and a name for messages, to refuse those that don't fit head or network.
     """
     if not head.trains:
         raise head.no_gradient()
@@ -113,11 +109,7 @@ class Validation:
         self._labels, self._order, self._ends = (tf.constant(part, tf.int32) for part in (labels, order, ends))
 
     def __call__(self, epoch: int) -> Verdict:
-        """The verdict after an epoch; the loss remembers nothing of it.
-
-        Raises:
-            ValueError: if a score is no finite number.
-        """
+        """The verdict after an epoch; the loss remembers nothing of it."""
         outputs, before = self._outputs(), values_of(self._state)
         total = float(self._loss(self._labels, tf.constant(outputs, tf.float32), self._order, self._ends))
         restore(self._state, before)  # a memory must not hold validation rows

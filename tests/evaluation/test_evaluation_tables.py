@@ -19,7 +19,8 @@ def run(first, n=316):
 def test_a_hit_table_states_metric_sizes_seeds_and_candidates():
     caption = hit_table(run(0.948), "test").caption
     for part in ("Flat hit@k", "in %", "316 test pictures", "one seed", "seen = 32 labels",
-                 "too few for k = 50", "words20000 = the first 20,000 words and the labels", "dollar bill, a|b, car_side",
+                 "too few for k = 50", "words20000 = the first 20,000 words and the labels",
+                 "dollar bill, a|b, car_side",
                  "4 pictures without an answer in seen"):
         assert part in caption
     caption = hit_table([run(0.94, 300), run(0.96, 1316)], "test").caption

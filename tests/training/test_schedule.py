@@ -1,4 +1,3 @@
-import json
 import math
 
 import numpy as np
@@ -44,11 +43,6 @@ def test_with_nothing_but_a_last_epoch_it_is_at_the_end(shape):
 def test_more_steps_than_epochs_still_end_at_the_end():
     values = Schedule(0.0, 1.0, epochs=3, shape="steps", steps=10).values()
     assert values[0] == 0 and values[-1] == 1 and max(values) <= 1
-
-
-def test_survives_json():
-    schedule = Schedule(0.1, 0.9, epochs=7, shape="steps", warm_up=2, steps=3)
-    assert Schedule.from_json(json.loads(json.dumps(schedule.to_json()))) == schedule
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -46,17 +46,7 @@ class PairLoss(Loss):
         return self._between(rows, labels, rows, labels, ops.logical_not(itself), count=True)
 
     def against(self, labels: Tensor, rows: Tensor, other_labels: Tensor, others: Tensor, known: Tensor) -> Tensor:
-        """The loss of a batch compared with other rows, such as those of a memory.
-
-        Args:
-            labels: int (n,).
-            rows: float (n, d), unit rows.
-            other_labels: int (m,).
-            others: float (m, d), unit rows.
-            known: bool (m,), false for rows that stand for nothing.
-        Returns:
-            a scalar tensor, 0 where nothing can be compared.
-        """
+        """The loss of unit rows (n, d) compared with others (m, d), those that are known; 0 where none can be."""
         n = ops.shape(rows)[0]
         known = ops.broadcast_to(ops.expand_dims(known, 0), (n, ops.shape(others)[0]))
         return self._between(rows, labels, others, other_labels, known, count=False)
@@ -84,14 +74,7 @@ class PairLoss(Loss):
 
 
 def aligned(labels: ArrayLike, embeddings: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
-    """Labels int32 (n,) and unit rows (n, d).
-
-    Raises:
-        ValueError: if there is not one label a row, as far as the shapes tell.
-
-    >>> aligned([1], [[3.0, 4.0]])[1].numpy()
-    array([[0.6, 0.8]], dtype=float32)
-    """
+    """Labels int32 (n,) and unit rows (n, d), one label a row as far as the shapes tell."""
     embeddings = ops.cast(embeddings, "float32")
     labels = ops.reshape(ops.cast(labels, "int32"), (-1,))  # Keras' compile hands labels over as floats
     if None not in (labels.shape[0], embeddings.shape[0]) and labels.shape[0] != embeddings.shape[0]:
