@@ -28,14 +28,7 @@ MOST_CANDIDATES = 32  # times k; more are sorted slower than partitioned
 
 
 def as_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) -> NDArray[np.float32]:
-    """`values` as a C-contiguous float32 matrix with finite entries.
-
-    Args:
-        values: (n, d), anything NumPy can turn into numbers.
-        name: how an error calls it.
-        dim: the number of columns expected, or None for any.
-    Raises:
-        ValueError: if it is not a matrix, has another dim, or holds NaN or infinity.
+    """`values` as a C-contiguous float32 matrix with finite entries, of `dim` columns if given; errors call it `name`.
 
     >>> as_rows([[1, 2]]).dtype
     dtype('float32')
@@ -52,14 +45,7 @@ def as_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) ->
 
 
 def unit_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) -> NDArray[np.float32]:
-    """Each row divided by its length, x / |x|.
-
-    Args:
-        values: (n, d).
-    Returns:
-        float32 (n, d), rows of length 1.
-    Raises:
-        ValueError: if a row is zero, NaN or infinite: such a row has no direction.
+    """Each row of (n, d) divided by its length, x / |x|, float32; refuses zero rows, which have no direction.
 
     >>> unit_rows([[3, 4]])
     array([[0.6, 0.8]], dtype=float32)
@@ -76,15 +62,7 @@ def unit_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) 
 
 
 class Packed(NamedTuple):
-    """Rows as int8 with a scale each: a quarter of the room of float32.
-
-    Attributes:
-        rows: int8 (n, d).
-        scale: float32 (n,); row i stands for scale[i] · rows[i].
-
-    >>> pack([[0.5, -1.0]]).rows
-    array([[  64, -127]], dtype=int8)
-    """
+    """Rows as int8 with a scale each, row i stands for scale[i] · rows[i]: a quarter of the room of float32."""
 
     rows: NDArray[np.int8]
     scale: NDArray[np.float32]
@@ -110,11 +88,7 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
     """The cosine of each pair of unit rows, summed in float64 and rounded to float32.
 
     It hangs on the two rows alone, where a matrix product adds up in an order that changes with its shape.
-
-    Args:
-        left, right: float32 (n, d), or one of them (d,).
-    Returns:
-        float32 (n,), in [-1, 1].
+    Either side may be a single row.
 
     >>> cosines(np.eye(2, dtype=np.float32), np.array([0.6, 0.8], np.float32))
     array([0.6, 0.8], dtype=float32)
@@ -123,19 +97,10 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
 
 
 def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *, mapped: bool = False) -> NDArray[Any]:
-    """The array in a `.npy` file that must have this type and shape.
+    """The array in a `.npy` file, of this type and shape, None for any number; mapped it is left on disk, read-only.
 
-    Args:
-        shape: a number for each dimension, None for any.
-        mapped: whether it is left on disk, read-only, until its rows are used.
     Raises:
         ValueError: if it is another array, holds Python objects, or is damaged.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.save(f"{folder}/rows.npy", np.eye(2, dtype=np.float32))
-    ...     read_npy(f"{folder}/rows.npy", np.float32, (None, 2)).shape
-    (2, 2)
     """
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -152,21 +117,14 @@ def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *,
 
 
 def read_rows(array: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]:
-    """Rows of an array as float32; of a mapped one the pages are let go, so that reading it all holds a block of it.
-
-    >>> read_rows(np.eye(3), 1, 2)
-    array([[0., 1., 0.]], dtype=float32)
-    """
+    """Rows of an array as float32; of a mapped one the pages are let go, so that reading it all holds a block of it."""
     rows = np.array(array[start:stop], np.float32)
     let_go(array)
     return rows
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Let the pages of a mapped array go; they come again from the disk when they are used.
-
-    >>> let_go(np.eye(3))  # which has none
-    """
+    """Let the pages of a mapped array go; they come again from the disk when they are used."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -175,14 +133,7 @@ def let_go(array: NDArray[Any]) -> None:
 
 
 def write_npy(path: str | Path, array: ArrayLike) -> None:
-    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_npy(f"{folder}/rows.npy", np.eye(2))
-    ...     np.load(f"{folder}/rows.npy").shape
-    (2, 2)
-    """
+    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one."""
     array = np.ascontiguousarray(array)
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
@@ -195,11 +146,7 @@ def write_npy(path: str | Path, array: ArrayLike) -> None:
 def scratch(folder: str | Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A float32 array to be filled; a large one lies in a file without a name, so that it need not fit into memory.
 
-    Args:
-        folder: on whose disk; where that has no room the array is in memory.
-
-    >>> scratch("/tmp", (3, 2)).shape
-    (3, 2)
+    Where the disk of `folder` has no room for it the array is in memory.
     """
     size = 4 * math.prod(shape)
     if size >= SCRATCH_BYTES and sys.platform == "linux":
@@ -216,12 +163,6 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         ValueError: if it is compressed, holds Python objects, or is damaged.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.savez(f"{folder}/arrays.npz", rows=np.eye(2))
-    ...     list(read_npz(f"{folder}/arrays.npz"))
-    ['rows']
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -236,15 +177,7 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """The k largest scores of each row, best first; ties go to the smaller column.
-
-    Args:
-        scores: (n, m).
-        k: how many, 1..m.
-    Returns:
-        columns int64 (n, k) and scores (n, k).
-    Raises:
-        ValueError: if k is not in 1..m.
+    """Columns int64 (n, k) and scores (n, k) of the k largest of each row, best first; ties go to the smaller column.
 
     >>> top_k(np.array([[0.1, 0.9, 0.5]]), 2)[0]
     array([[1, 2]])
@@ -326,15 +259,6 @@ def eigenvectors(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
 
     It is made of thousands of short steps. With a thread a processor these wait for one another, which
     gains little and takes twenty times as long where another process has one of two processors.
-
-    Args:
-        matrix: float64 (d, d).
-    Returns:
-        (values (d,), least first; vectors (d, d), as columns).
-
-    >>> values, vectors = eigenvectors(np.array([[3.0, 0.0], [0.0, 1.0]]))
-    >>> values.tolist(), np.abs(vectors).tolist()
-    ([1.0, 3.0], [[0.0, 1.0], [1.0, 0.0]])
     """
     with _ALONE, threadpool_limits(1, user_api="blas"):
         return np.linalg.eigh(matrix)

@@ -110,11 +110,7 @@ def percent(fraction: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """A cosine or another score, three decimals.
-
-    >>> score(0.8312)
-    '0.831'
-    """
+    """A cosine or another score, three decimals."""
     return number(None if value is None else float(value), "score")
 
 

@@ -53,20 +53,11 @@ class Preprocessing:
 
     @property
     def stretched(self) -> Preprocessing:
-        """The same with the whole picture, its nearest pixels taken, as `keras.utils.load_img(target_size=…)` does.
-
-        >>> Preprocessing((2, 2)).stretched.prepare(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))[0]
-        array([[ 3,  4,  5],
-               [ 9, 10, 11]], dtype=uint8)
-        """
+        """The same with the whole picture, its nearest pixels taken, as `keras.utils.load_img(target_size=…)` does."""
         return dataclasses.replace(self, crop=None, resampling="nearest")
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The centre of a picture, or all of it, at the network's size: uint8 (height, width, 3).
-
-        >>> Preprocessing((224, 224)).prepare(np.zeros((300, 400, 3), np.uint8)).shape
-        (224, 224, 3)
-        """
+        """The centre of a picture, or all of it, at the network's size: uint8 (height, width, 3)."""
         from PIL import Image
 
         height, width = image.shape[:2]
@@ -160,12 +151,8 @@ class Backbone:
         return f"Backbone({self.name}, layer={self.layer}, dim={self.dim}, weights={self.weights})"
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of a picture that the network sees, at its size: 0.875 of the shorter side, or all of it.
+        """The part of a picture uint8 (h0, w0, 3) that the network sees, at its size: uint8 (h, w, 3).
 
-        Args:
-            image: uint8 (h0, w0, 3).
-        Returns:
-            uint8 (h, w, 3).
         Raises:
             ValueError: if it is not such an array, or has no pixels.
         """
@@ -175,12 +162,10 @@ class Backbone:
         return self._preprocessing.prepare(image)
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The feature vector of each picture.
+        """The feature vector of each picture, float32 (n, dim).
 
         Args:
             pictures: uint8 (n, h, w, 3) at the backbone's size; not written to.
-        Returns:
-            float32 (n, dim).
         Raises:
             ValueError: if it is another type or size.
         """
@@ -196,12 +181,8 @@ class Backbone:
         return self._run(lambda block: self._classify(block), pictures, len(self.class_names))
 
     def classify(self, features: ArrayLike) -> NDArray[np.float32]:
-        """The network's own class scores, computed from features.
+        """The network's own class scores from features (n, dim): what `logits` gives for the same pictures.
 
-        Args:
-            features: (n, dim), as `features` gives them.
-        Returns:
-            float32 (n, classes), what `logits` gives for the same pictures.
         Raises:
             ValueError: if the network has no classifier, or it does not start at the layer of the cut.
         """
@@ -328,11 +309,7 @@ class Backbone:
 
 
 def seed_of(weights: str | None, seed: int) -> int | None:
-    """The seed that a `weights` argument asks for, or None if it asks for trained weights.
-
-    >>> seed_of("random", 3), seed_of("random:7", 3), seed_of("imagenet", 3)
-    (3, 7, None)
-    """
+    """The seed that a `weights` argument asks for, as in "random:7", or None if it asks for trained weights."""
     if weights is None or weights == "random":
         return seed
     kind, _, number = str(weights).partition(":")

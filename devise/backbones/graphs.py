@@ -37,13 +37,7 @@ def cut(network: keras.Model, layer: str) -> keras.Model:
 
 
 def replaced(model: keras.Model, changes: Mapping[str, np.ndarray]) -> keras.Model:
-    """A copy of a model with some of its weights replaced.
-
-    Args:
-        changes: {path: array}, paths as `model.weights` have them.
-    Raises:
-        ValueError: if there is no such weight, it has another shape, or it holds NaN or infinity.
-    """
+    """A copy of a model with some of its weights replaced, {path: array}, paths as `model.weights` have them."""
     weights = {weight.path: weight for weight in model.weights}
     for path, values in changes.items():
         if path not in weights:
@@ -61,8 +55,7 @@ def replaced(model: keras.Model, changes: Mapping[str, np.ndarray]) -> keras.Mod
 def copied(model: keras.Model, inputs: tuple | None = None, **settings) -> keras.Model:
     """A copy of a model with the same weights, its layers made with other settings, such as dtype="mixed_float16".
 
-    Args:
-        inputs: (input, tensor made from it): the copy is given the input and computes from the tensor.
+    With `inputs`, (input, tensor made from it), the copy is given the input and computes from the tensor.
     """
     import keras
 

@@ -107,9 +107,6 @@ def preprocessing_of(name: str) -> Preprocessing:
     """What a network expects: (x/255 - mean) / spread. CLIP, SigLIP and ViT see the whole shorter side.
 
     The last two were shown pictures squeezed to a square; here the ends of the longer side are cut off.
-
-    >>> preprocessing_of("clip_vit_base_patch32").crop
-    1.0
     """
     family, side = FAMILIES[NETWORKS[name].family], NETWORKS[name].side
     return Preprocessing((side, side), scale=tuple(1 / 255 / spread for spread in family.spread),

@@ -68,11 +68,7 @@ def load(name: str = DEFAULT, *, weights: str | None = "imagenet", layer: str | 
 
 
 def plain_name(name: str) -> str:
-    """The network's name without "-stretched".
-
-    >>> plain_name("vgg16-stretched"), plain_name("vgg16")
-    ('vgg16', 'vgg16')
-    """
+    """The network's name without "-stretched"."""
     return str(name).removesuffix(STRETCHED)
 
 

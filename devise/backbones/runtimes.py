@@ -38,11 +38,7 @@ ROUGH = 0.02  # of half precision: its 11 bits give 0.007 after the layers of Ef
 
 
 def by_tensorflow(model: keras.Model, runtime: str, batch: int) -> Forward:
-    """A function from uint8 pictures (batch, h, w, 3) to a float32 array, run by TensorFlow.
-
-    Args:
-        runtime: "function" (a compiled graph), "xla", "keras" (`predict_on_batch`), or "mixed_float16".
-    """
+    """A function from uint8 pictures (batch, h, w, 3) to a float32 array, run by TensorFlow."""
     if runtime == "keras":
         return lambda pictures: model.predict_on_batch(pictures.astype(np.float32))
     import tensorflow as tf
@@ -58,15 +54,7 @@ def by_tensorflow(model: keras.Model, runtime: str, batch: int) -> Forward:
 
 
 def by_onnxruntime(path: Path, shape: tuple[int, ...]) -> Forward:
-    """A function from uint8 pictures to a float32 array for one shape of batch, run by ONNX Runtime on the processor.
-
-    Args:
-        path: an ONNX file, as `onnx.export` writes it.
-        shape: (batch, h, w, 3) of the pictures.
-    Raises:
-        MissingDependency: without the engine.
-        ValueError: if the file can't be run.
-    """
+    """A function from uint8 pictures to a float32 array for one shape of batch, run by ONNX Runtime on processors."""
     onnxruntime = require("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
     options.add_free_dimension_override_by_name(onnx.FREE, shape[0])  # with shapes known, more is computed beforehand
@@ -105,18 +93,9 @@ RUNTIMES = ("auto", "function", "xla", "keras", MIXED, *ENGINES)
 def choose(runtime: str, *, lasting: bool, graph: Graph | None = None) -> str:
     """The runtime that a name stands for: "auto" is the first engine that is installed, else TensorFlow.
 
-    The engines compute on processors: where there is a GPU, "auto" is TensorFlow, which uses it.
-
-    Args:
-        runtime: one of `RUNTIMES`.
-        lasting: whether the network is one that is met again. For others, with random or fine-tuned
-            weights, "auto" doesn't leave files behind.
-        graph: of a network that needs no converter.
-    Raises:
-        ValueError: if there is no such runtime.
-
-    >>> choose("xla", lasting=True), choose("auto", lasting=False)
-    ('xla', 'function')
+    The engines compute on processors: where there is a GPU, "auto" is TensorFlow, which uses it. A network
+    that is not `lasting`, with random or fine-tuned weights, is not met again: "auto" leaves no file of it
+    behind. One that is given as a Graph needs no converter.
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
@@ -148,11 +127,9 @@ def compiled(model: keras.Model | Graph, runtime: str, shape: tuple[int, ...],
 
     Args:
         model: a Keras model of float32 pictures; for an engine that reads a file also a Graph.
-        runtime: one of `RUNTIMES` but "auto".
         shape: (batch, h, w, 3) of the pictures of a call, always the same.
         stem: for an engine that reads a file, the name of that; it must stand for the weights too.
     Raises:
-        MissingDependency: if the engine, or the converter where it is needed, is not installed.
         ValueError: if the network can't be written as ONNX, or the engine or half precision gives other
             features than it should.
     """
@@ -177,11 +154,7 @@ def compiled(model: keras.Model | Graph, runtime: str, shape: tuple[int, ...],
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference between two arrays, as a fraction of the largest expected value.
-
-    >>> relative_error(np.array([1.0, 2.02]), np.array([1.0, 2.0]))
-    0.01
-    """
+    """The largest difference between two arrays, as a fraction of the largest expected value."""
     return round(float(np.abs(found - expected).max() / np.abs(expected).max()), 12)
 
 

@@ -36,14 +36,9 @@ DTYPES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "
 
 
 def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, by name.
+    """{name: array} of a file of `torch.save(model.state_dict(), path)`, legacy or zip, each its own copy.
 
-    Args:
-        path: a file of `torch.save(model.state_dict(), path)`, in the legacy or the zip layout.
-    Returns:
-        {name: ndarray}, in the file's order, each its own C-contiguous copy.
     Raises:
-        FileNotFoundError: if there is no such file.
         ValueError: if it names anything but tensors (the message says what), is truncated, or
             declares sizes that its bytes don't have.
     """

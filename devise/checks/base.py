@@ -69,11 +69,9 @@ class Checked:
 
 
 def whole(found, folder, progress):
-    """The manifest's document, where all files have the digests that stand in it; else None and the problems.
+    """The manifest's document, where all files have the digests that stand in it; else None, and `found` the problems.
 
-    Args:
-        found: Checked, which gets the problems.
-        progress: called with the number of bytes after each file, see `size`.
+    Progress is called with the number of bytes after each file, see `size`.
     """
     again = AGAIN[found.kind]
     try:
@@ -109,11 +107,7 @@ def size(folder):
 
 
 def some(names):
-    """The first of some names, for a sentence.
-
-    >>> some(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
+    """The first of some names, for a sentence: a, b, c and 2 more."""
     names = [str(name) for name in names]
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -19,11 +19,7 @@ ALIKE = 1e-4  # how far a label vector may be from the one that the words give: 
 
 
 def check_model(found: Checked, folder: Path, progress: Callable, *, within: bool = False) -> None:
-    """The facts and problems of a model.
-
-    Args:
-        within: whether it lies in an index, where the features of its training may be elsewhere.
-    """
+    """The facts and problems of a model; `within` an index the features of its training may be elsewhere."""
     if not (whole(found, folder, progress) and opens(found, folder, _load)):
         return
     model = found.opened

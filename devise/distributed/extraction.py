@@ -152,19 +152,12 @@ def _named(part):
 
 
 class Shard(NamedTuple):
-    """What became of a part.
+    """What became of a part."""
 
-    Attributes:
-        keys: the sha256 of each picture's content, None where it could not be had.
-        places: int (m,), which pictures have a vector.
-        vectors: float32 (m, dim), theirs.
-        reasons: {place: why it has none} of all others.
-    """
-
-    keys: list
-    places: np.ndarray
-    vectors: np.ndarray
-    reasons: dict
+    keys: list  # the sha256 of each picture's content, None where it could not be had
+    places: np.ndarray  # int (m,), which pictures have a vector
+    vectors: np.ndarray  # float32 (m, dim), theirs
+    reasons: dict  # {place: why it has none} of all others
 
 
 class Worker:

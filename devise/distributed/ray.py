@@ -42,9 +42,6 @@ def crew(kind: Callable, *arguments: Any, hello: str, workers: int, agree: Calla
             "local", it is Ray on this machine: that which runs in this process, or one for this block. A cluster's
             token is what Ray finds in RAY_AUTH_TOKEN or ~/.ray/auth_token; that of a Ray for this block is not kept.
         cpus, gpus: what a process takes of its machine.
-    Raises:
-        MissingDependency: if Ray is not installed.
-        ConnectionError: if there is no cluster at the address.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     with _connected(None if address == "local" else address, workers, cpus) as ray:
@@ -116,12 +113,9 @@ class Crew:
             workers: int | None = None) -> Iterator[tuple[int, Any, str]]:
         """Yields (number of the task, what the method returned for it, its node), in the order in which they are done.
 
-        A task whose process was lost is done again by another, after the rest and alone.
+        A task whose process was lost is done again by another, after the rest and alone. Tasks are read as processes
+        have room, and done by so many of these as `workers` says, by default all.
 
-        Args:
-            tasks: iterable; read as processes have room.
-            name: what to call a task in a message.
-            workers: by so many of the processes, by default all.
         Raises:
             ChildProcessError: if processes keep dying over a task, or none can be begun; the node is named.
         """

@@ -70,11 +70,7 @@ class OnDisk:
         self.images, self._dealt = images, replace(images, root=root, skipped=(), captions=None)
 
     def stat(self, row):
-        """The stamp of a picture: as long as it stays, its content is taken to be the same.
-
-        Raises:
-            OSError: if there is no such file.
-        """
+        """The stamp of a picture: as long as it stays, its content is taken to be the same."""
         return storage.stamp(self.images.file(row))
 
     def part(self, rows):

@@ -148,8 +148,7 @@ def extract_some(images: Images, backbone: Backbone, *,
                  progress: Callable[[int, int], object] | None = None) -> FeatureTable:
     """The feature table of images that join others: those of no whole folder share one, beside the folder's own.
 
-    Args:
-        images, backbone, progress: as in `extract`; what the shared table had before is kept behind these.
+    What the shared table had before is kept behind these.
 
     >>> extract_some("cat.jpg", backbone).matrix.shape  # doctest: +SKIP
     (1, 1280)
@@ -165,9 +164,8 @@ def extract_some(images: Images, backbone: Backbone, *,
 def home(images: ImageSet, backbone: Backbone, folder: str | os.PathLike | None) -> tuple[Path, tuple | None]:
     """Where the table of some images lies, and what `table_of` gives of it.
 
-    Args:
-        folder: where it is named; else it is the default one, or the first beside it whose table loses no picture
-            that is still there, and no label, by these.
+    It is the default folder, or the first beside it whose table loses no picture that is still there, and no
+    label, by these; one that is named in any case.
     """
     if folder:
         return Path(folder), table_of(Path(folder), backbone)
@@ -268,12 +266,10 @@ def publish(images: ImageSet, backbone: Backbone, folder: Path, partial: Path | 
 
     Args:
         backbone: the network, or what `describe` says of one as attributes.
-        folder, partial: the table's folder, and that of the parts, None where there are none of ours.
+        partial: the folder of the parts, None where there are none of ours.
         old: what `table_of` gave.
         contents: the content keys of all rows, their (size, mtime_ns), and the Skipped without a vector.
-        computed: how many vectors are new, for the table that is returned.
         found: vectors of other tables, as `known_vectors` gives them.
-        prune: leave out the vectors that were in the folder and are of none of these images.
     Raises:
         OSError: if a vector is neither known nor said to be missing; no picture is left out in silence.
     """

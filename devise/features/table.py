@@ -144,11 +144,7 @@ def contents_of(records: Sequence[dict]) -> np.ndarray | None:
 
 
 def has_changed(images: ImageSet, row: int, contents: np.ndarray | None) -> bool:
-    """Whether an image's file has another content than when its row was computed; equal size and time are trusted.
-
-    Args:
-        contents: `CONTENT` (n,) as they were then; of None nothing has changed.
-    """
+    """Whether an image's file has another content than when its row was computed; equal size and time are trusted."""
     if contents is None or images.root is None or images.held(row) is not None:
         return False
     known, file = contents[row], images.file(row)

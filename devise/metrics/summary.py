@@ -31,11 +31,7 @@ class Mean(NamedTuple):
 
 
 def label_rows(values: ArrayLike, name: str, n_axes: int, n_labels: int) -> NDArray[np.int64]:
-    """Labels as int64, each in 0..n_labels - 1 or NO_LABEL.
-
-    >>> label_rows([0, -1], "labels", 1, n_labels=1)
-    array([ 0, -1])
-    """
+    """Labels as int64, each in 0..n_labels - 1 or NO_LABEL."""
     values = np.asarray(values)
     if values.ndim != n_axes or (values.size and not np.issubdtype(values.dtype, np.integer)):
         raise ValueError(f"{name} have shape {values.shape} and dtype {values.dtype}: expected whole "

@@ -140,9 +140,9 @@ def class_folds(labels: ArrayLike, n_folds: int = 5, *, images: float = 0.2, see
         raise ValueError(f"images is {images}: expected a share, at least 0 and below 1")
     rows = {label: random.permutation(np.flatnonzero(labels == label)) for label in classes}
     kept = {label: int(images * len(rows[label])) for label in classes}
-    return [Split(_joined(rows[label][kept[label]:] for label in classes if label not in held),
-                  test=_joined(rows[label][:kept[label]] for label in classes if label not in held),
-                  unseen_rows=_joined(rows[label] for label in held))
+    return [Split(np.concatenate([rows[label][kept[label]:] for label in classes if label not in held]),
+                  test=np.concatenate([rows[label][:kept[label]] for label in classes if label not in held]),
+                  unseen_rows=np.concatenate([rows[label] for label in held]))
             for held in (part.tolist() for part in np.array_split(classes, n_folds))]
 
 
@@ -299,7 +299,3 @@ def _hit_at_1(head, fold, features, labels, label_vectors, seed):
     head.fit(features[fold.train], labels[fold.train], label_vectors, seed=seed)
     first = onto(head, label_vectors[classes]).tag(features[fold.unseen_rows], k=1).ids[:, 0]
     return mean_over_classes(first == answers, answers).value
-
-
-def _joined(parts):
-    return np.concatenate(list(parts))

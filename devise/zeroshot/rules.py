@@ -62,13 +62,7 @@ class Rule(ABC):
         return Hits(np.where(np.isneginf(scores), -1, ids), scores)
 
     def scores(self, x: ArrayLike) -> NDArray[np.float32]:
-        """The score of every candidate for each image, held whole.
-
-        Args:
-            x: (q, columns).
-        Returns:
-            float32 (q, c).
-        """
+        """The score of every candidate for each image, float32 (q, c), held whole."""
         return np.concatenate(list(self.blocks(x)))
 
     def blocks(self, x: ArrayLike) -> Iterator[NDArray[np.float32]]:
