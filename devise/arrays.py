@@ -62,7 +62,11 @@ def unit_rows(values: ArrayLike, name: str = "vectors", dim: int | None = None) 
 
 
 class Packed(NamedTuple):
-    """Rows as int8 with a scale each, row i stands for scale[i] · rows[i]: a quarter of the room of float32."""
+    """Rows as int8 with a scale each, row i stands for scale[i] · rows[i]: a quarter of the room of float32.
+
+    >>> pack([[0.5, -1.0]]).rows
+    array([[  64, -127]], dtype=int8)
+    """
 
     rows: NDArray[np.int8]
     scale: NDArray[np.float32]
@@ -101,6 +105,12 @@ def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *,
 
     Raises:
         ValueError: if it is another array, holds Python objects, or is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/rows.npy", np.eye(2, dtype=np.float32))
+    ...     read_npy(f"{folder}/rows.npy", np.float32, (None, 2)).shape
+    (2, 2)
     """
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -117,14 +127,21 @@ def read_npy(path: str | Path, dtype: DTypeLike, shape: Sequence[int | None], *,
 
 
 def read_rows(array: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]:
-    """Rows of an array as float32; of a mapped one the pages are let go, so that reading it all holds a block of it."""
+    """Rows of an array as float32; of a mapped one the pages are let go, so that reading it all holds a block of it.
+
+    >>> read_rows(np.eye(3), 1, 2)
+    array([[0., 1., 0.]], dtype=float32)
+    """
     rows = np.array(array[start:stop], np.float32)
     let_go(array)
     return rows
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Let the pages of a mapped array go; they come again from the disk when they are used."""
+    """Let the pages of a mapped array go; they come again from the disk when they are used.
+
+    >>> let_go(np.eye(3))  # which has none
+    """
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -133,7 +150,14 @@ def let_go(array: NDArray[Any]) -> None:
 
 
 def write_npy(path: str | Path, array: ArrayLike) -> None:
-    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one."""
+    """`array` as a `.npy` file; NumPy's own `save` is silent where a full disk takes a part of a small one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npy(f"{folder}/rows.npy", np.eye(2))
+    ...     np.load(f"{folder}/rows.npy").shape
+    (2, 2)
+    """
     array = np.ascontiguousarray(array)
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
@@ -147,6 +171,9 @@ def scratch(folder: str | Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A float32 array to be filled; a large one lies in a file without a name, so that it need not fit into memory.
 
     Where the disk of `folder` has no room for it the array is in memory.
+
+    >>> scratch("/tmp", (3, 2)).shape
+    (3, 2)
     """
     size = 4 * math.prod(shape)
     if size >= SCRATCH_BYTES and sys.platform == "linux":
@@ -163,6 +190,12 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         ValueError: if it is compressed, holds Python objects, or is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/arrays.npz", rows=np.eye(2))
+    ...     list(read_npz(f"{folder}/arrays.npz"))
+    ['rows']
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -259,6 +292,10 @@ def eigenvectors(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
 
     It is made of thousands of short steps. With a thread a processor these wait for one another, which
     gains little and takes twenty times as long where another process has one of two processors.
+
+    >>> values, vectors = eigenvectors(np.array([[3.0, 0.0], [0.0, 1.0]]))
+    >>> values.tolist(), np.abs(vectors).tolist()
+    ([1.0, 3.0], [[0.0, 1.0], [1.0, 0.0]])
     """
     with _ALONE, threadpool_limits(1, user_api="blas"):
         return np.linalg.eigh(matrix)

@@ -296,13 +296,22 @@ class Report:
 
 
 def pairs(values: Mapping[str, Any]) -> str:
-    """{name: value} as lines with the values beneath one another."""
+    """{name: value} as lines with the values beneath one another.
+
+    >>> print(pairs({"seeds": 5, "pictures": 1609}))
+    seeds     5
+    pictures  1,609
+    """
     width = max(map(len, values), default=0)
     return "\n".join(f"{name.ljust(width)}  {number(value)}" for name, value in values.items())
 
 
 def frame(columns: Mapping[Any, Sequence], index: Sequence | None = None) -> pandas.DataFrame:
-    """A pandas DataFrame of {name: sequence}, all equally long; `index` names the rows."""
+    """A pandas DataFrame of {name: sequence}, all equally long; `index` names the rows.
+
+    >>> frame({"name": ["crab"], "score": [0.8]}).shape  # doctest: +SKIP
+    (1, 2)
+    """
     return require("pandas", "pandas").DataFrame(columns, index=index)
 
 

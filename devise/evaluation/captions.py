@@ -108,13 +108,6 @@ def graded(scores: ArrayLike, relevance: ArrayLike, *, r: int = DEPTH, triplets:
         relevance: float (n, n), of captions; below 0 counts as 0 in NDCG.
         r: of NDCG@R.
         triplets: draw so many a query where there are more.
-    Raises:
-        ValueError: if they are not square and of one shape, or hold NaN.
-
-    >>> truth = np.array([[1, .8, .1], [.8, 1, .2], [.1, .2, 1]])
-    >>> found = graded(truth, truth, r=2)
-    >>> found.agreement, found.ndcg
-    (array([1., 1., 1.]), array([1., 1., 1.]))
     """
     scores, relevance = np.asarray(scores, np.float64), np.asarray(relevance, np.float64)
     n = len(scores)
@@ -148,16 +141,8 @@ def text_retrieval(scores: ArrayLike, owners: ArrayLike, ks: Iterable[int] = (1,
 
     Args:
         scores: float (n, m), of n pictures with m sentences.
-        owners: int (m,), the picture that each sentence was written for.
+        owners: int (m,), the picture that each sentence was written for; one without a sentence is NaN.
         ks: depths.
-    Returns:
-        TextRetrieval; a picture without a sentence is NaN.
-    Raises:
-        ValueError: if shapes don't fit, or a score is NaN.
-
-    >>> found = text_retrieval([[0.9, 0.1, 0.5], [0.8, 0.7, 0.2]], [0, 0, 1], ks=(1, 2))
-    >>> found.image_to_text[1], found.text_to_image[1]
-    (array([1., 0.]), array([1., 0., 0.]))
     """
     scores, owners = np.asarray(scores), np.asarray(owners)
     n, m = scores.shape
@@ -174,18 +159,11 @@ def text_retrieval(scores: ArrayLike, owners: ArrayLike, ks: Iterable[int] = (1,
 
 
 def correlation(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correlation:
-    """How well scores order what people said of pictures and sentences.
+    """How well scores order what people said of pictures and sentences; NaN where all of one are the same.
 
     Args:
         scores, said: float (m,), a judgement each.
         pictures: int (m,), the picture that was judged; its judgements are drawn together.
-    Returns:
-        Correlation; NaN where all scores, or all judgements, are the same.
-    Raises:
-        ValueError: if there is not one of each.
-
-    >>> correlation([0.1, 0.5, 0.4, 0.9], [1, 2, 2, 4], [0, 1, 2, 3]).spearman.__round__(2)
-    0.95
     """
     scores, said, pictures = _judgements(scores, said, pictures)
     return _correlation([(scores, said)], pictures, seed)
@@ -200,11 +178,6 @@ def ceiling(ratings: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correl
     Args:
         ratings: float (m, r), two or more raters.
         pictures: int (m,), the picture that was judged.
-    Raises:
-        ValueError: if there are fewer than two raters, or not one picture a row.
-
-    >>> ceiling([[1, 1], [2, 2], [4, 3]], [0, 1, 2]).kendall
-    1.0
     """
     ratings = np.asarray(ratings, float)
     if ratings.ndim != 2 or ratings.shape[1] < 2:
@@ -214,17 +187,7 @@ def ceiling(ratings: ArrayLike, pictures: ArrayLike, *, seed: int = 0) -> Correl
 
 
 def judged_triplets(scores: ArrayLike, said: ArrayLike, pictures: ArrayLike) -> Agreement:
-    """How often the scores order two sentences about one picture as people do.
-
-    Args:
-        scores, said: float (m,), a judgement each.
-        pictures: int (m,), the picture that was judged.
-    Returns:
-        devise.metrics.Agreement over all pairs of judgements of a picture.
-
-    >>> judged_triplets([0.9, 0.1, 0.5], [4, 1, 2], [7, 7, 8]).n
-    1
-    """
+    """How often the scores order two sentences about one picture as people do, over all pairs of its judgements."""
     scores, said, pictures = _judgements(scores, said, pictures)
     pairs = [np.empty((0, 2), np.int64)]
     for picture in np.unique(pictures):

@@ -196,12 +196,6 @@ def right_ranks(scores: NDArray[np.float32], right: NDArray[np.int64], depth: in
         right: int64 (r,), one or more columns, ascending.
         depth: ranks beyond it need not be there.
         exact: from columns to their scores to the last bit, asked where others come near to the right ones.
-    Returns:
-        int64, at most (r,), all ranks up to `depth` among them.
-
-    >>> scores = np.array([0.2, 0.9, 0.2, 0.5], np.float32)
-    >>> right_ranks(scores, np.array([2, 3]), depth=4, exact=lambda columns: scores[columns])
-    array([2, 4])
     """
     low = max(scores[right].min(), _floor(scores, depth)) - 2 * NEAR
     columns, right = np.flatnonzero(scores >= low), right[scores[right] >= low]

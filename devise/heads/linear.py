@@ -34,6 +34,9 @@ class LinearHead(Head):
     Attributes:
         kernel: W, float32 (input_dim, dim); None before `fit`.
         bias: b, float32 (dim,).
+
+    >>> issubclass(RidgeHead, LinearHead)
+    True
     """
 
     def __init__(self, **options: float | None):

@@ -188,16 +188,7 @@ def network_of(table, backbone=None):
 
 
 def changed_copies(table, rows, backbone, *, strengths=STRENGTHS, seed=0, progress=None):
-    """The features of one changed copy of each picture at each strength, cached as those of any network.
-
-    Args:
-        rows: int (m,), those of the table to change; their pictures are on this disk.
-        progress: called with pictures done and their total, all strengths together.
-    Returns:
-        list of float32 (m, dim), memory-mapped, one a strength.
-    Raises:
-        ValueError: if a picture can't be read any more; the message says which and why.
-    """
+    """The features (m, dim) of one changed copy of some rows' pictures at each strength, cached as any network's."""
     images, levels = table.images.subset(rows), []
     for number, strength in enumerate(strengths):
         found = features.extract(images, features.Augmented(backbone, strength, seed=seed), progress=progress and (

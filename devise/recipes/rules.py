@@ -126,16 +126,7 @@ def tops(n_classes, wanted=CONSE):
 
 
 def softmax(x, labels, n_classes, validation=None, *, seed=0, **training):
-    """A linear classifier trained by cross-entropy; its `outputs` are logits (m, n_classes).
-
-    Args:
-        x: float32 (n, d) features.
-        labels: int (n,), each in 0..n_classes - 1.
-        validation: (features, labels) that choose the epoch, by hit@1; None takes the last.
-        training: options of `devise.training.train`.
-    Returns:
-        MlpHead.
-    """
+    """A linear classifier trained by cross-entropy, its epoch chosen on the validation rows; it gives logits."""
     from devise.heads import HeadConfig, MlpHead
     from devise.losses import cross_entropy
     from devise.training import train

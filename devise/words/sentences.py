@@ -301,16 +301,8 @@ def empty(rows: csr_matrix) -> NDArray[np.int64]:
 def latent(rows: csr_matrix, others: Sequence[csr_matrix], dim: int, *, seed: int = 0) -> NDArray[np.float32]:
     """Rows in few dense columns, whose inner products are nearly those of tf-idf (latent semantic analysis).
 
-    Args:
-        rows: float (n, terms), sparse, that the columns are found on (Deerwester et al. 1990).
-        others: matrices of the same terms.
-        dim: columns; fewer where there are fewer images or terms.
-    Returns:
-        float32 (Σ m, dim), the others one below the other, unit rows; a zero row stays zero.
-
-    >>> rows = Tfidf().fit(docs := [("a dog",), ("a cat",), ("dog and cat",)]).pictures(docs)
-    >>> latent(rows, [rows], 1).shape
-    (3, 1)
+    The columns are found on `rows`, sparse (n, terms) (Deerwester et al. 1990); given back are the others,
+    one below the other, as unit rows (Σ m, dim); a zero row stays zero.
     """
     from sklearn.decomposition import TruncatedSVD
 
