@@ -278,11 +278,11 @@ def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDAr
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def dense(width: int, kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:
+def dense(kernel: NDArray, bias: NDArray, **options: Any) -> keras.layers.Dense:
     """A Dense layer with these weights."""
     import keras
 
-    layer = keras.layers.Dense(width, **options)
+    layer = keras.layers.Dense(len(bias), **options)
     layer.build((None, len(kernel)))
     layer.set_weights([kernel, bias])
     return layer

@@ -65,12 +65,11 @@ class JointHead(Head):
         from keras import ops
 
         features = keras.Input((self.input_dim,))
-        roots = ops.sqrt(dense(self.classes, self._kernel, self._bias, activation="softmax")(features))
+        roots = ops.sqrt(dense(self._kernel, self._bias, activation="softmax")(features))
         directed = keras.layers.UnitNormalization()(ops.sqrt(ops.relu(features)))
         scale = np.repeat(np.array([ROOTS, 1], np.float32), [self.input_dim, self.classes])
         means = np.concatenate([ROOTS * self._feature_mean, self._class_mean])
-        told = dense(self._map.shape[1], scale[:, None] * self._map, -means @ self._map)(
-            ops.concatenate([directed, roots], axis=-1))
+        told = dense(scale[:, None] * self._map, -means @ self._map)(ops.concatenate([directed, roots], axis=-1))
         halves = ops.concatenate([roots, keras.layers.UnitNormalization()(told)], axis=-1)
         return [keras.Model(features, halves / np.sqrt(2), name=self.kind)]
 
@@ -146,7 +145,7 @@ class ExtendedHead(Head):
             embedded = layer(embedded)
         embedded = keras.layers.UnitNormalization()(embedded)
         span = SURE - LEAST
-        sure = ops.clip(dense(self.classes, self.kernel / span, (self.bias - LEAST) / span)(embedded), 0, 1)
+        sure = ops.clip(dense(self.kernel / span, (self.bias - LEAST) / span)(embedded), 0, 1)
         lengths = ops.norm(sure, axis=-1, keepdims=True)
         rest = ops.sqrt(1 - ops.minimum(lengths, 1) ** 2)
         outputs = ops.concatenate([embedded, sure / ops.maximum(lengths, 1), rest], axis=-1)

@@ -82,7 +82,7 @@ class LinearHead(Head):
 
     def keras_layers(self) -> list[keras.layers.Layer]:
         """The map as one Dense layer, to be put behind a backbone; a copy of its weights."""
-        return [dense(self._require_weights(), self.kernel, self.bias, name="embedding")]
+        return [dense(**self.weights(), name="embedding")]
 
     def _forward(self, rows):
         return rows @ self.kernel + self.bias
