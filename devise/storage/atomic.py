@@ -14,8 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from devise.storage.claims import Journal, files_of, generation, is_manifest, is_ours, put, remove, sweep, vacant
-from devise.storage.disk import STUMBLES, alone, digest, flush, read_json, stamp, temporary_file, write_json
+from devise.storage.claims import (
+    Journal,
+    files_of,
+    generation,
+    is_manifest,
+    is_ours,
+    put,
+    remove,
+    remove_empty,
+    sweep,
+    vacant,
+)
+from devise.storage.disk import KEPT, STUMBLES, alone, digest, flush, read_json, room, stamp, temporary_file, write_json
 
 T = TypeVar("T")
 FORMAT = 1
@@ -34,7 +45,7 @@ class Commit:
     `commit.file("ids.npy")` gives a temporary path to write to. Leaving the block gives every file a
     name with its digest, writes the manifest, and removes what the manifest before named.
     Any number of processes may read the folder meanwhile; of several that commit the last one counts.
-    Files that nothing of ours claims are neither removed nor replaced.
+    Files that nothing of ours claims are neither removed nor replaced. A commit that fails leaves no folder of its own.
 
     Args:
         lost: callable (document, paths) of the artefact that is there: what of it the new one lacks, in
@@ -47,6 +58,7 @@ class Commit:
         ValueError: if the document has a key that the manifest needs for itself.
         FileExistsError: if the folder holds files of somebody else's and no artefact, if its `<kind>.json` is no
             manifest, or if something would be lost.
+        OSError: ENOSPC, which names the folder, where its disk is full.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +83,7 @@ class Commit:
         self._temporary: dict[str, Path] = {}
         self._kept: dict[str, dict[str, Any]] = {}
         self._folders: dict[str, Path] = {}
-        self._journal, self._locks = Journal(self.folder), contextlib.ExitStack()
+        self._journal, self._locks, self._made = Journal(self.folder), contextlib.ExitStack(), False
 
     def file(self, name: str) -> Path:
         """A path to write the data file `name` to."""
@@ -150,10 +162,18 @@ class Commit:
 
     def __enter__(self):
         self._there = self.check()
+        self._made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, kind, error, trace):
+        with room(self.folder, lambda: None, then=KEPT):
+            self._leave(error)
+            if isinstance(error, OSError):
+                raise error
+
+    def _leave(self, error):
+        """Publish what was written, or remove it after an error."""
         done = False
         with alone(self.folder):  # or another's sweep could take what our manifest is about to name
             try:
@@ -168,6 +188,8 @@ class Commit:
                 self._locks.close()
                 self._journal.close()
                 sweep(self.folder)
+                if self._made and not done:
+                    remove_empty(self.folder)
 
     def _publish(self):
         before = self.check()

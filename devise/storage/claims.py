@@ -191,8 +191,8 @@ def remove(folder: Path, digests: dict[str, str] | None = None) -> None:
     for part in sorted(parts, reverse=True):
         sweep(part, age=0)
         if part != folder:
-            _remove_empty(part)
-    _remove_empty(folder)
+            remove_empty(part)
+    remove_empty(folder)
 
 
 class Journal:
@@ -303,6 +303,10 @@ def _remove(path, claim):
         path.unlink(missing_ok=True)
 
 
-def _remove_empty(folder):
+def remove_empty(folder: Path) -> None:
+    """Remove a folder if there is nothing in it.
+
+    >>> remove_empty(Path("a-folder-that-is-not-there"))
+    """
     with contextlib.suppress(OSError):  # something is in it
         folder.rmdir()

@@ -15,11 +15,15 @@ from typing import Any
 # what reading a damaged document runs into
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError, MemoryError)
 FULL = {errno.ENOSPC, errno.EDQUOT}
+KEPT = "What was there before is kept: make room and run the same again."
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
+
+    Raises:
+        OSError: ENOSPC, which names the folder, where its disk is full.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -33,12 +37,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_file(path.parent, path.suffix)
-    try:
-        yield temporary
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with room(path.parent, lambda: None, then=KEPT):
+        temporary = temporary_file(path.parent, path.suffix)
+        try:
+            yield temporary
+            replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def replace(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -137,7 +142,7 @@ def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str
     Raises:
         OSError: ENOSPC, before the block or out of it, when the disk can't take the bytes.
     """
-    if (left() or 0) > shutil.disk_usage(folder).free:
+    if (size := left()) and size > shutil.disk_usage(folder).free:
         raise _full(folder, left(), then)
     try:
         yield
@@ -166,7 +171,7 @@ def written(path: str | os.PathLike, size: int) -> None:
     >>> written("/dev/null", 0)
     """
     if (there := Path(path).stat().st_size) != size:
-        raise _full(Path(path).parent, size - there, "What was there before is kept: make room and save again.")
+        raise _full(Path(path).parent, size - there, KEPT)
 
 
 def megabytes(size: int) -> str:
@@ -209,9 +214,11 @@ def alone(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[bool]:
 
 
 def _full(folder, size, then):
-    need = "an unknown amount more is" if size is None else f"{megabytes(size)} more are"
-    free = megabytes(shutil.disk_usage(folder).free)
-    error = OSError(f"the disk of {folder} is full: {need} needed, {free} free. {then}")
+    there = next(place for place in (Path(folder), *Path(folder).absolute().parents) if place.is_dir())
+    free = megabytes(shutil.disk_usage(there).free)
+    lack = (f"more than the {free} free are needed" if size is None else
+            f"{megabytes(size)} more are needed, {free} free")
+    error = OSError(f"the disk of {folder} is full: {lack}. {then}")
     error.errno = errno.ENOSPC  # set afterwards: as an argument it would put "[Errno 28]" before the sentence
     return error
 

@@ -1,5 +1,6 @@
 """Writes that are whole or not there; what kills do to them is in test_kills."""
 
+import errno
 import json
 import os
 import stat
@@ -95,6 +96,22 @@ def test_an_error_in_a_commit_leaves_the_old_state(tmp_path):
         commit.file("a.bin").write_bytes(b"new")
         raise RuntimeError
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(tmp_path):
+    full, folder = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), tmp_path / "index"
+    with pytest.raises(OSError, match=f"the disk of {folder} is full: .* kept: make room and run") as told, \
+            storage.Commit(folder, "thing", {}) as commit:
+        commit.file("a.bin").write_bytes(b"a")
+        with storage.Commit(commit.subfolder() / "model", "part", {}):
+            raise full
+    assert told.value.errno == errno.ENOSPC and not os.listdir(tmp_path)
+    with pytest.raises(OSError, match=f"the disk of {tmp_path} is full"), storage.atomic_path(tmp_path / "x"):
+        raise full
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OSError, match="mine is full"), storage.Commit(tmp_path / "mine", "thing", {}):
+        raise full
+    assert os.listdir(tmp_path) == ["mine"], "a folder that was there stays"
 
 
 def test_two_kinds_share_a_folder_and_a_file(tmp_path):
