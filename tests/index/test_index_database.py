@@ -70,6 +70,10 @@ def database(request, tmp_path_factory):
     return engine, str(tmp_path_factory.mktemp(engine) / "pictures.db")
 
 
+# for what is decided before the place is asked
+on_this_disk = pytest.mark.parametrize("database", ["milvus in a file", "lancedb in a folder"], indirect=True)
+
+
 @pytest.fixture
 def new(database):
     """A maker of indexes in the database."""
@@ -155,6 +159,7 @@ def test_an_index_that_is_saved_elsewhere_leaves_the_first_as_it_is(new, tmp_pat
     assert second.search(rows[1:], 1).ids.ravel().tolist() == list(range(1, 30))
 
 
+@on_this_disk
 def test_a_copy_of_several_blocks_is_whole(new, tmp_path, monkeypatch):
     rows = clustered(30)
     new().build(rows).save(tmp_path / "first")
@@ -222,7 +227,7 @@ index.build(numpy.eye(4))
 """
 
 
-@pytest.mark.parametrize("database", ["milvus in a file", "lancedb in a folder"], indirect=True)
+@on_this_disk
 def test_what_a_killed_build_left_is_dropped_by_repair(database, new, tmp_path):
     kept = new().build(np.eye(3))
     kept.save(tmp_path)
@@ -266,6 +271,7 @@ def test_what_another_process_added_is_passed_over_until_it_is_known(new, tmp_pa
     assert hits.ids.tolist() == [[0, 1]]
 
 
+@on_this_disk
 def test_a_whole_of_several_changes_none_of_their_collections(new, tmp_path):
     parts = [new().build(clustered(20, seed=seed)) for seed in (0, 1)]
     before = [rows_of(part) for part in parts]

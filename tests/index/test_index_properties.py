@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from devise.errors import MissingDependency
 from devise.index import engines, load, make
+from devise.index.database import Database
 
 DIM = 3
 THOROUGH = {"annoy": {"search_k": 10**6, "n_trees": 5}, "faiss": {"n_probes": 10**6}, "hnswlib": {"search_depth": 1000},
@@ -96,11 +97,11 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.parametrize("engine", engines())
 def test_an_index_does_what_a_dict_does(engine):
     try:
-        make(engine)
+        slow = isinstance(make(engine), Database)
     except MissingDependency as error:
         pytest.skip(str(error))
     machine = type(f"Machine{engine.capitalize()}", (Machine,), {"engine": engine})
     case = machine.TestCase
-    case.settings = settings(max_examples=12, stateful_step_count=12, deadline=None,
+    case.settings = settings(max_examples=6 if slow else 12, stateful_step_count=12, deadline=None,
                              suppress_health_check=[HealthCheck.too_slow])
     case("runTest").runTest()

@@ -146,9 +146,8 @@ def test_it_learns(model, deep):
     assert model.history[SHARED].epochs == 3
 
 
-@pytest.mark.parametrize("loss", ["hinge", "infonce"])
-def test_a_loss_may_be_named(model, once, images, tmp_path, loss):
-    history = tuned(model, images, tmp_path, loss=loss).history[SHARED]
+def test_a_loss_may_be_named(model, once, images, tmp_path):
+    history = tuned(model, images, tmp_path, loss="infonce").history[SHARED]
     assert np.isfinite(history.loss).all() and history.loss != once.history[SHARED].loss
 
 

@@ -136,7 +136,7 @@ def test_learns_what_the_head_alone_can_not(network, data, held):
 
 
 def test_another_seed_gives_another_training(network, head, data, plain):
-    assert tuned(network, head, data, epochs=2, seed=1).history.loss != plain[2].history.loss
+    assert tuned(network, head, data, epochs=1, seed=1).history.loss != plain[1].history.loss
 
 
 @pytest.fixture(scope="module")
