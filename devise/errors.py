@@ -59,6 +59,16 @@ def unknown(what: str, name: object, known: Collection[object]) -> str:
     return f"there is no {what} {name!r}: {hint}"
 
 
+def above(**values: float) -> None:
+    """Refuse numbers that are not above 0, by their names.
+
+    >>> above(margin=0.1)
+    """
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} is {value}: expected a number above 0")
+
+
 def quoted(text: str, most: int = 100) -> str:
     """`text` in quotes for a message, without its middle where it is long: a query may be a whole book.
 

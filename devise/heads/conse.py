@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.arrays import as_rows, top_k, unit_rows
+from devise.errors import above
 from devise.heads.base import Head, check_weights, probabilities
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ class ClassifierHead(Head):
     """
 
     def __init__(self, kernel: ArrayLike | None, bias: ArrayLike | None, used: NDArray[np.bool_], temperature: float):
-        if not (np.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"temperature is {temperature}: expected a number above 0")
+        above(temperature=temperature)
         self.used, self.temperature, self._columns = used, float(temperature), np.flatnonzero(used)
         self._classifier = {}
         if kernel is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from devise.arrays import as_rows, eigenvectors, unit_rows
+from devise.errors import above
 from devise.heads.base import Head, blocks, check_classes, check_labels, check_weights, dense
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ class LinearHead(Head):
     """
 
     def __init__(self, **options: float | None):
-        for name, value in options.items():
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a number above 0")
+        above(**{name: value for name, value in options.items() if value is not None})
         self._options = options
         self.kernel: NDArray[np.float32] | None = None
         self.bias: NDArray[np.float32] | None = None

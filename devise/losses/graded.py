@@ -13,8 +13,9 @@ from keras import ops, random
 from numpy.typing import ArrayLike, NDArray
 
 from devise import arrays
+from devise.errors import above
 from devise.losses.base import Loss
-from devise.losses.pairs.base import above, aligned, mean_cost
+from devise.losses.pairs.base import aligned, mean_cost
 
 FAR = -1e9
 

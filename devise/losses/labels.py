@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from devise import arrays
 from devise.arrays import Rows
+from devise.errors import above
 from devise.losses.base import Loss
 from devise.losses.scores import label_scores, own_scores, unit
 
@@ -122,8 +123,7 @@ class HingeRank(Loss):
                  normalise: bool = False, seed: int = 0):
         if negatives not in NEGATIVES:
             raise ValueError(f"negatives are {negatives!r}: expected 'all' or 'first violation'")
-        if not (np.isfinite(margin) and margin > 0):
-            raise ValueError(f"margin is {margin}: expected a number above 0")
+        above(margin=margin)
         self.label_vectors = arrays.unit_rows(label_vectors, "label vectors")
         self.n_labels, self.dim = self.label_vectors.shape
         self.margin, self.negatives, self.normalise, self.seed = margin, negatives, normalise, seed

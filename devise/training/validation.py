@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from devise import arrays
+from devise.errors import above
 from devise.heads import Head
 from devise.heads.base import check_classes, check_labels
 from devise.losses.base import FunctionLoss, Loss
@@ -40,8 +41,7 @@ def check(head: Head, rows: Any, labels: ArrayLike, loss: Loss, validation: tupl
         look(held, "validation features")
     if optimiser not in OPTIMISERS:
         raise ValueError(f"optimiser is {optimiser!r}: expected one of {', '.join(OPTIMISERS)}")
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate is {learning_rate}: expected a number above 0")
+    above(learning_rate=learning_rate)
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}: expected 1 or more")
     if validate is not None and validation is None:

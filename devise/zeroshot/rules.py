@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from devise.arrays import BLOCK_BYTES, as_rows, top_k, unit_rows
+from devise.errors import above
 from devise.heads.base import probabilities
 from devise.heads.conse import class_mask
 from devise.index import Hits
@@ -159,8 +160,7 @@ class Lift(Rule):
             raise ValueError("the kernel holds entries of 0 or less: its logarithm is taken, and every "
                              "class has to be a little near to every candidate")
         mask = class_mask(mask, len(kernel))
-        if not (np.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"temperature is {temperature}: expected a number above 0")
+        above(temperature=temperature)
         if not np.isfinite(gamma):
             raise ValueError(f"gamma is {gamma}: expected a number")
         self.n_classes, self.n_candidates = kernel.shape

@@ -95,10 +95,3 @@ def mean_cost(costs: Tensor, counted: Tensor) -> Tensor:
     """
     costs = ops.where(counted, costs, 0.0)
     return ops.sum(costs) / ops.maximum(ops.sum(ops.cast(costs > 0, costs.dtype)), 1.0)
-
-
-def above(**values: float) -> None:
-    """Refuse numbers that are not above 0."""
-    for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} is {value}: expected a number above 0")

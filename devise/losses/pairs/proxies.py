@@ -7,8 +7,9 @@ from keras import KerasTensor as Tensor
 from keras import Variable, ops
 from numpy.typing import ArrayLike
 
+from devise.errors import above
 from devise.losses.base import Loss
-from devise.losses.pairs.base import above, aligned
+from devise.losses.pairs.base import aligned
 from devise.losses.scores import own_scores, unit
 
 

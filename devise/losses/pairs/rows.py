@@ -7,9 +7,10 @@ from keras import KerasTensor as Tensor
 from keras import Variable, ops
 from numpy.typing import ArrayLike
 
+from devise.errors import above
 from devise.losses.base import Loss
 from devise.losses.mining import All, Miner
-from devise.losses.pairs.base import SMALLEST, PairLoss, above, aligned, distances, mean_cost
+from devise.losses.pairs.base import SMALLEST, PairLoss, aligned, distances, mean_cost
 
 ALL = All()
 
