@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from devise import backbones, features, plots
-from devise.datasets.base import ImageSet
 from devise.datasets.retrieval_sets import READERS
 from devise.datasets.splits import Split, generator, split_classes
 from devise.evaluation import retrieve
 from devise.heads import ProjectionHead
 from devise.metrics import paired_difference
 from devise.model.classes import POWER, SHRINKAGE
+from devise.model.objective import labelled
 from devise.recipes import bundled_table
 from devise.recipes.harness import means_table, p_of, spreads, used, verdict
 from devise.report import Table
@@ -153,9 +153,7 @@ def open_retrieval(data=None, backbone=None, *, test=TEST, root=None, name=None,
                   for rows in (found.queries, found.gallery)]
     else:
         data, asking, name = bundled_table()[0] if data is None else data, [], None
-        if not (data if isinstance(data, ImageSet) else data.images).label_names:
-            raise ValueError("the pictures have no labels: expected a folder a class (root/elephant/*.jpg), or a label "
-                             "file")
+        labelled(data)  # refuses those without labels
         table = features.usable(features.extract(data, backbone or "auto", progress=progress))
         split = split_classes(table.images.labels, table.images.label_names, validation=0, test=test)
     if len(split.names["test"]) < 2:
