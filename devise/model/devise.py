@@ -268,7 +268,7 @@ class Devise:
         Returns:
             TaggedImages: the Tags of each image, best first; a notebook shows them beneath it.
         Raises:
-            ValueError: if an image can't be read, or no space has a text side.
+            ValueError: if an image can't be read, no space has a text side, or k is below 1.
         """
         return tags.tag(self, images, k, candidates=candidates, space=space, first=first, progress=progress)
 

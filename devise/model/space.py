@@ -159,6 +159,8 @@ class Text(ABC):
         texts = [texts] if isinstance(texts, str) else list(texts)
         if strange := [text for text in texts if not isinstance(text, str)]:
             raise TypeError(f"a text is {type(strange[0]).__name__}: expected a str, or several in a list")
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
         return unit_rows(self._embed(texts), "embedded text")
 
     def asked(self, text: str) -> str:
@@ -171,7 +173,7 @@ class Text(ABC):
 
     def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Many texts as unit rows (n, dim), zero for one that has no place in the space."""
-        return self.embed(texts) if len(texts) else np.empty((0, self.dim), np.float32)
+        return self.embed(texts)
 
     @property
     @abstractmethod

@@ -94,6 +94,8 @@ class TaggedImages(list):
 def tag(model: Devise, images: Any, k: int = 10, *, candidates: str | Sequence[str] | Candidates | None = None,
         space: str | None = None, first: int = FIRST_WORDS, progress: Callable | None = None) -> TaggedImages:
     """The best k names of each image, in a space with a text side; see `Devise.tag`."""
+    if k < 1:
+        raise ValueError(f"k is {k}: ask for at least 1 name")
     space = model.text_space(space)
     names = naming(model, candidates, space=space, first=first)
     if not isinstance(images, FeatureTable):
@@ -197,6 +199,8 @@ def candidates(model: Devise, which: str | Sequence[str] = "words", *, space: st
     space = model.text_space(space)
     if not isinstance(which, str):
         names = tuple(dict.fromkeys(which))
+        if not names:
+            raise ValueError("the list of candidates is empty: give at least one name")
         return Candidates.from_labels("given", names, model.embed_text(names, space))
     if which == "words":
         return _words(model, space, min(first, len(model.words)), filtered)

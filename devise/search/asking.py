@@ -111,7 +111,11 @@ class Indexed:
         Raises:
             KeyError: if no word of it has a vector; the message lists near spellings.
             ValueError: if no space has a text side, there is no threshold to reject by, or the condition can't be read.
+            TypeError: if the text is a list.
         """
+        if not isinstance(text, (str, Mapping)):
+            raise TypeError(f"the text is a {type(text).__name__}: expected one str, or {{text: weight}} for a "
+                            "question of several parts; ask each of several questions by itself")
         space = self.text_space(space)
         joined, names, vectors = self._also(also, space)
         rows = mixed(self.model, weights_of(text) if isinstance(text, str) else text,

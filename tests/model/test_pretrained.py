@@ -50,6 +50,15 @@ def test_tags_are_concepts_and_any_words_where_asked(model, table):
     assert [tag.name for tag in chosen] == ["llama", "accordion"]
 
 
+def test_no_names_and_no_texts(model, table):
+    for k in (0, -1):
+        with pytest.raises(ValueError, match=f"k is {k}: ask for at least 1 name"):
+            model.tag(table.subset([0]), k)
+    with pytest.raises(ValueError, match="list of candidates is empty: give at least one"):
+        model.tag(table.subset([0]), candidates=[])
+    assert model.embed_text([]).shape == (0, model.embed_text("cat").shape[1])
+
+
 def test_names_of_ones_own_are_weak_below_their_thresholds(model, table):
     names = ["accordion", "llama", "traffic jam"]
     rows, part = model.embed_text(names), table.subset(range(0, len(table), 20))

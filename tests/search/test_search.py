@@ -115,6 +115,8 @@ def test_k_above_the_size_gives_all(search):
     assert len(search.by_text("cat", k=1000).matches) == 40
     with pytest.raises(ValueError, match="at least 1"):
         search.by_text("cat", k=0)
+    with pytest.raises(TypeError, match="the text is a list: expected one str, or .text: weight. .* by itself"):
+        search.by_text(["cat", "dog"])
     with pytest.raises(ValueError, match="'cooked': expected raw, shared"):
         search.by_image("cat/0.png", space="cooked")
 
