@@ -80,11 +80,15 @@ class Tag(Command):
         place = self._place(args)
         candidates = self._candidates(args)
         found = opening.images(args.pictures, **options.given(args, options.READ))
-        unknown: list[dict] = []
+        unknown, tells = list[dict](), False
         if args.rule == SOFTMAX:
             table, tagged = self._softmax(args, found)
         else:
             model = opening.model(args)
+            tells = _tells(model, vars(args).get("space"))
+            if options.given(args, ("reject",)) and not tells:
+                raise ValueError("this model can't tell which names are too unsure to be relied on: leave --reject "
+                                 "out, or take --model everyday")
             candidates, unknown = _known(model, candidates, **options.given(args, ("space",)))
             table, tagged = self._nearest(args, model, found, candidates)
         images = table.images
@@ -105,7 +109,9 @@ class Tag(Command):
         report = Report(counted(len(rows), "picture"), tables=(Table(("picture", "tags"), rows),),
                         notes=(*(f"not among the candidates: {lost['name']}: {lost['reason']}" for lost in unknown),
                                *(("?: weak, too unsure to be relied on",) if weak else ()),
-                               *((f"the sheet is {sheet}{rest}",) if sheet else ()), *notes(told)),
+                               *((f"the sheet is {sheet}{rest}",) if sheet else ()), *notes(told),
+                               *(("this model can't tell which names are unsure: all of each picture are in its "
+                                  "sidecar, -k writes fewer",) if place == XMP and not tells else ())),
                         trained=table.backbone["trained"])
         return Answer(report, {
             "rule": args.rule if args.rule == SOFTMAX else "nearest", "model": vars(args).get("model"),
@@ -161,6 +167,12 @@ class Tag(Command):
         hits = Softmax().tag(table.matrix, min(k, len(names)))
         return table, [[Named(names[row], float(score)) for row, score in zip(ids, scores, strict=True)]
                        for ids, scores in zip(*hits, strict=True)]
+
+
+def _tells(model: Devise, space: str | None) -> bool:
+    """Whether names of pictures can be weak in a space of the model."""
+    text = model.spaces[model.text_space(space)].text
+    return text is not None and text.thresholds(np.empty((0, text.dim), np.float32)) is not None
 
 
 def _known(model: Devise, names: str | list[str] | None, space: str | None = None) -> tuple[Any, list[dict]]:

@@ -64,6 +64,9 @@ def test_tags_are_written_to_sidecars_and_the_pictures_stay(answer, devise, mode
         content = (picture_folder / "cat" / f"{picture['path']}.xmp").read_text()
         assert all(f"<rdf:li>{tag['name']}</rdf:li>" in content for tag in picture["tags"])
     ran = devise(*asked)
+    assert "can't tell which names are unsure: all of each picture are in its sidecar" in " ".join(ran.out.split())
+    refused = devise(*asked[:-2], "--reject")
+    assert refused.code == 1 and "can't tell which names are too unsure" in refused.err
     assert "sidecars: 0 written, 0 merged, 9 unchanged" in ran.out and "no sidecar of 0.png" in ran.out
     assert "9 merged" in devise(*asked[:-3], 4, "--write", "xmp").out
     assert {path: path.read_bytes() for path in picture_folder.rglob("*.png")} == before
