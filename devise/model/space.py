@@ -216,8 +216,9 @@ class WordText(Text):
 
     def embed_known(self, texts: Sequence[str]) -> NDArray[np.float32]:
         words = self.words.vectors
-        if all(text in words for text in texts):  # a vocabulary, whose rows lie ready
-            return words.unit(np.array([words.row(text) for text in texts], np.int64))
+        rows = words.rows(texts)
+        if None not in rows:  # a vocabulary, whose rows lie ready
+            return words.unit(np.array(rows, np.int64))
         return super().embed_known(texts)
 
 

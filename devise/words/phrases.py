@@ -84,8 +84,16 @@ def embed_texts(texts: str | Sequence[str], words: WordVectors) -> NDArray[np.fl
     >>> embed_texts("red car", WordVectors(["car", "red"], [[3, 4], [0, 1]])).shape
     (1, 2)
     """
-    rows = [phrase_vector(text, words) for text in as_texts(texts)]
-    return np.stack(rows) if rows else np.empty((0, words.dim), np.float32)
+    texts = as_texts(texts)
+    found = words.rows([text.strip() for text in texts])
+    known = np.array([row is not None for row in found], bool)
+    vectors = np.zeros((len(texts), words.dim))
+    vectors[known] = words.matrix[[row for row in found if row is not None]]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = (vectors / np.where(lengths, lengths, 1)).astype(np.float32)
+    for place in np.flatnonzero(lengths == 0):  # several words, or none with a direction
+        vectors[place] = phrase_vector(texts[place], words)
+    return vectors
 
 
 def as_texts(texts: str | Iterable[str]) -> list[str]:
@@ -103,10 +111,13 @@ def resolve(text: str, words: WordVectors, *, plurals: bool = False) -> Phrase:
     Signs that stand alone are left out where there is a word beside them. `plurals` goes halfway between singular
     and plural of the last word.
     """
-    text = text.strip()
-    parts, pieces = ([part for part in cut.split(plain(text)) if part] for cut in (SEPARATORS, SPACES))
-    whole = next((form for form in (text, "_".join(parts), "-".join(parts)) if usable(form, words)), None)
-    found = [(whole, True)] if whole else [word for piece in pieces for word in read(piece, words)]
+    text, parts = text.strip(), []
+    if usable(text, words):
+        found = [(text, True)]
+    else:
+        parts, pieces = ([part for part in cut.split(plain(text)) if part] for cut in (SEPARATORS, SPACES))
+        whole = next((form for form in ("_".join(parts), "-".join(parts)) if usable(form, words)), None)
+        found = [(whole, True)] if whole else [word for piece in pieces for word in read(piece, words)]
     used = [words.words[words.row(piece)] for piece, known in found if known]
     failed = [piece for piece, known in found if not known] or ([] if used else parts)
     other = other_number(used[-1], words) if plurals and used else None
@@ -152,7 +163,8 @@ def pooled(used: Sequence[str], words: WordVectors, other: str | None = None) ->
 
 def usable(form: str, words: WordVectors) -> bool:
     """Whether a word has a vector that points anywhere."""
-    return form in words and bool(words.vector(form).any())
+    row, = words.rows([form])
+    return row is not None and bool(words.matrix[row].any())
 
 
 def direction(vector: NDArray[np.floating]) -> NDArray[np.float32] | None:

@@ -118,6 +118,15 @@ class WordVectors:
                            + (f": near spellings are {', '.join(near)}" if near else ""))
         return row
 
+    def rows(self, words: Sequence[str]) -> list[int | None]:
+        """The row of each word, None where there is no such word.
+
+        >>> WordVectors(["cat", "dog"], [[2, 0], [0, 3]]).rows(["dog", "DOG", "bird"])
+        [1, 1, None]
+        """
+        found = map(self._rows.get, words)  # as a rule a word is there as it is written
+        return [self._find(word) if row is None else row for word, row in zip(words, found, strict=True)]
+
     def _find(self, word):
         row = self._rows.get(word)  # as a rule the word is there as it is written
         return next((self._rows[form] for form in spellings(word) if form in self._rows), None) if row is None else row
