@@ -62,10 +62,17 @@ def data_roots(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_data_root(data_roots, monkeypatch):
-    """Features of no other test, and none of the developer's, are found under the data root."""
-    from devise import storage
+def own_data_root(data_roots, monkeypatch, tmp_path_factory):
+    """Features of no other test, and none of the developer's, are found under the data root.
 
+    The vectors that come in a package are the same for all: they are converted once.
+    """
+    from devise import storage
+    from devise.words import readers
+
+    place_of, shared = readers._cache_folder, tmp_path_factory.getbasetemp() / "packaged"
+    monkeypatch.setattr(readers, "_cache_folder",
+                        lambda path, name=None: shared / name if name else place_of(path))
     place, told = next(data_roots), storage.data_root
     developers = told()
     monkeypatch.setattr(storage, "data_root", functools.wraps(told)(
