@@ -8,10 +8,14 @@ from devise.heads import HeadConfig
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_square():
-    """The machine's rate by a small product."""
+def small():
+    """The machine's rate by a small product, and Keras' trainings without a graph, which takes seconds to compile."""
+    import keras
+
+    compiled = keras.Model.compile
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "SQUARE", 64)
+        patch.setattr(keras.Model, "compile", lambda model, **options: compiled(model, run_eagerly=True, **options))
         yield
 
 
