@@ -21,9 +21,8 @@ OWN = ("devise/losses/squared.py", "devise/index/plain.py", "tests/recipes/test_
 def copy(tmp_path_factory):
     """The project with all that the page adds."""
     folder = tmp_path_factory.mktemp("project")
-    leave = shutil.ignore_patterns("__pycache__", "*.pyc", "faults", "web")
-    shutil.copytree(ROOT / "devise", folder / "devise", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=leave)
+    shutil.copytree(ROOT / "devise", folder / "devise")
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("faults", "web"))
     for name in ("data", "setup.py", "pyproject.toml", "README.md"):
         (folder / name).symlink_to(ROOT / name)
     for kind, path, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
