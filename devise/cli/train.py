@@ -93,7 +93,11 @@ class Train(Training):
         used = model.split or Split()
         history = next((history.to_json() for history in model.history.values()), None)
         start = model.record["start"]
-        told = (f"Learnt beside the model {start!r}: other words find and name what they did." if start else
+        parts = [f"{len(rows):,} {what}" for rows, what in (
+            (used.train, "to train on"), (used.validation, "to choose by"), (used.test, "to test"),
+            (used.unseen_rows, "of unseen classes")) if len(rows)]
+        told = (f"Of {counted(len(model.table), 'picture')}: {', '.join(parts)}.",
+                f"Learnt beside the model {start!r}: other words find and name what they did." if start else
                 "Learnt from nothing: words that are no labels know only what these classes say of them.",
                 *((_told(beside, start),) if beside else ()))
         lone = [name for name in model.table.images.single if name in used.seen]

@@ -22,6 +22,8 @@ LESS_OF_TEXT = 0.5  # of texts alone, chosen there too
 PART = re.compile(r"""(?P<minus>[-−](?=["\w]))?(?:"(?P<phrase>[^"]+)"|(?P<word>\S+?))"""
                   r"""(?:\^(?P<weight>\d+(?:\.\d+)?))?(?=\s|$)""")
 
+NO_WEIGHT = re.compile(r"\w\^[-+−]?[\d.]")  # in a word whose end PART could not read as its weight
+
 
 def weights_of(text: str) -> dict[str, float]:
     """The parts of a question and their weights: a minus takes away, ^2 counts twice, quotes hold a phrase together.
@@ -29,7 +31,7 @@ def weights_of(text: str) -> dict[str, float]:
     Words without a sign stay one text, in their order. A text without any sign is one as it is.
 
     Raises:
-        ValueError: if a weight is 0.
+        ValueError: if a weight is 0 or no number.
 
     >>> weights_of("a dog on the beach -people")
     {'a dog on the beach': 1.0, 'people': -1.0}
@@ -37,6 +39,10 @@ def weights_of(text: str) -> dict[str, float]:
     ({'snow': 1.0, 'dog': 2.0, 'red car': -0.5}, {'a black-and-white t-shirt': 1.0})
     """
     parts = list(PART.finditer(text))
+    for part in parts:
+        if NO_WEIGHT.search(part["word"] or ""):
+            raise ValueError(f"{quoted(part[0])} has no number above 0 behind ^: write cat^2 for a word that counts "
+                             "twice, -cat for one to take away")
     if not any(part["minus"] or part["weight"] for part in parts):
         return {text: 1.0}
     weights: dict[str, float] = {}

@@ -22,6 +22,7 @@ ALIKE = 0.85  # cosine of features from which pictures are near-duplicates
 LEAST, BITS = 0.45, 8  # or from which they are where their hashes differ in so few bits
 NEAREST = 16  # neighbours of each picture that are looked at
 SIDE, LOW = 32, 8  # pixels of the copy that is hashed, frequencies of each side that are kept
+FLAT = 1.0  # a frequency that noise of a 64th of a grey level would have
 BLOCK, THREADS = 1024, 4
 
 
@@ -116,13 +117,14 @@ def _hash(search, row):
         return None
 
 
-def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     """Which of the 64 lowest frequencies of pixels (h, w, 3) lie above their median, as pHash has it (Zauner 2010).
 
-    Of bool (64,) few differ between a picture and its copy.
+    Of bool (64,) few differ between a picture and its copy. None where most frequencies are empty, as of a blank page
+    with a line: then any two such pictures would agree.
     """
     from scipy.fft import dctn
 
     grey = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     low = dctn(np.asarray(grey, float))[:LOW, :LOW].ravel()
-    return low > np.median(low[1:])
+    return None if np.median(np.abs(low[1:])) < FLAT else low > np.median(low[1:])

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from devise.errors import unknown
 from devise.web import answers
+from devise.web.answers import Refused
 from devise.web.renditions import SIZES
 
 PICTURE_BODY = {"requestBody": {"required": True, "content": {
@@ -29,13 +31,21 @@ def of(desk):
     Space = Annotated[Literal[spaces] | None, fastapi.Query(description="where to compare; else in the first one")]
     Where = Annotated[str | None, fastapi.Query(max_length=limits.text, description="which pictures may be found, such "
                                                 "as taken>=2024-06 and camera~Pixel; all of them without it")]
+    Version = Annotated[str | None, fastapi.Query(max_length=64, description="anything: another "
+                                                  "one shows a copy anew that a browser holds")]
     Also = Annotated[Sequence[Id], fastapi.Query(max_length=CHANGES, description="pictures of the index that the "
                                                  "answer shall be like too")]
 
     async def fresh(response: fastapi.Response):
         response.headers["cache-control"] = FRESH
 
-    api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh)],
+    async def known(request: fastapi.Request):
+        names = {field.alias for field in request.scope["route"].dependant.query_params}
+        if strange := [name for name in request.query_params if name not in names]:
+            raise Refused(422, "wrong_value", unknown("parameter", strange[0], sorted(names)) if names else
+                          f"there is no parameter {strange[0]!r}: this address takes none")
+
+    api = fastapi.APIRouter(prefix="/api", dependencies=[fastapi.Depends(fresh), fastapi.Depends(known)],
                             generate_unique_id_function=lambda route: route.name)
 
     @api.get("/by-text")
@@ -95,7 +105,7 @@ def of(desk):
 
     @api.get("/pictures/{id}/image", response_class=fastapi.Response, responses=JPEG)
     async def image(request: fastapi.Request, id: Annotated[int, fastapi.Path(ge=0)],
-                    size: Literal[SIZES] = "small") -> fastapi.Response:
+                    size: Literal[SIZES] = "small", v: Version = None) -> fastapi.Response:
         """A copy of a picture: `small`, with a shorter side of 360 pixels, or `large`, within 1600."""
         service.picture(id)  # refuses an id that is none
         headers = {"etag": service.renditions.etag(id, size), "cache-control": "private, max-age=3600"}

@@ -92,6 +92,11 @@ def test_train_says_beside_which_model_it_learnt(answer, devise, tmp_path, monke
     monkeypatch.setattr(Devise, "evaluate", lambda self: whole(self, first=50))  # 20,000 words are not asked here
     ran = devise("train", "caltech37", "-o", tmp_path / "beside")
     assert ran.code == 0 and "Learnt beside the model 'everyday'" in ran.out
+    model = Devise.load(tmp_path / "beside")
+    used = model.split
+    counts = [len(rows) for rows in (used.train, used.validation, used.test, used.unseen_rows)]
+    told = "Of 1,609 pictures: {:,} to train on, {:,} to choose by, {:,} to test, {:,} of unseen".format(*counts)
+    assert sum(counts) == 1609 and told in " ".join(ran.out.split())
     assert Devise.load(tmp_path / "beside").record["start"] == "everyday"
     for given in (["--from", "none", "--head", "ridge"], ["--head", "ridge"]):
         ran = devise("train", "caltech37", *given, "-o", tmp_path / "nothing", "--overwrite")

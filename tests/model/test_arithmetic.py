@@ -60,6 +60,12 @@ def test_a_weight_of_nothing_is_refused():
         weights_of("snow dog^0")
 
 
+@pytest.mark.parametrize("text", ["cat^-1", "snow cat^1e9", "cat^.5", "cat^2x dog", "-cat^+2"])
+def test_a_weight_that_is_no_number_above_0_is_refused(text):
+    with pytest.raises(ValueError, match=r"cat\^\S+' has no number above 0 behind \^: write cat\^2"):
+        weights_of(text)
+
+
 @pytest.mark.parametrize("pictures", [None, [[0, 0, 1]], [[0, 0.6, 0.8], [0, 1, 0]]])
 def test_weighted_texts_and_pictures_are_added_up(pictures):
     weights = {"hat": 2, "blue": -3, "dog": 0.5}

@@ -66,3 +66,13 @@ def test_the_hash_is_the_signs_of_low_frequencies(search):
     low = dct(dct(grey, axis=0), axis=1)[:8, :8]
     expected = [value > np.median(np.delete(low.ravel(), 0)) for value in low.ravel()]
     assert perceptual_hash(pixels).tolist() == expected
+
+
+def test_blank_pictures_with_a_line_have_no_hash():
+    for height in (40, 200):
+        page = np.full((300, 400, 3), 255, np.uint8)
+        assert perceptual_hash(page) is None
+        page[height:height + 3] = (255, 0, 0)
+        assert perceptual_hash(page) is None
+    page[:, 100:103] = 0
+    assert perceptual_hash(page) is not None

@@ -172,7 +172,10 @@ def test_an_unknown_word_comes_with_near_ones(reader):
     ("/api/by-text?text=cat&k=201", "k: "), ("/api/by-text?text=cat&k=many", "k: "), ("/api/by-text?text=", "text: "),
     (f"/api/by-text?text={'a' * 201}", "text: "),
     ("/api/by-text?text=%20%20", "expected one word or several"), ("/api/by-picture?id=-1", "id: "),
-    ("/api/by-picture?id=1&space=nowhere", "space: input should be 'raw' or 'shared'"), ("/api/pictures/x", "id: ")])
+    ("/api/by-picture?id=1&space=nowhere", "space: input should be 'raw' or 'shared'"), ("/api/pictures/x", "id: "),
+    ("/api/by-text?text=cat&wher=width>10", "there is no parameter 'wher': did you mean where?"),
+    ("/api/by-picture?id=1&text=cat", "there is no parameter 'text': expected id, k, space, where"),
+    ("/api/pictures/1?size=large", "there is no parameter 'size': this address takes none")])
 def test_wrong_values_are_named(reader, address, said):
     assert said in problem(reader().get(address), 422)["message"]
 
