@@ -49,6 +49,7 @@ class Serve(Command):
     Type a word, drop a picture, follow "more like this"; the API has the same verbs (its document:
     /openapi.json, to read: /api). It needs no other host. Only this machine can reach it unless --host says
     otherwise; then a token is asked for, which is printed. Uploads are looked at in memory and not kept.
+    An index that is changed meanwhile is served as it was until the server is started again, which then says so.
 
     --json prints {"address", "seconds"} when it is stopped: where it was, and for how long.
     """

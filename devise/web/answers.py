@@ -142,11 +142,14 @@ class Info:
 
 @dataclass(frozen=True)
 class Health:
-    """`ok` or `unhealthy`, and then why; whether the network for uploads is `loading`, `ready` or `failed`."""
+    """`ok` or `unhealthy`, and then why; whether the network for uploads is `loading`, `ready` or `failed`; and whether
+    the index was saved anew since the server began, which goes on answering from what it was.
+    """
 
     status: str
     network: str
     reason: str | None
+    outdated: bool
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Service:
         self._features, self._near, self._unknown = Recent(REMEMBERED), Recent(REMEMBERED), Recent(REMEMBERED)
         self._tagged, self._strength = Recent(TAGGED), Strength(search)
         self._warming, self._network, self._closing = threading.Lock(), "loading", False
+        self._stamps, self._outdated = self._stamped(), False
 
     def warm(self):
         """Load the network and the words, so that the first asker does not wait for them."""
@@ -98,7 +99,7 @@ class Service:
 
     def health(self, reason=None):
         """Health, of why the index does not answer, or None."""
-        return answers.Health("unhealthy" if reason else "ok", self._network, reason)
+        return answers.Health("unhealthy" if reason else "ok", self._network, reason, self._outdated)
 
     def probe(self):
         """Why the index does not answer now, or None: its files are looked for, and each space is asked."""
@@ -117,8 +118,9 @@ class Service:
     def asked(self, verb, *args):
         """What a verb answers; a refusal where the index's files or its database are gone."""
         try:
-            for part in self.search.parts:
-                (part.folder / "search.json").stat()
+            if self._stamped() != self._stamps and not self._outdated:
+                self._outdated = True
+                LOG.warning("the index was saved anew: what it was is served until the server is started again")
             return verb(*args)
         except ConnectionError as error:
             LOG.error("%s", error)
@@ -128,6 +130,11 @@ class Service:
             message = "the files of the index are no longer where they were, or can't be read: bring them back, or " \
                       "start the server anew"
         raise Refused(503, "no_index", message)
+
+    def _stamped(self):
+        """What tells whether the index was saved anew, of each folder that it lies in."""
+        return [(found.st_mtime_ns, found.st_size) for found in (
+            (part.folder / "search.json").stat() for part in self.search.parts)]
 
     def by_text(self, text, k, also=(), where=None):
         """Found, for words and perhaps pictures of the index."""

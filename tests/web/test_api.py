@@ -216,7 +216,8 @@ def test_info_and_health(reader):
     assert set(info["examples"]) == {"cat", "dog", "horse", "car"} and info["network"] == "thumbnail"
     assert info["limits"]["k"] == 200 and info["words"] == "11 words of small"
     client.service.warm()
-    assert client.get("/api/health").json() == {"status": "ok", "network": "ready", "reason": None}
+    assert client.get("/api/health").json() == {"status": "ok", "network": "ready", "reason": None,
+                                                "outdated": False}
 
 
 def test_a_network_that_can_not_be_loaded(ask, search, draw, monkeypatch):

@@ -63,6 +63,24 @@ def test_an_index_whose_files_went_away_is_said(ask, folders, search, vocabulary
     shutil.move(folders[0].with_name("away"), folders[0])
     assert client.get("/api/health").json()["status"] == "ok"
     assert client.get("/api/by-picture?id=3").status_code == 200
+    assert not client.get("/api/health").json()["outdated"]
+
+
+def test_an_index_that_was_saved_anew_is_served_as_it_was_and_told_of(ask, folders, search, vocabulary, tmp_path,
+                                                                      caplog):
+    folder = tmp_path / "index"
+    shutil.copytree(folders[0], folder)
+    opened = Search.load(folder, words=vocabulary)
+    opened.model = search.model
+    client = ask(opened)
+    assert client.get("/api/health").json()["outdated"] is False and not caplog.messages
+    changed = Search.load(folder, words=vocabulary)
+    changed.remove(changed.images.paths[0])
+    changed.save(folder)
+    for _ in range(2):
+        assert client.get("/api/by-picture?id=0&k=80").json()["total"] == 40
+    assert client.get("/api/health").json() == {"status": "ok", "network": "ready", "reason": None, "outdated": True}
+    assert caplog.messages == ["the index was saved anew: what it was is served until the server is started again"]
 
 
 def test_a_database_that_does_not_answer_is_said(client, search, monkeypatch):
