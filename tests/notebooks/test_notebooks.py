@@ -27,7 +27,7 @@ def cells_of(path):
 
 
 def kinds(outputs):
-    """What a cell gave, in order: text, pictures, tables."""
+    """What a cell gave, in order: text, and things by `kind_of`."""
     found = []
     for output in outputs:
         if output["output_type"] == "stream":
@@ -35,8 +35,13 @@ def kinds(outputs):
         elif output["output_type"] == "error":
             found.append("error")
         else:
-            found.append("picture" if any(kind.startswith("image/") for kind in output["data"]) else "table")
+            found.append(kind_of(output["data"]))
     return found
+
+
+def kind_of(data):
+    """Which of a picture, HTML and plain text a thing is shown as, of {media type: content}."""
+    return "picture" if any(kind.startswith("image/") for kind in data) else "html" if "text/html" in data else "plain"
 
 
 class Page(io.StringIO):
@@ -60,14 +65,14 @@ class Page(io.StringIO):
 
     def run(self, source):
         """The kinds of things that a cell gives; its last expression is shown."""
-        from IPython.display import Image
+        from IPython.core.formatters import format_display_data
 
         self.found, tree = [], ast.parse(source)
         last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
         with contextlib.redirect_stdout(self):
             exec(compile(tree, "cell", "exec"), self.names)
             if last and (value := eval(compile(last, "cell", "eval"), self.names)) is not None:
-                self.found.append("picture" if isinstance(value, Image) else "table")
+                self.found.append(kind_of(format_display_data(value)[0]))
         self.show()
         return self.found
 
