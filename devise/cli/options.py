@@ -57,7 +57,7 @@ def drawing(value: str) -> Path:
 
 def folder(value: str) -> Path:
     """An argument that is a folder to write: no file may be in its place."""
-    if path(value).exists() and not path(value).is_dir():
+    if os.path.exists(path(value)) and not os.path.isdir(path(value)):
         raise argparse.ArgumentTypeError(f"{value} is a file: name a folder to write")
     return path(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -105,7 +106,7 @@ class Search(Command):
             options.refuse(args, ["plus", "minus"], "they change a picture: give one with --picture, or write a text "
                            "as \"beach -people\"")
         if not (args.text or args.picture or args.word):
-            lacking = [name for name in args.index[1:] if not options.path(name).exists()]
+            lacking = [name for name in args.index[1:] if not os.path.exists(options.path(name))]
             meant = f": did you mean --text {' '.join(lacking)!r}?" if lacking else ""
             raise WrongUsage(f"one of the arguments --text --picture --word is required{meant}")
 
@@ -232,7 +233,7 @@ def save_sheet(engine: Engine, results: list[Results], path: Path) -> str:
 
     def query(result):
         row = engine.row(result.query)
-        if row is None and not Path(result.query).is_file():
+        if row is None and not os.path.isfile(result.query):
             return result.query
         picture = result.query if row is None else shown(engine, row)
         return plots.Card(picture, label=result.change or "query", name=Path(result.query).name)

@@ -23,7 +23,7 @@ def read_text(path: str | os.PathLike, expected: str) -> str:
         ValueError: if it is no such text.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} does not exist: expected {expected}")
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -43,7 +43,7 @@ def read_labels(source: str | os.PathLike | Mapping | Sequence, root: Path) -> l
     if isinstance(source, Mapping):
         pairs = source.items()
     else:
-        file = next((file for file in (Path(source), root / source) if file.is_file()), None)
+        file = next((file for file in (Path(source), root / source) if os.path.isfile(file)), None)
         if file is None:
             raise FileNotFoundError(f"there is no label file {source}, neither there nor in {root}")
         pairs = _json_pairs(file) if file.suffix.lower() == ".json" else _csv_pairs(file)
@@ -125,6 +125,6 @@ def _find(entry, known, root):
         path = Path(os.path.relpath(os.path.join(root, spelling), root)).as_posix()
         if path in known or composed(path) in known:
             return known.get(path) or known[composed(path)]
-        if not path.startswith("../") and (root / path).is_file():  # in a folder that is not entered unasked
+        if not path.startswith("../") and os.path.isfile(root / path):  # in a folder that is not entered unasked
             return path
     return None

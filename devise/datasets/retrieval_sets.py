@@ -193,7 +193,7 @@ def in_shop(root: str | os.PathLike) -> RetrievalSet:
             raise ValueError(f"{path}, line {number}: expected image_name item_id and train, query or gallery, "
                              f"got {line!r}")
         place = _inside(cells[0], f"{path}, line {number}")
-        moved = not (root / place).is_file() and (root / "Img" / place).is_file()
+        moved = not os.path.isfile(root / place) and os.path.isfile(root / "Img" / place)
         listed.append((f"Img/{place}" if moved else place, *cells[1:]))
     return _gathered(root, listed)
 
@@ -209,8 +209,9 @@ def _gathered(root, listed):
     if both := sorted(sides[0] & sides[1]):
         raise ValueError(f"the lists in {root} have {len(both)} classes, such as {both[0]!r}, in both training and "
                          "test: expected each in one")
-    there = [item for item in listed if (root / item[0]).is_file()]
-    skipped = [Skipped(path, "it is listed and not on this disk") for path, *_ in listed if not (root / path).is_file()]
+    there = [item for item in listed if os.path.isfile(root / item[0])]
+    skipped = [Skipped(path, "it is listed and not on this disk") for path, *_ in listed
+               if not os.path.isfile(root / path)]
     names = tuple(dict.fromkeys(name for _, name, _ in there))
     places = {name: label for label, name in enumerate(names)}
     labels = np.array([places[name] for _, name, _ in there], np.int64)

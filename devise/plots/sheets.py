@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -297,7 +298,7 @@ def _pixels(card: Card) -> tuple[np.ndarray | None, str]:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             raise ValueError(f"a picture is {picture.dtype} {picture.shape}: expected uint8 (h, w, 3)")
-    elif not Path(picture).is_file():
+    elif not os.path.isfile(picture):
         return None, ""
     else:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -65,9 +66,9 @@ def open_words(source: str | Path | WordVectors | KeyedVectors, *, progress: Pro
     if source in NAMES:
         return _named(source, progress)
     path = Path(source).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         return WordVectors.load(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"no word vectors at {source}: expected a file, a folder, "
                                 f"or one of the names {', '.join(NAMES)}")
     return _cached(path, progress)

@@ -34,7 +34,7 @@ def test_from_pictures_to_a_sheet_and_tags(devise, stub, broken, words_file, tmp
     assert document["n"] == 40 and document["skipped"][0]["path"] == "cat/notes.png"
     assert set(document["recall_at_10"]) == {"raw", "hidden", "shared"}
 
-    found = devise("search", index, "--text", "ocean", "--save", sheet)
+    found = devise("search", index, "--text", "ocean " * 60, "--save", sheet)  # longer than any file's name
     assert found.code == 0 and str(sheet) in found.out
     assert Image.open(sheet).width > Image.open(sheet).height
 

@@ -293,9 +293,10 @@ def test_mapping_of_labels(labelled):
 
 
 def test_entries_without_a_file_are_listed(labelled):
-    images = from_folder(labelled, labels=dict(LABELLED) | {"9.png": "cat", "../out.png": "dog"})
+    long = f"{'a' * 300}.png"  # than any file's name may be
+    images = from_folder(labelled, labels=dict(LABELLED) | {"9.png": "cat", "../out.png": "dog", long: "cat"})
     assert len(images) == 4
-    assert reasons(images) == dict.fromkeys(("../out.png", "9.png"),
+    assert reasons(images) == dict.fromkeys(("../out.png", "9.png", long),
                                             "in the label file, but there is no such file")
 
 
