@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -97,6 +98,17 @@ def counted(n: int, noun: str) -> str:
     ('1 picture', '1,609 pictures', '0 classes')
     """
     return f"{n:,} {noun}" + ("" if n == 1 else "es" if noun.endswith("s") else "s")
+
+
+def some(names: Iterable[object], most: int = 3) -> str:
+    """The first of some names, for a sentence.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    listed = list(map(str, names))
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def percent(fraction: float | None) -> str:

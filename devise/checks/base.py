@@ -14,7 +14,6 @@ AGAIN = {"features": "remove the folder and run devise extract again",
          "search": "build the index again: devise index"}
 # what reading a damaged or hostile file may raise, and an engine that is not installed
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ImportError)
-SHOWN = 3  # names in a sentence
 
 
 class Problem(NamedTuple):
@@ -104,10 +103,3 @@ def opens(found, folder, load):
 def size(folder):
     """The bytes of all files below a folder."""
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-
-
-def some(names):
-    """The first of some names, for a sentence: a, b, c and 2 more."""
-    names = [str(name) for name in names]
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

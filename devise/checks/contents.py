@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from devise import features, index
-from devise.checks.base import AGAIN, Checked, opens, some, whole
+from devise.checks.base import AGAIN, Checked, opens, whole
 from devise.checks.models import check_model
 from devise.features.table import has_changed
-from devise.figures import counted
+from devise.figures import counted, some
 from devise.search import Search
 from devise.words import WordVectors
 from devise.words.files import fingerprint_of

@@ -10,7 +10,8 @@ import numpy as np
 from devise import features, storage
 from devise.arrays import unit_rows
 from devise.checks import contents, models
-from devise.checks.base import DAMAGE, Checked, size, some
+from devise.checks.base import DAMAGE, Checked, size
+from devise.figures import some
 
 KINDS = {"search": contents.check_search, "model": models.check_model, "features": contents.check_features,
          "index": contents.check_index, "words": contents.check_words}

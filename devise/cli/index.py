@@ -12,7 +12,7 @@ import numpy as np
 
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.terminal import progress_bar, say, say_skipped
-from devise.figures import counted
+from devise.figures import counted, some
 from devise.report import Report
 from devise.spelling import meant
 
@@ -174,8 +174,6 @@ class Remove(Command):
                             help="files or folders, or paths as the index has them")
 
     def run(self, args: Namespace) -> Answer:
-        from devise.checks.base import some
-
         search = opening.search([args.index])
         root, sources = search.images.root, search.images.sources
         gone = search.remove(args.pictures)

@@ -44,9 +44,9 @@ class Tag(Command):
     without --write, else {"file" (of a table, or null), "written", "merged", "unchanged" (how many
     sidecars), "unsure" (pictures without a sure tag: nothing is written), "failed": [{"path",
     "reason"}]})}. Scores are cosines, of softmax probabilities, of concepts how sure they are, best first;
-    names too unsure to be relied on are "weak", where the model can tell (everyday, and those learnt beside it),
-    and --reject leaves them out. Pictures that can't be
-    read and unknown candidates are listed, the others are used, and the exit code is 1.
+    names too unsure to be relied on are "weak", where the model can tell (everyday, and those learnt beside
+    it), and --reject leaves them out. Pictures that can't be read and unknown candidates are listed, the
+    others are used, and the exit code is 1.
 
     --write xmp puts the tags of each picture, weak ones left out, into dc:subject of a file beside it,
     cat.jpg.xmp, where photo managers read keywords. Of a file that is there nothing else is changed; pictures
@@ -80,7 +80,8 @@ class Tag(Command):
         place = self._place(args)
         candidates = self._candidates(args)
         found = opening.images(args.pictures, **options.given(args, options.READ))
-        unknown, tells = list[dict](), False
+        unknown: list[dict] = []
+        tells = False
         if args.rule == SOFTMAX:
             table, tagged = self._softmax(args, found)
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from devise.cli import Answer, Command, WrongUsage, opening, options
 from devise.cli.model import best_epochs, report_of, thresholds_notes
 from devise.cli.terminal import progress_bar, say, say_skipped
-from devise.figures import counted
+from devise.figures import counted, some
 
 if TYPE_CHECKING:
     from devise.datasets import ImageSet, Split
@@ -128,8 +128,7 @@ def _lone(names: Sequence[str], what: str) -> list[str]:
     >>> _lone(["fish"], "trained and not tested"), _lone([], "")
     (['1 class of one picture, trained and not tested: fish'], [])
     """
-    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    return [f"{counted(len(names), 'class')} of one picture, {what}: {shown}"] if names else []
+    return [f"{counted(len(names), 'class')} of one picture, {what}: {some(names, 10)}"] if names else []
 
 
 def _told(beside: dict[str, float], start: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Artefacts: folders of several files that are there whole or not at all.
+"""Artefacts are written: folders of several files that are there whole or not at all.
 
 An artefact is a folder with one manifest `<kind>.json`, which names the data files beside it.
 Data files carry a digest in their names and are never changed; replacing the manifest is the one
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from devise.storage.claims import (
     Journal,
@@ -27,10 +27,8 @@ from devise.storage.claims import (
     vacant,
 )
 from devise.storage.disk import KEPT, STUMBLES, alone, digest, flush, read_json, room, stamp, temporary_file, write_json
+from devise.storage.reading import FORMAT, inside, one, part_digests, paths_of
 
-T = TypeVar("T")
-FORMAT = 1
-CALLED = {"search": "index", "words": "word vectors"}  # kinds, for a person, that are called otherwise
 OWN = {"kind", "format", "files", "folders"}  # what Commit writes into a manifest beside the document
 
 
@@ -61,6 +59,7 @@ class Commit:
         OSError: ENOSPC, which names the folder, where its disk is full.
 
     >>> import tempfile
+    >>> from devise.storage import open_artefact
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with Commit(folder, "note", {"by": "me"}) as commit:
     ...         _ = commit.file("note.txt").write_text("whole")
@@ -147,7 +146,7 @@ class Commit:
             document = read_json(path)
         except ValueError:
             return {}  # a damaged artefact is made again
-        paths = _paths(path, document, self.kind)
+        paths = paths_of(path, document, self.kind)
         try:
             loss = self._lost and self._lost(document, paths)
         except FileExistsError:
@@ -155,7 +154,7 @@ class Commit:
         except (OSError, *STUMBLES):  # damaged, too
             loss = None
         if loss:
-            there = f"{self.folder} holds {_one(self.kind)} with other content"
+            there = f"{self.folder} holds {one(self.kind)} with other content"
             raise FileExistsError(f"{there}, which would be lost: {loss}. Name another folder, or allow it with "
                                   "--overwrite (in Python overwrite=True)")
         return document
@@ -262,15 +261,6 @@ class Part:
         return inside(self.whole.digests, self.name)
 
 
-def inside(files: Mapping[str, T], part: str) -> dict[str, T]:
-    """What belongs to a part of an artefact, by the part's own names.
-
-    >>> inside({"raw/rows.npy": 1, "rows.json": 2}, "raw")
-    {'rows.npy': 1}
-    """
-    return {name.removeprefix(f"{part}/"): known for name, known in files.items() if name.startswith(f"{part}/")}
-
-
 def publish(folder: str | os.PathLike, kind: str, fill: Callable[[Commit], None], **options: Any) -> Commit:
     """A commit that `fill(commit)` fills, begun again where another process replaced what it was about to keep.
 
@@ -289,116 +279,3 @@ def publish(folder: str | os.PathLike, kind: str, fill: Callable[[Commit], None]
             return commit
         except Overtaken:
             continue
-
-
-def part_digests(folder: str | os.PathLike) -> dict[str, str]:
-    """{path in it: digest} of the manifests in the folders of a folder; a manifest holds the digests of its files.
-
-    >>> sorted(part_digests("index/0a1b2c3d4e5f"))  # doctest: +SKIP
-    ['model/model.json', 'raw/index.json']
-    """
-    manifests = sorted(path for path in Path(folder).glob("*/*.json") if is_manifest(path))
-    return {path.relative_to(folder).as_posix(): digest(path) for path in manifests}
-
-
-def open_artefact(folder: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Path]]:
-    """The manifest of an artefact and the paths of its files.
-
-    A commit that ends between this call and the opening of a path may have removed the file:
-    `read_artefact` then asks again.
-
-    Returns:
-        document dict, and {name: Path}.
-    Raises:
-        FileNotFoundError: if the folder holds no such artefact, or a file of it is gone.
-        ValueError: if its manifest is of another kind or of a later format.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with Commit(folder, "note", {}) as commit:
-    ...         _ = commit.file("note.txt").write_text("whole")
-    ...     list(open_artefact(folder, "note")[1])
-    ['note.txt']
-    """
-    folder = Path(folder)
-    manifest = folder / f"{kind}.json"
-    if not manifest.is_file():
-        there = [_one(path.stem) for path in sorted(folder.glob("[!.]*.json")) if is_manifest(path)]
-        raise FileNotFoundError(f"{folder} holds no {_called(kind)}: expected the file {manifest.name} in it"
-                                + (f"; it holds {', '.join(there)}" if there else ""))
-    seen = None
-    while True:
-        document = read_json(manifest)
-        paths = _paths(manifest, document, kind)
-        gone = [str(path) for path in paths.values() if not path.is_file()]
-        if not gone:
-            return document, paths
-        if document == seen:  # else a writer has swept between our two reads: look at the new state
-            raise FileNotFoundError(f"{folder} lacks {', '.join(gone)}: make the {_called(kind)} again")
-        seen = document
-
-
-def read_artefact(folder: str | os.PathLike, kind: str, read: Callable[[dict[str, Any], dict[str, Path]], T], *,
-                  check: Collection[str] | None = ()) -> T:
-    """What `read(document, paths)` makes of an artefact, called again where a commit came in between.
-
-    Args:
-        read: gets what `open_artefact` returns. Whatever it stumbles over in a damaged artefact, a
-            key that is missing or a value of another type, becomes a ValueError.
-        check: the names of files to be compared with their digests first, where they are there; None for all. One
-            that lies there as its manifest noted when it was written, see `stamp`, is not read for that.
-    Raises:
-        FileNotFoundError, ValueError: as `open_artefact`; or if the artefact can't be read.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with Commit(folder, "note", {}) as commit:
-    ...         _ = commit.file("note.txt").write_text("whole")
-    ...     read_artefact(folder, "note", lambda document, paths: paths["note.txt"].read_text(), check=["note.txt"])
-    'whole'
-    """
-    while True:
-        document, paths = open_artefact(folder, kind)
-        try:
-            since = stamp(Path(folder) / f"{kind}.json")[1]
-            for name in paths.keys() if check is None else paths.keys() & set(check):
-                if not _as_written(paths[name], document["files"][name], since):
-                    raise ValueError(f"{paths[name]} is damaged, its content is not what was saved: make it again")
-            return read(document, paths)
-        except (OSError, *STUMBLES) as error:
-            if open_artefact(folder, kind)[0] != document:
-                continue  # another process has put a new state in its place
-            if isinstance(error, OSError) or isinstance(error, ValueError) and str(folder) in str(error):
-                raise
-            detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise ValueError(f"the {_called(kind)} in {folder} is damaged or of another devise ({detail}): "
-                             "make it again") from error
-
-
-def _as_written(path, entry, since):
-    """Whether a file is what the manifest of the time `since` names; of the same tick of the clock, none is trusted."""
-    if (now := list(stamp(path))) == entry.get("stamp") and now[1] < since:
-        return True
-    return digest(path) == entry["sha256"]
-
-
-def _paths(manifest, document, kind):
-    """The files that a manifest names, all of them beside it."""
-    files = document.get("files") if isinstance(document, dict) and document.get("kind") == kind else None
-    entries = files.values() if isinstance(files, dict) else [None]
-    if not all(isinstance(entry, dict) and isinstance(entry.get("file"), str) for entry in entries):
-        raise ValueError(f"{manifest} is not a manifest of kind {kind!r}: it is damaged, make it again")
-    version = document.get("format", 0)
-    if not isinstance(version, int) or version > FORMAT:
-        raise ValueError(f"{manifest} has format {version!r}, this devise reads {FORMAT}: upgrade devise")
-    return {name: manifest.parent / Path(entry["file"]).name for name, entry in files.items()}
-
-
-def _called(kind):
-    return CALLED.get(kind, kind)
-
-
-def _one(kind):
-    """A kind with its article: "an index"."""
-    name = _called(kind)
-    return name if name.endswith("s") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

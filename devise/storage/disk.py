@@ -147,7 +147,8 @@ def room(folder: str | os.PathLike, left: Callable[[], int | None], *, then: str
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        told = getattr(error, "folder", folder)  # of a block within, which has named its disk
+        if error.errno not in FULL or not Path(told).is_relative_to(folder):
             raise
         raise _full(folder, left(), then) from error
 
@@ -219,6 +220,7 @@ def _full(folder, size, then):
     lack = (f"more than the {free} free are needed" if size is None else
             f"{megabytes(size)} more are needed, {free} free")
     error = OSError(f"the disk of {folder} is full: {lack}. {then}")
+    error.folder = Path(folder)
     error.errno = errno.ENOSPC  # set afterwards: as an argument it would put "[Errno 28]" before the sentence
     return error
 

@@ -15,7 +15,7 @@ from devise import __version__
 from devise.datasets import read_image
 from devise.model import naming
 from devise.search import select
-from devise.storage import is_url, open_artefact
+from devise.storage import is_url, open_artefact, stamp
 from devise.web import answers
 from devise.web.answers import Refused
 from devise.web.batcher import Batcher, Full
@@ -133,8 +133,7 @@ class Service:
 
     def _stamped(self):
         """What tells whether the index was saved anew, of each folder that it lies in."""
-        return [(found.st_mtime_ns, found.st_size) for found in (
-            (part.folder / "search.json").stat() for part in self.search.parts)]
+        return [stamp(part.folder / "search.json") for part in self.search.parts]
 
     def by_text(self, text, k, also=(), where=None):
         """Found, for words and perhaps pictures of the index."""

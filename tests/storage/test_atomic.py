@@ -184,3 +184,11 @@ def test_a_file_is_taken_over_as_it_is(tmp_path):
     after = storage.open_artefact(tmp_path, "note")[1]
     assert set(after) == {"kept.txt", "new.txt"} and after["kept.txt"] == before["kept.txt"]
     assert after["kept.txt"].read_text() == "kept.txt" and not before["left.txt"].exists()
+
+
+def test_the_disk_that_is_full_is_named_and_not_that_of_a_block_around_it(tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    with pytest.raises(OSError, match=f"the disk of {small} is full") as raised, storage.Commit(large, "note", {}):
+        with storage.atomic_path(small / "x"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.errno == errno.ENOSPC and str(large) not in str(raised.value)
